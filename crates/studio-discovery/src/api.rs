@@ -1,0 +1,69 @@
+//! What discovery asks SageMaker, as a trait in domain types.
+
+use async_trait::async_trait;
+
+use crate::{
+    error::ApiError,
+    ids::{DomainId, FileSystemId, RoleArn, SecurityGroupId, SpaceName, SubnetId, UserProfileName, VpcId},
+    Tag,
+};
+
+/// Reads of the SageMaker control plane. No call changes anything, so every one may be repeated.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
+#[async_trait]
+pub trait StudioApi: Send + Sync {
+    /// `sagemaker:DescribeDomain`.
+    async fn describe_domain(&self, domain: &DomainId) -> Result<DomainDescription, ApiError>;
+
+    /// `sagemaker:DescribeUserProfile`.
+    async fn describe_user_profile(
+        &self,
+        domain: &DomainId,
+        profile: &UserProfileName,
+    ) -> Result<UserProfileDescription, ApiError>;
+
+    /// `sagemaker:DescribeSpace`.
+    async fn describe_space(&self, domain: &DomainId, space: &SpaceName) -> Result<SpaceDescription, ApiError>;
+
+    /// `sagemaker:ListTags`, every page.
+    async fn list_tags(&self, arn: &str) -> Result<Vec<Tag>, ApiError>;
+}
+
+/// What discovery takes from `DescribeDomain`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainDescription {
+    /// `AppNetworkAccessType`; a missing one means `PublicInternetOnly`.
+    pub vpc_only: bool,
+    /// `VpcId`.
+    pub vpc: Option<VpcId>,
+    /// `SubnetIds`.
+    pub subnets: Vec<SubnetId>,
+    /// `DefaultUserSettings.SecurityGroups`.
+    pub default_security_groups: Vec<SecurityGroupId>,
+    /// `DefaultSpaceSettings.SecurityGroups`.
+    pub space_security_groups: Vec<SecurityGroupId>,
+    /// `DefaultUserSettings.ExecutionRole`.
+    pub default_execution_role: Option<RoleArn>,
+    /// `HomeEfsFileSystemId`; absent in a domain without EFS.
+    pub file_system: Option<FileSystemId>,
+}
+
+/// What discovery takes from `DescribeUserProfile`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserProfileDescription {
+    /// `UserSettings.SecurityGroups`.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// `UserSettings.ExecutionRole`.
+    pub execution_role: Option<RoleArn>,
+    /// `HomeEfsFileSystemUid`.
+    pub efs_uid: Option<u32>,
+}
+
+/// What discovery takes from `DescribeSpace`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpaceDescription {
+    /// `OwnershipSettings.OwnerUserProfileName`.
+    pub owner: Option<UserProfileName>,
+    /// `HomeEfsFileSystemUid`: of a shared space, whose home is its own folder on EFS.
+    pub efs_uid: Option<u32>,
+}
