@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use crate::{
+    Tag,
     error::ApiError,
     ids::{DomainId, FileSystemId, RoleArn, SecurityGroupId, SpaceName, SubnetId, UserProfileName, VpcId},
-    Tag,
 };
 
 /// Reads of the SageMaker control plane. No call changes anything, so every one may be repeated.

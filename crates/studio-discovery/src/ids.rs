@@ -1,13 +1,11 @@
 //! Identifiers as types, so that a subnet can't be passed where a security group belongs.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+/// Declares newtypes around a string, one per kind of identifier. The caller's crate needs `serde` with `derive`.
+#[macro_export]
 macro_rules! identifiers {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -23,8 +21,8 @@ macro_rules! identifiers {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&self.0)
             }
         }

@@ -5,9 +5,9 @@ mod environment;
 mod error;
 mod ids;
 
-pub use api::{DomainDescription, SpaceDescription, StudioApi, UserProfileDescription};
 #[cfg(feature = "mock")]
 pub use api::MockStudioApi;
+pub use api::{DomainDescription, SpaceDescription, StudioApi, UserProfileDescription};
 pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironment, Tag};
 pub use error::{ApiError, DiscoveryError};
 pub use ids::{

@@ -1,0 +1,110 @@
+//! What a host does when it boots, as data; `user_data` renders it into the script that cloud-init runs.
+
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use studio_discovery::{AccessPointId, FileSystemId, Region};
+
+use crate::HostId;
+
+/// Everything that the host needs to know to become a Docker host. It holds no secret, but for
+/// [`Identity::Embedded`], where the app shares no storage with the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bootstrap {
+    /// The host's name.
+    pub host: HostId,
+    /// The Region it runs in.
+    pub region: Region,
+    /// What runs the daemon.
+    pub engine: Engine,
+    /// The port on which the daemon is reached under mutual TLS.
+    pub daemon_port: u16,
+    /// The port on which model endpoints are reached: the SDK's `serving_port`, 8080.
+    pub endpoint_port: u16,
+    /// Further TCP ports that reach containers.
+    pub additional_ports: Vec<u16>,
+    /// What of EFS to mount, and where.
+    pub mounts: Vec<HostMount>,
+    /// Where the host's identity comes from.
+    pub identity: Identity,
+    /// The folder that holds `hosts/`, `pre-bootstrap.sh` and `post-bootstrap.sh`, as a path under one of the mounts;
+    /// `None` where no storage is shared.
+    pub shared_home: Option<PathBuf>,
+    /// After how long the host ends itself, whatever runs on it.
+    pub max_lifetime: Duration,
+    /// After how long without use the host ends itself; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Proxy settings for the daemon.
+    pub proxy: ProxySettings,
+    /// Whether the host is a Spot instance, whose two-minute notice is watched for.
+    pub spot: bool,
+}
+
+/// What runs the Docker daemon on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// Docker in Docker: the daemon is a container of this image.
+    Dind {
+        /// The image, `docker:dind` by default.
+        image: String,
+    },
+    /// The image's own `dockerd`, reconfigured.
+    Native {
+        /// Whether the NVIDIA runtime is expected, and verified at boot.
+        nvidia: bool,
+    },
+}
+
+/// A part of an EFS file system that the host mounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostMount {
+    /// The file system.
+    pub file_system: FileSystemId,
+    /// The access point, which only the EFS mount helper can use (`-t efs -o tls,accesspoint=`).
+    pub access_point: Option<AccessPointId>,
+    /// The address of the mount target in the host's own zone.
+    pub address: IpAddr,
+    /// The directory of the file system (or of the access point) to mount.
+    pub remote_path: PathBuf,
+    /// The absolute paths at which containers and the host see it; the first is the mount point, the others are bind mounts of it.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Where the daemon's certificate and key come from.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// The client puts them at `<shared home>/hosts/<instance-type>_<instance-id>/certs/server/{ca,cert,key}.pem`, `key.pem`
+    /// last, once it knows the instance's names; the host takes them from there and deletes `key.pem`.
+    Shared,
+    /// They travel in user data, because no storage is shared. The key can serve as this one host and nothing else.
+    Embedded {
+        /// The CA certificate, PEM.
+        ca: String,
+        /// The server certificate, PEM.
+        certificate: String,
+        /// The server key, PEM.
+        key: String,
+    },
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared => f.write_str("Shared"),
+            Self::Embedded { .. } => f.write_str("Embedded { key: <redacted> }"),
+        }
+    }
+}
+
+/// Proxy settings in the form of the usual environment variables; empty ones are not set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxySettings {
+    /// `http_proxy`.
+    pub http: Option<String>,
+    /// `https_proxy`.
+    pub https: Option<String>,
+    /// `no_proxy`: host names, domain suffixes and networks that are reached directly.
+    pub no_proxy: Vec<String>,
+}

@@ -1,0 +1,51 @@
+//! What provisioning asks of a cloud: one trait per capability, in domain types.
+//!
+//! Every implementation (`aws`, `fake`, `sandbox`) passes the same conformance suite. Reads may be repeated freely;
+//! what a repeated write does is said at the method.
+
+mod error;
+mod images;
+mod instance_types;
+mod instances;
+mod mount_targets;
+mod security_groups;
+
+use std::sync::Arc;
+
+pub use error::{CloudError, CloudErrorKind};
+pub use images::{Architecture, Image, ImageFilter, Images};
+pub use instance_types::{InstanceTypeInfo, InstanceTypes};
+pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume};
+pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
+pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
+
+/// A cloud: one object per capability. Cloning shares them.
+#[derive(Clone)]
+pub struct Cloud {
+    /// Machine images.
+    pub images: Arc<dyn Images>,
+    /// Instance types.
+    pub instance_types: Arc<dyn InstanceTypes>,
+    /// Security groups.
+    pub security_groups: Arc<dyn SecurityGroups>,
+    /// EFS mount targets.
+    pub mount_targets: Arc<dyn MountTargets>,
+    /// Instances.
+    pub instances: Arc<dyn Instances>,
+}
+
+impl Cloud {
+    /// A cloud of which one object has every capability.
+    pub fn of<T>(all: Arc<T>) -> Self
+    where
+        T: Images + InstanceTypes + SecurityGroups + MountTargets + Instances + 'static,
+    {
+        Self {
+            images: all.clone(),
+            instance_types: all.clone(),
+            security_groups: all.clone(),
+            mount_targets: all.clone(),
+            instances: all,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Instance types.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{Architecture, CloudError, InstanceType};
+
+/// Reads of instance types.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait InstanceTypes: Send + Sync {
+    /// What a type is (`ec2:DescribeInstanceTypes`); `None` where the Region knows no such type.
+    async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError>;
+}
+
+/// What provisioning needs to know of an instance type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceTypeInfo {
+    /// Its name.
+    pub instance_type: InstanceType,
+    /// Its processors.
+    pub architecture: Architecture,
+    /// How many NVIDIA GPUs it has.
+    pub nvidia_gpus: u32,
+    /// Its memory in MiB; `None` where unknown.
+    pub memory_mib: Option<u64>,
+    /// Its default number of virtual CPUs; `None` where unknown.
+    pub vcpus: Option<u32>,
+}

@@ -1,0 +1,177 @@
+//! Instances.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use studio_discovery::{SecurityGroupId, SubnetId, Tag};
+
+use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, Zone};
+
+/// EC2 instances.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait Instances: Send + Sync {
+    /// Launches one instance (`ec2:RunInstances`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
+    /// is deleted with the instance, instance-initiated shutdown terminates, tags on instance, volume and interface in the same call.
+    ///
+    /// Repeated with the same token and the same spec: the same instance, in whatever state it is now.
+    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError>;
+
+    /// One instance (`ec2:DescribeInstances`); `None` where there is none of that id (or not yet, or no more).
+    async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError>;
+
+    /// Every instance that the filter matches, terminated ones included while EC2 still lists them (`ec2:DescribeInstances`,
+    /// every page).
+    async fn list(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError>;
+
+    /// Terminates an instance (`ec2:TerminateInstances`). One that is shutting down or terminated already: no error.
+    /// One that never was, or that EC2 has forgotten: `NotFound`.
+    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError>;
+}
+
+/// What to launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaunchSpec {
+    /// The idempotence token.
+    pub client_token: ClientToken,
+    /// The instance type.
+    pub instance_type: InstanceType,
+    /// The image.
+    pub image: ImageId,
+    /// The subnet of its one network interface, which gets no public address unless the subnet gives one.
+    pub subnet: SubnetId,
+    /// The security groups of that interface.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// The root volume.
+    pub root_volume: RootVolume,
+    /// The name of an EC2 key pair, for those who want to log in.
+    pub key_name: Option<String>,
+    /// The ARN of an instance profile.
+    pub instance_profile_arn: Option<String>,
+    /// Spot or on demand.
+    pub market: Market,
+    /// Tags of everything the call makes; none where `ec2:CreateTags` is missing.
+    pub tags: Vec<Tag>,
+    /// What cloud-init runs at first boot, not base64 encoded yet. At most 16 KiB.
+    pub user_data: String,
+    /// What `user_data` was rendered from: the sandbox has no cloud-init and follows this instead.
+    pub bootstrap: Bootstrap,
+}
+
+/// How an instance is paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Market {
+    /// At the on-demand price.
+    #[default]
+    OnDemand,
+    /// A one-time Spot request, terminated on interruption.
+    Spot,
+}
+
+/// A gp3 root volume, encrypted with the account's default key for EBS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootVolume {
+    /// The image's root device name.
+    pub device: String,
+    /// Its size in GiB.
+    pub size_gib: u32,
+}
+
+/// Which instances to list: those that match every part that is given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InstanceFilter {
+    /// Of these ids. Ids that do not exist are left out.
+    pub ids: Vec<InstanceId>,
+    /// With this tag, whatever its value.
+    pub tag_key: Option<String>,
+    /// With these tags and values.
+    pub tags: Vec<Tag>,
+    /// Launched with this token.
+    pub client_token: Option<ClientToken>,
+}
+
+/// An instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its type.
+    pub instance_type: InstanceType,
+    /// Its state.
+    pub state: InstanceState,
+    /// `PrivateDnsName`; `None` in a VPC without DNS hostnames, and once terminated.
+    pub private_dns: Option<String>,
+    /// `PrivateIpAddress`; `None` once terminated.
+    pub private_address: Option<IpAddr>,
+    /// Its subnet; `None` once terminated.
+    pub subnet: Option<SubnetId>,
+    /// Its zone.
+    pub zone: Option<Zone>,
+    /// When it was launched.
+    pub launched: Option<Timestamp>,
+    /// The token it was launched with.
+    pub client_token: Option<ClientToken>,
+    /// Spot or on demand.
+    pub market: Market,
+    /// The security groups of its network interface.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// Its tags.
+    pub tags: Vec<Tag>,
+    /// Why it was stopped or terminated, in EC2's words (`StateReason.Message`).
+    pub state_reason: Option<String>,
+}
+
+/// The state of an instance, by EC2's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Being prepared.
+    Pending,
+    /// Running, and paid for.
+    Running,
+    /// Being stopped.
+    Stopping,
+    /// Stopped: no compute is paid, the volume is.
+    Stopped,
+    /// Being terminated.
+    ShuttingDown,
+    /// Gone for good; EC2 lists it for about an hour more.
+    Terminated,
+}
+
+impl InstanceState {
+    /// EC2's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Whether the instance is gone or certainly going.
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+}
+
+impl Instance {
+    /// The value of a tag.
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
+    }
+
+    /// The name by which clients reach it: the private DNS name, or the private address where there is none.
+    pub fn endpoint_name(&self) -> Option<String> {
+        self.private_dns
+            .clone()
+            .filter(|name| !name.is_empty())
+            .or_else(|| self.private_address.map(|address| address.to_string()))
+    }
+}

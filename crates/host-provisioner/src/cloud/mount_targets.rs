@@ -1,0 +1,51 @@
+//! EFS mount targets: the file system's network interfaces, at most one per Availability Zone.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use studio_discovery::{FileSystemId, SecurityGroupId, SubnetId, VpcId};
+
+use crate::{CloudError, MountTargetId, Zone};
+
+/// How many security groups a mount target can have (EFS quota "Security groups per mount target").
+pub const MAX_SECURITY_GROUPS: usize = 5;
+
+/// Mount targets of a file system.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait MountTargets: Send + Sync {
+    /// Every mount target of a file system, in no particular order (`elasticfilesystem:DescribeMountTargets`, every page).
+    async fn list(&self, file_system: &FileSystemId) -> Result<Vec<MountTarget>, CloudError>;
+
+    /// The security groups of a mount target (`elasticfilesystem:DescribeMountTargetSecurityGroups`).
+    async fn security_groups(&self, mount_target: &MountTargetId) -> Result<Vec<SecurityGroupId>, CloudError>;
+
+    /// Replaces the whole list of security groups of a mount target
+    /// (`elasticfilesystem:ModifyMountTargetSecurityGroups`). The list is shared state: read it right before.
+    /// Repeating the call changes nothing more.
+    async fn set_security_groups(
+        &self,
+        mount_target: &MountTargetId,
+        groups: &[SecurityGroupId],
+    ) -> Result<(), CloudError>;
+}
+
+/// A mount target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountTarget {
+    /// Its id.
+    pub id: MountTargetId,
+    /// The file system it belongs to.
+    pub file_system: FileSystemId,
+    /// The subnet it is in.
+    pub subnet: SubnetId,
+    /// The VPC it is in, where the answer says so.
+    pub vpc: Option<VpcId>,
+    /// The Availability Zone it is in.
+    pub zone: Zone,
+    /// Its address in the subnet.
+    pub address: IpAddr,
+    /// Whether it is available; else it is being created, updated or deleted.
+    pub available: bool,
+}
