@@ -2,7 +2,17 @@
 
 mod bootstrap;
 mod cloud;
+mod error;
+mod group_plan;
 mod ids;
+mod instance_type;
+mod journal;
+mod plan;
+mod request;
+mod survey;
+mod undo;
+mod user_data;
+mod warning;
 
 pub use bootstrap::{Bootstrap, Engine, HostMount, Identity, ProxySettings};
 pub use cloud::{
@@ -10,4 +20,16 @@ pub use cloud::{
     InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget,
     MountTargets, Peer, RootVolume, Rule, SecurityGroup, SecurityGroups,
 };
+pub use error::ProvisionError;
+pub use group_plan::{GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, Zone};
+pub use journal::{
+    Entry, Journal, JournalError, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Resource,
+    ResourceKind, ResourceState,
+};
+pub use plan::{HostGroups, HostPlan, Placement, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
+pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
+pub use survey::Survey;
+pub use undo::UndoReport;
+pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
+pub use warning::Warning;

@@ -91,6 +91,8 @@ pub struct InstanceFilter {
     pub tags: Vec<Tag>,
     /// Launched with this token.
     pub client_token: Option<ClientToken>,
+    /// With a network interface in this security group (EC2's filter `instance.group-id`).
+    pub security_group: Option<SecurityGroupId>,
 }
 
 /// An instance.

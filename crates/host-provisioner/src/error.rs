@@ -1,0 +1,168 @@
+//! What can go wrong in planning, creating, undoing and terminating a host.
+
+use studio_discovery::{DomainId, FileSystemId, SubnetId};
+
+use crate::{CloudError, HostId, ImageId, InstanceId, InstanceType, JournalError, MountTargetId, UserDataError, Zone};
+
+/// A host could not be planned, created or terminated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// The Region knows no such instance type.
+    #[error("no instance type {instance_type} in this Region")]
+    UnknownInstanceType {
+        /// The type asked for.
+        instance_type: InstanceType,
+        /// Types of similar names, nearest first.
+        suggestions: Vec<InstanceType>,
+    },
+    /// There is no image of the id that the configuration names.
+    #[error("no image {image} that this account can use")]
+    UnknownImage {
+        /// The image.
+        image: ImageId,
+    },
+    /// The image is for other processors than the type has.
+    #[error("image {image} is for {image_architecture}, but {instance_type} is {type_architecture}")]
+    WrongArchitecture {
+        /// The image.
+        image: ImageId,
+        /// Its architecture.
+        image_architecture: &'static str,
+        /// The type.
+        instance_type: InstanceType,
+        /// Its architecture.
+        type_architecture: &'static str,
+    },
+    /// No image by the names that AWS publishes.
+    #[error("no available image for {instance_type} in this Region")]
+    NoImage {
+        /// The type.
+        instance_type: InstanceType,
+    },
+    /// The subnet is not one of the domain's.
+    #[error("subnet {subnet} is not one of the domain's")]
+    UnknownSubnet {
+        /// The subnet asked for.
+        subnet: SubnetId,
+        /// The domain's.
+        known: Vec<SubnetId>,
+    },
+    /// None of the subnets asked for has a mount target of every file system that the app has mounted.
+    #[error("no mount target of {file_system} in {}", join(subnets))]
+    NoMountTarget {
+        /// The file system.
+        file_system: FileSystemId,
+        /// The subnets that were looked at.
+        subnets: Vec<SubnetId>,
+        /// The domain's subnets that have one.
+        with_mount_target: Vec<SubnetId>,
+    },
+    /// The domain names no subnet.
+    #[error("domain {domain} has no subnet")]
+    NoSubnet {
+        /// The domain.
+        domain: DomainId,
+    },
+    /// The app's network interface has no security group that a rule could name.
+    #[error("neither the user profile nor the domain names a security group")]
+    NoAppSecurityGroup,
+    /// The mount target has as many groups as it can have.
+    #[error("mount target {mount_target} has {count} security groups already, as many as EFS allows")]
+    MountTargetFull {
+        /// The mount target.
+        mount_target: MountTargetId,
+        /// How many it has.
+        count: usize,
+    },
+    /// What the host would run at boot is larger than EC2 takes, or can't be rendered.
+    #[error(transparent)]
+    UserData(#[from] UserDataError),
+    /// No subnet has capacity for the type.
+    #[error("no capacity for {instance_type} in {}", join(tried))]
+    NoCapacity {
+        /// The type.
+        instance_type: InstanceType,
+        /// The zones or subnets that were tried.
+        tried: Vec<String>,
+        /// What EC2 said last.
+        #[source]
+        source: CloudError,
+    },
+    /// The instance ended before it could be used.
+    #[error("instance {instance} is {state}{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    InstanceEnded {
+        /// The instance.
+        instance: InstanceId,
+        /// Its state.
+        state: &'static str,
+        /// EC2's reason.
+        reason: Option<String>,
+    },
+    /// The instance got no address.
+    #[error("instance {instance} has no private address")]
+    NoAddress {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Termination was accepted but not seen to happen in time.
+    #[error("instance {instance} is still {state}")]
+    StillThere {
+        /// The instance.
+        instance: InstanceId,
+        /// Its state.
+        state: &'static str,
+    },
+    /// The instance is not a host of sdocker.
+    #[error("instance {instance} is not a Docker host of sdocker")]
+    NotAHost {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// Another process works on this host right now.
+    #[error("host {host} is being worked on by another process")]
+    Busy {
+        /// The host.
+        host: HostId,
+    },
+    /// The journal can't be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A call to the cloud failed.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// Creation failed, and what it had made was dealt with as the report says.
+    #[error("{error}")]
+    Undone {
+        /// Why creation failed.
+        error: Box<ProvisionError>,
+        /// What was undone, and what remains.
+        report: crate::UndoReport,
+    },
+}
+
+impl ProvisionError {
+    /// What may remain after this error, by id or token; empty where nothing does.
+    pub fn remains(&self) -> Vec<String> {
+        match self {
+            Self::Undone { report, .. } => report.remains(),
+            Self::StillThere { instance, .. } => vec![format!("instance {instance}")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn join(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A zone as an error names it, or the subnet where the zone is not known.
+pub(crate) fn place(subnet: &SubnetId, zone: Option<&Zone>) -> String {
+    match zone {
+        Some(zone) => format!("{subnet} ({zone})"),
+        None => subnet.to_string(),
+    }
+}

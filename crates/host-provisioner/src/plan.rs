@@ -1,0 +1,270 @@
+//! The plan of a host: pure, so that the same environment, request and survey give the same plan, byte for byte.
+
+mod mounts;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use studio_discovery::{DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId};
+
+use crate::{
+    Bootstrap, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType, InstanceTypeInfo,
+    Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Warning, Zone, group_plan, render_user_data,
+};
+
+/// The tag whose value is the [`HostId`].
+pub const TAG_HOST: &str = "sdocker:host";
+/// The tag whose value is the domain.
+pub const TAG_DOMAIN: &str = "sdocker:domain";
+/// The tag whose value is the owner's user profile.
+pub const TAG_OWNER: &str = "sdocker:owner";
+/// The tag whose value is the time at which the host ends itself at the latest, by RFC 3339.
+pub const TAG_EXPIRES: &str = "sdocker:expires";
+
+/// EC2 takes at most this many tags on a resource.
+const MAX_TAGS: usize = 50;
+
+/// Everything that creating a host will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostPlan {
+    /// The host.
+    pub host: HostId,
+    /// The Region.
+    pub region: Region,
+    /// The domain.
+    pub domain: DomainId,
+    /// Whose host it is.
+    pub owner: UserProfileName,
+    /// The VPC.
+    pub vpc: VpcId,
+    /// When creation began.
+    pub created: Timestamp,
+    /// When the host ends itself at the latest.
+    pub expires: Timestamp,
+    /// The instance type.
+    pub instance_type: InstanceType,
+    /// The image.
+    pub image: Image,
+    /// The root volume.
+    pub root_volume: RootVolume,
+    /// The security groups.
+    pub groups: HostGroups,
+    /// Where to launch it: the first placement with capacity.
+    pub placements: Vec<Placement>,
+    /// How to pay for it: the first of these that has capacity in some placement.
+    pub markets: Vec<Market>,
+    /// The name of an EC2 key pair.
+    pub key_name: Option<String>,
+    /// The ARN of an instance profile.
+    pub instance_profile_arn: Option<String>,
+    /// Tags of the instance, its volume and its network interface.
+    pub tags: Vec<Tag>,
+    /// What the user should know.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
+}
+
+/// The security groups of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostGroups {
+    /// Those that an administrator prepared (`HostSGs`).
+    Given(Vec<SecurityGroupId>),
+    /// `DockerHost`, and `EFSDockerHost` where EFS is mounted.
+    Named {
+        /// Reached from the app.
+        docker: GroupPlan,
+        /// Shared with the mount targets; `None` where nothing is mounted.
+        nfs: Option<GroupPlan>,
+    },
+}
+
+/// A place for the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Placement {
+    /// The subnet.
+    pub subnet: SubnetId,
+    /// Its zone, where a mount target tells.
+    pub zone: Option<Zone>,
+    /// The subnet's own mount targets, one per file system.
+    pub mount_targets: Vec<MountTarget>,
+    /// What the host does at boot there.
+    pub bootstrap: Bootstrap,
+    /// The same, as cloud-init runs it.
+    #[serde(skip)]
+    pub user_data: String,
+}
+
+impl HostPlan {
+    /// Plans a host.
+    ///
+    /// # Errors
+    /// Everything that can be known to fail before anything is changed: no image, wrong architecture, an unknown subnet, no
+    /// mount target, no security group, user data that is too large.
+    pub fn new(
+        environment: &StudioEnvironment,
+        request: &HostRequest,
+        survey: &Survey,
+    ) -> Result<Self, ProvisionError> {
+        let image = choose_image(request, survey)?;
+        let mut warnings = survey.warnings.clone();
+        if matches!(request.identity, Identity::Embedded { .. }) {
+            warnings.push(Warning::KeyInUserData);
+        }
+        let volume_gib = match image.root_size_gib {
+            Some(least) if least > request.config.volume_gib => {
+                warnings.push(Warning::VolumeGrown { to_gib: least });
+                least
+            }
+            _ => request.config.volume_gib,
+        };
+        let expires = request.now + SignedDuration::try_from(request.max_lifetime).unwrap_or(SignedDuration::MAX);
+        let placements = placements(environment, request, survey)?;
+        let mounts_anything = placements.iter().any(|placement| !placement.mount_targets.is_empty());
+        Ok(Self {
+            host: request.host.clone(),
+            region: environment.region.clone(),
+            domain: environment.domain.clone(),
+            owner: environment.owner.clone(),
+            vpc: environment.vpc.clone(),
+            created: request.now,
+            expires,
+            instance_type: request.instance_type.clone(),
+            root_volume: RootVolume { device: image.root_device.clone(), size_gib: volume_gib },
+            image,
+            groups: groups(environment, request, survey, mounts_anything)?,
+            placements,
+            markets: match request.market {
+                MarketChoice::OnDemand => vec![Market::OnDemand],
+                MarketChoice::Spot => vec![Market::Spot],
+                MarketChoice::SpotOrOnDemand => vec![Market::Spot, Market::OnDemand],
+            },
+            key_name: request.config.key_name.clone(),
+            instance_profile_arn: request.config.instance_profile_arn.clone(),
+            tags: tags(environment, request, expires),
+            warnings,
+        })
+    }
+}
+
+fn choose_image(request: &HostRequest, survey: &Survey) -> Result<Image, ProvisionError> {
+    let instance_type = &survey.instance_type;
+    let fits = |image: &&Image| image.architecture == instance_type.architecture;
+    // ISO 8601 in UTC sorts by time; the id breaks ties, so that the choice never depends on the order of the answer.
+    let newest = survey.images.iter().filter(fits).max_by_key(|image| (&image.created, &image.id));
+    match (newest, &request.config.image, survey.images.first()) {
+        (Some(image), _, _) => Ok(image.clone()),
+        (None, Some(_), Some(image)) => Err(ProvisionError::WrongArchitecture {
+            image: image.id.clone(),
+            image_architecture: image.architecture.as_str(),
+            instance_type: request.instance_type.clone(),
+            type_architecture: instance_type.architecture.as_str(),
+        }),
+        _ => Err(ProvisionError::NoImage { instance_type: request.instance_type.clone() }),
+    }
+}
+
+fn engine(request: &HostRequest, instance_type: &InstanceTypeInfo) -> Engine {
+    let nvidia = instance_type.nvidia_gpus > 0;
+    let dind = || {
+        let image = request.config.dind_nvidia_image.as_ref().filter(|_| nvidia);
+        Engine::Dind { image: image.unwrap_or(&request.config.dind_image).clone() }
+    };
+    match request.engine {
+        EngineChoice::Dind => dind(),
+        EngineChoice::Native => Engine::Native { nvidia },
+        // Someone who names an image for GPU types wants that image.
+        EngineChoice::Auto if nvidia && request.config.dind_nvidia_image.is_none() => Engine::Native { nvidia },
+        EngineChoice::Auto => dind(),
+    }
+}
+
+fn placements(
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+    survey: &Survey,
+) -> Result<Vec<Placement>, ProvisionError> {
+    let candidates = match &request.subnet {
+        None => environment.subnets.clone(),
+        Some(subnet) if environment.subnets.contains(subnet) => vec![subnet.clone()],
+        Some(subnet) => {
+            let known = environment.subnets.clone();
+            return Err(ProvisionError::UnknownSubnet { subnet: subnet.clone(), known });
+        }
+    };
+    let wanted = mounts::wanted(environment);
+    let mut placements = Vec::new();
+    for subnet in &candidates {
+        let Some(mounts) = mounts::in_subnet(&wanted, subnet, &survey.mount_targets) else { continue };
+        let bootstrap = Bootstrap {
+            host: request.host.clone(),
+            region: environment.region.clone(),
+            engine: engine(request, &survey.instance_type),
+            daemon_port: request.config.daemon_port,
+            endpoint_port: group_plan::ENDPOINT_PORT,
+            additional_ports: group_plan::client_ports(request).split_off(2),
+            mounts: mounts.host_mounts,
+            identity: request.identity.clone(),
+            shared_home: request.shared_home.clone(),
+            max_lifetime: request.max_lifetime,
+            idle_timeout: request.idle_timeout,
+            proxy: request.proxy.clone(),
+            spot: request.market != MarketChoice::OnDemand,
+        };
+        placements.push(Placement {
+            subnet: subnet.clone(),
+            zone: mounts.mount_targets.first().map(|target| target.zone.clone()),
+            user_data: render_user_data(&bootstrap)?,
+            mount_targets: mounts.mount_targets,
+            bootstrap,
+        });
+    }
+    if placements.is_empty() {
+        return Err(mounts::why_none(&wanted, environment, candidates, &survey.mount_targets));
+    }
+    Ok(placements)
+}
+
+fn groups(
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+    survey: &Survey,
+    mounts_anything: bool,
+) -> Result<HostGroups, ProvisionError> {
+    if !request.config.security_groups.is_empty() {
+        return Ok(HostGroups::Given(request.config.security_groups.clone()));
+    }
+    if environment.security_groups.is_empty() {
+        return Err(ProvisionError::NoAppSecurityGroup);
+    }
+    let vpc = &environment.vpc;
+    Ok(HostGroups::Named {
+        docker: group_plan::docker_group(vpc, &environment.security_groups, request, &survey.groups),
+        nfs: mounts_anything.then(|| group_plan::nfs_group(vpc, &survey.groups)),
+    })
+}
+
+fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timestamp) -> Vec<Tag> {
+    // Whole seconds: a tag is read by people.
+    let expires = Timestamp::from_second(expires.as_second()).unwrap_or(expires);
+    let own = [
+        Tag::new("Name", "DockerHost"),
+        Tag::new(TAG_HOST, request.host.as_str()),
+        Tag::new(TAG_DOMAIN, environment.domain.as_str()),
+        Tag::new(TAG_OWNER, environment.owner.as_str()),
+        Tag::new(TAG_EXPIRES, expires.to_string()),
+    ];
+    // Keys that begin with `aws:` are AWS's own and can't be set.
+    let profile = environment
+        .tags
+        .iter()
+        .filter(|tag| !tag.key.starts_with("aws:") && own.iter().all(|own| own.key != tag.key))
+        .take(MAX_TAGS - own.len())
+        .cloned();
+    let mut tags: Vec<Tag> = profile.collect();
+    tags.extend(own);
+    tags.sort();
+    tags
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! What a user asks for when asking for a host.
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+use studio_discovery::{SecurityGroupId, SubnetId};
+
+use crate::{HostId, Identity, ImageId, InstanceType, ProxySettings};
+
+/// What a user asks for. Everything that makes one plan differ from another is in here, in the environment or in the survey,
+/// so that the same three give the same plan, byte for byte.
+#[derive(Clone, Debug)]
+pub struct HostRequest {
+    /// The name of the host to be.
+    pub host: HostId,
+    /// The time of the request, from which the maximum lifetime counts in the tag `sdocker:expires`.
+    pub now: Timestamp,
+    /// The instance type.
+    pub instance_type: InstanceType,
+    /// One subnet, instead of the domain's in their order.
+    pub subnet: Option<SubnetId>,
+    /// What is to run the daemon.
+    pub engine: EngineChoice,
+    /// Spot or on demand.
+    pub market: MarketChoice,
+    /// After how long the host ends itself, whatever runs on it.
+    pub max_lifetime: Duration,
+    /// After how long without use the host ends itself; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// The folder that holds `hosts/`, as a path that the host will mount; `None` where no storage is shared.
+    pub shared_home: Option<PathBuf>,
+    /// Where the host's certificate and key come from.
+    pub identity: Identity,
+    /// Proxy settings of the client, offered to the daemon.
+    pub proxy: ProxySettings,
+    /// What the configuration file says.
+    pub config: HostConfig,
+}
+
+/// The settings of `sdocker.conf` that shape a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostConfig {
+    /// `ImageId`: this image instead of the newest one that fits.
+    pub image: Option<ImageId>,
+    /// `Key`: the name of an EC2 key pair.
+    pub key_name: Option<String>,
+    /// `Port`: the daemon's port.
+    pub daemon_port: u16,
+    /// `EBSVolumeSize`: of the root volume, in GiB.
+    pub volume_gib: u32,
+    /// `InstanceProfileArn`.
+    pub instance_profile_arn: Option<String>,
+    /// `HostSGs`: these security groups and no others; nothing is created, and no mount target is changed.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// `DockerImageURI`: the image of engine `dind`.
+    pub dind_image: String,
+    /// `DockerImageNvidiaURI`: the image of engine `dind` on types with NVIDIA GPUs.
+    pub dind_nvidia_image: Option<String>,
+    /// `AdditionalPorts`: further ports that reach containers.
+    pub additional_ports: Vec<u16>,
+}
+
+impl Default for HostConfig {
+    /// The defaults of `sdocker.conf`, unchanged since 2022.
+    fn default() -> Self {
+        Self {
+            image: None,
+            key_name: None,
+            daemon_port: 1111,
+            volume_gib: 400,
+            instance_profile_arn: None,
+            security_groups: Vec::new(),
+            dind_image: "docker:dind".to_owned(),
+            dind_nvidia_image: None,
+            additional_ports: Vec::new(),
+        }
+    }
+}
+
+/// What is to run the daemon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// Docker in Docker on types without GPUs, the image's own daemon on types with NVIDIA GPUs.
+    #[default]
+    Auto,
+    /// Docker in Docker.
+    Dind,
+    /// The image's own daemon.
+    Native,
+}
+
+/// How the host is to be paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MarketChoice {
+    /// On demand.
+    #[default]
+    OnDemand,
+    /// Spot, or not at all.
+    Spot,
+    /// Spot, and on demand where no subnet has Spot capacity.
+    SpotOrOnDemand,
+}

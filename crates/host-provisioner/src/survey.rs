@@ -1,0 +1,146 @@
+//! The reads that a plan needs, all at once.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::try_join_all;
+use studio_discovery::{FileSystemId, StudioEnvironment};
+
+use crate::{
+    Architecture, Cloud, HostRequest, Image, ImageFilter, InstanceTypeInfo, MountTarget, ProvisionError, SecurityGroup,
+    Warning, group_plan, instance_type,
+};
+
+/// What the cloud looks like before a host is planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The instance type.
+    pub instance_type: InstanceTypeInfo,
+    /// The images to choose from: those of the right kind, or the one that the configuration names.
+    pub images: Vec<Image>,
+    /// The mount targets of every file system that the app has mounted.
+    pub mount_targets: Vec<MountTarget>,
+    /// The groups `DockerHost` and `EFSDockerHost` of the VPC, where they exist.
+    pub groups: Vec<SecurityGroup>,
+    /// What could not be read, and what is lost by it.
+    pub warnings: Vec<Warning>,
+}
+
+impl Survey {
+    /// Reads what a plan needs, with independent calls at the same time.
+    ///
+    /// # Errors
+    /// An instance type or image that does not exist, and every failed call but a refused `ec2:DescribeInstanceTypes`, in place
+    /// of which the type's name is read.
+    pub async fn take(
+        cloud: &Cloud,
+        environment: &StudioEnvironment,
+        request: &HostRequest,
+    ) -> Result<Self, ProvisionError> {
+        let guess = instance_type::guess(&request.instance_type);
+        let guessed_filter = guess.as_ref().map(|guess| image_filter(guess));
+        let (answer, guessed_images, groups, mount_targets) = tokio::try_join!(
+            describe_type(cloud, request),
+            images(cloud, request, guessed_filter.as_ref()),
+            groups(cloud, environment, request),
+            mount_targets(cloud, environment),
+        )?;
+        let mut warnings = Vec::new();
+        let instance_type = match answer {
+            TypeAnswer::Known(info) => info,
+            TypeAnswer::Unknown => return Err(unknown_type(request)),
+            TypeAnswer::Refused => {
+                warnings.push(Warning::TypeNotDescribed { instance_type: request.instance_type.clone() });
+                guess.ok_or_else(|| unknown_type(request))?
+            }
+        };
+        let filter = image_filter(&instance_type);
+        let images = match guessed_images {
+            Some(images) if request.config.image.is_some() || guessed_filter.as_ref() == Some(&filter) => images,
+            _ => images(cloud, request, Some(&filter)).await?.unwrap_or_default(),
+        };
+        Ok(Self { instance_type, images, mount_targets, groups, warnings })
+    }
+}
+
+enum TypeAnswer {
+    Known(InstanceTypeInfo),
+    Unknown,
+    Refused,
+}
+
+fn unknown_type(request: &HostRequest) -> ProvisionError {
+    ProvisionError::UnknownInstanceType {
+        instance_type: request.instance_type.clone(),
+        suggestions: instance_type::suggestions(&request.instance_type),
+    }
+}
+
+async fn describe_type(cloud: &Cloud, request: &HostRequest) -> Result<TypeAnswer, ProvisionError> {
+    match cloud.instance_types.describe(&request.instance_type).await {
+        Ok(Some(info)) => Ok(TypeAnswer::Known(info)),
+        Ok(None) => Ok(TypeAnswer::Unknown),
+        Err(error) if error.is_access_denied() => Ok(TypeAnswer::Refused),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Names of the images that AWS publishes for this purpose: the ECS-optimised Amazon Linux 2023 image, which brings Docker, and
+/// the Deep Learning Base image with NVIDIA's driver. Found by name and owner, because `ssm:GetParameter` is not among the
+/// permissions that the first `sdocker` asked for.
+///
+/// The engine does not matter: Docker in Docker on a GPU type needs the driver on the host as well.
+fn image_filter(instance_type: &InstanceTypeInfo) -> ImageFilter {
+    let name = match (instance_type.nvidia_gpus > 0, instance_type.architecture) {
+        (false, architecture) => format!("al2023-ami-ecs-hvm-2023.0.*-kernel-6.1-{}", architecture.as_str()),
+        (true, Architecture::X86_64) => {
+            "Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023) ????????".to_owned()
+        }
+        (true, Architecture::Arm64) => {
+            "Deep Learning ARM64 Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023) ????????".to_owned()
+        }
+    };
+    ImageFilter { names: vec![name] }
+}
+
+/// The images to choose from; `None` where it is not known yet what to ask for.
+async fn images(
+    cloud: &Cloud,
+    request: &HostRequest,
+    filter: Option<&ImageFilter>,
+) -> Result<Option<Vec<Image>>, ProvisionError> {
+    if let Some(id) = &request.config.image {
+        let image = cloud.images.describe(id).await?;
+        return match image {
+            Some(image) => Ok(Some(vec![image])),
+            None => Err(ProvisionError::UnknownImage { image: id.clone() }),
+        };
+    }
+    match filter {
+        Some(filter) => Ok(Some(cloud.images.list(filter).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn groups(
+    cloud: &Cloud,
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+) -> Result<Vec<SecurityGroup>, ProvisionError> {
+    if request.config.security_groups.is_empty() {
+        Ok(cloud.security_groups.find(&environment.vpc, &group_plan::NAMES).await?)
+    } else {
+        Ok(Vec::new())
+    }
+}
+
+async fn mount_targets(cloud: &Cloud, environment: &StudioEnvironment) -> Result<Vec<MountTarget>, ProvisionError> {
+    let file_systems: BTreeSet<&FileSystemId> = environment
+        .efs
+        .iter()
+        .filter(|_| environment.app.kind.home_is_efs())
+        .map(|efs| &efs.file_system)
+        .chain(environment.shared_mounts.iter().map(|mount| &mount.file_system))
+        .collect();
+    let lists = file_systems.into_iter().map(|file_system| cloud.mount_targets.list(file_system));
+    Ok(try_join_all(lists).await?.into_iter().flatten().collect())
+}

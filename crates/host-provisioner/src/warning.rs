@@ -1,0 +1,72 @@
+//! What works less well than it could, and why.
+
+use std::fmt;
+
+use crate::{InstanceId, InstanceType};
+
+/// Something that a user should know, although the work goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// `ec2:DescribeInstanceTypes` was refused: the type's architecture and GPUs are read off its name.
+    TypeNotDescribed {
+        /// The type.
+        instance_type: InstanceType,
+    },
+    /// `ec2:CreateTags` was refused: the host carries no tags.
+    NoTags,
+    /// `ec2:AuthorizeSecurityGroupEgress` or `ec2:RevokeSecurityGroupEgress` was refused: the group keeps EC2's outbound rule that
+    /// allows everything.
+    OpenEgress {
+        /// The group's name.
+        group: String,
+    },
+    /// The image names a larger root volume than was asked for.
+    VolumeGrown {
+        /// The size of the image's root device, in GiB.
+        to_gib: u32,
+    },
+    /// No Spot capacity; the host is paid for at the on-demand price.
+    NotSpot,
+    /// The app and the host share no storage: the server's key travels in user data.
+    KeyInUserData,
+    /// Undo left something that others use by now.
+    LeftInUse {
+        /// What was left.
+        what: String,
+    },
+    /// An instance could not be looked at, and was taken as it was recorded.
+    NotVerified {
+        /// The instance.
+        instance: InstanceId,
+        /// Why.
+        why: String,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TypeNotDescribed { instance_type } => write!(
+                f,
+                "not allowed to call ec2:DescribeInstanceTypes: what {instance_type} is was read off its name"
+            ),
+            Self::NoTags => f.write_str(
+                "not allowed to call ec2:CreateTags: the host carries no tags, so that it can only be found through this home's records",
+            ),
+            Self::OpenEgress { group } => write!(
+                f,
+                "not allowed to call ec2:AuthorizeSecurityGroupEgress and ec2:RevokeSecurityGroupEgress: security group {group} keeps the \
+                 outbound rule that allows everything"
+            ),
+            Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
+            Self::NotSpot => f.write_str("no Spot capacity: the host is launched on demand"),
+            Self::KeyInUserData => f.write_str(
+                "this app shares no storage with the host: the server's key travels in the instance's user data; it can serve as this one \
+                 host and nothing else",
+            ),
+            Self::LeftInUse { what } => write!(f, "{what} was left, because something else uses it by now"),
+            Self::NotVerified { instance, why } => write!(f, "could not look at instance {instance}: {why}"),
+        }
+    }
+}
