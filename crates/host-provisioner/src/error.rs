@@ -128,6 +128,15 @@ pub enum ProvisionError {
         /// The host.
         host: HostId,
     },
+    /// The client's files of a host could not be removed; its record remains.
+    #[error("cannot remove what is kept of host {host}")]
+    ClientFiles {
+        /// The host.
+        host: HostId,
+        /// Why.
+        #[source]
+        source: crate::ClientFilesError,
+    },
     /// The journal can't be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -148,7 +157,7 @@ impl ProvisionError {
     /// What may remain after this error, by id or token; empty where nothing does.
     pub fn remains(&self) -> Vec<String> {
         match self {
-            Self::Undone { report, .. } => report.remains(),
+            Self::Undone { report, .. } => report.remains.iter().map(|remaining| remaining.what.clone()).collect(),
             Self::StillThere { instance, .. } => vec![format!("instance {instance}")],
             _ => Vec::new(),
         }

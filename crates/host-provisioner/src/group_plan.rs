@@ -27,7 +27,9 @@ pub struct GroupPlan {
     pub vpc: VpcId,
     /// The group, where it exists already.
     pub existing: Option<SecurityGroupId>,
-    /// The inbound rules that it lacks.
+    /// The inbound rules that it is to have.
+    pub ingress: Vec<PlannedRule>,
+    /// Those of them that it lacks: all, where it does not exist yet.
     pub missing_ingress: Vec<PlannedRule>,
     /// The only outbound rules that it is to have, when it is created; `None` leaves EC2's rule that allows everything.
     pub egress: Option<Vec<PlannedRule>>,
@@ -85,25 +87,33 @@ fn plan(
     name: &str,
     description: &str,
     vpc: &VpcId,
-    wanted: Vec<PlannedRule>,
+    ingress: Vec<PlannedRule>,
     egress: Option<Vec<PlannedRule>>,
     existing: &[SecurityGroup],
 ) -> GroupPlan {
-    // Names are unique within a VPC only: another VPC's group of that name is of no use, and not ours to change.
-    let existing = existing.iter().find(|group| group.name == name && group.vpc == *vpc);
-    let missing_ingress = match existing {
-        None => wanted,
-        Some(group) => wanted
-            .into_iter()
-            .filter(|rule| !group.ingress.iter().any(|present| present.covers(&rule.within(&group.id))))
-            .collect(),
-    };
-    GroupPlan {
+    let plan = GroupPlan {
         name: name.to_owned(),
         description: description.to_owned(),
         vpc: vpc.clone(),
-        existing: existing.map(|group| group.id.clone()),
-        missing_ingress,
+        existing: None,
+        missing_ingress: ingress.clone(),
+        ingress,
         egress,
+    };
+    plan.against(existing)
+}
+
+impl GroupPlan {
+    /// The same plan in a VPC that has these groups.
+    pub(crate) fn against(mut self, present: &[SecurityGroup]) -> Self {
+        // Names are unique within a VPC only: another VPC's group of that name is of no use, and not ours to change.
+        let existing = present.iter().find(|group| group.name == self.name && group.vpc == self.vpc);
+        self.existing = existing.map(|group| group.id.clone());
+        self.missing_ingress = self.ingress.clone();
+        if let Some(group) = existing {
+            self.missing_ingress
+                .retain(|rule| !group.ingress.iter().any(|rule_there| rule_there.covers(&rule.within(&group.id))));
+        }
+        self
     }
 }

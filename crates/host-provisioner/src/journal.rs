@@ -95,6 +95,12 @@ pub struct OpenRecord {
     _lock: File,
 }
 
+/// A process's turn among those of one home.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: File,
+}
+
 /// Whether a record could be opened.
 #[derive(Debug)]
 pub enum Opened {
@@ -159,6 +165,28 @@ impl Journal {
                 // This lock file was made just now, for a record that is gone.
                 let _ = fs::remove_file(&lock_path);
                 Ok(Opened::Missing)
+            }
+        }
+    }
+
+    /// Waits for this process's turn to change something that the hosts of this home share; over when the result is dropped.
+    ///
+    /// # Errors
+    /// A lock file that can't be made or locked.
+    pub async fn turn(&self) -> Result<Turn, JournalError> {
+        create_private_dir(&self.dir)?;
+        let path = self.dir.join("turn.lock");
+        let lock = move || {
+            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+            let file = file.map_err(io_error("open", &path))?;
+            file.lock().map_err(io_error("lock", &path))?;
+            Ok(Turn { _lock: file })
+        };
+        match tokio::task::spawn_blocking(lock).await {
+            Ok(turn) => turn,
+            Err(stopped) => {
+                let source = io::Error::other(stopped);
+                Err(JournalError::Io { attempted: "lock", path: self.dir.join("turn.lock"), source })
             }
         }
     }

@@ -1,20 +1,23 @@
 //! Plans an EC2 Docker host for SageMaker Studio; creates, resumes, undoes and terminates it.
 
 mod bootstrap;
+mod client_files;
 mod cloud;
 mod error;
 mod group_plan;
 mod ids;
 mod instance_type;
 mod journal;
+mod observer;
 mod plan;
+mod provisioner;
 mod request;
 mod survey;
-mod undo;
 mod user_data;
 mod warning;
 
 pub use bootstrap::{Bootstrap, Engine, HostMount, Identity, ProxySettings};
+pub use client_files::{ClientFiles, ClientFilesError};
 pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, Image, ImageFilter, Images, Instance, InstanceFilter,
     InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget,
@@ -25,11 +28,14 @@ pub use group_plan::{GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, Zone};
 pub use journal::{
     Entry, Journal, JournalError, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Resource,
-    ResourceKind, ResourceState,
+    ResourceKind, ResourceState, Turn,
 };
+pub use observer::{Event, Observer, Step, Unobserved};
 pub use plan::{HostGroups, HostPlan, Placement, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
+pub use provisioner::{
+    Creation, Ended, Provisioner, PurgeReport, Recovered, Recovery, Remaining, Terminated, UndoReport,
+};
 pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
 pub use survey::Survey;
-pub use undo::UndoReport;
 pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
 pub use warning::Warning;

@@ -85,6 +85,16 @@ impl CloudError {
         matches!(self.kind, CloudErrorKind::Unavailable | CloudErrorKind::NoAnswer { never_sent: false, .. })
     }
 
+    /// Whether the call may have been refused only because it carried tags (`ec2:CreateTags`). EC2's encoded messages do not say.
+    pub(crate) fn may_be_for_tags(&self) -> bool {
+        match &self.kind {
+            CloudErrorKind::AccessDenied { refused } => {
+                refused.as_deref().is_none_or(|action| action == "ec2:CreateTags")
+            }
+            _ => false,
+        }
+    }
+
     /// Whether what the call names does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == CloudErrorKind::NotFound

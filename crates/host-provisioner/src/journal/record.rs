@@ -1,12 +1,13 @@
 //! The record of one host.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{DomainId, Region, SecurityGroupId, SubnetId, UserProfileName, VpcId};
 
-use crate::{ClientToken, HostId, InstanceId, InstanceType, Market, MountTargetId};
+use super::RECORD_VERSION;
+use crate::{ClientToken, HostId, HostPlan, InstanceId, InstanceType, Market, MountTargetId};
 
 /// What is known of one host: what was meant to be made, what was made, and what of it is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +130,43 @@ pub enum ResourceKind {
     },
 }
 
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecurityGroup { name, id: Some(id), .. } => write!(f, "security group {name} ({id})"),
+            Self::SecurityGroup { vpc, name, id: None } => write!(f, "security group {name} in {vpc}"),
+            Self::MountTargetGroup { mount_target, group } => {
+                write!(f, "NFS access of {group} to mount target {mount_target}")
+            }
+            Self::Instance { id: Some(id), .. } => write!(f, "instance {id}"),
+            Self::Instance { client_token, id: None, .. } => write!(f, "an instance with client token {client_token}"),
+        }
+    }
+}
+
 impl Record {
+    /// The record with which the creation of a host begins.
+    pub(crate) fn creating(plan: &HostPlan, previous_context: Option<String>) -> Self {
+        let bootstrap = plan.placements.first().map(|placement| &placement.bootstrap);
+        Self {
+            version: RECORD_VERSION,
+            host: plan.host.clone(),
+            state: RecordState::Creating,
+            created: plan.created,
+            expires: plan.expires,
+            region: plan.region.clone(),
+            domain: plan.domain.clone(),
+            owner: plan.owner.clone(),
+            vpc: plan.vpc.clone(),
+            instance_type: plan.instance_type.clone(),
+            daemon_port: bootstrap.map_or(0, |bootstrap| bootstrap.daemon_port),
+            previous_context,
+            resources: Vec::new(),
+            instance: None,
+            failure: None,
+        }
+    }
+
     /// The host's name among contexts and directories, `<instance-type>_<instance-id>`, once there is an instance.
     pub fn name(&self) -> Option<String> {
         self.instance.as_ref().map(|instance| host_name(&self.instance_type, &instance.id))

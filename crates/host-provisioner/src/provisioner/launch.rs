@@ -1,0 +1,190 @@
+//! Launching the instance: somewhere, once.
+
+use backon::Retryable;
+use jiff::Timestamp;
+use studio_discovery::{SecurityGroupId, Tag};
+
+use super::{
+    Provisioner,
+    patience::{APPEARS_WITHIN, pauses},
+};
+use crate::{
+    ClientToken, CloudError, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement,
+    ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step, Warning, error::place,
+};
+
+/// How often a launch is asked for again, with the same token, when the answer was lost.
+const LAUNCH_TRIES: usize = 3;
+
+impl Provisioner {
+    /// Launches in the first placement with capacity, by the first way of payment that finds one.
+    pub(super) async fn launch_somewhere(
+        &self,
+        plan: &HostPlan,
+        groups: &[SecurityGroupId],
+        nfs: Option<&SecurityGroupId>,
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        let mut tried = Vec::new();
+        let mut last = None;
+        for market in &plan.markets {
+            for placement in &plan.placements {
+                for target in placement.mount_targets.iter().filter(|_| nfs.is_some()) {
+                    if let Some(nfs) = nfs {
+                        self.attach(&target.id, nfs, open).await?;
+                    }
+                }
+                match self.launch(plan, placement, *market, groups, open).await {
+                    Err(ProvisionError::Cloud(error)) if error.kind == CloudErrorKind::NoCapacity => {
+                        tried.push(place(&placement.subnet, placement.zone.as_ref()));
+                        last = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                    Ok(instance) => {
+                        if *market == Market::OnDemand && plan.markets.len() > 1 {
+                            self.warn(Warning::NotSpot);
+                        }
+                        let instance = self.with_address(instance, open).await?;
+                        for target in &placement.mount_targets {
+                            if let Some(nfs) = nfs {
+                                self.keep_attached(&target.id, nfs).await?;
+                            }
+                        }
+                        return Ok(instance);
+                    }
+                }
+            }
+        }
+        Err(match last {
+            Some(source) => {
+                tried.dedup();
+                ProvisionError::NoCapacity { instance_type: plan.instance_type.clone(), tried, source }
+            }
+            None => ProvisionError::NoSubnet { domain: plan.domain.clone() },
+        })
+    }
+
+    async fn launch(
+        &self,
+        plan: &HostPlan,
+        placement: &Placement,
+        market: Market,
+        groups: &[SecurityGroupId],
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        let step = Step::Launch { subnet: placement.subnet.clone(), zone: placement.zone.clone(), market };
+        self.started(&step);
+        let mut tags = plan.tags.clone();
+        let instance = match self.launch_once(plan, placement, market, groups, &tags, open).await {
+            Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() => {
+                tags.clear();
+                let untagged = self.launch_once(plan, placement, market, groups, &tags, open).await?;
+                self.warn(Warning::NoTags);
+                untagged
+            }
+            outcome => outcome?,
+        };
+        self.finished(step);
+        Ok(instance)
+    }
+
+    async fn launch_once(
+        &self,
+        plan: &HostPlan,
+        placement: &Placement,
+        market: Market,
+        groups: &[SecurityGroupId],
+        tags: &[Tag],
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        self.check_stop()?;
+        let spec = LaunchSpec {
+            client_token: ClientToken::generate(),
+            instance_type: plan.instance_type.clone(),
+            image: plan.image.id.clone(),
+            subnet: placement.subnet.clone(),
+            security_groups: groups.to_vec(),
+            root_volume: plan.root_volume.clone(),
+            key_name: plan.key_name.clone(),
+            instance_profile_arn: plan.instance_profile_arn.clone(),
+            market,
+            tags: tags.to_vec(),
+            user_data: placement.user_data.clone(),
+            bootstrap: placement.bootstrap.clone(),
+        };
+        let kind = ResourceKind::Instance {
+            client_token: spec.client_token.clone(),
+            subnet: spec.subnet.clone(),
+            market,
+            asked: Timestamp::now(),
+            id: None,
+        };
+        let position = open.record().resources.len();
+        open.update(|record| record.resources.push(Resource { state: ResourceState::Intended, kind }))?;
+
+        // The token makes asking again safe: it can only ever be one instance.
+        let instances = &self.cloud.instances;
+        let answer = (|| instances.run(&spec))
+            .retry(pauses(APPEARS_WITHIN).with_max_times(LAUNCH_TRIES - 1))
+            .when(CloudError::outcome_is_unknown)
+            .await;
+        match answer {
+            Ok(instance) => {
+                open.update(|record| {
+                    settle(&mut record.resources[position], ResourceState::Created, &instance);
+                    record.instance = recorded(&instance);
+                })?;
+                Ok(instance)
+            }
+            Err(error) => {
+                if !error.outcome_is_unknown() {
+                    open.update(|record| record.resources[position].state = ResourceState::Gone)?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until the instance has a name or an address, which most have at once.
+    async fn with_address(&self, instance: Instance, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
+        if open.record().instance.is_some() && !instance.state.is_ended() {
+            return Ok(instance);
+        }
+        let id = instance.id.clone();
+        let step = Step::Address { instance: id.clone() };
+        self.started(&step);
+        let look = || async {
+            self.check_stop()?;
+            match self.cloud.instances.describe(&id).await? {
+                Some(found) if found.state.is_ended() => Err(ProvisionError::InstanceEnded {
+                    instance: id.clone(),
+                    state: found.state.as_str(),
+                    reason: found.state_reason,
+                }),
+                Some(found) if found.endpoint_name().is_some() => Ok(found),
+                _ => Err(ProvisionError::NoAddress { instance: id.clone() }),
+            }
+        };
+        let instance =
+            look.retry(pauses(APPEARS_WITHIN)).when(|error| matches!(error, ProvisionError::NoAddress { .. })).await?;
+        open.update(|record| record.instance = recorded(&instance))?;
+        self.finished(step);
+        Ok(instance)
+    }
+}
+
+fn settle(resource: &mut Resource, state: ResourceState, instance: &Instance) {
+    resource.state = state;
+    if let ResourceKind::Instance { id, .. } = &mut resource.kind {
+        *id = Some(instance.id.clone());
+    }
+}
+
+pub(super) fn recorded(instance: &Instance) -> Option<RecordedInstance> {
+    Some(RecordedInstance {
+        id: instance.id.clone(),
+        endpoint: instance.endpoint_name()?,
+        private_dns: instance.private_dns.clone().filter(|name| !name.is_empty()),
+        private_address: instance.private_address,
+    })
+}

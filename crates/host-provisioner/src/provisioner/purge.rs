@@ -1,0 +1,48 @@
+//! Removing the security groups that hosts share, once no host needs them.
+
+use studio_discovery::{FileSystemId, VpcId};
+
+use super::Provisioner;
+use crate::{ProvisionError, group_plan};
+
+/// What purging did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PurgeReport {
+    /// What is gone.
+    pub removed: Vec<String>,
+    /// What stays because something uses it, with what uses it.
+    pub kept: Vec<String>,
+}
+
+impl Provisioner {
+    /// Takes `EFSDockerHost` off the mount targets of these file systems, and deletes both groups, unless something else uses them.
+    ///
+    /// # Errors
+    /// A failed call. May be repeated.
+    pub async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
+        let mut report = PurgeReport::default();
+        for group in self.cloud.security_groups.find(vpc, &group_plan::NAMES).await? {
+            let what = format!("security group {} ({})", group.name, group.id);
+            let users = self.others_in(&group.id, &[]).await?;
+            if let Some(user) = users.first() {
+                report.kept.push(format!("{what}: used by instance {}", user.id));
+                continue;
+            }
+            if group.name == group_plan::NFS_GROUP {
+                for file_system in file_systems {
+                    for target in self.cloud.mount_targets.list(file_system).await? {
+                        self.detach(&target.id, &group.id).await?;
+                    }
+                }
+            }
+            if self.delete_group(&group.id, &group.name, &[]).await? {
+                report.removed.push(what);
+            } else {
+                let interfaces = self.cloud.security_groups.interfaces_using(&group.id).await.unwrap_or_default();
+                let users = if interfaces.is_empty() { "another group".to_owned() } else { interfaces.join(", ") };
+                report.kept.push(format!("{what}: used by {users}"));
+            }
+        }
+        Ok(report)
+    }
+}

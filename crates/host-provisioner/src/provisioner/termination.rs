@@ -1,0 +1,149 @@
+//! Terminating a host, and seeing it go.
+
+use backon::Retryable;
+use jiff::Timestamp;
+
+use super::{
+    Provisioner,
+    patience::{APPEARS_WITHIN, may_still_appear_for, pauses, persistently},
+};
+use crate::{
+    HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, ProvisionError, Record, RecordState,
+    ResourceKind, ResourceState, Step, TAG_HOST,
+};
+
+/// A host that was terminated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terminated {
+    /// Its instance, where it ever had one.
+    pub instance: Option<InstanceId>,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+/// How an instance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By this call.
+    Now,
+    /// Before this call.
+    Already,
+}
+
+impl Provisioner {
+    /// Terminates a host of the journal: first the instance, which is seen to go; then the client's files; the record last.
+    /// May be repeated, after a failure as after success.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Busy`] while another process works on the host; a failed call, after which the record remains.
+    pub async fn terminate(&self, host: &HostId) -> Result<Terminated, ProvisionError> {
+        match self.journal.open(host)? {
+            Opened::Open(open) => self.terminate_open(*open).await,
+            Opened::Busy => Err(ProvisionError::Busy { host: host.clone() }),
+            Opened::Missing => Ok(Terminated { instance: None, ended: Ended::Already }),
+        }
+    }
+
+    pub(super) async fn terminate_open(&self, mut open: OpenRecord) -> Result<Terminated, ProvisionError> {
+        // A creation that nobody finished has more to undo than its instance.
+        if matches!(open.record().state, RecordState::Creating | RecordState::Undoing) {
+            return self.undo_for_good(open).await;
+        }
+        open.update(|record| record.state = RecordState::Terminating)?;
+        let mut terminated = Terminated { instance: None, ended: Ended::Already };
+        for position in 0..open.record().resources.len() {
+            let resource = &open.record().resources[position];
+            let ResourceKind::Instance { id: Some(id), .. } = &resource.kind else { continue };
+            let id = id.clone();
+            if resource.state != ResourceState::Gone {
+                terminated.ended = self.end_instance(&id, None).await?;
+                open.update(|record| record.resources[position].state = ResourceState::Gone)?;
+            }
+            terminated.instance = Some(id);
+        }
+        self.settle_terminated(open).await?;
+        Ok(terminated)
+    }
+
+    async fn undo_for_good(&self, open: OpenRecord) -> Result<Terminated, ProvisionError> {
+        let instance = open.record().instance.as_ref().map(|instance| instance.id.clone());
+        match self.undo(open, ProvisionError::Interrupted).await {
+            ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
+                Ok(Terminated { instance, ended: Ended::Now })
+            }
+            ProvisionError::Interrupted => Ok(Terminated { instance, ended: Ended::Already }),
+            error => Err(error),
+        }
+    }
+
+    pub(super) async fn settle_terminated(&self, open: OpenRecord) -> Result<(), ProvisionError> {
+        let record: Record = open.record().clone();
+        self.files
+            .forget(&record)
+            .await
+            .map_err(|source| ProvisionError::ClientFiles { host: record.host.clone(), source })?;
+        open.remove()?;
+        Ok(())
+    }
+
+    /// Terminates an instance that the journal does not know: a host of another home, or of the first `sdocker`, which `known_as_host`
+    /// says of it where no tag does.
+    ///
+    /// # Errors
+    /// [`ProvisionError::NotAHost`] for every other instance, which is left alone.
+    pub async fn terminate_unrecorded(
+        &self,
+        id: &InstanceId,
+        known_as_host: bool,
+    ) -> Result<Terminated, ProvisionError> {
+        let instance: Option<Instance> = self.cloud.instances.describe(id).await?;
+        let is_host = known_as_host || instance.as_ref().is_some_and(|instance| instance.tag(TAG_HOST).is_some());
+        if !is_host {
+            return Err(ProvisionError::NotAHost { instance: id.clone() });
+        }
+        let ended = match instance {
+            Some(instance) if !instance.state.is_ended() => self.end_instance(id, None).await?,
+            _ => Ended::Already,
+        };
+        Ok(Terminated { instance: Some(id.clone()), ended })
+    }
+
+    /// Terminates an instance and sees it go. `asked` is when it was launched, where that was a moment ago: until EC2 knows a new
+    /// instance everywhere, it may answer that there is none.
+    pub(super) async fn end_instance(
+        &self,
+        id: &InstanceId,
+        asked: Option<Timestamp>,
+    ) -> Result<Ended, ProvisionError> {
+        let step = Step::Terminate { instance: id.clone() };
+        self.started(&step);
+        let instances = &self.cloud.instances;
+        let terminate = || async { persistently(|| instances.terminate(id)).await };
+        let patience = asked.map(may_still_appear_for).unwrap_or_default();
+        let answer = terminate.retry(pauses(patience)).when(|error| error.is_not_found() && !patience.is_zero()).await;
+        match answer {
+            Ok(()) => self.see_it_go(id).await?,
+            Err(error) if error.is_not_found() => {
+                self.finished(step);
+                return Ok(Ended::Already);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.finished(step);
+        Ok(Ended::Now)
+    }
+
+    async fn see_it_go(&self, id: &InstanceId) -> Result<(), ProvisionError> {
+        let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
+        let look = || async {
+            let found = persistently(|| self.cloud.instances.list(&filter)).await?;
+            match found.into_iter().find(|instance| !instance.state.is_ended()) {
+                Some(instance) => {
+                    Err(ProvisionError::StillThere { instance: id.clone(), state: instance.state.as_str() })
+                }
+                None => Ok(()),
+            }
+        };
+        look.retry(pauses(APPEARS_WITHIN)).when(|error| matches!(error, ProvisionError::StillThere { .. })).await
+    }
+}

@@ -1,0 +1,267 @@
+//! Undoing what a creation made, from its record alone, in reverse.
+
+use backon::Retryable;
+use jiff::Timestamp;
+use studio_discovery::{SecurityGroupId, Tag, VpcId};
+
+use super::{
+    Provisioner,
+    patience::{RELEASES_WITHIN, may_still_appear_for, pauses, persistently},
+};
+use crate::{
+    ClientToken, CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, MountTargetId, OpenRecord,
+    ProvisionError, RecordState, ResourceKind, ResourceState, SecurityGroup, Step, TAG_HOST, Warning,
+};
+
+/// What undo did, and what it could not do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UndoReport {
+    /// What is gone again.
+    pub undone: Vec<String>,
+    /// What stays because something else uses it by now.
+    pub kept: Vec<String>,
+    /// What may remain although it should not.
+    pub remains: Vec<Remaining>,
+}
+
+/// Something that may remain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// What, by id or token.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What became of one resource.
+enum Outcome {
+    Undone(String),
+    NothingToUndo,
+    InUse(String),
+}
+
+impl Provisioner {
+    /// Undoes a creation that failed. The record goes when nothing remains; else it stays, for [`recover`](Self::recover).
+    ///
+    /// The result is the error to report: the given one, with what was done about it where anything was.
+    pub async fn undo(&self, mut open: OpenRecord, error: ProvisionError) -> ProvisionError {
+        let failure = error.to_string();
+        let marked = open.update(|record| {
+            record.state = RecordState::Undoing;
+            record.failure.get_or_insert(failure);
+        });
+        let mut report = self.undo_resources(&mut open).await;
+        if let Err(journal) = marked {
+            report.remains.push(remaining("the record", &journal.into()));
+        }
+        let record = open.record().clone();
+        if report.remains.is_empty() {
+            let cleared = match self.files.forget(&record).await {
+                Ok(()) => open.remove().map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(why) = cleared {
+                report.remains.push(Remaining { what: format!("files of host {}", record.host), why });
+            }
+        }
+        if report == UndoReport::default() {
+            return error;
+        }
+        ProvisionError::Undone { error: Box::new(error), report }
+    }
+
+    async fn undo_resources(&self, open: &mut OpenRecord) -> UndoReport {
+        let mut report = UndoReport::default();
+        for position in (0..open.record().resources.len()).rev() {
+            let resource = open.record().resources[position].clone();
+            let intended = match resource.state {
+                ResourceState::Intended => true,
+                ResourceState::Created => false,
+                ResourceState::Adopted | ResourceState::Gone => continue,
+            };
+            let outcome = match &resource.kind {
+                ResourceKind::Instance { id: Some(id), asked, .. } => self.undo_instance(id, *asked).await,
+                ResourceKind::Instance { id: None, client_token, asked, .. } => {
+                    self.undo_lost_launch(client_token, *asked).await
+                }
+                ResourceKind::MountTargetGroup { mount_target, group } => {
+                    self.undo_membership(mount_target, group, open).await
+                }
+                ResourceKind::SecurityGroup { vpc, name, id } => {
+                    let host = open.record().host.to_string();
+                    match self.group_made_here(vpc, name, id.as_ref(), intended, &host).await {
+                        Ok(Some(id)) => self.undo_group(&id, name, open).await,
+                        Ok(None) => Ok(Outcome::NothingToUndo),
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            let state = match outcome {
+                Ok(Outcome::Undone(what)) => {
+                    report.undone.push(what);
+                    ResourceState::Gone
+                }
+                Ok(Outcome::NothingToUndo) => ResourceState::Gone,
+                Ok(Outcome::InUse(what)) => {
+                    self.warn(Warning::LeftInUse { what: what.clone() });
+                    report.kept.push(what);
+                    ResourceState::Adopted
+                }
+                Err(error) => {
+                    report.remains.push(remaining(&resource.kind.to_string(), &error));
+                    continue;
+                }
+            };
+            if let Err(error) = open.update(|record| record.resources[position].state = state) {
+                report.remains.push(remaining("the record", &error.into()));
+            }
+        }
+        report
+    }
+
+    async fn undo_instance(&self, id: &InstanceId, asked: Timestamp) -> Result<Outcome, ProvisionError> {
+        self.end_instance(id, Some(asked)).await?;
+        Ok(Outcome::Undone(format!("instance {id}")))
+    }
+
+    /// The answer to a launch was lost: whatever carries its token is terminated.
+    async fn undo_lost_launch(&self, token: &ClientToken, asked: Timestamp) -> Result<Outcome, ProvisionError> {
+        let step = Step::Resolve;
+        self.started(&step);
+        let filter = InstanceFilter { client_token: Some(token.clone()), ..InstanceFilter::default() };
+        let look = || async {
+            let found = persistently(|| self.cloud.instances.list(&filter)).await?;
+            found.into_iter().next().ok_or_else(|| {
+                CloudError::new("ec2:DescribeInstances", format!("instance of token {token}"), CloudErrorKind::NotFound)
+            })
+        };
+        let patience = pauses(may_still_appear_for(asked));
+        let found = look.retry(patience).when(CloudError::is_not_found).await;
+        self.finished(step);
+        match found {
+            Ok(instance) => self.undo_instance(&instance.id, asked).await,
+            Err(error) if error.is_not_found() => Ok(Outcome::NothingToUndo),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn undo_membership(
+        &self,
+        target: &MountTargetId,
+        group: &SecurityGroupId,
+        open: &OpenRecord,
+    ) -> Result<Outcome, ProvisionError> {
+        let what = format!("NFS access of {group} to mount target {target}");
+        if !self.others_in(group, &own_instances(open)).await?.is_empty() {
+            return Ok(Outcome::InUse(what));
+        }
+        let step = Step::Detach { mount_target: target.clone() };
+        self.started(&step);
+        self.detach(target, group).await?;
+        self.finished(step);
+        Ok(Outcome::Undone(what))
+    }
+
+    /// The id of the group, where it is this host's creation that made it.
+    async fn group_made_here(
+        &self,
+        vpc: &VpcId,
+        name: &str,
+        id: Option<&SecurityGroupId>,
+        intended: bool,
+        host: &str,
+    ) -> Result<Option<SecurityGroupId>, ProvisionError> {
+        if let (Some(id), false) = (id, intended) {
+            return Ok(Some(id.clone()));
+        }
+        // The answer to the creation was lost: the tag tells whose the group is. Without the permission to tag it can't be told,
+        // and the group stays, which costs nothing.
+        let found: Vec<SecurityGroup> =
+            persistently(|| async { self.cloud.security_groups.find(vpc, &[name]).await }).await?;
+        let ours = found.into_iter().find(|group| group.tags.contains(&Tag::new(TAG_HOST, host)));
+        Ok(ours.map(|group| group.id))
+    }
+
+    async fn undo_group(&self, id: &SecurityGroupId, name: &str, open: &OpenRecord) -> Result<Outcome, ProvisionError> {
+        if self.delete_group(id, name, &own_instances(open)).await? {
+            return Ok(Outcome::Undone(format!("security group {name} ({id})")));
+        }
+        // Somebody launched with it since it was taken off the mount targets: put it back for them.
+        for resource in &open.record().resources {
+            if let ResourceKind::MountTargetGroup { mount_target, group } = &resource.kind
+                && group == id
+                && resource.state == ResourceState::Gone
+            {
+                self.keep_attached(mount_target, id).await?;
+            }
+        }
+        Ok(Outcome::InUse(format!("security group {name} ({id})")))
+    }
+
+    /// Deletes a group as soon as instances that are ending let go of it; `false` where another live instance, or anything else
+    /// that does not let go, uses it.
+    pub(super) async fn delete_group(
+        &self,
+        id: &SecurityGroupId,
+        name: &str,
+        ending: &[InstanceId],
+    ) -> Result<bool, ProvisionError> {
+        let step = Step::DeleteGroup { name: name.to_owned() };
+        self.started(&step);
+        let try_once = || async {
+            if !self.others_in(id, ending).await?.is_empty() {
+                return Ok(false);
+            }
+            match persistently(|| self.cloud.security_groups.delete(id)).await {
+                Ok(()) => Ok(true),
+                Err(error) if error.is_not_found() => Ok(true),
+                // Worth waiting only while an instance that is ending still holds it.
+                Err(error) if error.kind == CloudErrorKind::InUse && self.ending_in(id).await?.is_empty() => Ok(false),
+                Err(error) => Err(ProvisionError::from(error)),
+            }
+        };
+        let deleted = try_once
+            .retry(pauses(RELEASES_WITHIN))
+            .when(|error| matches!(error, ProvisionError::Cloud(error) if error.kind == CloudErrorKind::InUse))
+            .await?;
+        self.finished(step);
+        Ok(deleted)
+    }
+
+    /// Live instances in a group, but for these.
+    pub(super) async fn others_in(
+        &self,
+        group: &SecurityGroupId,
+        but: &[InstanceId],
+    ) -> Result<Vec<Instance>, ProvisionError> {
+        let mut instances = self.in_group(group).await?;
+        instances.retain(|instance| !instance.state.is_ended() && !but.contains(&instance.id));
+        Ok(instances)
+    }
+
+    async fn ending_in(&self, group: &SecurityGroupId) -> Result<Vec<Instance>, ProvisionError> {
+        let mut instances = self.in_group(group).await?;
+        instances.retain(|instance| instance.state == crate::InstanceState::ShuttingDown);
+        Ok(instances)
+    }
+
+    async fn in_group(&self, group: &SecurityGroupId) -> Result<Vec<Instance>, ProvisionError> {
+        let filter = InstanceFilter { security_group: Some(group.clone()), ..InstanceFilter::default() };
+        Ok(persistently(|| self.cloud.instances.list(&filter)).await?)
+    }
+}
+
+fn own_instances(open: &OpenRecord) -> Vec<InstanceId> {
+    let resources = &open.record().resources;
+    resources
+        .iter()
+        .filter_map(|resource| match &resource.kind {
+            ResourceKind::Instance { id, .. } => id.clone(),
+            _ => None,
+        })
+        .collect()
+}
+
+fn remaining(what: &str, error: &ProvisionError) -> Remaining {
+    Remaining { what: what.to_owned(), why: error.to_string() }
+}
