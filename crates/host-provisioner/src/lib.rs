@@ -31,7 +31,9 @@ pub use journal::{
     ResourceKind, ResourceState, Turn,
 };
 pub use observer::{Event, Observer, Step, Unobserved};
-pub use plan::{HostGroups, HostPlan, Placement, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
+pub use plan::{
+    HostGroups, HostPlan, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
+};
 pub use provisioner::{
     Creation, Ended, Provisioner, PurgeReport, Recovered, Recovery, Remaining, Terminated, UndoReport,
 };

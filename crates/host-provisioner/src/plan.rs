@@ -1,10 +1,15 @@
 //! The plan of a host: pure, so that the same environment, request and survey give the same plan, byte for byte.
 
+mod calls;
 mod mounts;
+
+use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use studio_discovery::{DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId};
+
+pub use calls::PlannedCall;
 
 use crate::{
     Bootstrap, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType, InstanceTypeInfo,
@@ -94,7 +99,21 @@ pub struct Placement {
     pub user_data: String,
 }
 
+/// The absolute paths of the app's file tree that its host will have at the same places, with everything below them.
+pub fn shared_paths(environment: &StudioEnvironment) -> Vec<PathBuf> {
+    mounts::wanted(environment).into_iter().flat_map(|mount| mount.paths).collect()
+}
+
 impl HostPlan {
+    /// Tags of the security groups that creation makes.
+    pub(crate) fn group_tags(&self) -> [Tag; 3] {
+        [
+            Tag::new(TAG_HOST, self.host.as_str()),
+            Tag::new(TAG_DOMAIN, self.domain.as_str()),
+            Tag::new(TAG_OWNER, self.owner.as_str()),
+        ]
+    }
+
     /// Plans a host.
     ///
     /// # Errors

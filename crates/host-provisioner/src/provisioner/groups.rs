@@ -5,7 +5,7 @@ use studio_discovery::{SecurityGroupId, Tag};
 use super::{Provisioner, patience::once_it_appears};
 use crate::{
     CloudError, CloudErrorKind, GroupPlan, HostPlan, OpenRecord, ProvisionError, Resource, ResourceKind, ResourceState,
-    Rule, SecurityGroup, Step, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
+    Rule, SecurityGroup, Step, TAG_HOST, Warning,
 };
 
 impl Provisioner {
@@ -62,11 +62,7 @@ impl Provisioner {
     }
 
     async fn create_group(&self, group: &GroupPlan, plan: &HostPlan) -> Result<SecurityGroupId, CloudError> {
-        let tags = [
-            Tag::new(TAG_HOST, plan.host.as_str()),
-            Tag::new(TAG_DOMAIN, plan.domain.as_str()),
-            Tag::new(TAG_OWNER, plan.owner.as_str()),
-        ];
+        let tags = plan.group_tags();
         let groups = &self.cloud.security_groups;
         let tagged = groups.create(&group.vpc, &group.name, &group.description, &tags).await;
         match tagged {

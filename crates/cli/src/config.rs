@@ -1,0 +1,268 @@
+//! `sdocker.conf`: the settings that the first `sdocker` had, and ours.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use host_provisioner::{EngineChoice, HostConfig};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{durations, durations::Timeout, failure::Hinted};
+
+/// The settings, and where they come from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Config {
+    /// The file, where there is one.
+    pub(crate) file: Option<PathBuf>,
+    /// What shapes the host.
+    pub(crate) host: HostConfig,
+    /// `Engine`.
+    pub(crate) engine: Option<EngineChoice>,
+    /// `IdleTimeout`.
+    pub(crate) idle_timeout: Option<Timeout>,
+    /// `MaxLifetime`.
+    pub(crate) max_lifetime: Option<std::time::Duration>,
+    /// What the user should know about the file.
+    pub(crate) warnings: Vec<String>,
+}
+
+const KEYS: [&str; 12] = [
+    "ImageId",
+    "Key",
+    "Port",
+    "EBSVolumeSize",
+    "InstanceProfileArn",
+    "HostSGs",
+    "DockerImageURI",
+    "DockerImageNvidiaURI",
+    "AdditionalPorts",
+    "Engine",
+    "IdleTimeout",
+    "MaxLifetime",
+];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Raw {
+    #[serde(rename = "ImageId")]
+    image: Option<String>,
+    #[serde(rename = "Key")]
+    key: Option<String>,
+    #[serde(rename = "Port")]
+    port: Option<Port>,
+    #[serde(rename = "EBSVolumeSize")]
+    volume: Option<VolumeSize>,
+    #[serde(rename = "InstanceProfileArn")]
+    instance_profile: Option<String>,
+    #[serde(rename = "HostSGs")]
+    security_groups: Option<Vec<String>>,
+    #[serde(rename = "DockerImageURI")]
+    dind_image: Option<String>,
+    #[serde(rename = "DockerImageNvidiaURI")]
+    dind_nvidia_image: Option<String>,
+    #[serde(rename = "AdditionalPorts")]
+    additional_ports: Option<Vec<Port>>,
+    #[serde(rename = "Engine")]
+    engine: Option<Engine>,
+    #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
+    idle_timeout: Option<Timeout>,
+    #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
+    max_lifetime: Option<std::time::Duration>,
+}
+
+/// A TCP port; 0 is none.
+#[derive(Clone, Copy, Debug)]
+struct Port(u16);
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u16::deserialize(deserializer)? {
+            0 => Err(de::Error::custom("expected a port between 1 and 65535, found 0")),
+            port => Ok(Self(port)),
+        }
+    }
+}
+
+/// GiB of a gp3 volume (EBS user guide: 1 GiB to 64 TiB).
+#[derive(Clone, Copy, Debug)]
+struct VolumeSize(u32);
+
+impl<'de> Deserialize<'de> for VolumeSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            size @ 1..=65536 => Ok(Self(size)),
+            size => Err(de::Error::custom(format!("expected a volume size between 1 and 65536 GiB, found {size}"))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Engine {
+    Auto,
+    Dind,
+    Native,
+}
+
+fn idle_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timeout>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    text.map(|text| durations::parse_or_never(&text).map_err(de::Error::custom)).transpose()
+}
+
+fn max_lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<std::time::Duration>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    text.map(|text| durations::parse(&text).map_err(de::Error::custom)).transpose()
+}
+
+/// Reads the first of these files that exists; with none, every setting has its default.
+///
+/// # Errors
+/// A file that can't be read, or is not what it should be: with file, line and column.
+pub(crate) fn read(candidates: &[PathBuf]) -> anyhow::Result<Config> {
+    let mut found: Option<(PathBuf, String)> = None;
+    let mut warnings = Vec::new();
+    for path in candidates {
+        match (read_text(path)?, &found) {
+            (Some(text), None) => found = Some((path.clone(), text)),
+            (Some(_), Some((first, _))) => {
+                warnings.push(format!("{} is not read, because {} exists", path.display(), first.display()));
+            }
+            (None, _) => {}
+        }
+    }
+    let Some((path, text)) = found else { return Ok(Config::default()) };
+    let mut config = parse(&path, &text)?;
+    config.warnings.splice(0..0, warnings);
+    config.file = Some(path);
+    Ok(config)
+}
+
+fn read_text(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
+    }
+}
+
+fn parse(path: &Path, text: &str) -> anyhow::Result<Config> {
+    let malformed = |error: serde_json::Error| {
+        let (line, column) = (error.line().max(1), error.column().max(1));
+        let full = error.to_string();
+        let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
+        Hinted::new(format!("{}:{line}:{column}: {what}", path.display()))
+            .hint(format!("correct the file, or move it away: every key is optional ({})", KEYS.join(", ")))
+    };
+    // An empty file is what `touch` makes of it.
+    let text = if text.trim().is_empty() { "{}" } else { text };
+    let raw: Raw = serde_json::from_str(text).map_err(malformed)?;
+    let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(malformed)?;
+    let unknown = keys.keys().filter(|key| !KEYS.contains(&key.as_str()));
+    let warnings = unknown
+        .map(|key| match nearest(key) {
+            Some(known) => format!("{}: unknown key {key} is ignored; did you mean {known}?", path.display()),
+            None => format!("{}: unknown key {key} is ignored", path.display()),
+        })
+        .collect();
+
+    let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let defaults = HostConfig::default();
+    Ok(Config {
+        file: None,
+        host: HostConfig {
+            image: given(raw.image).map(Into::into),
+            key_name: given(raw.key),
+            daemon_port: raw.port.map_or(defaults.daemon_port, |port| port.0),
+            volume_gib: raw.volume.map_or(defaults.volume_gib, |size| size.0),
+            instance_profile_arn: given(raw.instance_profile),
+            security_groups: raw.security_groups.unwrap_or_default().into_iter().map(Into::into).collect(),
+            dind_image: given(raw.dind_image).unwrap_or(defaults.dind_image),
+            dind_nvidia_image: given(raw.dind_nvidia_image),
+            additional_ports: raw.additional_ports.unwrap_or_default().into_iter().map(|port| port.0).collect(),
+        },
+        engine: raw.engine.map(|engine| match engine {
+            Engine::Auto => EngineChoice::Auto,
+            Engine::Dind => EngineChoice::Dind,
+            Engine::Native => EngineChoice::Native,
+        }),
+        idle_timeout: raw.idle_timeout,
+        max_lifetime: raw.max_lifetime,
+        warnings,
+    })
+}
+
+fn nearest(key: &str) -> Option<&'static str> {
+    let lower = key.to_lowercase();
+    let scored = KEYS.into_iter().map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known));
+    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Config, String> {
+        parse(Path::new("sdocker.conf"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_key_of_2022_is_read() {
+        let config = parsed(
+            r#"{"ImageId": "ami-1", "Key": "me", "Port": 2222, "EBSVolumeSize": 100, "InstanceProfileArn": "arn:p", "HostSGs": ["sg-1"],
+                "DockerImageURI": "dind:1", "DockerImageNvidiaURI": "nvidia:1", "AdditionalPorts": [8888]}"#,
+        )
+        .expect("it is well-formed");
+        assert_eq!(
+            config.host,
+            HostConfig {
+                image: Some("ami-1".into()),
+                key_name: Some("me".to_owned()),
+                daemon_port: 2222,
+                volume_gib: 100,
+                instance_profile_arn: Some("arn:p".to_owned()),
+                security_groups: vec!["sg-1".into()],
+                dind_image: "dind:1".to_owned(),
+                dind_nvidia_image: Some("nvidia:1".to_owned()),
+                additional_ports: vec![8888],
+            }
+        );
+        assert_eq!(config.warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_file_and_null_mean_the_defaults() {
+        for text in ["", "\n", "{}", r#"{"Port": null, "ImageId": "", "HostSGs": null, "IdleTimeout": null}"#] {
+            assert_eq!(parsed(text).expect("it is well-formed").host, HostConfig::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_known_one() {
+        let config = parsed(r#"{"EbsVolumeSise": 1, "Whatever": 2}"#).expect("unknown keys are no error");
+        assert_eq!(
+            config.warnings,
+            [
+                "sdocker.conf: unknown key EbsVolumeSise is ignored; did you mean EBSVolumeSize?",
+                "sdocker.conf: unknown key Whatever is ignored",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_an_error_with_its_place() {
+        let cases = [
+            ("{\n  \"Port\": \"1111\"\n}", "sdocker.conf:2:16: invalid type: string \"1111\", expected u16"),
+            ("{\n  \"Port\": 0\n}", "sdocker.conf:3:1: expected a port between 1 and 65535, found 0"),
+            ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected u16"),
+            ("[]", "sdocker.conf:1:1: "),
+            ("{\"Port\": 1111", "sdocker.conf:1:13: EOF while parsing an object"),
+            ("{\"IdleTimeout\": \"soon\"}", "sdocker.conf:1:23: `soon` is not a duration: write it like 90m, 12h or 2d"),
+            ("{\"Engine\": \"podman\"}", "sdocker.conf:1:19: unknown variant `podman`, expected one of `auto`, `dind`, `native`"),
+        ];
+        for (text, expected) in cases {
+            let message = parsed(text).expect_err(text);
+            assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Errors as the user sees them: what failed, why, what to do, what remains.
+
+use std::{fmt, process::ExitCode};
+
+use serde_json::json;
+
+use crate::{permission, printer::Printer};
+
+/// An error of the command line itself, with what to do about it.
+#[derive(Debug)]
+pub(crate) struct Hinted {
+    message: String,
+    hints: Vec<String>,
+    remains: Vec<String>,
+}
+
+impl Hinted {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new(), remains: Vec::new() }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Names something that may remain, which makes the exit code 3.
+    pub(crate) fn remains(mut self, what: impl Into<String>) -> Self {
+        self.remains.push(what.into());
+        self
+    }
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// Prints an error, and says with which code to exit.
+pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
+    let hints = hints(error);
+    let remains = remains(error);
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let line = cause.to_string();
+        // A transparent error repeats its source.
+        if lines.last().is_none_or(|last| !last.ends_with(&line)) {
+            lines.push(line);
+        }
+    }
+    if printer.is_json() {
+        printer.stdout(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}).to_string());
+    }
+    printer.error(&lines[0]);
+    for line in &lines[1..] {
+        printer.stderr(&format!("  because: {line}"));
+    }
+    for what in &remains {
+        printer.stderr(&format!("  may remain: {what}"));
+    }
+    for hint in hints {
+        printer.hint(hint);
+    }
+    if remains.is_empty() { ExitCode::from(1) } else { ExitCode::from(3) }
+}
+
+fn remains(error: &anyhow::Error) -> Vec<String> {
+    let mut remains = Vec::new();
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<host_provisioner::ProvisionError>() {
+            remains.extend(error.remains());
+        }
+        if let Some(error) = cause.downcast_ref::<Hinted>() {
+            remains.extend(error.remains.iter().cloned());
+        }
+    }
+    remains.dedup();
+    remains
+}
+
+fn hints(error: &anyhow::Error) -> Vec<String> {
+    let mut hints: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<Hinted>() {
+            hints.extend(error.hints.iter().cloned());
+        }
+        if let Some(error) = cause.downcast_ref::<host_provisioner::ProvisionError>() {
+            hints.extend(provisioning_hints(error));
+        }
+        if let Some(error) = cause.downcast_ref::<host_provisioner::CloudError>() {
+            hints.extend(cloud_hints(error));
+        }
+        if let Some(error) = cause.downcast_ref::<studio_discovery::DiscoveryError>() {
+            hints.extend(discovery_hints(error));
+        }
+        if let Some(error) = cause.downcast_ref::<studio_discovery::ApiError>() {
+            hints.extend(api_hints(error));
+        }
+    }
+    if !remains(error).is_empty() {
+        hints.push("run `sdocker recover` to settle what may remain".to_owned());
+    }
+    let mut seen = std::collections::HashSet::new();
+    hints.retain(|hint| seen.insert(hint.clone()));
+    hints
+}
+
+fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
+    use host_provisioner::ProvisionError as E;
+    let list = |items: Vec<String>| items.join(", ");
+    match error {
+        E::UnknownInstanceType { suggestions, .. } if !suggestions.is_empty() => {
+            vec![format!("did you mean {}?", list(suggestions.iter().map(ToString::to_string).collect()))]
+        }
+        E::UnknownInstanceType { .. } => {
+            vec!["`aws ec2 describe-instance-type-offerings` lists the Region's instance types".to_owned()]
+        }
+        E::UnknownImage { .. } => {
+            vec!["check ImageId in sdocker.conf, or remove it: the newest image that fits is found by itself".to_owned()]
+        }
+        E::WrongArchitecture { type_architecture, .. } => {
+            vec![format!("take an image for {type_architecture}, or remove ImageId from sdocker.conf")]
+        }
+        E::NoImage { .. } => vec!["name an Amazon Linux 2023 image with Docker as ImageId in sdocker.conf".to_owned()],
+        E::UnknownSubnet { known, .. } => {
+            vec![format!("the domain's subnets are {}", list(known.iter().map(ToString::to_string).collect()))]
+        }
+        E::NoMountTarget { file_system, with_mount_target, .. } if with_mount_target.is_empty() => {
+            vec![format!("ask an administrator to create a mount target of {file_system} in one of the domain's subnets")]
+        }
+        E::NoMountTarget { with_mount_target, .. } => {
+            let subnets = list(with_mount_target.iter().map(ToString::to_string).collect());
+            vec![format!("these of the domain's subnets have one: {subnets}; take one with --subnet-id")]
+        }
+        E::NoAppSecurityGroup => vec![
+            "ask an administrator to give the user profile a security group, or name groups in HostSGs in sdocker.conf"
+                .to_owned(),
+        ],
+        E::MountTargetFull { mount_target, .. } => vec![
+            format!("ask an administrator to remove a security group from {mount_target} that nobody needs, or to prepare groups and"),
+            "  name them in HostSGs in sdocker.conf; or take another subnet with --subnet-id".to_owned(),
+        ],
+        E::NoCapacity { .. } => {
+            vec!["try another instance type, or again later; --spot-or-on-demand widens the choice".to_owned()]
+        }
+        E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
+        E::Busy { .. } => vec!["wait for the other sdocker command to end, and try again".to_owned()],
+        E::Undone { error, .. } => {
+            let mut hints = provisioning_hints(error);
+            if let E::Cloud(error) = error.as_ref() {
+                hints.extend(cloud_hints(error));
+            }
+            hints
+        }
+        E::Cloud(error) => cloud_hints(error),
+        _ => Vec::new(),
+    }
+}
+
+fn cloud_hints(error: &host_provisioner::CloudError) -> Vec<String> {
+    use host_provisioner::CloudErrorKind as K;
+    match &error.kind {
+        K::AccessDenied { refused } => permission::hints(refused.as_deref().unwrap_or(error.action), &error.resource),
+        K::Credentials => credential_hints(),
+        K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        K::LimitExceeded => vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+fn discovery_hints(error: &studio_discovery::DiscoveryError) -> Vec<String> {
+    studio_discovery::hint(error).into_iter().collect()
+}
+
+fn api_hints(error: &studio_discovery::ApiError) -> Vec<String> {
+    use studio_discovery::ApiError as E;
+    match error {
+        E::AccessDenied { action, resource, .. } => permission::hints(action, resource),
+        E::Credentials { .. } => credential_hints(),
+        E::Unreachable { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        _ => Vec::new(),
+    }
+}
+
+fn credential_hints() -> Vec<String> {
+    vec!["in Studio, restart the app to get new credentials; elsewhere, log in again (`aws sts get-caller-identity` shows whether it worked)".to_owned()]
+}
+
+fn unreachable_hints(endpoint: &str, region: &str) -> Vec<String> {
+    vec![format!(
+        "check that this app can reach {endpoint}, by a VPC endpoint or a NAT gateway, and that {region} is the right Region (--region)"
+    )]
+}

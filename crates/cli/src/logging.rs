@@ -1,0 +1,81 @@
+//! The log file, `$SDOCKER_HOME/sdocker.log`, and what `-v` shows of it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use tracing_subscriber::{EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::world::World;
+
+/// A larger log is renamed to `sdocker.log.1` before it is written to.
+const MAX_BYTES: u64 = 5 * 1024 * 1024;
+
+/// Starts logging. A log file that can't be written is no reason to fail.
+pub(crate) fn start(world: &World, verbose: u8) {
+    let file = LogFile { path: world.sdocker_home.join("sdocker.log"), file: Arc::default() };
+    let ours = "sdocker=debug,host_provisioner=debug,docker_remote=debug,studio_discovery=debug,localmode_config=debug";
+    let to_file = tracing_subscriber::fmt::layer()
+        .with_writer(file)
+        .with_ansi(false)
+        .with_filter(EnvFilter::new(format!("warn,{ours}")));
+    let spoken = match verbose {
+        0 => "off".to_owned(),
+        1 => ours.to_owned(),
+        _ => format!("debug,{}", ours.replace("debug", "trace")),
+    };
+    let to_stderr = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_filter(EnvFilter::new(spoken));
+    // Only fails when a subscriber is set already, which a second start in one process would do.
+    let _ = tracing_subscriber::registry().with(to_file).with(to_stderr).try_init();
+}
+
+/// Opened at the first line, so that a command with nothing to say leaves no file.
+#[derive(Clone)]
+struct LogFile {
+    path: PathBuf,
+    file: Arc<Mutex<Option<File>>>,
+}
+
+impl LogFile {
+    fn open(&self) -> io::Result<File> {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        if let Some(folder) = self.path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        if fs::metadata(&self.path).is_ok_and(|log| log.len() > MAX_BYTES) {
+            fs::rename(&self.path, self.path.with_added_extension("1"))?;
+        }
+        File::options().append(true).create(true).mode(0o600).open(&self.path)
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let Ok(mut file) = self.file.lock() else { return Ok(line.len()) };
+        if file.is_none() {
+            *file = self.open().ok();
+        }
+        if let Some(file) = file.as_mut() {
+            let _ = file.write_all(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for LogFile {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
