@@ -1,1 +1,27 @@
-//! (crate docs to come)
+//! A remote Docker host behind mutual TLS: credentials, client, readiness, and the Docker CLI's context store.
+//!
+//! The parts build on each other in one direction: [`HostCredentials`] are made for a host; [`wait_until_ready`] or [`probe_once`]
+//! prove that it answers, and only they make a [`DockerHost`]; a [`ContextSpec`] can only be made of a [`DockerHost`]. So a context
+//! for a host that never answered cannot be written.
+//!
+//! The crate reads no environment variable, home or current directory: paths are arguments.
+
+mod client;
+mod context;
+mod credentials;
+mod endpoint;
+mod error;
+mod probe;
+mod readiness;
+mod stages;
+mod transport;
+
+pub use bollard::models;
+pub use client::{BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream};
+pub use context::{Context, ContextSpec, ContextStore};
+pub use credentials::{ClientCredentials, HostCredentials, HostNames, WriteServerKey};
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use probe::{DockerHost, ProbeError, probe_once};
+pub use readiness::{InstanceStatus, InstanceWatch, NotReady, ReadyEvent, wait_until_ready};
+pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages};

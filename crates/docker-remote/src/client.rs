@@ -1,0 +1,151 @@
+//! A client of a Docker daemon behind mutual TLS: the operations that a tool which embeds this crate expects.
+
+mod build;
+mod containers;
+mod context_archive;
+mod ignore_rules;
+mod images;
+
+use std::pin::Pin;
+
+use bollard::{
+    ClientVersion, Docker,
+    models::{EventMessage, NetworkCreateRequest, SystemInfo, SystemVersion},
+};
+use futures_util::{StreamExt as _, stream};
+
+pub use build::BuildRequest;
+pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
+pub use images::ImageProgress;
+
+use crate::{ClientCredentials, Endpoint, Error, probe_once, transport::Connector};
+
+/// How long the daemon may take until it begins to answer. A build or a load answers only when it has read everything, so this is
+/// no measure of health.
+const ANSWERS_WITHIN: u64 = 24 * 3600;
+
+/// The newest version of Docker's API that bollard speaks.
+const NEWEST_API: &ClientVersion = bollard::API_DEFAULT_VERSION;
+
+/// A stream of results, for as long as the daemon sends them.
+pub type Stream<T> = Pin<Box<dyn stream::Stream<Item = Result<T, Error>> + Send>>;
+
+/// A client of a daemon. Cloning shares its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    docker: Docker,
+    endpoint: Endpoint,
+}
+
+impl Client {
+    /// Connects, which proves that the daemon is there and agrees on a version of the API.
+    ///
+    /// # Errors
+    /// Why the daemon does not answer.
+    pub async fn connect(
+        endpoint: &Endpoint,
+        credentials: &ClientCredentials,
+        within: std::time::Duration,
+    ) -> Result<Self, crate::ProbeError> {
+        Ok(probe_once(endpoint, credentials, within).await?.client().clone())
+    }
+
+    /// A client for a daemon that speaks up to this version of the API.
+    pub(crate) fn with_connector(endpoint: &Endpoint, connector: Connector, api: &str) -> Self {
+        let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector);
+        let transport = move |request: bollard::BollardRequest| {
+            let answer = http.request(request);
+            async move { answer.await.map_err(bollard::errors::Error::from) }
+        };
+        let address = format!("https://{}", endpoint.authority());
+        let docker = Docker::connect_with_custom_transport(transport, Some(address), ANSWERS_WITHIN, &version(api));
+        // The call makes no connection and has nothing that could fail.
+        let docker = docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"));
+        Self { docker, endpoint: endpoint.clone() }
+    }
+
+    /// Where the daemon is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// bollard's client, for whatever this one does not offer.
+    pub fn bollard(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Asks whether the daemon is there (`GET /_ping`).
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.docker.ping().await.map(drop).map_err(self.failed("ping the daemon"))
+    }
+
+    /// The versions of the daemon and its parts (`GET /version`).
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn version(&self) -> Result<SystemVersion, Error> {
+        self.docker.version().await.map_err(self.failed("ask for the version"))
+    }
+
+    /// What the daemon says of itself (`GET /info`).
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn info(&self) -> Result<SystemInfo, Error> {
+        self.docker.info().await.map_err(self.failed("ask for information"))
+    }
+
+    /// What happens on the daemon from now on (`GET /events`), without end.
+    pub fn events(&self) -> Stream<EventMessage> {
+        let client = self.clone();
+        Box::pin(self.docker.events(None).map(move |event| event.map_err(client.failed("follow events"))))
+    }
+
+    /// Makes sure that there is a network of this name: a bridge where it has to be made.
+    ///
+    /// # Errors
+    /// The daemon refuses.
+    pub async fn ensure_network(&self, name: &str) -> Result<(), Error> {
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            ..NetworkCreateRequest::default()
+        };
+        if self.docker.inspect_network(name, None).await.is_ok() {
+            return Ok(());
+        }
+        match self.docker.create_network(request).await {
+            // Somebody else made it in between.
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(self.failed(&format!("create network {name}"))(error)),
+        }
+    }
+
+    fn failed(&self, attempted: &str) -> impl FnOnce(bollard::errors::Error) -> Error + use<> {
+        let (attempted, endpoint) = (attempted.to_owned(), self.endpoint.to_string());
+        move |source| match source {
+            bollard::errors::Error::DockerStreamError { error } => {
+                Error::Reported { attempted, endpoint, message: error }
+            }
+            source => Error::Daemon { attempted, endpoint, source: Box::new(source) },
+        }
+    }
+
+    fn reported(&self, attempted: impl Into<String>, message: impl Into<String>) -> Error {
+        Error::Reported { attempted: attempted.into(), endpoint: self.endpoint.to_string(), message: message.into() }
+    }
+}
+
+/// The older of the daemon's version and bollard's newest.
+fn version(api: &str) -> ClientVersion {
+    let parsed = api.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+    match parsed {
+        Some(theirs) if theirs < (NEWEST_API.major_version, NEWEST_API.minor_version) => {
+            ClientVersion { major_version: theirs.0, minor_version: theirs.1 }
+        }
+        _ => *NEWEST_API,
+    }
+}

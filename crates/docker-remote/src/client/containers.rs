@@ -1,0 +1,161 @@
+//! Containers: list, run and wait, logs.
+
+use bollard::{
+    container::LogOutput,
+    models::{ContainerCreateBody, ContainerSummary, HostConfig},
+    query_parameters::{
+        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+    },
+};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::{Client, Stream};
+use crate::Error;
+
+/// A container to be run to its end.
+#[derive(Clone, Debug, Default)]
+pub struct RunRequest {
+    /// The image; it must be on the host.
+    pub image: String,
+    /// The command, instead of the image's own.
+    pub command: Option<Vec<String>>,
+    /// Environment variables, `NAME=value`.
+    pub environment: Vec<String>,
+    /// Bind mounts, `/source/on/the/host:/target[:ro]`.
+    pub binds: Vec<String>,
+    /// The network, instead of the default one.
+    pub network: Option<String>,
+    /// A name for the container.
+    pub name: Option<String>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerOutcome {
+    /// Its exit code.
+    pub exit_code: i64,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// A piece of a container's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogLine {
+    /// Of its standard output, or of its terminal.
+    Stdout(Bytes),
+    /// Of its standard error.
+    Stderr(Bytes),
+}
+
+/// Which logs to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ContainerLog {
+    /// Whether to wait for more until the container ends.
+    pub follow: bool,
+    /// Only this many lines of what was written so far; all where `None`.
+    pub tail: Option<usize>,
+    /// Whether each line begins with its time.
+    pub timestamps: bool,
+}
+
+impl Client {
+    /// Running containers, or all.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn containers(&self, all: bool) -> Result<Vec<ContainerSummary>, Error> {
+        let options = ListContainersOptionsBuilder::new().all(all).build();
+        self.docker.list_containers(Some(options)).await.map_err(self.failed("list containers"))
+    }
+
+    /// Runs a container to its end, passes its output on as it comes, and removes it.
+    ///
+    /// # Errors
+    /// The daemon refuses, or the connection breaks; the container is removed then as well, if it can be. A container that fails is
+    /// no error.
+    pub async fn run(&self, request: &RunRequest, mut output: impl FnMut(&LogLine)) -> Result<i64, Error> {
+        let attempted = || format!("run {}", request.image);
+        let options = request.name.as_ref().map(|name| CreateContainerOptionsBuilder::new().name(name).build());
+        let config = ContainerCreateBody {
+            image: Some(request.image.clone()),
+            cmd: request.command.clone(),
+            env: Some(request.environment.clone()),
+            host_config: Some(HostConfig {
+                binds: Some(request.binds.clone()),
+                network_mode: request.network.clone(),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let id = self.docker.create_container(options, config).await.map_err(self.failed(&attempted()))?.id;
+        let outcome = async {
+            self.docker.start_container(&id, None).await.map_err(self.failed(&attempted()))?;
+            let mut logs = self.logs(&id, ContainerLog { follow: true, ..ContainerLog::default() });
+            while let Some(line) = logs.next().await {
+                output(&line?);
+            }
+            self.wait(&id).await
+        };
+        let outcome = outcome.await;
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        let removed = self.docker.remove_container(&id, Some(options)).await;
+        let exit_code = outcome?;
+        removed.map_err(self.failed(&format!("remove container {id}")))?;
+        Ok(exit_code)
+    }
+
+    /// Runs a container to its end and collects its output, which should be small.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_collected(&self, request: &RunRequest) -> Result<ContainerOutcome, Error> {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let exit_code = self
+            .run(request, |line| match line {
+                LogLine::Stdout(bytes) => stdout.extend_from_slice(bytes),
+                LogLine::Stderr(bytes) => stderr.extend_from_slice(bytes),
+            })
+            .await?;
+        Ok(ContainerOutcome { exit_code, stdout, stderr })
+    }
+
+    /// Waits until a container has ended, and returns its exit code.
+    ///
+    /// # Errors
+    /// There is no such container, or the connection breaks.
+    pub async fn wait(&self, container: &str) -> Result<i64, Error> {
+        let attempted = format!("wait for container {container}");
+        match self.docker.wait_container(container, None).next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // bollard's way to say that the exit code is not 0.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, error })) if error.is_empty() => Ok(code),
+            Some(Err(error)) => Err(self.failed(&attempted)(error)),
+            None => Err(self.reported(attempted, "the daemon ended the answer")),
+        }
+    }
+
+    /// A container's output. Followed, it ends with the container.
+    pub fn logs(&self, container: &str, log: ContainerLog) -> Stream<LogLine> {
+        let tail = log.tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let options = LogsOptionsBuilder::new()
+            .follow(log.follow)
+            .stdout(true)
+            .stderr(true)
+            .timestamps(log.timestamps)
+            .tail(&tail)
+            .build();
+        let client = self.clone();
+        let attempted = format!("read the logs of container {container}");
+        let lines = self.docker.logs(container, Some(options)).map(move |line| match line {
+            Ok(LogOutput::StdErr { message }) => Ok(LogLine::Stderr(message)),
+            Ok(LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message }) => {
+                Ok(LogLine::Stdout(message))
+            }
+            Err(error) => Err(client.failed(&attempted)(error)),
+        });
+        Box::pin(lines)
+    }
+}

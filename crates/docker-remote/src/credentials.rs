@@ -1,0 +1,218 @@
+//! Certificates and keys of one host: a CA of its own, a server and a client.
+
+use std::{
+    fmt, fs,
+    io::{self, Write as _},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use atomic_write_file::AtomicWriteFile;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::{Error, error::file};
+
+/// Clocks of client and host may differ by this much.
+const CLOCK_SKEW: Duration = Duration::from_secs(3600);
+
+/// Names and addresses by which clients reach a host. `localhost`, `127.0.0.1` and `::1` are always added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostNames {
+    /// DNS names; `*.` stands for any one label.
+    pub dns: Vec<String>,
+    /// Addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Certificates and keys of one host.
+///
+/// # Guarantees
+/// - The CA is made for this host alone; its private key exists only while [`generate`](Self::generate) runs, and is never
+///   written anywhere. So a client's certificate opens this host and no other, and nobody can make another one for it.
+/// - Keys are ECDSA P-256. The server's certificate can only serve, the client's only ask.
+/// - `Debug` shows no key.
+#[derive(Clone)]
+pub struct HostCredentials {
+    ca: String,
+    server: String,
+    server_key: String,
+    client: ClientCredentials,
+}
+
+/// Whether the server's key is among what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteServerKey {
+    /// For a host that picks its identity up from a folder it shares with the client.
+    Yes,
+    /// For a host that has it from elsewhere.
+    No,
+}
+
+/// What a client needs: the CA's certificate, and its own certificate and key; PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCredentials {
+    pub(crate) ca: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
+impl HostCredentials {
+    /// Makes certificates and keys, valid from an hour before `now` until an hour after `lifetime` from now.
+    ///
+    /// # Errors
+    /// A DNS name that is none.
+    pub fn generate(names: &HostNames, now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
+        let valid = |params: &mut CertificateParams| {
+            params.not_before = (now - CLOCK_SKEW).into();
+            params.not_after = (now + lifetime + CLOCK_SKEW).into();
+        };
+        let key = |what| KeyPair::generate().map_err(failed(what));
+
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, "sdocker host CA");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        valid(&mut ca);
+        let issuer = CertifiedIssuer::self_signed(ca, key("the key of the CA")?).map_err(failed("the CA"))?;
+
+        let mut dns = names.dns.clone();
+        dns.push("localhost".to_owned());
+        dns.dedup();
+        let mut server = CertificateParams::new(dns).map_err(failed("the server's certificate"))?;
+        let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let addresses = names.addresses.iter().copied().chain(own);
+        server.subject_alt_names.extend(addresses.map(rcgen::SanType::IpAddress));
+        server.distinguished_name.push(DnType::CommonName, "sdocker host");
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let server_key = key("the server's key")?;
+
+        let mut client = CertificateParams::default();
+        client.distinguished_name.push(DnType::CommonName, "sdocker client");
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let client_key = key("the client's key")?;
+
+        for leaf in [&mut server, &mut client] {
+            leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            leaf.use_authority_key_identifier_extension = true;
+            valid(leaf);
+        }
+        let server = server.signed_by(&server_key, &issuer).map_err(failed("the server's certificate"))?;
+        let client = client.signed_by(&client_key, &issuer).map_err(failed("the client's certificate"))?;
+        let ca = issuer.pem();
+        Ok(Self {
+            server: server.pem(),
+            server_key: server_key.serialize_pem(),
+            client: ClientCredentials { ca: ca.clone(), certificate: client.pem(), key: client_key.serialize_pem() },
+            ca,
+        })
+    }
+
+    /// The CA's certificate, PEM.
+    pub fn ca_certificate(&self) -> &str {
+        &self.ca
+    }
+
+    /// The server's certificate, PEM.
+    pub fn server_certificate(&self) -> &str {
+        &self.server
+    }
+
+    /// The server's key, PEM.
+    pub fn server_key(&self) -> &str {
+        &self.server_key
+    }
+
+    /// The client's part.
+    pub fn client(&self) -> &ClientCredentials {
+        &self.client
+    }
+
+    /// Writes `ca/cert.pem`, `client/{ca,cert,key}.pem` and `server/{ca,cert,key}.pem` into a folder; `client/` is a valid
+    /// `DOCKER_CERT_PATH`. Folders and files are readable by their owner only. Each file appears whole, `server/key.pem` last: a
+    /// host that waits for it finds the others there.
+    ///
+    /// # Errors
+    /// A folder or file that can't be written.
+    pub fn write(&self, folder: &Path, server_key: WriteServerKey) -> Result<(), Error> {
+        let client = &self.client;
+        let files = [
+            ("ca", "cert.pem", &self.ca),
+            ("client", "ca.pem", &client.ca),
+            ("client", "cert.pem", &client.certificate),
+            ("client", "key.pem", &client.key),
+            ("server", "ca.pem", &self.ca),
+            ("server", "cert.pem", &self.server),
+            ("server", "key.pem", &self.server_key),
+        ];
+        let written = match server_key {
+            WriteServerKey::Yes => files.len(),
+            WriteServerKey::No => files.len() - 1,
+        };
+        for (part, name, pem) in &files[..written] {
+            let part = folder.join(part);
+            private_folder(&part).map_err(file("create", &part))?;
+            let path = part.join(name);
+            write_private(&path, pem).map_err(file("write", &path))?;
+        }
+        Ok(())
+    }
+}
+
+impl ClientCredentials {
+    /// Reads `ca.pem`, `cert.pem` and `key.pem` from a folder, as `DOCKER_CERT_PATH` names one.
+    ///
+    /// # Errors
+    /// A file that can't be read, or holds no certificate or key.
+    pub fn load(folder: &Path) -> Result<Self, Error> {
+        let read = |name: &str| -> Result<(PathBuf, String), Error> {
+            let path = folder.join(name);
+            let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+            Ok((path, text))
+        };
+        let certificate = |(path, text): (PathBuf, String)| match CertificateDer::from_pem_slice(text.as_bytes()) {
+            Ok(_) => Ok(text),
+            Err(_) => Err(Error::NotPem { path, expected: "a certificate in PEM" }),
+        };
+        let (key_path, key) = read("key.pem")?;
+        if PrivateKeyDer::from_pem_slice(key.as_bytes()).is_err() {
+            return Err(Error::NotPem { path: key_path, expected: "a private key in PEM" });
+        }
+        Ok(Self { ca: certificate(read("ca.pem")?)?, certificate: certificate(read("cert.pem")?)?, key })
+    }
+}
+
+impl fmt::Debug for HostCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostCredentials").field("ca", &self.ca).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+fn failed(what: &'static str) -> impl FnOnce(rcgen::Error) -> Error {
+    move |source| Error::Credentials { what, source }
+}
+
+fn private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = AtomicWriteFile::options().mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.commit()
+}
+
+#[cfg(test)]
+mod tests;

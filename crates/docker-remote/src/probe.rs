@@ -1,0 +1,162 @@
+//! Asking a host whether it is there.
+
+use std::{error::Error as StdError, io, time::Duration};
+
+use serde::Deserialize;
+
+use crate::{Client, ClientCredentials, Endpoint, Error, transport};
+
+/// A Docker host that has answered under mutual TLS. Only a probe makes one.
+#[derive(Clone, Debug)]
+pub struct DockerHost {
+    client: Client,
+    credentials: ClientCredentials,
+    version: String,
+}
+
+impl DockerHost {
+    /// Where it is.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
+    }
+
+    /// The version of its Docker Engine.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The credentials that it accepted.
+    pub fn credentials(&self) -> &ClientCredentials {
+        &self.credentials
+    }
+}
+
+/// Why a probe failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// Nothing listens there: the daemon is not up yet, or no more.
+    #[error("{endpoint} refuses connections: no daemon listens there")]
+    Refused {
+        /// The host.
+        endpoint: Endpoint,
+    },
+    /// No way there, or no answer: a security group, a route, or a host that is not up.
+    #[error("{endpoint} is not reachable: {why}")]
+    Unreachable {
+        /// The host.
+        endpoint: Endpoint,
+        /// What the network said.
+        why: String,
+    },
+    /// Its name is not known here.
+    #[error("the name of {endpoint} is not resolved: {why}")]
+    Name {
+        /// The host.
+        endpoint: Endpoint,
+        /// What the resolver said.
+        why: String,
+    },
+    /// The two sides do not trust each other.
+    #[error("{endpoint} and this client do not accept each other's certificates: {why}")]
+    Tls {
+        /// The host.
+        endpoint: Endpoint,
+        /// What TLS said.
+        why: String,
+    },
+    /// Something else than Docker answers.
+    #[error("{endpoint} does not answer like a Docker daemon: {why}")]
+    NotDocker {
+        /// The host.
+        endpoint: Endpoint,
+        /// What it answered.
+        why: String,
+    },
+    /// It did not answer in time.
+    #[error("{endpoint} did not answer within {} s", within.as_secs())]
+    TimedOut {
+        /// The host.
+        endpoint: Endpoint,
+        /// How long it had.
+        within: Duration,
+    },
+    /// The credentials can't be used at all.
+    #[error(transparent)]
+    Credentials(#[from] Error),
+}
+
+impl ProbeError {
+    /// Whether another probe may succeed without anybody changing anything: the host may be coming up.
+    pub(crate) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Credentials(_))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Version {
+    version: String,
+    api_version: String,
+}
+
+/// Asks a host once, within a time.
+///
+/// # Errors
+/// Why it does not answer, sorted by what can be done about it.
+pub async fn probe_once(
+    endpoint: &Endpoint,
+    credentials: &ClientCredentials,
+    within: Duration,
+) -> Result<DockerHost, ProbeError> {
+    let connector = transport::connector(credentials)?;
+    let asked = tokio::time::timeout(within, transport::get(&connector, endpoint, "/version")).await;
+    let (status, body) = match asked {
+        Err(_) => return Err(ProbeError::TimedOut { endpoint: endpoint.clone(), within }),
+        Ok(Err(error)) => return Err(sort(endpoint, &error)),
+        Ok(Ok(answer)) => answer,
+    };
+    let not_docker = |why: String| ProbeError::NotDocker { endpoint: endpoint.clone(), why };
+    if status != 200 {
+        return Err(not_docker(format!("HTTP status {status}")));
+    }
+    let version: Version = serde_json::from_slice(&body).map_err(|error| not_docker(error.to_string()))?;
+    let client = Client::with_connector(endpoint, connector, &version.api_version);
+    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version })
+}
+
+fn sort(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {
+    let endpoint = endpoint.clone();
+    let mut why = error.to_string();
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        why = error.to_string();
+        if error.is::<rustls::Error>() {
+            return ProbeError::Tls { endpoint, why };
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+                return ProbeError::Tls { endpoint, why: tls.to_string() };
+            }
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => return ProbeError::Refused { endpoint },
+                // A daemon that rejects a certificate closes the connection, as one that ends does.
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                    return ProbeError::Unreachable { endpoint, why: format!("the connection was closed: {error}") };
+                }
+                _ => {}
+            }
+        }
+        if why.contains("dns error") || why.contains("failed to lookup address") {
+            let why = error.source().map_or(why, ToString::to_string);
+            return ProbeError::Name { endpoint, why };
+        }
+        cause = error.source();
+    }
+    ProbeError::Unreachable { endpoint, why }
+}

@@ -1,0 +1,61 @@
+//! HTTP over mutual TLS.
+//!
+//! bollard's own TLS set-up would trust every CA of the machine beside the host's, and read the keys anew for each connection; so
+//! the connection is made here: it trusts the host's own CA and nothing else.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as HttpClient, Error as HttpError, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::{ClientCredentials, Endpoint, Error};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+pub(crate) type Connector = HttpsConnector<HttpConnector>;
+
+/// A connector for one host.
+pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Error> {
+    let mut roots = RootCertStore::empty();
+    let bad = |expected| Error::NotPem { path: "the client's credentials".into(), expected };
+    for ca in CertificateDer::pem_slice_iter(credentials.ca.as_bytes()) {
+        roots.add(ca.map_err(|_| bad("a CA certificate in PEM"))?).map_err(Error::Tls)?;
+    }
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(credentials.certificate.as_bytes()).collect();
+    let key = PrivateKeyDer::from_pem_slice(credentials.key.as_bytes());
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Tls)?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(
+            chain.map_err(|_| bad("a certificate in PEM"))?,
+            key.map_err(|_| bad("a private key in PEM"))?,
+        )
+        .map_err(Error::Tls)?;
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().wrap_connector(tcp))
+}
+
+/// What a daemon says of itself without being asked for a version of its API.
+pub(crate) async fn get(connector: &Connector, endpoint: &Endpoint, path: &str) -> Result<(u16, Bytes), HttpError> {
+    let client: HttpClient<_, Full<Bytes>> = HttpClient::builder(TokioExecutor::new()).build(connector.clone());
+    let uri = format!("https://{}{path}", endpoint.authority());
+    let uri = uri.parse().unwrap_or_else(|_| hyper::Uri::from_static("https://invalid.invalid/"));
+    let response = client.get(uri).await?;
+    let status = response.status().as_u16();
+    // A body that breaks off is no JSON, which the caller says.
+    let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    Ok((status, body))
+}
