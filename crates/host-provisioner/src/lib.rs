@@ -4,6 +4,10 @@ mod bootstrap;
 mod client_files;
 mod cloud;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
+#[cfg(feature = "fake")]
+pub mod faults;
 mod group_plan;
 mod ids;
 mod instance_type;

@@ -1,6 +1,7 @@
 //! What discovery asks SageMaker, as a trait in domain types.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Tag,
@@ -30,7 +31,7 @@ pub trait StudioApi: Send + Sync {
 }
 
 /// What discovery takes from `DescribeDomain`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DomainDescription {
     /// `AppNetworkAccessType`; a missing one means `PublicInternetOnly`.
     pub vpc_only: bool,
@@ -49,8 +50,10 @@ pub struct DomainDescription {
 }
 
 /// What discovery takes from `DescribeUserProfile`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserProfileDescription {
+    /// `UserProfileArn`, of which the tags can be asked.
+    pub arn: Option<String>,
     /// `UserSettings.SecurityGroups`.
     pub security_groups: Vec<SecurityGroupId>,
     /// `UserSettings.ExecutionRole`.
@@ -60,8 +63,10 @@ pub struct UserProfileDescription {
 }
 
 /// What discovery takes from `DescribeSpace`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpaceDescription {
+    /// Whether `SpaceSharingSettings.SharingType` is `Shared`.
+    pub shared: bool,
     /// `OwnershipSettings.OwnerUserProfileName`.
     pub owner: Option<UserProfileName>,
     /// `HomeEfsFileSystemUid`: of a shared space, whose home is its own folder on EFS.

@@ -122,6 +122,12 @@ pub enum DiscoveryError {
         /// The field.
         field: &'static str,
     },
+    /// A space of which SageMaker names no owner.
+    #[error("space {space} has no owner")]
+    NoOwner {
+        /// The space.
+        space: crate::SpaceName,
+    },
     /// No Region: neither the environment nor the app's ARN names one.
     #[error("no AWS Region: AWS_REGION and REGION_NAME are not set, and the app's ARN names none")]
     NoRegion,

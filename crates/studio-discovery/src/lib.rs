@@ -1,15 +1,22 @@
 //! What SageMaker Studio app is this process in, and what are its domain, network, file system and owner?
 
 mod api;
+#[cfg(feature = "aws")]
+pub mod aws;
+mod discover;
 mod environment;
 mod error;
+mod facts;
 mod ids;
+mod mounts;
 
 #[cfg(feature = "mock")]
 pub use api::MockStudioApi;
 pub use api::{DomainDescription, SpaceDescription, StudioApi, UserProfileDescription};
+pub use discover::{Discovery, DiscoveryWarning, discover, hint};
 pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironment, Tag};
 pub use error::{ApiError, DiscoveryError};
+pub use facts::{LocalFacts, LocalSources};
 pub use ids::{
     AccessPointId, AccountId, DomainId, FileSystemId, Region, RoleArn, SecurityGroupId, SpaceName, SubnetId,
     UserProfileName, VpcId,

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use studio_discovery::{DomainId, Tag, UserProfileName};
+use jiff::Timestamp;
+use studio_discovery::{DomainId, StudioEnvironment, SubnetId, Tag, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    Entry, HostId, Instance, InstanceFilter, InstanceId, Opened, ProvisionError, Record, RecordState, ResourceKind,
-    TAG_DOMAIN, TAG_OWNER,
+    ClientToken, Entry, HostId, Instance, InstanceFilter, InstanceId, Opened, ProvisionError, RECORD_VERSION, Record,
+    RecordState, Resource, ResourceKind, ResourceState, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER,
 };
 
 /// What recovery found and did.
@@ -143,6 +144,54 @@ impl Provisioner {
         }
     }
 
+    /// Makes a record of a live host that has none, where its credentials are within reach; `false` where they are not, or it
+    /// does not answer.
+    ///
+    /// # Errors
+    /// A journal that can't be written.
+    pub async fn adopt_unrecorded(
+        &self,
+        instance: &Instance,
+        environment: &StudioEnvironment,
+        daemon_port: u16,
+    ) -> Result<bool, ProvisionError> {
+        let Some(recorded) = super::launch::recorded(instance) else { return Ok(false) };
+        let launched = instance.launched.unwrap_or_else(Timestamp::now);
+        let expires = instance.tag(TAG_EXPIRES).and_then(|time| time.parse().ok());
+        let token = instance.client_token.clone().unwrap_or_else(|| ClientToken::new(""));
+        let record = Record {
+            version: RECORD_VERSION,
+            host: instance.tag(TAG_HOST).map_or_else(HostId::generate, HostId::new),
+            state: RecordState::Creating,
+            created: launched,
+            expires: expires.unwrap_or(launched),
+            region: environment.region.clone(),
+            domain: environment.domain.clone(),
+            owner: environment.owner.clone(),
+            vpc: environment.vpc.clone(),
+            instance_type: instance.instance_type.clone(),
+            daemon_port,
+            previous_context: None,
+            resources: vec![Resource {
+                state: ResourceState::Adopted,
+                kind: ResourceKind::Instance {
+                    client_token: token,
+                    subnet: instance.subnet.clone().unwrap_or_else(|| SubnetId::new("")),
+                    market: instance.market,
+                    asked: launched,
+                    id: Some(instance.id.clone()),
+                },
+            }],
+            instance: Some(recorded),
+            failure: None,
+        };
+        if !matches!(self.files.adopt(&record).await, Ok(true)) {
+            return Ok(false);
+        }
+        self.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;
+        Ok(true)
+    }
+
     /// Live instances of this owner in this domain that no readable record knows.
     ///
     /// # Errors
@@ -157,7 +206,7 @@ impl Provisioner {
         let records = self.journal.records()?;
         found.retain(|instance| {
             let recorded = records.iter().any(|record| {
-                let host = instance.tag(crate::TAG_HOST).is_some_and(|host| host == record.host.as_str());
+                let host = instance.tag(TAG_HOST).is_some_and(|host| host == record.host.as_str());
                 host || instance_of(record).as_ref() == Some(&instance.id)
             });
             !instance.state.is_ended() && !recorded

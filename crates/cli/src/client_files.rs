@@ -1,0 +1,89 @@
+//! What this home keeps of a host: Docker context, credentials, entries.
+
+use async_trait::async_trait;
+use docker_remote::{ClientCredentials, ContextSpec, ContextStore, DockerHost, Endpoint, probe_once};
+use host_provisioner::{ClientFiles, ClientFilesError, InstanceId, Record};
+
+use crate::{
+    hosts_conf::{ActiveHost, HostsConf},
+    layout::Layout,
+    lookup::Lookup,
+};
+
+/// How long a host has to answer one probe.
+const PROBE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The files of hosts in one home.
+pub(crate) struct HostFiles {
+    layout: Layout,
+    hosts_conf: HostsConf,
+    contexts: ContextStore,
+}
+
+impl HostFiles {
+    pub(crate) fn new(lookup: &Lookup) -> Self {
+        Self {
+            layout: lookup.layout.clone(),
+            hosts_conf: lookup.hosts_conf.clone(),
+            contexts: lookup.contexts.clone(),
+        }
+    }
+
+    /// Makes a host that answered the current one: context, list of hosts, the fork's link.
+    pub(crate) fn make_current(&self, host: &ActiveHost, answered: &DockerHost) -> anyhow::Result<()> {
+        let name = host.name();
+        let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
+        self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?;
+        self.hosts_conf.put_first(host)?;
+        self.layout.link_for_samples(&name)?;
+        self.contexts.use_context(Some(&name))?;
+        Ok(())
+    }
+
+    /// Removes what is kept of a host. What is gone already is no error.
+    pub(crate) fn forget_named(
+        &self,
+        name: &str,
+        instance: &InstanceId,
+        previous_context: Option<&str>,
+    ) -> anyhow::Result<()> {
+        self.contexts.remove(name, previous_context)?;
+        self.hosts_conf.remove(instance)?;
+        self.layout.remove_host(name)?;
+        Ok(())
+    }
+
+    /// Asks a host whether it is there, with the credentials that this home has of it.
+    pub(crate) async fn probe(&self, host: &ActiveHost) -> anyhow::Result<DockerHost> {
+        let credentials = ClientCredentials::load(&self.layout.client_certs(&host.name()))?;
+        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
+        Ok(probe_once(&endpoint, &credentials, PROBE_WITHIN).await?)
+    }
+}
+
+/// The entry of a record's host, once it has an instance.
+pub(crate) fn entry(record: &Record) -> Option<ActiveHost> {
+    record.instance.as_ref().map(|instance| ActiveHost {
+        instance_id: instance.id.clone(),
+        instance_dns: instance.endpoint.clone(),
+        port: record.daemon_port,
+        instance_type: record.instance_type.clone(),
+    })
+}
+
+#[async_trait]
+impl ClientFiles for HostFiles {
+    async fn adopt(&self, record: &Record) -> Result<bool, ClientFilesError> {
+        let Some(host) = entry(record) else { return Ok(false) };
+        let Ok(answered) = self.probe(&host).await else { return Ok(false) };
+        self.make_current(&host, &answered)?;
+        Ok(true)
+    }
+
+    async fn forget(&self, record: &Record) -> Result<(), ClientFilesError> {
+        if let Some(host) = entry(record) {
+            self.forget_named(&host.name(), &host.instance_id, record.previous_context.as_deref())?;
+        }
+        Ok(())
+    }
+}

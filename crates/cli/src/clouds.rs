@@ -1,0 +1,123 @@
+//! Which cloud it is, and how it is reached.
+
+use std::{path::PathBuf, sync::Arc};
+
+use host_provisioner::{Cloud, sandbox::Sandbox};
+use studio_discovery::{Region, StudioApi};
+
+use crate::{args::CloudChoice, layout::Layout, printer::Printer, world::World};
+
+/// A cloud, and the SageMaker of its Region.
+#[derive(Clone)]
+pub(crate) struct Clouds {
+    pub(crate) cloud: Cloud,
+    pub(crate) studio: Arc<dyn StudioApi>,
+}
+
+/// Where hosts run: as the user chose; else in AWS where anything points there; else in the sandbox.
+pub(crate) fn choose(world: &World) -> CloudChoice {
+    let in_studio = || metadata_file(&world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/"))).exists();
+    match world.cloud {
+        Some(choice) => choice,
+        None if cfg!(feature = "aws") && (world.has_aws_settings || in_studio()) => CloudChoice::Aws,
+        None => CloudChoice::Sandbox,
+    }
+}
+
+fn metadata_file(root: &std::path::Path) -> PathBuf {
+    root.join("opt/ml/metadata/resource-metadata.json")
+}
+
+/// The folder that prefixes Studio's metadata files. The sandbox plays Studio where nobody else does.
+pub(crate) fn metadata_root(world: &World, printer: &Printer) -> anyhow::Result<PathBuf> {
+    if choose(world) == CloudChoice::Aws {
+        return Ok(world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/")));
+    }
+    if let Some(root) = &world.metadata_root
+        && metadata_file(root).exists()
+    {
+        return Ok(root.clone());
+    }
+    let root = Layout::new(world).sandbox().join("studio");
+    open_sandbox(world, printer)?.write_metadata(&root)?;
+    Ok(root)
+}
+
+fn open_sandbox(world: &World, printer: &Printer) -> anyhow::Result<Sandbox> {
+    let sandbox = Sandbox::open(&Layout::new(world).sandbox())?;
+    let _ = printer;
+    Ok(sandbox)
+}
+
+/// The cloud in a Region.
+pub(crate) async fn open(world: &World, region: Option<&Region>, printer: &Printer) -> anyhow::Result<Clouds> {
+    match choose(world) {
+        CloudChoice::Sandbox => {
+            if world.cloud.is_none() {
+                printer.info("no AWS here: using the sandbox on this machine (--cloud aws for AWS)");
+            }
+            let sandbox = open_sandbox(world, printer)?;
+            Ok(Clouds { cloud: sandbox.cloud(), studio: sandbox.studio_api() })
+        }
+        CloudChoice::Aws => open_aws(world, region).await,
+    }
+}
+
+#[cfg(feature = "aws")]
+async fn open_aws(world: &World, region: Option<&Region>) -> anyhow::Result<Clouds> {
+    let config = aws::config(world, region).await?;
+    Ok(Clouds {
+        cloud: host_provisioner::aws::cloud(&config),
+        studio: Arc::new(studio_discovery::aws::SageMakerApi::new(&config)),
+    })
+}
+
+#[cfg(not(feature = "aws"))]
+#[expect(clippy::unused_async, reason = "the other build awaits")]
+async fn open_aws(_world: &World, _region: Option<&Region>) -> anyhow::Result<Clouds> {
+    Err(crate::failure::Hinted::new("this sdocker was built without AWS").hint("build it with the feature `aws`").into())
+}
+
+#[cfg(feature = "aws")]
+pub(crate) mod aws {
+    use std::time::Duration;
+
+    use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+    use studio_discovery::Region;
+
+    use crate::{failure::Hinted, world::World};
+
+    /// Settings that every AWS client shares: one TLS stack and one connection pool, the SDK's standard retries with jitter
+    /// (throttling, 5xx, lost answers; never a refusal), and time limits in place of the SDK's, which waits for ever.
+    pub(crate) async fn config(world: &World, region: Option<&Region>) -> anyhow::Result<SdkConfig> {
+        let region = region
+            .map(|region| region.as_str().to_owned())
+            .or_else(|| world.region_option.clone())
+            .or_else(|| world.aws_region.clone())
+            .or_else(|| world.region_name.clone());
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
+                aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
+            ))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(5))
+                    .operation_attempt_timeout(Duration::from_secs(20))
+                    .operation_timeout(Duration::from_secs(90))
+                    .build(),
+            );
+        if let Some(region) = region {
+            loader = loader.region(aws_config::Region::new(region));
+        }
+        let config = loader.load().await;
+        if config.region().is_none() {
+            let error = Hinted::new("no AWS Region is set").hint("name one with --region, or set AWS_REGION");
+            return Err(error.into());
+        }
+        Ok(config)
+    }
+}

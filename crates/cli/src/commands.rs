@@ -1,0 +1,65 @@
+//! The commands, a file each.
+
+pub(crate) mod configure;
+pub(crate) mod create_host;
+pub(crate) mod doctor;
+pub(crate) mod ecr_login;
+pub(crate) mod env;
+pub(crate) mod forward;
+pub(crate) mod keep;
+pub(crate) mod lifecycle_config;
+pub(crate) mod list_hosts;
+pub(crate) mod manual;
+pub(crate) mod policy;
+pub(crate) mod recover;
+pub(crate) mod setup;
+pub(crate) mod status;
+pub(crate) mod terminate;
+pub(crate) mod use_host;
+
+use std::process::ExitCode;
+
+use crate::{args::Command, lookup::Lookup, printer::Printer, world::World};
+
+/// Runs a command. What fails is an error; a code other than 0 without an error is a finding (`doctor`).
+pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
+    if touches_hosts(&command)
+        && let Some(notice) = Lookup::new(world).unfinished_notice()
+    {
+        printer.warn(notice);
+    }
+    match command {
+        Command::CreateHost(args) => create_host::run(&args, world, printer).await,
+        Command::TerminateCurrentHost(args) => terminate::run_current(&args, world, printer).await,
+        Command::TerminateHost(args) => terminate::run(&args, world, printer).await,
+        Command::ListHosts(args) => list_hosts::run(&args, world, printer).await,
+        Command::Status(args) => status::run(&args, world, printer).await,
+        Command::Use(args) => use_host::run(&args, world, printer).await,
+        Command::Recover(args) => recover::run(&args, world, printer).await,
+        Command::Env(args) => env::run(&args, world, printer),
+        Command::Configure(args) => configure::run(&args, world, printer),
+        Command::Keep(args) => keep::run(&args, world, printer),
+        Command::Forward(args) => return forward::run(&args, world, printer).await,
+        Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
+        Command::Setup(args) => setup::run(&args, world, printer).await,
+        Command::Doctor(args) => return doctor::run(&args, world, printer).await,
+        Command::Policy(args) => policy::run(&args, world, printer).await,
+        Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,
+        Command::Completions(args) => manual::completions(&args, printer),
+        Command::Manpages(args) => manual::manpages(&args, printer),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an interrupted command before this one matters to it. `recover` itself says more.
+fn touches_hosts(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::CreateHost(_)
+            | Command::TerminateCurrentHost(_)
+            | Command::TerminateHost(_)
+            | Command::ListHosts(_)
+            | Command::Status(_)
+            | Command::Use(_)
+    )
+}

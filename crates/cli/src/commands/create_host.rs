@@ -1,0 +1,273 @@
+//! `sdocker create-host`: plan, provision, wait, context, Local Mode.
+
+mod outcome;
+mod request;
+
+use std::{net::IpAddr, time::SystemTime};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use docker_remote::{ClientCredentials, Endpoint, HostCredentials, HostNames, WriteServerKey};
+use host_provisioner::{
+    Creation, EngineChoice, HostPlan, InstanceType, Provisioner, RecordedInstance, Survey, shared_paths,
+};
+use studio_discovery::{StudioEnvironment, SubnetId};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client_files::{HostFiles, entry},
+    commands::configure,
+    config, durations,
+    durations::Timeout,
+    failure::Hinted,
+    interrupt,
+    lookup::Lookup,
+    printer::Printer,
+    progress::Progress,
+    readiness,
+    session::{self, Session},
+    world::World,
+};
+
+/// Create a Docker host, and make it the current one.
+///
+/// Launches an EC2 instance in the domain's own subnet, mounts your EFS home on it at the same paths, runs a Docker daemon there
+/// behind mutual TLS, makes a Docker context current and configures Local Mode. Whatever fails, or when you press Ctrl-C, what was
+/// made is undone.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU).
+    #[arg(long, value_name = "TYPE")]
+    instance_type: InstanceType,
+    /// The subnet, instead of the first of the domain's that has a mount target and capacity.
+    #[arg(long, value_name = "ID")]
+    subnet_id: Option<SubnetId>,
+    /// What runs the daemon: Docker in Docker, or the image's own daemon. auto: dind, but native on GPU types. [default: auto]
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
+    /// End the host after this long without use, such as 30m or 2h; or never. [default: 60m]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
+    idle_timeout: Option<Timeout>,
+    /// End the host after this long, whatever runs on it. [default: 12h]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
+    max_lifetime: Option<std::time::Duration>,
+    /// Launch a Spot instance, or none.
+    #[arg(long, conflicts_with = "spot_or_on_demand")]
+    spot: bool,
+    /// Launch a Spot instance, and on demand where there is no Spot capacity.
+    #[arg(long)]
+    spot_or_on_demand: bool,
+    /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
+    #[arg(long)]
+    no_wait: bool,
+    /// How long to wait for the host to become ready.
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse, default_value = "15m")]
+    timeout: std::time::Duration,
+    /// Keep a host that does not become ready, to look into why. It still ends itself.
+    #[arg(long)]
+    keep_failed: bool,
+    /// Print the plan and the exact API calls, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Engine {
+    Auto,
+    Dind,
+    Native,
+}
+
+impl From<Engine> for EngineChoice {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Dind => Self::Dind,
+            Engine::Native => Self::Native,
+        }
+    }
+}
+
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(world);
+    let config = config::read(&lookup.layout.configuration_files())?;
+    for warning in &config.warnings {
+        printer.warn(warning);
+    }
+    // What can't be edited later must be known before money is spent.
+    lookup.hosts_conf.hosts()?;
+    let previous_context = lookup.contexts.current()?;
+
+    let session = Session::open(world, printer).await?;
+    let environment = session.discover(printer).await?.environment;
+    let shared_home = request::shared_home(world, &environment);
+    let embedded = match &shared_home {
+        Some(_) => None,
+        None => Some(embedded_credentials(&environment, args, &config)?),
+    };
+    let request = request::request(args, world, &config, &environment, shared_home.clone(), embedded.as_ref());
+    let survey = Survey::take(&session.clouds.cloud, &environment, &request).await?;
+    let plan = HostPlan::new(&environment, &request, &survey)?;
+    for warning in &plan.warnings {
+        printer.warn(warning);
+    }
+    if shared_home.is_none() {
+        printer.info(request::WITHOUT_SHARED_STORAGE);
+    }
+    if args.dry_run {
+        return outcome::print_plan(&plan, printer);
+    }
+
+    if let Some(shared_home) = &shared_home {
+        lookup.layout.link_hosts_to(shared_home)?;
+        lookup.layout.share_hooks(shared_home)?;
+    }
+    let stop = interrupt::watch()?;
+    let progress = Progress::new(printer);
+    let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.clone());
+    let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
+    let flow = Flow { args, world, printer, lookup: &lookup, session: &session, environment: &environment, stop };
+    match flow.finish(&mut creation, embedded).await {
+        Ok(ready) => {
+            let warnings = progress.warnings().into_iter().chain(plan.warnings).map(|warning| warning.to_string());
+            outcome::print(&ready, creation.record(), warnings.collect(), printer)
+        }
+        Err(error) if args.keep_failed => {
+            creation.keep_failed(format!("{error:#}"))?;
+            let name = creation.record().name().unwrap_or_default();
+            let folder = lookup.layout.host(&name);
+            let hint = format!("{name} was kept (--keep-failed): its files are in {}, `sdocker terminate-host` ends it", folder.display());
+            Err(error.context(Hinted::new("the host failed").hint(hint)))
+        }
+        Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
+    }
+}
+
+/// A new host's way from instance to use.
+struct Flow<'a> {
+    args: &'a Args,
+    world: &'a World,
+    printer: &'a Printer,
+    lookup: &'a Lookup,
+    session: &'a Session,
+    environment: &'a StudioEnvironment,
+    stop: CancellationToken,
+}
+
+/// What a host is like when `create-host` ends.
+pub(super) struct Ready {
+    endpoint: Endpoint,
+    certs: std::path::PathBuf,
+    docker_version: Option<String>,
+    idle_timeout: Option<std::time::Duration>,
+    notes: Vec<String>,
+}
+
+impl Flow<'_> {
+    async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> anyhow::Result<Ready> {
+        let record = creation.record().clone();
+        let host = entry(&record).context("the instance has no address")?;
+        let name = host.name();
+        let certs = self.lookup.layout.certs(&name);
+        match &embedded {
+            Some(credentials) => credentials.write(&certs, WriteServerKey::No)?,
+            None => {
+                let instance = record.instance.as_ref().context("the instance has no address")?;
+                let lifetime = record.expires.duration_since(record.created);
+                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write(&certs, WriteServerKey::Yes)?;
+            }
+        }
+        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
+        let mut ready = Ready {
+            endpoint: endpoint.clone(),
+            certs: self.lookup.layout.client_certs(&name),
+            docker_version: None,
+            idle_timeout: request::idle_timeout(self.args, &config::read(&self.lookup.layout.configuration_files())?),
+            notes: Vec::new(),
+        };
+        if self.args.no_wait {
+            self.lookup.hosts_conf.put_first(&host)?;
+            creation.hand_over()?;
+            ready.notes.push(format!("it is not ready yet: `sdocker use --instance-id {}` connects to it once it is", host.instance_id));
+            return Ok(ready);
+        }
+        let credentials = ClientCredentials::load(&ready.certs)?;
+        let answered = readiness::wait(
+            &self.session.clouds.cloud,
+            &host.instance_id,
+            &self.lookup.layout.host(&name),
+            &endpoint,
+            &credentials,
+            self.args.timeout,
+            self.printer,
+            &self.stop,
+        )
+        .await?;
+        HostFiles::new(self.lookup).make_current(&host, &answered)?;
+        if self.stop.is_cancelled() {
+            return Err(host_provisioner::ProvisionError::Interrupted.into());
+        }
+        creation.hand_over()?;
+        ready.docker_version = Some(answered.version().to_owned());
+        // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
+        match configure::apply(self.world, self.environment, self.lookup) {
+            Ok(notes) => ready.notes.extend(notes),
+            Err(error) => self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again")),
+        }
+        configure::warn_of_overrides(self.world, &name, self.printer);
+        Ok(ready)
+    }
+}
+
+async fn undo(provisioner: &Provisioner, creation: Creation, error: anyhow::Error, progress: &Progress<'_>) -> anyhow::Error {
+    let interrupted = error.downcast_ref::<host_provisioner::ProvisionError>().is_some();
+    let undone = progress.drive(provisioner.undo(creation.into_record(), host_provisioner::ProvisionError::Interrupted)).await;
+    match undone {
+        _ if interrupted => undone.into(),
+        host_provisioner::ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
+            error.context(Hinted::new(format!("no host was created; undone: {}", report.undone.join(", "))))
+        }
+        other => {
+            let mut whole = Hinted::new("no host was created, and not everything could be undone");
+            for what in other.remains() {
+                whole = whole.remains(what);
+            }
+            error.context(whole)
+        }
+    }
+}
+
+fn names(instance: &RecordedInstance) -> HostNames {
+    HostNames {
+        dns: instance.private_dns.iter().cloned().collect(),
+        addresses: instance.private_address.into_iter().collect::<Vec<IpAddr>>(),
+    }
+}
+
+fn credentials(names: &HostNames, lifetime: std::time::Duration) -> anyhow::Result<HostCredentials> {
+    // `sdocker keep` may extend a host's life; the certificate outlives it by a month.
+    let validity = lifetime + std::time::Duration::from_secs(30 * 24 * 3600);
+    Ok(HostCredentials::generate(names, SystemTime::now(), validity)?)
+}
+
+/// Credentials made before the instance has a name: for every name that EC2 gives in this Region. They can serve as this one host
+/// only, because no other host's clients know this CA.
+fn embedded_credentials(
+    environment: &StudioEnvironment,
+    args: &Args,
+    config: &config::Config,
+) -> anyhow::Result<HostCredentials> {
+    let domain = match environment.region.as_str() {
+        // EC2 user guide, "EC2 instance hostnames and domains".
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    };
+    let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
+    credentials(&names, request::max_lifetime(args, config))
+}
+
+/// Everything that must be visible on the host, for `configure`'s checks.
+pub(super) fn visible(environment: &StudioEnvironment) -> Vec<std::path::PathBuf> {
+    shared_paths(environment)
+}
+

@@ -1,0 +1,153 @@
+//! What `create-host` prints: a plan, or a host.
+
+use std::fmt::Write as _;
+
+use comfy_table::{Table, presets};
+use host_provisioner::{HostGroups, HostPlan, Market, Placement, Record};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Ready;
+use crate::{durations, printer::Printer};
+
+/// A new host, as `--output json` prints it.
+#[derive(Debug, Serialize)]
+struct Created {
+    name: String,
+    instance_id: String,
+    instance_type: String,
+    endpoint: String,
+    /// Its Docker context; `null` while the host is not ready.
+    context: Option<String>,
+    docker_version: Option<String>,
+    cert_path: String,
+    created: String,
+    expires: String,
+    idle_timeout_seconds: Option<u64>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+}
+
+pub(super) fn print(ready: &Ready, record: &Record, warnings: Vec<String>, printer: &Printer) -> anyhow::Result<()> {
+    let name = record.name().unwrap_or_default();
+    let created = Created {
+        instance_id: record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
+        instance_type: record.instance_type.to_string(),
+        endpoint: ready.endpoint.to_string(),
+        context: ready.docker_version.as_ref().map(|_| name.clone()),
+        docker_version: ready.docker_version.clone(),
+        cert_path: ready.certs.display().to_string(),
+        created: record.created.to_string(),
+        expires: record.expires.to_string(),
+        idle_timeout_seconds: ready.idle_timeout.map(|timeout| timeout.as_secs()),
+        warnings,
+        notes: ready.notes.clone(),
+        name,
+    };
+    printer.result(&created, || {
+        let mut text = String::new();
+        let state = match &created.docker_version {
+            Some(version) => format!("ready: Docker {version}"),
+            None => "launched".to_owned(),
+        };
+        let _ = writeln!(text, "{} is {state} at {}", created.name, created.endpoint);
+        let expires = record.expires.strftime("%Y-%m-%d %H:%M UTC");
+        let _ = match ready.idle_timeout {
+            Some(idle) => writeln!(text, "it ends itself after {} without use, and at {expires} at the latest", durations::show(idle)),
+            None => writeln!(text, "it ends itself at {expires}, however idle it is before"),
+        };
+        for note in &created.notes {
+            let _ = writeln!(text, "{note}");
+        }
+        text
+    })?;
+    if created.context.is_some() {
+        printer.hint("`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer");
+    }
+    Ok(())
+}
+
+pub(super) fn print_plan(plan: &HostPlan, printer: &Printer) -> anyhow::Result<()> {
+    let calls = plan.calls();
+    let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+    printer.result(&json!({"plan": plan, "calls": calls, "warnings": warnings}), || {
+        let mut text = human(plan);
+        let _ = writeln!(text, "\nAPI calls:");
+        for call in &calls {
+            let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
+            let _ = writeln!(text, "{} {parameters}", call.action);
+        }
+        let _ = write!(text, "\nnothing was changed (--dry-run)");
+        text
+    })
+}
+
+fn human(plan: &HostPlan) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    let mut row = |name: &str, value: String| {
+        table.add_row([name.to_owned(), value]);
+    };
+    row("instance type", plan.instance_type.to_string());
+    row("image", format!("{} ({}, {})", plan.image.id, plan.image.name, plan.image.created));
+    row("root volume", format!("{} GiB gp3, encrypted, on {}", plan.root_volume.size_gib, plan.root_volume.device));
+    row("market", plan.markets.iter().map(|market| market_name(*market)).collect::<Vec<_>>().join(", then "));
+    for (position, placement) in plan.placements.iter().enumerate() {
+        row(if position == 0 { "subnet" } else { "else" }, place(placement));
+    }
+    row("security groups", groups(plan));
+    if let Some(placement) = plan.placements.first() {
+        let bootstrap = &placement.bootstrap;
+        row("engine", engine(bootstrap));
+        let ports: Vec<String> = [bootstrap.daemon_port, bootstrap.endpoint_port]
+            .into_iter()
+            .chain(bootstrap.additional_ports.iter().copied())
+            .map(|port| port.to_string())
+            .collect();
+        row("ports", ports.join(", "));
+        for mount in &bootstrap.mounts {
+            let paths: Vec<String> = mount.paths.iter().map(|path| path.display().to_string()).collect();
+            row("mounts", format!("{}:{} at {}", mount.file_system, mount.remote_path.display(), paths.join(", ")));
+        }
+        let idle = bootstrap.idle_timeout.map_or_else(|| "never".to_owned(), durations::show);
+        row("ends itself", format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC")));
+        row("user data", format!("{} bytes", placement.user_data.len()));
+    }
+    row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
+    format!("{}\n", table.trim_fmt())
+}
+
+fn market_name(market: Market) -> &'static str {
+    match market {
+        Market::OnDemand => "on demand",
+        Market::Spot => "Spot",
+    }
+}
+
+fn place(placement: &Placement) -> String {
+    let zone = placement.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
+    let targets: Vec<String> = placement.mount_targets.iter().map(|target| target.id.to_string()).collect();
+    let through = if targets.is_empty() { String::new() } else { format!(", EFS through {}", targets.join(", ")) };
+    format!("{}{zone}{through}", placement.subnet)
+}
+
+fn groups(plan: &HostPlan) -> String {
+    match &plan.groups {
+        HostGroups::Given(groups) => groups.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        HostGroups::Named { docker, nfs } => {
+            let show = |group: &host_provisioner::GroupPlan| match &group.existing {
+                Some(id) => format!("{} ({id})", group.name),
+                None => format!("{} (to be created)", group.name),
+            };
+            std::iter::once(docker).chain(nfs).map(show).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn engine(bootstrap: &host_provisioner::Bootstrap) -> String {
+    match &bootstrap.engine {
+        host_provisioner::Engine::Dind { image } => format!("dind ({image})"),
+        host_provisioner::Engine::Native { nvidia: true } => "native, with the NVIDIA runtime".to_owned(),
+        host_provisioner::Engine::Native { nvidia: false } => "native".to_owned(),
+    }
+}

@@ -1,0 +1,57 @@
+//! `sdocker env`: environment variables for tools that ignore Docker contexts, such as docker-py.
+
+use clap::ValueEnum;
+use host_provisioner::InstanceId;
+use serde_json::json;
+
+use crate::{lookup::Lookup, printer::Printer, world::World};
+
+/// Print the environment variables for tools that ignore Docker contexts.
+///
+/// In bash: `eval "$(sdocker env)"`. docker-py (`docker.from_env()`) and what is built on it read nothing else.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The syntax to print.
+    #[arg(long, value_enum, default_value_t = Shell::Bash)]
+    shell: Shell,
+    /// The host, instead of the current one.
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<InstanceId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Shell {
+    Bash,
+    Fish,
+    Json,
+}
+
+pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(world);
+    let host = lookup.find(args.instance_id.as_ref())?;
+    let certs = lookup.layout.client_certs(&host.name);
+    if !certs.join("key.pem").exists() {
+        printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
+    }
+    let variables = [
+        ("DOCKER_HOST", format!("tcp://{}:{}", host.address, host.port)),
+        ("DOCKER_TLS_VERIFY", "1".to_owned()),
+        ("DOCKER_CERT_PATH", certs.display().to_string()),
+    ];
+    let shell = if printer.is_json() { Shell::Json } else { args.shell };
+    if shell == Shell::Json {
+        let object: serde_json::Map<_, _> =
+            variables.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        printer.stdout(&serde_json::to_string_pretty(&object)?);
+        return Ok(());
+    }
+    for (name, value) in variables {
+        // Single quotes mean the same in POSIX shells and in fish, but for the backslash, which a path here does not hold.
+        let value = shlex::try_quote(&value)?;
+        match shell {
+            Shell::Fish => printer.stdout(&format!("set -gx {name} {value};")),
+            Shell::Bash | Shell::Json => printer.stdout(&format!("export {name}={value}")),
+        }
+    }
+    Ok(())
+}

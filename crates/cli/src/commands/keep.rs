@@ -1,0 +1,58 @@
+//! `sdocker keep`: put off the end of a host, through the storage it shares. That needs no permission in AWS.
+
+use std::{io::Write as _, time::Duration};
+
+use anyhow::Context as _;
+use atomic_write_file::AtomicWriteFile;
+use host_provisioner::InstanceId;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, world::World};
+
+/// Put off the end of a host: neither idleness nor age end it before then.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// For how long, from now.
+    #[arg(long = "for", value_name = "DURATION", value_parser = durations::parse, default_value = "4h")]
+    duration: Duration,
+    /// The host, instead of the current one.
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<InstanceId>,
+}
+
+#[derive(Debug, Serialize)]
+struct Kept {
+    name: String,
+    until: String,
+}
+
+pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(world);
+    let host = lookup.find(args.instance_id.as_ref())?;
+    let folder = lookup.layout.host(&host.name);
+    // The host writes its status there; a folder without one is not shared with the host.
+    if !folder.join("status").exists() {
+        let error = Hinted::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
+        return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime").into());
+    }
+    let until = Timestamp::now() + args.duration;
+    let file = folder.join("keep-until");
+    let write = || -> std::io::Result<()> {
+        let mut file = AtomicWriteFile::open(&file)?;
+        writeln!(file, "{}", until.as_second())?;
+        file.commit()
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(record) = &host.record
+        && until > record.expires
+        && let host_provisioner::Opened::Open(mut open) = lookup.journal.open(&record.host)?
+    {
+        open.update(|record| record.expires = until)?;
+    }
+    let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
+    printer.result(&kept, || {
+        let until = until.strftime("%Y-%m-%d %H:%M UTC");
+        format!("{} stays until {until} at least; the host takes note within a minute", kept.name)
+    })
+}

@@ -1,0 +1,39 @@
+//! `sdocker completions` and `sdocker manpages`, made from the same definition that parses the command line.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::{args::Args, printer::Printer};
+
+/// Print a completion script for a shell.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Write the man pages into a folder.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ManpagesArgs {
+    /// The folder; made where it does not exist.
+    folder: PathBuf,
+}
+
+pub(crate) fn completions(args: &CompletionsArgs, printer: &Printer) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Args::command(), "sdocker", &mut script);
+    printer.stdout(&String::from_utf8(script)?);
+    Ok(())
+}
+
+pub(crate) fn manpages(args: &ManpagesArgs, printer: &Printer) -> anyhow::Result<()> {
+    let failed = || format!("cannot write man pages to {}", args.folder.display());
+    std::fs::create_dir_all(&args.folder).with_context(failed)?;
+    clap_mangen::generate_to(Args::command(), &args.folder).with_context(failed)?;
+    printer.info(format!("man pages are in {}", args.folder.display()));
+    Ok(())
+}

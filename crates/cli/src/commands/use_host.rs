@@ -1,0 +1,48 @@
+//! `sdocker use`: make a host the current one.
+
+use host_provisioner::InstanceId;
+use serde::Serialize;
+
+use crate::{
+    client_files::HostFiles, commands::configure, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup, printer::Printer,
+    world::World,
+};
+
+/// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The host.
+    #[arg(long, value_name = "ID")]
+    instance_id: InstanceId,
+}
+
+#[derive(Debug, Serialize)]
+struct Used {
+    name: String,
+    endpoint: String,
+    docker_version: String,
+}
+
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(world);
+    let known = lookup.find(Some(&args.instance_id))?;
+    let host = ActiveHost {
+        instance_id: known.instance.clone(),
+        instance_dns: known.address.clone(),
+        port: known.port,
+        instance_type: known.instance_type.clone(),
+    };
+    let files = HostFiles::new(&lookup);
+    let answered = files.probe(&host).await.map_err(|error| {
+        let hint = format!("`sdocker status --instance-id {}` shows how far it is", known.instance);
+        error.context(Hinted::new(format!("{} can't be used", known.name)).hint(hint))
+    })?;
+    files.make_current(&host, &answered)?;
+    configure::warn_of_overrides(world, &known.name, printer);
+    let used = Used {
+        endpoint: answered.endpoint().to_string(),
+        docker_version: answered.version().to_owned(),
+        name: known.name,
+    };
+    printer.result(&used, || format!("{} is the current host: Docker {} at {}", used.name, used.docker_version, used.endpoint))
+}

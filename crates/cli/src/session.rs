@@ -1,0 +1,77 @@
+//! One command's view of Studio and the cloud, loaded once.
+
+use host_provisioner::Provisioner;
+use studio_discovery::{Discovery, LocalFacts, LocalSources, Region};
+use tokio_util::sync::CancellationToken;
+
+use std::sync::Arc;
+
+use crate::{
+    client_files::HostFiles,
+    clouds::{self, Clouds},
+    lookup::Lookup,
+    printer::Printer,
+    progress::Progress,
+    world::World,
+};
+
+/// What this app knows of itself without asking anybody.
+pub(crate) fn local_facts(world: &World, printer: &Printer) -> anyhow::Result<LocalFacts> {
+    let sources = LocalSources {
+        metadata_root: clouds::metadata_root(world, printer)?,
+        home: world.home.clone(),
+        aws_region: world.region_option.clone().or_else(|| world.aws_region.clone()),
+        region_name: world.region_name.clone(),
+    };
+    Ok(LocalFacts::read(&sources)?)
+}
+
+/// A Studio app with its cloud.
+pub(crate) struct Session {
+    pub(crate) facts: LocalFacts,
+    pub(crate) clouds: Clouds,
+}
+
+impl Session {
+    /// Opens the cloud of the app's Region.
+    pub(crate) async fn open(world: &World, printer: &Printer) -> anyhow::Result<Self> {
+        let facts = local_facts(world, printer)?;
+        let clouds = clouds::open(world, Some(facts.region()), printer).await?;
+        Ok(Self { facts, clouds })
+    }
+
+    /// Asks SageMaker about the app's domain.
+    pub(crate) async fn discover(&self, printer: &Printer) -> anyhow::Result<Discovery> {
+        let discovery = studio_discovery::discover(&self.facts, self.clouds.studio.as_ref()).await?;
+        for warning in &discovery.warnings {
+            printer.warn(warning);
+        }
+        Ok(discovery)
+    }
+}
+
+/// The cloud for hosts that exist: their own Region's, which need not be known to this app.
+pub(crate) async fn clouds_for(
+    world: &World,
+    region: Option<&Region>,
+    printer: &Printer,
+) -> anyhow::Result<Clouds> {
+    match region {
+        Some(region) => clouds::open(world, Some(region), printer).await,
+        None => {
+            let facts = local_facts(world, printer).ok();
+            clouds::open(world, facts.as_ref().map(LocalFacts::region), printer).await
+        }
+    }
+}
+
+/// A provisioner over a cloud and this home.
+pub(crate) fn provisioner(
+    clouds: &Clouds,
+    lookup: &Lookup,
+    progress: &Progress<'_>,
+    stop: CancellationToken,
+) -> Provisioner {
+    let files = Arc::new(HostFiles::new(lookup));
+    Provisioner::new(clouds.cloud.clone(), lookup.journal.clone(), files, progress.observer(), stop)
+}

@@ -1,0 +1,189 @@
+//! The cloud's traits over an account.
+
+use async_trait::async_trait;
+use studio_discovery::{
+    ApiError, DomainDescription, DomainId, FileSystemId, SecurityGroupId, SpaceDescription, SpaceName, StudioApi, Tag,
+    UserProfileDescription, UserProfileName, VpcId,
+};
+
+use super::{Account, State, Store};
+use crate::{
+    CloudError, Image, ImageFilter, ImageId, Images, Instance, InstanceFilter, InstanceId, InstanceType,
+    InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MountTarget, MountTargetId, MountTargets, Rule,
+    SecurityGroup, SecurityGroups,
+};
+
+#[async_trait]
+impl<S: Store> Images for Account<S> {
+    async fn list(&self, filter: &ImageFilter) -> Result<Vec<Image>, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeImages", "")?;
+            let named = |image: &&Image| filter.names.iter().any(|pattern| matches_name(pattern, &image.name));
+            Ok(state.images.iter().filter(named).cloned().collect())
+        })
+    }
+
+    async fn describe(&self, id: &ImageId) -> Result<Option<Image>, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeImages", "")?;
+            Ok(state.images.iter().find(|image| image.id == *id).cloned())
+        })
+    }
+}
+
+#[async_trait]
+impl<S: Store> InstanceTypes for Account<S> {
+    async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeInstanceTypes", "")?;
+            Ok(state.instance_types.iter().find(|kind| kind.instance_type == *instance_type).cloned())
+        })
+    }
+}
+
+#[async_trait]
+impl<S: Store> SecurityGroups for Account<S> {
+    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+        self.with(|state| state.find_groups(vpc, names))
+    }
+
+    async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
+        self.with(|state| state.describe_groups(ids))
+    }
+
+    async fn create(
+        &self,
+        vpc: &VpcId,
+        name: &str,
+        _description: &str,
+        tags: &[Tag],
+    ) -> Result<SecurityGroupId, CloudError> {
+        self.with(|state| state.create_group(vpc, name, tags))
+    }
+
+    async fn authorize_ingress(&self, group: &SecurityGroupId, rules: &[Rule]) -> Result<(), CloudError> {
+        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupIngress", group, rules))
+    }
+
+    async fn authorize_egress(&self, group: &SecurityGroupId, rules: &[Rule]) -> Result<(), CloudError> {
+        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupEgress", group, rules))
+    }
+
+    async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
+        self.with(|state| state.revoke_default_egress(group))
+    }
+
+    async fn delete(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
+        self.with(|state| state.delete_group(group))
+    }
+
+    async fn interfaces_using(&self, group: &SecurityGroupId) -> Result<Vec<String>, CloudError> {
+        self.with(|state| state.interfaces_using(group))
+    }
+}
+
+#[async_trait]
+impl<S: Store> MountTargets for Account<S> {
+    async fn list(&self, file_system: &FileSystemId) -> Result<Vec<MountTarget>, CloudError> {
+        self.with(|state| {
+            state.allow("elasticfilesystem:DescribeMountTargets", file_system.as_str())?;
+            let targets = state.mount_targets.iter().map(|state| &state.target);
+            Ok(targets.filter(|target| target.file_system == *file_system).cloned().collect())
+        })
+    }
+
+    async fn security_groups(&self, mount_target: &MountTargetId) -> Result<Vec<SecurityGroupId>, CloudError> {
+        self.with(|state| state.mount_target_groups(mount_target))
+    }
+
+    async fn set_security_groups(
+        &self,
+        mount_target: &MountTargetId,
+        groups: &[SecurityGroupId],
+    ) -> Result<(), CloudError> {
+        self.with(|state| state.set_mount_target_groups(mount_target, groups))
+    }
+}
+
+#[async_trait]
+impl<S: Store> Instances for Account<S> {
+    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+        self.with(|state| state.run(spec))
+    }
+
+    async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
+        let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
+        Ok(self.with(|state| state.list(&filter))?.pop())
+    }
+
+    async fn list(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
+        self.with(|state| state.list(filter))
+    }
+
+    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.with(|state| state.terminate(id))
+    }
+}
+
+#[async_trait]
+impl<S: Store> StudioApi for Account<S> {
+    async fn describe_domain(&self, domain: &DomainId) -> Result<DomainDescription, ApiError> {
+        self.with(|state| {
+            let action = "sagemaker:DescribeDomain";
+            may(state, action, domain.as_str())?;
+            let found = (state.domain_id == *domain).then(|| state.domain.clone());
+            found.ok_or_else(|| ApiError::NotFound { action, resource: domain.to_string() })
+        })
+    }
+
+    async fn describe_user_profile(
+        &self,
+        domain: &DomainId,
+        profile: &UserProfileName,
+    ) -> Result<UserProfileDescription, ApiError> {
+        self.with(|state| {
+            let action = "sagemaker:DescribeUserProfile";
+            may(state, action, profile.as_str())?;
+            let found = (state.domain_id == *domain && state.profile_name == *profile).then(|| state.profile.clone());
+            found.ok_or_else(|| ApiError::NotFound { action, resource: profile.to_string() })
+        })
+    }
+
+    async fn describe_space(&self, _domain: &DomainId, space: &SpaceName) -> Result<SpaceDescription, ApiError> {
+        self.with(|state| {
+            may(state, "sagemaker:DescribeSpace", space.as_str())?;
+            Ok(SpaceDescription { owner: Some(state.profile_name.clone()), ..SpaceDescription::default() })
+        })
+    }
+
+    async fn list_tags(&self, arn: &str) -> Result<Vec<Tag>, ApiError> {
+        self.with(|state| {
+            may(state, "sagemaker:ListTags", arn)?;
+            Ok(state.profile_tags.clone())
+        })
+    }
+}
+
+fn may(state: &State, action: &'static str, resource: &str) -> Result<(), ApiError> {
+    state.allow(action, resource).map_err(|error| ApiError::AccessDenied {
+        action,
+        resource: resource.to_owned(),
+        message: error.message,
+    })
+}
+
+/// EC2's name patterns: `*` and `?`.
+fn matches_name(pattern: &str, name: &str) -> bool {
+    fn matches(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => {
+                matches(rest, name) || name.split_first().is_some_and(|(_, after)| matches(pattern, after))
+            }
+            (Some((b'?', rest)), Some((_, after))) => matches(rest, after),
+            (Some((expected, rest)), Some((found, after))) => expected == found && matches(rest, after),
+            _ => false,
+        }
+    }
+    matches(pattern.as_bytes(), name.as_bytes())
+}

@@ -1,0 +1,366 @@
+//! What there is in the account, and how the services' calls change it.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use studio_discovery::{
+    DomainDescription, DomainId, SecurityGroupId, SubnetId, Tag, UserProfileDescription, UserProfileName, VpcId,
+};
+
+use crate::{
+    CloudError, CloudErrorKind, Image, Instance, InstanceFilter, InstanceId, InstanceState, InstanceTypeInfo,
+    LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, Zone,
+};
+
+/// The state of an account. The fields are what tests and the sandbox set up; the methods are what the services do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// The domain's id.
+    pub domain_id: DomainId,
+    /// What `DescribeDomain` answers.
+    pub domain: DomainDescription,
+    /// The one user profile's name.
+    pub profile_name: UserProfileName,
+    /// What `DescribeUserProfile` answers.
+    pub profile: UserProfileDescription,
+    /// The user profile's tags.
+    pub profile_tags: Vec<Tag>,
+    /// The subnets.
+    pub subnets: Vec<SubnetState>,
+    /// The images, all of them Amazon's and available.
+    pub images: Vec<Image>,
+    /// The instance types, offered in every zone.
+    pub instance_types: Vec<InstanceTypeInfo>,
+    /// The security groups.
+    pub groups: Vec<SecurityGroup>,
+    /// The mount targets.
+    pub mount_targets: Vec<MountTargetState>,
+    /// The instances, terminated ones included.
+    pub instances: Vec<InstanceRecord>,
+    /// The only actions that the caller may call; `None`: all.
+    pub allowed: Option<BTreeSet<String>>,
+    /// Actions that the caller may not call.
+    pub denied: BTreeSet<String>,
+    /// For how many looks a new instance is not seen yet.
+    pub appears_after: u32,
+    /// How many ids were given out.
+    pub counter: u64,
+}
+
+/// A subnet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubnetState {
+    /// Its id.
+    pub id: SubnetId,
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its zone.
+    pub zone: Zone,
+    /// The first three bytes of its addresses.
+    pub network: [u8; 3],
+    /// How many on-demand instances can still be launched; `None`: any number.
+    pub on_demand_capacity: Option<u32>,
+    /// How many Spot instances can still be launched; `None`: any number.
+    pub spot_capacity: Option<u32>,
+}
+
+/// A mount target with its groups.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MountTargetState {
+    /// The mount target.
+    pub target: MountTarget,
+    /// Its security groups.
+    pub groups: Vec<SecurityGroupId>,
+}
+
+/// An instance, with what tells a repeated launch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// The instance.
+    pub instance: Instance,
+    /// What a second launch with the same token must agree with.
+    pub spec: String,
+    /// How many looks it is still unseen for.
+    pub unseen: u32,
+}
+
+impl State {
+    fn next(&mut self, prefix: &str) -> String {
+        self.counter += 1;
+        format!("{prefix}-{:017x}", self.counter)
+    }
+
+    pub(super) fn find_groups(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+        self.allow("ec2:DescribeSecurityGroups", "")?;
+        let matches = |group: &&SecurityGroup| group.vpc == *vpc && names.contains(&group.name.as_str());
+        Ok(self.groups.iter().filter(matches).cloned().collect())
+    }
+
+    pub(super) fn describe_groups(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
+        self.allow("ec2:DescribeSecurityGroups", "")?;
+        ids.iter().map(|id| self.group("ec2:DescribeSecurityGroups", id).cloned()).collect()
+    }
+
+    pub(super) fn create_group(
+        &mut self,
+        vpc: &VpcId,
+        name: &str,
+        tags: &[Tag],
+    ) -> Result<SecurityGroupId, CloudError> {
+        let action = "ec2:CreateSecurityGroup";
+        self.allow(action, vpc.as_str())?;
+        if !tags.is_empty() {
+            self.allow_for(action, "ec2:CreateTags", vpc.as_str())?;
+        }
+        if self.subnets.iter().all(|subnet| subnet.vpc != *vpc) {
+            return Err(CloudError::new(action, vpc.as_str(), CloudErrorKind::NotFound));
+        }
+        if self.groups.iter().any(|group| group.vpc == *vpc && group.name == name) {
+            let error = CloudError::new(action, name, CloudErrorKind::AlreadyExists);
+            return Err(error.with_message("InvalidGroup.Duplicate".to_owned(), "The security group already exists"));
+        }
+        let id = SecurityGroupId::new(self.next("sg"));
+        self.groups.push(SecurityGroup {
+            id: id.clone(),
+            name: name.to_owned(),
+            vpc: vpc.clone(),
+            ingress: Vec::new(),
+            egress: vec![everything()],
+            tags: tags.to_vec(),
+        });
+        Ok(id)
+    }
+
+    pub(super) fn authorize(
+        &mut self,
+        action: &'static str,
+        id: &SecurityGroupId,
+        rules: &[Rule],
+    ) -> Result<(), CloudError> {
+        self.allow(action, id.as_str())?;
+        for rule in rules {
+            if let Peer::Group(peer) = &rule.peer {
+                self.group(action, peer)?;
+            }
+        }
+        self.group(action, id)?;
+        let Some(group) = self.groups.iter_mut().find(|group| group.id == *id) else { return Ok(()) };
+        let list = if action == "ec2:AuthorizeSecurityGroupEgress" { &mut group.egress } else { &mut group.ingress };
+        if rules.iter().any(|rule| list.contains(rule)) {
+            let error = CloudError::new(action, id.as_str(), CloudErrorKind::AlreadyExists);
+            return Err(
+                error.with_message("InvalidPermission.Duplicate".to_owned(), "the specified rule already exists")
+            );
+        }
+        list.extend(rules.iter().cloned());
+        list.sort();
+        Ok(())
+    }
+
+    pub(super) fn revoke_default_egress(&mut self, id: &SecurityGroupId) -> Result<(), CloudError> {
+        let action = "ec2:RevokeSecurityGroupEgress";
+        self.allow(action, id.as_str())?;
+        self.group(action, id)?;
+        for group in self.groups.iter_mut().filter(|group| group.id == *id) {
+            group.egress.retain(|rule| *rule != everything());
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_group(&mut self, id: &SecurityGroupId) -> Result<(), CloudError> {
+        let action = "ec2:DeleteSecurityGroup";
+        self.allow(action, id.as_str())?;
+        self.group(action, id)?;
+        let referenced =
+            self.groups.iter().filter(|group| group.id != *id).any(|group| {
+                group.ingress.iter().chain(&group.egress).any(|rule| rule.peer == Peer::Group(id.clone()))
+            });
+        if referenced || !self.interfaces(id).is_empty() {
+            let error = CloudError::new(action, id.as_str(), CloudErrorKind::InUse);
+            return Err(error.with_message("DependencyViolation".to_owned(), "resource has a dependent object"));
+        }
+        self.groups.retain(|group| group.id != *id);
+        Ok(())
+    }
+
+    pub(super) fn interfaces_using(&self, id: &SecurityGroupId) -> Result<Vec<String>, CloudError> {
+        self.allow("ec2:DescribeNetworkInterfaces", id.as_str())?;
+        Ok(self.interfaces(id))
+    }
+
+    fn interfaces(&self, id: &SecurityGroupId) -> Vec<String> {
+        let targets = self.mount_targets.iter().filter(|target| target.groups.contains(id));
+        let targets = targets.map(|target| format!("eni-{}", target.target.id));
+        let instances =
+            self.instances.iter().map(|record| &record.instance).filter(|instance| {
+                instance.state != InstanceState::Terminated && instance.security_groups.contains(id)
+            });
+        targets.chain(instances.map(|instance| format!("eni-{}", instance.id))).collect()
+    }
+
+    fn group(&self, action: &'static str, id: &SecurityGroupId) -> Result<&SecurityGroup, CloudError> {
+        self.groups.iter().find(|group| group.id == *id).ok_or_else(|| {
+            CloudError::new(action, format!("security group {id}"), CloudErrorKind::NotFound)
+                .with_message("InvalidGroup.NotFound".to_owned(), format!("The security group '{id}' does not exist"))
+        })
+    }
+
+    pub(super) fn mount_target_groups(&self, id: &MountTargetId) -> Result<Vec<SecurityGroupId>, CloudError> {
+        let action = "elasticfilesystem:DescribeMountTargetSecurityGroups";
+        self.allow(action, id.as_str())?;
+        let found = self.mount_targets.iter().find(|target| target.target.id == *id);
+        let found = found.ok_or_else(|| CloudError::new(action, id.as_str(), CloudErrorKind::NotFound))?;
+        Ok(found.groups.clone())
+    }
+
+    pub(super) fn set_mount_target_groups(
+        &mut self,
+        id: &MountTargetId,
+        groups: &[SecurityGroupId],
+    ) -> Result<(), CloudError> {
+        let action = "elasticfilesystem:ModifyMountTargetSecurityGroups";
+        self.allow(action, id.as_str())?;
+        if groups.len() > MAX_SECURITY_GROUPS {
+            return Err(CloudError::new(action, id.as_str(), CloudErrorKind::LimitExceeded));
+        }
+        for group in groups {
+            self.group(action, group)?;
+        }
+        let found = self.mount_targets.iter_mut().find(|target| target.target.id == *id);
+        let found = found.ok_or_else(|| CloudError::new(action, id.as_str(), CloudErrorKind::NotFound))?;
+        found.groups = groups.to_vec();
+        Ok(())
+    }
+
+    pub(super) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+        let action = "ec2:RunInstances";
+        self.allow(action, spec.subnet.as_str())?;
+        if !spec.tags.is_empty() {
+            self.allow_for(action, "ec2:CreateTags", spec.subnet.as_str())?;
+        }
+        let described = format!("{spec:?}");
+        let token = Some(&spec.client_token);
+        if let Some(known) = self.instances.iter().find(|known| known.instance.client_token.as_ref() == token) {
+            if known.spec == described {
+                return Ok(known.instance.clone());
+            }
+            let error = CloudError::new(action, spec.client_token.as_str(), CloudErrorKind::Invalid);
+            return Err(error
+                .with_message("IdempotentParameterMismatch".to_owned(), "the token was used with other parameters"));
+        }
+        for group in &spec.security_groups {
+            self.group(action, group)?;
+        }
+        let not_found = |what: &str| CloudError::new(action, what, CloudErrorKind::NotFound);
+        if self.images.iter().all(|image| image.id != spec.image) {
+            return Err(not_found(spec.image.as_str()));
+        }
+        let offered = self.instance_types.iter().any(|kind| kind.instance_type == spec.instance_type);
+        let subnet = self.subnets.iter_mut().find(|subnet| subnet.id == spec.subnet);
+        let subnet = subnet.ok_or_else(|| not_found(spec.subnet.as_str()))?;
+        let capacity = match spec.market {
+            Market::OnDemand => &mut subnet.on_demand_capacity,
+            Market::Spot => &mut subnet.spot_capacity,
+        };
+        if !offered || *capacity == Some(0) {
+            let error = CloudError::new(action, spec.subnet.as_str(), CloudErrorKind::NoCapacity);
+            return Err(
+                error.with_message("InsufficientInstanceCapacity".to_owned(), "there is no capacity in this zone")
+            );
+        }
+        if let Some(left) = capacity {
+            *left -= 1;
+        }
+        let (network, zone) = (subnet.network, subnet.zone.clone());
+        let id = InstanceId::new(self.next("i"));
+        // .1 to .3 are AWS's own, .4 the mount target's.
+        let host = u8::try_from(self.counter % 250).unwrap_or_default() + 5;
+        let address = Ipv4Addr::new(network[0], network[1], network[2], host);
+        let instance = Instance {
+            id,
+            instance_type: spec.instance_type.clone(),
+            state: InstanceState::Pending,
+            private_dns: Some(format!("ip-{}.eu-west-1.compute.internal", address.to_string().replace('.', "-"))),
+            private_address: Some(IpAddr::V4(address)),
+            subnet: Some(spec.subnet.clone()),
+            zone: Some(zone),
+            launched: Some(Timestamp::now()),
+            client_token: Some(spec.client_token.clone()),
+            market: spec.market,
+            security_groups: spec.security_groups.clone(),
+            tags: spec.tags.clone(),
+            state_reason: None,
+        };
+        let record = InstanceRecord { instance: instance.clone(), spec: described, unseen: self.appears_after };
+        self.instances.push(record);
+        Ok(instance)
+    }
+
+    pub(super) fn list(&mut self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
+        self.allow("ec2:DescribeInstances", "")?;
+        let mut found = Vec::new();
+        for record in &mut self.instances {
+            if record.unseen > 0 {
+                record.unseen -= 1;
+                continue;
+            }
+            if matches(&record.instance, filter) {
+                found.push(record.instance.clone());
+            }
+            // Time passes while one looks.
+            match record.instance.state {
+                InstanceState::Pending => record.instance.state = InstanceState::Running,
+                InstanceState::ShuttingDown => record.instance.end(),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn terminate(&mut self, id: &InstanceId) -> Result<(), CloudError> {
+        let action = "ec2:TerminateInstances";
+        self.allow(action, id.as_str())?;
+        let found = self.instances.iter_mut().find(|record| record.instance.id == *id && record.unseen == 0);
+        let Some(found) = found else {
+            // Asking counts as a look.
+            for record in self.instances.iter_mut().filter(|record| record.instance.id == *id) {
+                record.unseen -= 1;
+            }
+            return Err(CloudError::new(action, id.as_str(), CloudErrorKind::NotFound));
+        };
+        if !found.instance.state.is_ended() {
+            found.instance.state = InstanceState::ShuttingDown;
+            found.instance.state_reason = Some("Client.UserInitiatedShutdown: User initiated shutdown".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Instance {
+    /// What an instance is like once it is terminated.
+    pub(crate) fn end(&mut self) {
+        self.state = InstanceState::Terminated;
+        self.private_dns = None;
+        self.private_address = None;
+        self.subnet = None;
+        self.security_groups.clear();
+    }
+}
+
+fn matches(instance: &Instance, filter: &InstanceFilter) -> bool {
+    (filter.ids.is_empty() || filter.ids.contains(&instance.id))
+        && filter.tag_key.as_deref().is_none_or(|key| instance.tag(key).is_some())
+        && filter.tags.iter().all(|tag| instance.tags.contains(tag))
+        && filter.client_token.as_ref().is_none_or(|token| instance.client_token.as_ref() == Some(token))
+        && filter.security_group.as_ref().is_none_or(|group| instance.security_groups.contains(group))
+}
+
+/// EC2's outbound rule of a new group.
+fn everything() -> Rule {
+    Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Network("0.0.0.0/0".to_owned()) }
+}

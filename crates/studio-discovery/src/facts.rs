@@ -1,0 +1,179 @@
+//! What the app knows of itself without asking anybody: its metadata file, its mounts, its Region.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    AccountId, AppKind, DiscoveryError, DomainId, Region, RoleArn, SpaceName, StudioApp, UserProfileName,
+    mounts::{self, LocalMount},
+};
+
+const METADATA: &str = "opt/ml/metadata/resource-metadata.json";
+const MOUNTS: &str = "proc/self/mountinfo";
+
+/// Where the facts are read from. Nothing else is looked at.
+#[derive(Clone, Debug)]
+pub struct LocalSources {
+    /// The folder that prefixes Studio's metadata files and `/proc`: `/` in Studio.
+    pub metadata_root: PathBuf,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// A Region that goes before all others: `AWS_REGION`.
+    pub aws_region: Option<String>,
+    /// Studio's own variable, which comes next: `REGION_NAME`.
+    pub region_name: Option<String>,
+}
+
+/// What the app knows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFacts {
+    pub(crate) region: Region,
+    pub(crate) account: AccountId,
+    pub(crate) domain: DomainId,
+    pub(crate) app: StudioApp,
+    pub(crate) profile: Option<UserProfileName>,
+    pub(crate) space: Option<SpaceName>,
+    pub(crate) execution_role: Option<RoleArn>,
+    pub(crate) home: PathBuf,
+    pub(crate) mounts: Vec<LocalMount>,
+}
+
+/// The file, of which unknown keys are ignored. Source: SageMaker's own documentation and packages; what is missing for which app
+/// is in this crate's tests.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    app_type: Option<String>,
+    domain_id: Option<String>,
+    user_profile_name: Option<String>,
+    space_name: Option<String>,
+    resource_arn: Option<String>,
+    resource_name: Option<String>,
+    execution_role_arn: Option<String>,
+}
+
+impl LocalFacts {
+    /// Reads the metadata file and the mounts.
+    ///
+    /// # Errors
+    /// Not a Studio app, or one that is not supported; a malformed file, with line and column; no Region.
+    pub fn read(sources: &LocalSources) -> Result<Self, DiscoveryError> {
+        let path = sources.metadata_root.join(METADATA);
+        let text = match fs::read(&path) {
+            Ok(bytes) => text(&path, bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiscoveryError::NotStudio { path }),
+            Err(source) => return Err(DiscoveryError::Unreadable { path, source }),
+        };
+        // Without a list of mounts nothing is shared, which the plan says.
+        let mounts = fs::read(sources.metadata_root.join(MOUNTS)).unwrap_or_default();
+        let mut facts = Self::parse(&path, &text, sources)?;
+        facts.mounts = mounts::parse(&String::from_utf8_lossy(&mounts));
+        for mount in &mut facts.mounts {
+            mount.add_links(&facts.home);
+        }
+        Ok(facts)
+    }
+
+    fn parse(path: &Path, text: &str, sources: &LocalSources) -> Result<Self, DiscoveryError> {
+        let metadata: Metadata = serde_json::from_str(text).map_err(|error| DiscoveryError::Malformed {
+            path: path.to_owned(),
+            line: error.line().max(1),
+            column: error.column().max(1),
+            expected: error.to_string(),
+        })?;
+        let given = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
+        let missing = |field, why| DiscoveryError::MissingField { path: path.to_owned(), field, why };
+        let arn = given(&metadata.resource_arn);
+        let kind = kind(&metadata, arn.as_deref())?;
+        let domain = given(&metadata.domain_id).ok_or_else(|| missing("DomainId", "it names the domain to be asked about"))?;
+        let arn = arn.ok_or_else(|| missing("ResourceArn", "it names the Region and the account"))?;
+        // arn:<partition>:sagemaker:<region>:<account>:app/...
+        let part = |index| arn.split(':').nth(index).filter(|part| !part.is_empty());
+        let named = |region: &Option<String>| given(region);
+        let region = named(&sources.aws_region)
+            .or_else(|| named(&sources.region_name))
+            .or_else(|| part(3).map(str::to_owned))
+            .ok_or(DiscoveryError::NoRegion)?;
+        let account = part(4).ok_or_else(|| missing("ResourceArn", "it should name the account in its fifth part"))?;
+        let (profile, space) = (given(&metadata.user_profile_name), given(&metadata.space_name));
+        if profile.is_none() && space.is_none() {
+            return Err(missing("UserProfileName", "it, or SpaceName, tells whose app this is"));
+        }
+        Ok(Self {
+            region: Region::new(region),
+            account: AccountId::new(account),
+            domain: DomainId::new(domain),
+            app: StudioApp { kind, name: given(&metadata.resource_name).unwrap_or_default(), arn: arn.clone() },
+            profile: profile.map(Into::into),
+            space: space.map(Into::into),
+            execution_role: given(&metadata.execution_role_arn).map(Into::into),
+            home: sources.home.clone(),
+            mounts: Vec::new(),
+        })
+    }
+
+    /// The app's Region.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// The account that the app belongs to.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The domain.
+    pub fn domain(&self) -> &DomainId {
+        &self.domain
+    }
+
+    /// The app.
+    pub fn app(&self) -> &StudioApp {
+        &self.app
+    }
+
+    /// The home directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, DiscoveryError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let expected = "expected JSON, found bytes that are not UTF-8".to_owned();
+        DiscoveryError::Malformed { path: path.to_owned(), line, column: 1, expected }
+    })
+}
+
+fn kind(metadata: &Metadata, arn: Option<&str>) -> Result<AppKind, DiscoveryError> {
+    // Classic's Jupyter server may have no AppType; the ARN names it: app/<domain>/<user profile>/<app type>/<name>.
+    let from_arn = arn.and_then(|arn| arn.rsplit(':').next()).and_then(|app| {
+        let mut parts = app.split('/');
+        (parts.next() == Some("app")).then(|| parts.nth(2).map(str::to_owned)).flatten()
+    });
+    let name = metadata.app_type.clone().filter(|kind| !kind.is_empty()).or(from_arn);
+    match name.as_deref() {
+        Some("KernelGateway") => Ok(AppKind::KernelGateway),
+        Some("JupyterServer") => Ok(AppKind::JupyterServer),
+        Some("JupyterLab") => Ok(AppKind::JupyterLab),
+        Some("CodeEditor") => Ok(AppKind::CodeEditor),
+        None if metadata.domain_id.is_some() => Ok(AppKind::JupyterServer),
+        None => Err(DiscoveryError::UnsupportedApp {
+            what: "a SageMaker notebook instance".to_owned(),
+            why: "it runs its own Docker daemon, so that it needs no host: use `docker` and Local Mode there directly",
+        }),
+        Some(other) => Err(DiscoveryError::UnsupportedApp {
+            what: format!("a Studio app of type {other}"),
+            why: "run sdocker in a JupyterLab or Code Editor space, or in a terminal of Studio Classic",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! What of the app's file tree is EFS, from `/proc/self/mountinfo`.
+//!
+//! Studio mounts EFS in three ways: by address in Classic (`10.0.1.5:/200005`), by name (`fs-1.efs.eu-west-1.amazonaws.com:/`), and
+//! through the mount helper's local TLS proxy (`127.0.0.1:/`) at `/mnt/custom-file-systems/efs/<fs-id>_<fsap-id>`, to which links
+//! in the home point. Lines that can't be read are left out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use procfs_core::process::MountInfo;
+
+use crate::{AccessPointId, EfsHome, FileSystemId, SharedMount};
+
+/// A mount that is EFS, or some other NFS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LocalMount {
+    file_system: Option<FileSystemId>,
+    access_point: Option<AccessPointId>,
+    remote_path: PathBuf,
+    paths: Vec<PathBuf>,
+}
+
+/// The NFS mounts, sorted by path.
+pub(crate) fn parse(mountinfo: &str) -> Vec<LocalMount> {
+    let mut mounts: Vec<LocalMount> = mountinfo.lines().filter_map(|line| mount(line)).collect();
+    mounts.sort_by(|a, b| a.paths.cmp(&b.paths));
+    mounts.dedup_by(|a, b| a.paths == b.paths);
+    mounts
+}
+
+fn mount(line: &str) -> Option<LocalMount> {
+    let info = MountInfo::from_line(line).ok()?;
+    if !matches!(info.fs_type.as_str(), "nfs" | "nfs4") {
+        return None;
+    }
+    let source = unescape(info.mount_source.as_deref()?);
+    let (server, remote) = source.split_once(":/")?;
+    let mount_point = PathBuf::from(unescape(info.mount_point.to_str()?));
+    let by_name = server.split('.').next().filter(|name| name.starts_with("fs-")).map(FileSystemId::new);
+    let by_folder = mount_point.file_name().and_then(|name| name.to_str()).and_then(ids);
+    let (file_system, access_point) = match by_folder {
+        Some((file_system, access_point)) => (Some(file_system), access_point),
+        None => (by_name, None),
+    };
+    // A bind mount of a part of a mount shows that part as its root.
+    let below = unescape(&info.root);
+    let remote_path = Path::new("/").join(remote).join(below.trim_start_matches('/'));
+    Some(LocalMount { file_system, access_point, remote_path, paths: vec![mount_point] })
+}
+
+/// `<fs-id>_<fsap-id>`, or `<fs-id>`.
+fn ids(folder: &str) -> Option<(FileSystemId, Option<AccessPointId>)> {
+    let (file_system, access_point) = match folder.split_once('_') {
+        Some((file_system, access_point)) => (file_system, Some(access_point)),
+        None => (folder, None),
+    };
+    let access_point = access_point.filter(|id| id.starts_with("fsap-")).map(AccessPointId::new);
+    file_system.starts_with("fs-").then(|| (FileSystemId::new(file_system), access_point))
+}
+
+/// The kernel writes spaces, tabs, newlines and backslashes of paths as octal escapes (proc(5)).
+fn unescape(text: &str) -> String {
+    ["\\040", "\\011", "\\012", "\\134"]
+        .iter()
+        .zip([" ", "\t", "\n", "\\"])
+        .fold(text.to_owned(), |text, (escape, character)| text.replace(escape, character))
+}
+
+impl LocalMount {
+    /// Adds the links in a home that lead to this mount, so that the host can have it at their paths as well.
+    pub(crate) fn add_links(&mut self, home: &Path) {
+        for folder in [home.to_owned(), home.join("custom-file-systems"), home.join("custom-file-systems/efs")] {
+            let Ok(entries) = fs::read_dir(folder) else { continue };
+            for entry in entries.flatten() {
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                let Ok(target) = fs::canonicalize(entry.path()) else { continue };
+                if is_link && target == self.paths[0] && !self.paths.contains(&entry.path()) {
+                    self.paths.push(entry.path());
+                }
+            }
+        }
+        self.paths[1..].sort();
+    }
+
+    /// The mount as the host takes it over; `None` where it is not known to be EFS. A mount by address is the domain's own file
+    /// system when it shows the owner's folder.
+    pub(crate) fn shared(&self, domain: Option<&EfsHome>) -> Option<SharedMount> {
+        let by_address = || domain.filter(|efs| self.remote_path.starts_with(format!("/{}", efs.uid))).map(|efs| &efs.file_system);
+        let file_system = self.file_system.as_ref().or_else(by_address)?;
+        Some(SharedMount {
+            file_system: file_system.clone(),
+            access_point: self.access_point.clone(),
+            remote_path: self.remote_path.clone(),
+            paths: self.paths.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASSIC: &str = "615 544 0:167 / /home/sagemaker-user rw,relatime - nfs4 10.0.1.5:/200005 rw,vers=4.1,rsize=1048576";
+    const SPACE: &str = "712 640 0:98 / /mnt/custom-file-systems/efs/fs-0a1_fsap-0b2 rw,relatime master:1 - nfs4 127.0.0.1:/ rw,vers=4.1";
+
+    #[test]
+    fn classic_mounts_by_address() {
+        let mounts = parse(CLASSIC);
+        let domain = EfsHome { file_system: "fs-1".into(), uid: 200005 };
+        let shared = mounts[0].shared(Some(&domain)).expect("it is the owner's folder");
+        assert_eq!((shared.file_system, shared.remote_path), ("fs-1".into(), PathBuf::from("/200005")));
+        assert_eq!(shared.paths, [PathBuf::from("/home/sagemaker-user")]);
+        assert_eq!(mounts[0].shared(None), None, "an address alone names no file system");
+        let other = EfsHome { file_system: "fs-1".into(), uid: 20000 };
+        assert_eq!(mounts[0].shared(Some(&other)), None, "/200005 is not below /20000");
+    }
+
+    #[test]
+    fn spaces_mount_through_access_points() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut mount = parse(SPACE).remove(0);
+        mount.paths[0] = home.path().join("real");
+        fs::create_dir(&mount.paths[0]).expect("made");
+        std::os::unix::fs::symlink(&mount.paths[0], home.path().join("user-default-efs")).expect("linked");
+        std::os::unix::fs::symlink("/nowhere", home.path().join("dangling")).expect("linked");
+        mount.add_links(home.path());
+        let shared = mount.shared(None).expect("the folder's name holds the ids");
+        assert_eq!(shared.file_system, "fs-0a1".into());
+        assert_eq!(shared.access_point, Some("fsap-0b2".into()));
+        assert_eq!(shared.remote_path, PathBuf::from("/"));
+        assert_eq!(shared.paths[1..], [home.path().join("user-default-efs")]);
+    }
+
+    #[test]
+    fn other_lines_are_left_out() {
+        let text = format!("garbage\n\n36 35 98:0 / / rw - ext4 /dev/root rw\n{CLASSIC}\n1 2 3\n{CLASSIC}\n");
+        assert_eq!(parse(&text).len(), 1);
+    }
+
+    #[test]
+    fn names_and_escapes_are_read() {
+        let line = r"1 2 0:3 /sub /a\040b rw - nfs4 fs-9.efs.eu-west-1.amazonaws.com:/data rw";
+        let shared = parse(line)[0].shared(None).expect("the name holds the id");
+        assert_eq!(shared.file_system, "fs-9".into());
+        assert_eq!((shared.remote_path, shared.paths), (PathBuf::from("/data/sub"), vec![PathBuf::from("/a b")]));
+    }
+}
