@@ -1,5 +1,7 @@
 //! Plans an EC2 Docker host for SageMaker Studio; creates, resumes, undoes and terminates it.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod bootstrap;
 mod client_files;
 mod cloud;

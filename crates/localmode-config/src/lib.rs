@@ -1,1 +1,22 @@
-//! (crate docs to come)
+//! The SageMaker Python SDK's Local Mode: the files, folders and Docker settings that it expects.
+//!
+//! Local Mode writes its data into a temporary folder and gives containers that folder as a bind mount, by the path that the client
+//! knows. On a remote host this works when the folder lies on storage that the host has mounted at the same path. This crate makes
+//! such a folder, names it in `~/.sagemaker/config.yaml`, and judges what else the SDK looks at.
+//!
+//! The crate reads no environment variable, home or current directory: everything is an argument.
+
+mod compose;
+mod config_yaml;
+mod docker_host;
+mod error;
+mod plan;
+mod undo;
+mod visibility;
+
+pub use compose::{ComposeVerdict, compose_accepted};
+pub use docker_host::{DockerHostCheck, check_docker_host};
+pub use error::Error;
+pub use plan::{Action, Plan, Request, SharedFolder, apply, plan};
+pub use undo::{Undone, undo};
+pub use visibility::{not_visible, visible_on_host};

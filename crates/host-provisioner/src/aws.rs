@@ -1,0 +1,26 @@
+//! The cloud's traits on aws-sdk-ec2 and aws-sdk-efs: a file per service, out of which no type of its SDK comes.
+//!
+//! Failed calls are tried again by the SDK itself, as the given settings say: its standard mode tries throttled calls, 5xx and lost
+//! answers again, with jitter, and never a refusal. Every write here may be repeated: `RunInstances` carries its token.
+
+mod ec2;
+mod efs;
+mod errors;
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+
+use crate::Cloud;
+
+/// AWS with these settings.
+pub fn cloud(config: &SdkConfig) -> Cloud {
+    let ec2 = Arc::new(ec2::Ec2::new(config));
+    Cloud {
+        images: ec2.clone(),
+        instance_types: ec2.clone(),
+        security_groups: ec2.clone(),
+        mount_targets: Arc::new(efs::Efs::new(config)),
+        instances: ec2,
+    }
+}

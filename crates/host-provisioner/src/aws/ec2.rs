@@ -1,0 +1,248 @@
+//! EC2.
+
+mod instances;
+mod rules;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_ec2::{
+    Client,
+    types::{ArchitectureType, ArchitectureValues, Filter, ResourceType, Tag as Ec2Tag, TagSpecification},
+};
+use studio_discovery::{SecurityGroupId, Tag, VpcId};
+
+use super::errors::Place;
+use crate::{
+    Architecture, CloudError, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo, InstanceTypes, Rule,
+    SecurityGroup, SecurityGroups,
+};
+
+pub(super) struct Ec2 {
+    client: Client,
+    place: Place,
+}
+
+impl Ec2 {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config), place: Place::new(config, "ec2") }
+    }
+}
+
+fn filter(name: &str, values: impl IntoIterator<Item = impl Into<String>>) -> Filter {
+    let values = values.into_iter().map(Into::into).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+fn tag_specification(kind: ResourceType, tags: &[Tag]) -> Option<TagSpecification> {
+    let ec2 = |tag: &Tag| Ec2Tag::builder().key(&tag.key).value(&tag.value).build();
+    let tags: Vec<Ec2Tag> = tags.iter().map(ec2).collect();
+    (!tags.is_empty()).then(|| TagSpecification::builder().resource_type(kind).set_tags(Some(tags)).build())
+}
+
+fn tags(found: &[Ec2Tag]) -> Vec<Tag> {
+    found.iter().map(|tag| Tag::new(tag.key().unwrap_or_default(), tag.value().unwrap_or_default())).collect()
+}
+
+#[async_trait]
+impl Images for Ec2 {
+    async fn list(&self, wanted: &ImageFilter) -> Result<Vec<Image>, CloudError> {
+        let mut pages = self
+            .client
+            .describe_images()
+            .owners("amazon")
+            .filters(filter("name", wanted.names.iter().cloned()))
+            .filters(filter("state", ["available"]))
+            .filters(filter("virtualization-type", ["hvm"]))
+            .into_paginator()
+            .items()
+            .send();
+        let mut images = Vec::new();
+        while let Some(found) = pages.next().await {
+            let found =
+                found.map_err(|error| self.place.sort("ec2:DescribeImages", wanted.names.join(", "), error))?;
+            images.extend(image(&found));
+        }
+        Ok(images)
+    }
+
+    async fn describe(&self, id: &ImageId) -> Result<Option<Image>, CloudError> {
+        let answer = self.client.describe_images().image_ids(id.as_str()).send().await;
+        match answer.map_err(|error| self.place.sort("ec2:DescribeImages", id.as_str(), error)) {
+            Ok(answer) => Ok(answer.images().first().and_then(image)),
+            // A malformed id names no image either.
+            Err(error) if error.is_not_found() || error.code.as_deref() == Some("InvalidAMIID.Malformed") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// `None` for an image of another architecture (32 bit, Apple), or without a root device.
+fn image(found: &aws_sdk_ec2::types::Image) -> Option<Image> {
+    let root_device = found.root_device_name()?.to_owned();
+    let root = found.block_device_mappings().iter().find(|device| device.device_name() == Some(&root_device));
+    let size = root.and_then(|device| device.ebs()).and_then(|ebs| ebs.volume_size());
+    Some(Image {
+        id: found.image_id()?.into(),
+        name: found.name().unwrap_or_default().to_owned(),
+        created: found.creation_date().unwrap_or_default().to_owned(),
+        architecture: match found.architecture()? {
+            ArchitectureValues::X8664 => Architecture::X86_64,
+            ArchitectureValues::Arm64 => Architecture::Arm64,
+            _ => return None,
+        },
+        root_device,
+        root_size_gib: size.and_then(|size| size.try_into().ok()),
+    })
+}
+
+#[async_trait]
+impl InstanceTypes for Ec2 {
+    async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError> {
+        // A filter, rather than the parameter InstanceTypes, whose type knows only the names of this SDK's version.
+        let answer = self
+            .client
+            .describe_instance_types()
+            .filters(filter("instance-type", [instance_type.as_str()]))
+            .send()
+            .await
+            .map_err(|error| self.place.sort("ec2:DescribeInstanceTypes", instance_type.as_str(), error))?;
+        let found = answer.instance_types().iter().find(|found| {
+            found.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str())
+        });
+        Ok(found.map(|found| {
+            let processors = found.processor_info();
+            let arm = processors.is_some_and(|info| info.supported_architectures().contains(&ArchitectureType::Arm64));
+            let gpus = found.gpu_info().map(|info| info.gpus()).unwrap_or_default();
+            let nvidia = gpus.iter().filter(|gpu| gpu.manufacturer().is_some_and(|name| name.eq_ignore_ascii_case("nvidia")));
+            let count = nvidia.map(|gpu| gpu.count().unwrap_or(1)).sum::<i32>();
+            InstanceTypeInfo {
+                instance_type: instance_type.clone(),
+                architecture: if arm { Architecture::Arm64 } else { Architecture::X86_64 },
+                nvidia_gpus: count.try_into().unwrap_or_default(),
+                memory_mib: found.memory_info().and_then(|info| info.size_in_mib()).and_then(|size| size.try_into().ok()),
+                vcpus: found.v_cpu_info().and_then(|info| info.default_v_cpus()).and_then(|count| count.try_into().ok()),
+            }
+        }))
+    }
+}
+
+#[async_trait]
+impl SecurityGroups for Ec2 {
+    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+        let mut pages = self
+            .client
+            .describe_security_groups()
+            .filters(filter("vpc-id", [vpc.as_str()]))
+            .filters(filter("group-name", names.iter().copied()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut groups = Vec::new();
+        while let Some(found) = pages.next().await {
+            let found =
+                found.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", names.join(", "), error))?;
+            groups.push(security_group(&found));
+        }
+        Ok(groups)
+    }
+
+    async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let answer = self.client.describe_security_groups().set_group_ids(Some(ids.clone())).send().await;
+        let answer =
+            answer.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", ids.join(", "), error))?;
+        Ok(answer.security_groups().iter().map(security_group).collect())
+    }
+
+    async fn create(
+        &self,
+        vpc: &VpcId,
+        name: &str,
+        description: &str,
+        tags: &[Tag],
+    ) -> Result<SecurityGroupId, CloudError> {
+        let sort = |error| self.place.sort("ec2:CreateSecurityGroup", format!("{name} in {vpc}"), error);
+        let answer = self
+            .client
+            .create_security_group()
+            .group_name(name)
+            .description(description)
+            .vpc_id(vpc.as_str())
+            .set_tag_specifications(tag_specification(ResourceType::SecurityGroup, tags).map(|tags| vec![tags]))
+            .send()
+            .await
+            .map_err(sort)?;
+        Ok(answer.group_id().unwrap_or_default().into())
+    }
+
+    async fn authorize_ingress(&self, group: &SecurityGroupId, allowed: &[Rule]) -> Result<(), CloudError> {
+        self.client
+            .authorize_security_group_ingress()
+            .group_id(group.as_str())
+            .set_ip_permissions(Some(rules::permissions(allowed)))
+            .send()
+            .await
+            .map_err(|error| self.place.sort("ec2:AuthorizeSecurityGroupIngress", group.as_str(), error))?;
+        Ok(())
+    }
+
+    async fn authorize_egress(&self, group: &SecurityGroupId, allowed: &[Rule]) -> Result<(), CloudError> {
+        self.client
+            .authorize_security_group_egress()
+            .group_id(group.as_str())
+            .set_ip_permissions(Some(rules::permissions(allowed)))
+            .send()
+            .await
+            .map_err(|error| self.place.sort("ec2:AuthorizeSecurityGroupEgress", group.as_str(), error))?;
+        Ok(())
+    }
+
+    async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
+        let answer = self
+            .client
+            .revoke_security_group_egress()
+            .group_id(group.as_str())
+            .ip_permissions(rules::everything())
+            .send()
+            .await
+            .map_err(|error| self.place.sort("ec2:RevokeSecurityGroupEgress", group.as_str(), error));
+        match answer {
+            Err(error) if error.code.as_deref() != Some("InvalidPermission.NotFound") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
+        let answer = self.client.delete_security_group().group_id(group.as_str()).send().await;
+        answer.map_err(|error| self.place.sort("ec2:DeleteSecurityGroup", group.as_str(), error))?;
+        Ok(())
+    }
+
+    async fn interfaces_using(&self, group: &SecurityGroupId) -> Result<Vec<String>, CloudError> {
+        let mut pages = self
+            .client
+            .describe_network_interfaces()
+            .filters(filter("group-id", [group.as_str()]))
+            .into_paginator()
+            .items()
+            .send();
+        let mut interfaces = Vec::new();
+        while let Some(found) = pages.next().await {
+            let found =
+                found.map_err(|error| self.place.sort("ec2:DescribeNetworkInterfaces", group.as_str(), error))?;
+            interfaces.extend(found.network_interface_id().map(str::to_owned));
+        }
+        Ok(interfaces)
+    }
+}
+
+fn security_group(found: &aws_sdk_ec2::types::SecurityGroup) -> SecurityGroup {
+    SecurityGroup {
+        id: found.group_id().unwrap_or_default().into(),
+        name: found.group_name().unwrap_or_default().to_owned(),
+        vpc: found.vpc_id().unwrap_or_default().into(),
+        ingress: rules::rules(found.ip_permissions()),
+        egress: rules::rules(found.ip_permissions_egress()),
+        tags: tags(found.tags()),
+    }
+}

@@ -1,0 +1,50 @@
+//! Rules of security groups, in EC2's form and ours.
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, UserIdGroupPair};
+
+use crate::{Peer, Rule};
+
+pub(super) fn permissions(rules: &[Rule]) -> Vec<IpPermission> {
+    let permission = |rule: &Rule| {
+        let permission = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(rule.from_port.into())
+            .to_port(rule.to_port.into());
+        match &rule.peer {
+            Peer::Group(group) => {
+                permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group.as_str()).build())
+            }
+            Peer::Network(network) => permission.ip_ranges(IpRange::builder().cidr_ip(network).build()),
+        }
+        .build()
+    };
+    rules.iter().map(permission).collect()
+}
+
+/// The outbound rule that EC2 gives every new group.
+pub(super) fn everything() -> IpPermission {
+    IpPermission::builder().ip_protocol("-1").ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build()
+}
+
+/// TCP rules, one per peer. A rule for all protocols (`-1`) has no ports and stands for all of them.
+pub(super) fn rules(permissions: &[IpPermission]) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for permission in permissions {
+        let (from_port, to_port) = match permission.ip_protocol() {
+            Some("tcp" | "6") => {
+                let port = |port: Option<i32>, otherwise| port.and_then(|port| port.try_into().ok()).unwrap_or(otherwise);
+                (port(permission.from_port(), 0), port(permission.to_port(), u16::MAX))
+            }
+            Some("-1") => (0, u16::MAX),
+            _ => continue,
+        };
+        let groups = permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id());
+        let networks = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip());
+        let v6 = permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6());
+        let lists = permission.prefix_list_ids().iter().filter_map(|list| list.prefix_list_id());
+        let peers = groups.map(|id| Peer::Group(id.into()));
+        let peers = peers.chain(networks.chain(v6).chain(lists).map(|network| Peer::Network(network.to_owned())));
+        rules.extend(peers.map(|peer| Rule { from_port, to_port, peer }));
+    }
+    rules
+}

@@ -1,0 +1,96 @@
+//! EFS.
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_efs::{
+    Client,
+    types::{LifeCycleState, MountTargetDescription},
+};
+use studio_discovery::{FileSystemId, SecurityGroupId};
+
+use super::errors::Place;
+use crate::{CloudError, MountTarget, MountTargetId, MountTargets};
+
+pub(super) struct Efs {
+    client: Client,
+    place: Place,
+}
+
+impl Efs {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config), place: Place::new(config, "elasticfilesystem") }
+    }
+}
+
+#[async_trait]
+impl MountTargets for Efs {
+    async fn list(&self, file_system: &FileSystemId) -> Result<Vec<MountTarget>, CloudError> {
+        let mut found = Vec::new();
+        let mut marker = None;
+        loop {
+            let answer = self
+                .client
+                .describe_mount_targets()
+                .file_system_id(file_system.as_str())
+                .set_marker(marker)
+                .send()
+                .await
+                .map_err(|error| {
+                    self.place.sort("elasticfilesystem:DescribeMountTargets", file_system.as_str(), error)
+                })?;
+            found.extend(answer.mount_targets().iter().filter_map(mount_target));
+            marker = answer.next_marker().map(str::to_owned);
+            if marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn security_groups(&self, mount_target: &MountTargetId) -> Result<Vec<SecurityGroupId>, CloudError> {
+        let answer = self
+            .client
+            .describe_mount_target_security_groups()
+            .mount_target_id(mount_target.as_str())
+            .send()
+            .await
+            .map_err(|error| {
+                self.place.sort(
+                    "elasticfilesystem:DescribeMountTargetSecurityGroups",
+                    mount_target.as_str(),
+                    error,
+                )
+            })?;
+        Ok(answer.security_groups().iter().map(|id| id.as_str().into()).collect())
+    }
+
+    async fn set_security_groups(
+        &self,
+        mount_target: &MountTargetId,
+        groups: &[SecurityGroupId],
+    ) -> Result<(), CloudError> {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        self.client
+            .modify_mount_target_security_groups()
+            .mount_target_id(mount_target.as_str())
+            .set_security_groups(Some(groups))
+            .send()
+            .await
+            .map_err(|error| {
+                self.place.sort("elasticfilesystem:ModifyMountTargetSecurityGroups", mount_target.as_str(), error)
+            })?;
+        Ok(())
+    }
+}
+
+/// `None` for a mount target without an address, which is of no use.
+fn mount_target(found: &MountTargetDescription) -> Option<MountTarget> {
+    Some(MountTarget {
+        id: found.mount_target_id().into(),
+        file_system: found.file_system_id().into(),
+        subnet: found.subnet_id().into(),
+        vpc: found.vpc_id().map(Into::into),
+        zone: found.availability_zone_name().unwrap_or_default().into(),
+        address: found.ip_address()?.parse().ok()?,
+        available: *found.life_cycle_state() == LifeCycleState::Available,
+    })
+}

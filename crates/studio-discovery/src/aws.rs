@@ -1,0 +1,179 @@
+//! [`StudioApi`] on aws-sdk-sagemaker. No type of the SDK leaves this file, but for the configuration that it is made of.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_sagemaker::{
+    Client,
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::RequestId,
+    types::{AppNetworkAccessType, SharingType},
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::ConnectorError};
+
+use crate::{
+    ApiError, DomainDescription, DomainId, SpaceDescription, SpaceName, StudioApi, Tag, UserProfileDescription, UserProfileName,
+};
+
+/// The SageMaker control plane.
+#[derive(Clone, Debug)]
+pub struct SageMakerApi {
+    client: Client,
+    endpoint: String,
+    region: String,
+}
+
+impl SageMakerApi {
+    /// A client with these settings.
+    pub fn new(config: &SdkConfig) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let endpoint = match config.endpoint_url() {
+            Some(url) => url.to_owned(),
+            None => format!("https://api.sagemaker.{region}.amazonaws.com"),
+        };
+        Self { client: Client::new(config), endpoint, region }
+    }
+
+    fn sort<E>(
+        &self,
+        action: &'static str,
+        resource: &str,
+        error: SdkError<E, HttpResponse>,
+    ) -> ApiError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let resource = resource.to_owned();
+        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::Unreachable {
+            action,
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            source,
+        };
+        match error {
+            SdkError::ServiceError(failure) => {
+                let error = failure.err();
+                let code = error.code().unwrap_or("unknown").to_owned();
+                let message = error.message().unwrap_or_default().to_owned();
+                match code.as_str() {
+                    "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
+                        ApiError::AccessDenied { action, resource, message }
+                    }
+                    "ResourceNotFound" | "ResourceNotFoundException" => ApiError::NotFound { action, resource },
+                    // SageMaker answers so for a domain or profile that does not exist.
+                    "ValidationException" if message.contains("does not exist") || message.contains("not found") => {
+                        ApiError::NotFound { action, resource }
+                    }
+                    "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidClientTokenId"
+                    | "InvalidSignatureException" | "MissingAuthenticationTokenException" => {
+                        ApiError::Credentials { action, message: format!("{code}: {message}") }
+                    }
+                    _ => ApiError::Service { action, code, message },
+                }
+            }
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                // The chain of credentials ends without any.
+                Some(error) if !is_network(error) => {
+                    ApiError::Credentials { action, message: root_cause(error) }
+                }
+                _ => unreachable(Box::new(SdkError::<E, HttpResponse>::DispatchFailure(failure))),
+            },
+            SdkError::ConstructionFailure(failure) => {
+                let message = DisplayErrorContext(SdkError::<E, HttpResponse>::ConstructionFailure(failure)).to_string();
+                ApiError::Credentials { action, message }
+            }
+            other => unreachable(Box::new(other)),
+        }
+    }
+}
+
+fn is_network(error: &ConnectorError) -> bool {
+    error.is_io() || error.is_timeout()
+}
+
+fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[async_trait]
+impl StudioApi for SageMakerApi {
+    async fn describe_domain(&self, domain: &DomainId) -> Result<DomainDescription, ApiError> {
+        let answer = self
+            .client
+            .describe_domain()
+            .domain_id(domain.as_str())
+            .send()
+            .await
+            .map_err(|error| self.sort("sagemaker:DescribeDomain", domain.as_str(), error))?;
+        let user = answer.default_user_settings();
+        let space = answer.default_space_settings();
+        Ok(DomainDescription {
+            vpc_only: answer.app_network_access_type() == Some(&AppNetworkAccessType::VpcOnly),
+            vpc: answer.vpc_id().map(Into::into),
+            subnets: answer.subnet_ids().iter().map(|id| id.as_str().into()).collect(),
+            default_security_groups: user.map(|user| ids(user.security_groups())).unwrap_or_default(),
+            space_security_groups: space.map(|space| ids(space.security_groups())).unwrap_or_default(),
+            default_execution_role: user.and_then(|user| user.execution_role()).map(Into::into),
+            file_system: answer.home_efs_file_system_id().filter(|id| !id.is_empty()).map(Into::into),
+        })
+    }
+
+    async fn describe_user_profile(
+        &self,
+        domain: &DomainId,
+        profile: &UserProfileName,
+    ) -> Result<UserProfileDescription, ApiError> {
+        let answer = self
+            .client
+            .describe_user_profile()
+            .domain_id(domain.as_str())
+            .user_profile_name(profile.as_str())
+            .send()
+            .await
+            .map_err(|error| self.sort("sagemaker:DescribeUserProfile", &format!("{domain}/{profile}"), error))?;
+        let settings = answer.user_settings();
+        Ok(UserProfileDescription {
+            arn: answer.user_profile_arn().map(str::to_owned),
+            security_groups: settings.map(|settings| ids(settings.security_groups())).unwrap_or_default(),
+            execution_role: settings.and_then(|settings| settings.execution_role()).map(Into::into),
+            efs_uid: answer.home_efs_file_system_uid().and_then(|uid| uid.parse().ok()),
+        })
+    }
+
+    async fn describe_space(&self, domain: &DomainId, space: &SpaceName) -> Result<SpaceDescription, ApiError> {
+        let answer = self
+            .client
+            .describe_space()
+            .domain_id(domain.as_str())
+            .space_name(space.as_str())
+            .send()
+            .await
+            .map_err(|error| self.sort("sagemaker:DescribeSpace", &format!("{domain}/{space}"), error))?;
+        let owner = answer.ownership_settings().and_then(|settings| settings.owner_user_profile_name());
+        let sharing = answer.space_sharing_settings().and_then(|settings| settings.sharing_type());
+        Ok(SpaceDescription {
+            shared: sharing == Some(&SharingType::Shared),
+            owner: owner.map(Into::into),
+            efs_uid: answer.home_efs_file_system_uid().and_then(|uid| uid.parse().ok()),
+        })
+    }
+
+    async fn list_tags(&self, arn: &str) -> Result<Vec<Tag>, ApiError> {
+        let mut pages = self.client.list_tags().resource_arn(arn).into_paginator().items().send();
+        let mut tags = Vec::new();
+        while let Some(tag) = pages.next().await {
+            let tag = tag.map_err(|error| self.sort("sagemaker:ListTags", arn, error))?;
+            tags.push(Tag::new(tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
+        }
+        Ok(tags)
+    }
+}
+
+fn ids(list: &[String]) -> Vec<crate::SecurityGroupId> {
+    list.iter().map(|id| id.as_str().into()).collect()
+}
