@@ -88,14 +88,8 @@ pub(crate) enum Command {
     Forward(commands::forward::Args),
     /// Log the Docker CLI in to the account's Amazon ECR.
     EcrLogin(commands::ecr_login::Args),
-    /// Put docker, compose and the SageMaker SDK where they are missing.
-    Setup(commands::setup::Args),
-    /// Prove permissions, network and storage before any money is spent.
-    Doctor(commands::doctor::Args),
     /// Print the least IAM policy that each command needs.
     Policy(commands::policy::Args),
-    /// Print, or register, a lifecycle script that installs sdocker when an app starts.
-    LifecycleConfig(commands::lifecycle_config::Args),
     /// Print a completion script for a shell.
     Completions(commands::manual::CompletionsArgs),
     /// Write the man pages into a folder.

@@ -22,11 +22,7 @@ pub(crate) struct HostFiles {
 
 impl HostFiles {
     pub(crate) fn new(lookup: &Lookup) -> Self {
-        Self {
-            layout: lookup.layout.clone(),
-            hosts_conf: lookup.hosts_conf.clone(),
-            contexts: lookup.contexts.clone(),
-        }
+        Self { layout: lookup.layout.clone(), hosts_conf: lookup.hosts_conf.clone(), contexts: lookup.contexts.clone() }
     }
 
     /// Makes a host that answered the current one: context, list of hosts, the fork's link.

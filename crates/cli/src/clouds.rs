@@ -75,7 +75,9 @@ async fn open_aws(world: &World, region: Option<&Region>) -> anyhow::Result<Clou
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the other build awaits")]
 async fn open_aws(_world: &World, _region: Option<&Region>) -> anyhow::Result<Clouds> {
-    Err(crate::failure::Hinted::new("this sdocker was built without AWS").hint("build it with the feature `aws`").into())
+    Err(crate::failure::Hinted::new("this sdocker was built without AWS")
+        .hint("build it with the feature `aws`")
+        .into())
 }
 
 #[cfg(feature = "aws")]

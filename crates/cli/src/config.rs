@@ -257,8 +257,14 @@ mod tests {
             ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected u16"),
             ("[]", "sdocker.conf:1:1: "),
             ("{\"Port\": 1111", "sdocker.conf:1:13: EOF while parsing an object"),
-            ("{\"IdleTimeout\": \"soon\"}", "sdocker.conf:1:23: `soon` is not a duration: write it like 90m, 12h or 2d"),
-            ("{\"Engine\": \"podman\"}", "sdocker.conf:1:19: unknown variant `podman`, expected one of `auto`, `dind`, `native`"),
+            (
+                "{\"IdleTimeout\": \"soon\"}",
+                "sdocker.conf:1:23: `soon` is not a duration: write it like 90m, 12h or 2d",
+            ),
+            (
+                "{\"Engine\": \"podman\"}",
+                "sdocker.conf:1:19: unknown variant `podman`, expected one of `auto`, `dind`, `native`",
+            ),
         ];
         for (text, expected) in cases {
             let message = parsed(text).expect_err(text);

@@ -23,7 +23,11 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 
 /// Parses a duration, or `never`.
 pub(crate) fn parse_or_never(text: &str) -> Result<Timeout, String> {
-    if text.trim().eq_ignore_ascii_case("never") { Ok(Timeout(None)) } else { parse(text).map(|duration| Timeout(Some(duration))) }
+    if text.trim().eq_ignore_ascii_case("never") {
+        Ok(Timeout(None))
+    } else {
+        parse(text).map(|duration| Timeout(Some(duration)))
+    }
 }
 
 /// A time after which something happens; `None`: never.

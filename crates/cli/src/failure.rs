@@ -52,7 +52,8 @@ pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
         }
     }
     if printer.is_json() {
-        printer.stdout(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}).to_string());
+        printer
+            .stdout(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}).to_string());
     }
     printer.error(&lines[0]);
     for line in &lines[1..] {
@@ -119,7 +120,9 @@ fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
             vec!["`aws ec2 describe-instance-type-offerings` lists the Region's instance types".to_owned()]
         }
         E::UnknownImage { .. } => {
-            vec!["check ImageId in sdocker.conf, or remove it: the newest image that fits is found by itself".to_owned()]
+            vec![
+                "check ImageId in sdocker.conf, or remove it: the newest image that fits is found by itself".to_owned(),
+            ]
         }
         E::WrongArchitecture { type_architecture, .. } => {
             vec![format!("take an image for {type_architecture}, or remove ImageId from sdocker.conf")]
@@ -129,7 +132,9 @@ fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
             vec![format!("the domain's subnets are {}", list(known.iter().map(ToString::to_string).collect()))]
         }
         E::NoMountTarget { file_system, with_mount_target, .. } if with_mount_target.is_empty() => {
-            vec![format!("ask an administrator to create a mount target of {file_system} in one of the domain's subnets")]
+            vec![format!(
+                "ask an administrator to create a mount target of {file_system} in one of the domain's subnets"
+            )]
         }
         E::NoMountTarget { with_mount_target, .. } => {
             let subnets = list(with_mount_target.iter().map(ToString::to_string).collect());
@@ -140,7 +145,9 @@ fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
                 .to_owned(),
         ],
         E::MountTargetFull { mount_target, .. } => vec![
-            format!("ask an administrator to remove a security group from {mount_target} that nobody needs, or to prepare groups and"),
+            format!(
+                "ask an administrator to remove a security group from {mount_target} that nobody needs, or to prepare groups and"
+            ),
             "  name them in HostSGs in sdocker.conf; or take another subnet with --subnet-id".to_owned(),
         ],
         E::NoCapacity { .. } => {
@@ -166,7 +173,9 @@ fn cloud_hints(error: &host_provisioner::CloudError) -> Vec<String> {
         K::AccessDenied { refused } => permission::hints(refused.as_deref().unwrap_or(error.action), &error.resource),
         K::Credentials => credential_hints(),
         K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region),
-        K::LimitExceeded => vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()],
+        K::LimitExceeded => {
+            vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()]
+        }
         _ => Vec::new(),
     }
 }

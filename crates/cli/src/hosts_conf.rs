@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
@@ -119,10 +119,10 @@ impl HostsConf {
             .with_context(failed)?;
         lock.lock().with_context(failed)?;
         self.hosts()?;
-        let text = self.text()?.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{\"ActiveHosts\":[]}\n".to_owned());
-        let root = CstRootNode::parse(&text, &strict()).map_err(|error| {
-            self.malformed(error.line_display(), error.column_display(), &error.kind().to_string())
-        })?;
+        let text =
+            self.text()?.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{\"ActiveHosts\":[]}\n".to_owned());
+        let root = CstRootNode::parse(&text, &strict())
+            .map_err(|error| self.malformed(error.line_display(), error.column_display(), &error.kind().to_string()))?;
         let hosts = root.object_value_or_set().array_value_or_set("ActiveHosts");
         change(&hosts);
         let mut file = AtomicWriteFile::open(&self.path).with_context(failed)?;
@@ -148,7 +148,7 @@ impl HostsConf {
     }
 
     #[cfg(test)]
-    fn path(&self) -> &Path {
+    fn path(&self) -> &std::path::Path {
         &self.path
     }
 }
@@ -218,7 +218,10 @@ mod tests {
         fs::write(conf.path(), theirs).expect("written");
         conf.put_first(&host("i-1")).expect("edited");
         conf.remove(&"i-1".into()).expect("edited");
-        assert_eq!(fs::read_to_string(conf.path()).expect("readable").replace([' ', '\n'], ""), theirs.replace(' ', ""));
+        assert_eq!(
+            fs::read_to_string(conf.path()).expect("readable").replace([' ', '\n'], ""),
+            theirs.replace(' ', "")
+        );
         assert!(fs::read_to_string(conf.path()).expect("readable").contains(r#"{"b": 1,  "a": 2}"#));
     }
 
@@ -226,7 +229,8 @@ mod tests {
     fn a_malformed_file_is_reported_and_left() {
         let (_folder, conf) = conf();
         fs::create_dir_all(conf.path().parent().expect("a folder")).expect("made");
-        for broken in ["{\"ActiveHosts\": [", "[]", "{\"ActiveHosts\": [{\"InstanceId\": 5}]}", "{\"ActiveHosts\": {}}"] {
+        for broken in ["{\"ActiveHosts\": [", "[]", "{\"ActiveHosts\": [{\"InstanceId\": 5}]}", "{\"ActiveHosts\": {}}"]
+        {
             fs::write(conf.path(), broken).expect("written");
             let error = conf.put_first(&host("i-1")).expect_err(broken).to_string();
             assert!(error.starts_with(&format!("{}:1:", conf.path().display())), "{error}");

@@ -30,6 +30,22 @@ pub(crate) fn watch() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
+/// Cancels the token at the first signal, for commands that leave nothing behind.
+pub(crate) fn quietly() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        told.cancel();
+    });
+    Ok(stop)
+}
+
 /// A line on standard error from outside the command, which owns the printer.
 fn eprint_line(line: &str) {
     use std::io::Write as _;

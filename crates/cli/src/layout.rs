@@ -87,7 +87,8 @@ impl Layout {
             let Some(own) = candidates.iter().find(|file| file.is_file()) else { continue };
             let shared = shared_home.join(hook);
             if *own != shared {
-                fs::copy(own, &shared).with_context(|| format!("cannot copy {} to {}", own.display(), shared.display()))?;
+                fs::copy(own, &shared)
+                    .with_context(|| format!("cannot copy {} to {}", own.display(), shared.display()))?;
             }
         }
         Ok(())

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tracing_subscriber::{EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::world::World;
 
@@ -27,10 +29,8 @@ pub(crate) fn start(world: &World, verbose: u8) {
         1 => ours.to_owned(),
         _ => format!("debug,{}", ours.replace("debug", "trace")),
     };
-    let to_stderr = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_filter(EnvFilter::new(spoken));
+    let to_stderr =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(EnvFilter::new(spoken));
     // Only fails when a subscriber is set already, which a second start in one process would do.
     let _ = tracing_subscriber::registry().with(to_file).with(to_stderr).try_init();
 }

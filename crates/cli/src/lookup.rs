@@ -76,7 +76,9 @@ impl Lookup {
     pub(crate) fn current(&self) -> anyhow::Result<KnownHost> {
         let hosts = self.hosts()?;
         hosts.into_iter().next().ok_or_else(|| {
-            Hinted::new("there is no current host").hint("`sdocker create-host --instance-type c5.xlarge` makes one").into()
+            Hinted::new("there is no current host")
+                .hint("`sdocker create-host --instance-type c5.xlarge` makes one")
+                .into()
         })
     }
 
@@ -102,8 +104,9 @@ impl Lookup {
                 _ => None,
             })
             .collect();
-        (!unfinished.is_empty())
-            .then(|| format!("{} interrupted: {}; run `sdocker recover`", count(unfinished.len()), unfinished.join(", ")))
+        (!unfinished.is_empty()).then(|| {
+            format!("{} interrupted: {}; run `sdocker recover`", count(unfinished.len()), unfinished.join(", "))
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 mod args;
 mod client_files;
 mod clouds;
+mod columns;
 mod commands;
 mod config;
 mod durations;

@@ -32,9 +32,6 @@ impl Printer {
         self.output == Output::Json
     }
 
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.quiet
-    }
 
     /// Where progress bars may be drawn; `None` in a notebook or a pipe.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {

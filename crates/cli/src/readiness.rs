@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use docker_remote::{
-    ClientCredentials, DockerHost, Endpoint, InstanceStatus, InstanceWatch, NotReady, ReadyEvent, StageState, StatusFile,
-    wait_until_ready,
+    ClientCredentials, DockerHost, Endpoint, InstanceStatus, InstanceWatch, NotReady, ReadyEvent, StageState,
+    StatusFile, wait_until_ready,
 };
 use host_provisioner::{Cloud, InstanceId};
 use tokio::time::Instant;

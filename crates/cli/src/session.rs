@@ -51,11 +51,7 @@ impl Session {
 }
 
 /// The cloud for hosts that exist: their own Region's, which need not be known to this app.
-pub(crate) async fn clouds_for(
-    world: &World,
-    region: Option<&Region>,
-    printer: &Printer,
-) -> anyhow::Result<Clouds> {
+pub(crate) async fn clouds_for(world: &World, region: Option<&Region>, printer: &Printer) -> anyhow::Result<Clouds> {
     match region {
         Some(region) => clouds::open(world, Some(region), printer).await,
         None => {

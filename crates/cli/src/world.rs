@@ -86,9 +86,9 @@ impl World {
     /// The first program of this name on `PATH`.
     pub(crate) fn which(&self, program: &str) -> Option<PathBuf> {
         use std::os::unix::fs::PermissionsExt as _;
-        env::split_paths(&self.path).map(|folder| folder.join(program)).find(|file| {
-            file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-        })
+        env::split_paths(&self.path)
+            .map(|folder| folder.join(program))
+            .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
     }
 }
 

@@ -12,6 +12,8 @@ pub use state::{State, SubnetState};
 pub use store::{Memory, Store};
 pub use world::World;
 
+use crate::{CloudError, CloudErrorKind};
+
 /// An account whose state is kept in a store.
 #[derive(Debug)]
 pub struct Account<S = Memory> {
@@ -37,12 +39,20 @@ impl<S: Store> Account<S> {
     }
 
     /// Looks at the state, or changes it from outside, as other users of the account do.
-    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        self.store.with(change)
+    ///
+    /// # Errors
+    /// The state can't be read or kept; in memory it always can.
+    pub fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T, CloudError> {
+        self.store.try_with(change).map_err(|error| {
+            CloudError::new("the account", "", CloudErrorKind::Unavailable).with_message(None, error.to_string())
+        })
     }
 
     /// What is there now, comparable and printable.
-    pub fn world(&self) -> World {
+    ///
+    /// # Errors
+    /// As [`with`](Self::with).
+    pub fn world(&self) -> Result<World, CloudError> {
         self.with(|state| World::of(state))
     }
 }

@@ -18,6 +18,8 @@ mod observer;
 mod plan;
 mod provisioner;
 mod request;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 mod survey;
 mod user_data;
 mod warning;

@@ -13,7 +13,8 @@ use aws_sdk_sagemaker::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::ConnectorError};
 
 use crate::{
-    ApiError, DomainDescription, DomainId, SpaceDescription, SpaceName, StudioApi, Tag, UserProfileDescription, UserProfileName,
+    ApiError, DomainDescription, DomainId, SpaceDescription, SpaceName, StudioApi, Tag, UserProfileDescription,
+    UserProfileName,
 };
 
 /// The SageMaker control plane.
@@ -35,12 +36,7 @@ impl SageMakerApi {
         Self { client: Client::new(config), endpoint, region }
     }
 
-    fn sort<E>(
-        &self,
-        action: &'static str,
-        resource: &str,
-        error: SdkError<E, HttpResponse>,
-    ) -> ApiError
+    fn sort<E>(&self, action: &'static str, resource: &str, error: SdkError<E, HttpResponse>) -> ApiError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -65,8 +61,12 @@ impl SageMakerApi {
                     "ValidationException" if message.contains("does not exist") || message.contains("not found") => {
                         ApiError::NotFound { action, resource }
                     }
-                    "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" | "InvalidClientTokenId"
-                    | "InvalidSignatureException" | "MissingAuthenticationTokenException" => {
+                    "ExpiredTokenException"
+                    | "ExpiredToken"
+                    | "UnrecognizedClientException"
+                    | "InvalidClientTokenId"
+                    | "InvalidSignatureException"
+                    | "MissingAuthenticationTokenException" => {
                         ApiError::Credentials { action, message: format!("{code}: {message}") }
                     }
                     _ => ApiError::Service { action, code, message },
@@ -74,13 +74,12 @@ impl SageMakerApi {
             }
             SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
                 // The chain of credentials ends without any.
-                Some(error) if !is_network(error) => {
-                    ApiError::Credentials { action, message: root_cause(error) }
-                }
+                Some(error) if !is_network(error) => ApiError::Credentials { action, message: root_cause(error) },
                 _ => unreachable(Box::new(SdkError::<E, HttpResponse>::DispatchFailure(failure))),
             },
             SdkError::ConstructionFailure(failure) => {
-                let message = DisplayErrorContext(SdkError::<E, HttpResponse>::ConstructionFailure(failure)).to_string();
+                let message =
+                    DisplayErrorContext(SdkError::<E, HttpResponse>::ConstructionFailure(failure)).to_string();
                 ApiError::Credentials { action, message }
             }
             other => unreachable(Box::new(other)),

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    ApiError, DiscoveryError, EfsHome, LocalFacts, SpaceDescription, StudioApi, StudioEnvironment, Tag, UserProfileDescription,
-    UserProfileName,
+    ApiError, DiscoveryError, EfsHome, LocalFacts, SpaceDescription, StudioApi, StudioEnvironment, Tag,
+    UserProfileDescription, UserProfileName,
 };
 
 /// What discovery found.
@@ -132,7 +132,9 @@ async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, Discove
 /// What to do about an error; `None` where there is nothing to add to its message.
 pub fn hint(error: &DiscoveryError) -> Option<String> {
     Some(match error {
-        DiscoveryError::NotStudio { .. } => "run sdocker inside SageMaker Studio, or try it on this machine with `--cloud sandbox`".to_owned(),
+        DiscoveryError::NotStudio { .. } => {
+            "run sdocker inside SageMaker Studio, or try it on this machine with `--cloud sandbox`".to_owned()
+        }
         DiscoveryError::Malformed { .. } | DiscoveryError::MissingField { .. } | DiscoveryError::Unreadable { .. } => {
             "Studio writes this file when an app starts: restart the app".to_owned()
         }

@@ -89,7 +89,8 @@ impl LocalFacts {
         let missing = |field, why| DiscoveryError::MissingField { path: path.to_owned(), field, why };
         let arn = given(&metadata.resource_arn);
         let kind = kind(&metadata, arn.as_deref())?;
-        let domain = given(&metadata.domain_id).ok_or_else(|| missing("DomainId", "it names the domain to be asked about"))?;
+        let domain =
+            given(&metadata.domain_id).ok_or_else(|| missing("DomainId", "it names the domain to be asked about"))?;
         let arn = arn.ok_or_else(|| missing("ResourceArn", "it names the Region and the account"))?;
         // arn:<partition>:sagemaker:<region>:<account>:app/...
         let part = |index| arn.split(':').nth(index).filter(|part| !part.is_empty());
@@ -134,6 +135,11 @@ impl LocalFacts {
     /// The app.
     pub fn app(&self) -> &StudioApp {
         &self.app
+    }
+
+    /// The first folder of this app that is on EFS; `None` where nothing is.
+    pub fn shared_folder(&self) -> Option<&Path> {
+        self.mounts.first().map(LocalMount::mount_point)
     }
 
     /// The home directory.

@@ -69,6 +69,10 @@ fn unescape(text: &str) -> String {
 }
 
 impl LocalMount {
+    pub(crate) fn mount_point(&self) -> &Path {
+        &self.paths[0]
+    }
+
     /// Adds the links in a home that lead to this mount, so that the host can have it at their paths as well.
     pub(crate) fn add_links(&mut self, home: &Path) {
         for folder in [home.to_owned(), home.join("custom-file-systems"), home.join("custom-file-systems/efs")] {
@@ -87,7 +91,8 @@ impl LocalMount {
     /// The mount as the host takes it over; `None` where it is not known to be EFS. A mount by address is the domain's own file
     /// system when it shows the owner's folder.
     pub(crate) fn shared(&self, domain: Option<&EfsHome>) -> Option<SharedMount> {
-        let by_address = || domain.filter(|efs| self.remote_path.starts_with(format!("/{}", efs.uid))).map(|efs| &efs.file_system);
+        let by_address =
+            || domain.filter(|efs| self.remote_path.starts_with(format!("/{}", efs.uid))).map(|efs| &efs.file_system);
         let file_system = self.file_system.as_ref().or_else(by_address)?;
         Some(SharedMount {
             file_system: file_system.clone(),
@@ -102,7 +107,8 @@ impl LocalMount {
 mod tests {
     use super::*;
 
-    const CLASSIC: &str = "615 544 0:167 / /home/sagemaker-user rw,relatime - nfs4 10.0.1.5:/200005 rw,vers=4.1,rsize=1048576";
+    const CLASSIC: &str =
+        "615 544 0:167 / /home/sagemaker-user rw,relatime - nfs4 10.0.1.5:/200005 rw,vers=4.1,rsize=1048576";
     const SPACE: &str = "712 640 0:98 / /mnt/custom-file-systems/efs/fs-0a1_fsap-0b2 rw,relatime master:1 - nfs4 127.0.0.1:/ rw,vers=4.1";
 
     #[test]

@@ -1,20 +1,18 @@
 //! `sdocker configure`: everything that the SageMaker Python SDK's Local Mode needs on this side.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use localmode_config::{Request, Undone, apply as apply_plan, plan, undo, visible_on_host};
+use host_provisioner::shared_paths;
+use localmode_config::{DockerHostCheck, Request, SharedFolder, check_docker_host, not_visible, plan, undo};
 use serde::Serialize;
-use studio_discovery::StudioEnvironment;
+use studio_discovery::{AppKind, StudioEnvironment};
 
-use crate::{
-    commands::create_host,
-    lookup::Lookup,
-    printer::Printer,
-    session::{self, Session},
-    world::World,
-};
+use crate::{lookup::Lookup, printer::Printer, session::Session, world::World};
 
-/// Configure the SageMaker Python SDK's Local Mode: `~/.sagemaker/config.yaml` and the temporary folder that containers share.
+/// Configure the SageMaker Python SDK's Local Mode.
+///
+/// Makes the temporary folder that containers share with the SDK, on storage that the host sees, and names it in
+/// ~/.sagemaker/config.yaml. Says what else would stand in Local Mode's way.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Put back what was there before.
@@ -25,8 +23,112 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Report {
+    /// What was done; with `--dry-run`, what would be.
     actions: Vec<String>,
-    done: bool,
+    /// What stays although it was asked to go, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kept: Vec<String>,
+    dry_run: bool,
+}
+
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(world);
+    if args.undo {
+        let undone = undo(&lookup.layout.configure_record())?;
+        let report = Report { actions: undone.done, kept: undone.kept, dry_run: false };
+        return printer.result(&report, || human(&report, "nothing to undo"));
+    }
+    let session = Session::open(world, printer).await?;
+    let environment = session.discover(printer).await?.environment;
+    let request = request(world, &environment, &lookup);
+    let plan = plan(&request)?;
+    if !args.dry_run {
+        localmode_config::apply(&plan)?;
+    }
+    let actions = plan.actions.iter().map(ToString::to_string).collect();
+    let report = Report { actions, kept: Vec::new(), dry_run: args.dry_run };
+    printer.result(&report, || human(&report, "Local Mode is configured already"))?;
+    if let Ok(host) = lookup.current() {
+        warn_of_overrides(world, &host.name, printer);
+    }
+    warn_of_invisible(world, &environment, printer);
+    if !environment.app.kind.home_is_efs() {
+        printer.hint(
+            "a host that was created before this sees the folders only if it was created by this version of sdocker",
+        );
+    }
+    Ok(())
+}
+
+fn human(report: &Report, nothing: &str) -> String {
+    let mut lines = report.actions.clone();
+    lines.extend(report.kept.iter().map(|kept| format!("kept: {kept}")));
+    if lines.is_empty() {
+        return nothing.to_owned();
+    }
+    if report.dry_run {
+        lines.push("nothing was changed (--dry-run)".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// Configures Local Mode for an app, and returns what was done.
+pub(crate) fn apply(world: &World, environment: &StudioEnvironment, lookup: &Lookup) -> anyhow::Result<Vec<String>> {
+    let plan = plan(&request(world, environment, lookup))?;
+    localmode_config::apply(&plan)?;
+    Ok(plan.actions.iter().map(|action| format!("Local Mode: {action}")).collect())
+}
+
+/// In a space, whose home is an EBS volume, the folders that Local Mode uses must lie on EFS before the host is planned, because the
+/// host mounts what is there then.
+pub(crate) fn prepare_space(world: &World, kind: AppKind, efs: Option<&Path>, lookup: &Lookup) -> anyhow::Result<bool> {
+    let (false, Some(efs)) = (kind.home_is_efs(), efs) else { return Ok(false) };
+    let request = Request {
+        home: world.home.clone(),
+        shared: SharedFolder::At(efs.join(".sdocker/local-mode")),
+        record: lookup.layout.configure_record(),
+    };
+    let plan = plan(&request)?;
+    localmode_config::apply(&plan)?;
+    Ok(!plan.actions.is_empty())
+}
+
+fn request(world: &World, environment: &StudioEnvironment, lookup: &Lookup) -> Request {
+    let shared = if environment.app.kind.home_is_efs() {
+        SharedFolder::Home
+    } else {
+        // The app's own view of EFS: the folder that a link in the home leads to.
+        let efs = environment.shared_mounts.iter().find(|mount| mount.paths.len() > 1 || mount.access_point.is_some());
+        match efs.or(environment.shared_mounts.first()) {
+            Some(mount) => SharedFolder::At(mount.paths[0].join(".sdocker/local-mode")),
+            None => SharedFolder::Nowhere,
+        }
+    };
+    Request { home: world.home.clone(), shared, record: lookup.layout.configure_record() }
+}
+
+/// Warns where a variable of the environment leads Docker clients elsewhere.
+pub(crate) fn warn_of_overrides(world: &World, context: &str, printer: &Printer) {
+    let endpoint = Lookup::new(world).hosts().ok().and_then(|hosts| {
+        hosts.into_iter().find(|host| host.name == context).map(|host| format!("tcp://{}:{}", host.address, host.port))
+    });
+    let Some(endpoint) = endpoint else { return };
+    let check = check_docker_host(context, &endpoint, world.docker_host.as_deref(), world.docker_context.as_deref());
+    if let DockerHostCheck::Overridden { variable, value } = check {
+        printer.warn(format!("{variable}={value} is set in the environment and overrides every Docker context"));
+        printer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"`"));
+    }
+}
+
+fn warn_of_invisible(world: &World, environment: &StudioEnvironment, printer: &Printer) {
+    let shared = shared_paths(environment);
+    let Some(cwd) = &world.cwd else { return };
+    for path in not_visible([cwd.as_path()], &shared) {
+        printer.warn(format!(
+            "{} is not on storage that a host sees: containers would get an empty folder in its place",
+            path.display()
+        ));
+    }
 }

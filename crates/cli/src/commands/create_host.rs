@@ -8,9 +8,7 @@ use std::{net::IpAddr, time::SystemTime};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use docker_remote::{ClientCredentials, Endpoint, HostCredentials, HostNames, WriteServerKey};
-use host_provisioner::{
-    Creation, EngineChoice, HostPlan, InstanceType, Provisioner, RecordedInstance, Survey, shared_paths,
-};
+use host_provisioner::{Creation, EngineChoice, HostPlan, InstanceType, Provisioner, RecordedInstance, Survey};
 use studio_discovery::{StudioEnvironment, SubnetId};
 use tokio_util::sync::CancellationToken;
 
@@ -98,14 +96,19 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     lookup.hosts_conf.hosts()?;
     let previous_context = lookup.contexts.current()?;
 
-    let session = Session::open(world, printer).await?;
+    let mut session = Session::open(world, printer).await?;
+    if !args.dry_run
+        && configure::prepare_space(world, session.facts.app().kind, session.facts.shared_folder(), &lookup)?
+    {
+        session.facts = session::local_facts(world, printer)?;
+    }
     let environment = session.discover(printer).await?.environment;
     let shared_home = request::shared_home(world, &environment);
     let embedded = match &shared_home {
         Some(_) => None,
         None => Some(embedded_credentials(&environment, args, &config)?),
     };
-    let request = request::request(args, world, &config, &environment, shared_home.clone(), embedded.as_ref());
+    let request = request::request(args, world, &config, shared_home.clone(), embedded.as_ref());
     let survey = Survey::take(&session.clouds.cloud, &environment, &request).await?;
     let plan = HostPlan::new(&environment, &request, &survey)?;
     for warning in &plan.warnings {
@@ -136,7 +139,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             creation.keep_failed(format!("{error:#}"))?;
             let name = creation.record().name().unwrap_or_default();
             let folder = lookup.layout.host(&name);
-            let hint = format!("{name} was kept (--keep-failed): its files are in {}, `sdocker terminate-host` ends it", folder.display());
+            let hint = format!(
+                "{name} was kept (--keep-failed): its files are in {}, `sdocker terminate-host` ends it",
+                folder.display()
+            );
             Err(error.context(Hinted::new("the host failed").hint(hint)))
         }
         Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
@@ -174,7 +180,8 @@ impl Flow<'_> {
             None => {
                 let instance = record.instance.as_ref().context("the instance has no address")?;
                 let lifetime = record.expires.duration_since(record.created);
-                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write(&certs, WriteServerKey::Yes)?;
+                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?
+                    .write(&certs, WriteServerKey::Yes)?;
             }
         }
         let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
@@ -188,7 +195,10 @@ impl Flow<'_> {
         if self.args.no_wait {
             self.lookup.hosts_conf.put_first(&host)?;
             creation.hand_over()?;
-            ready.notes.push(format!("it is not ready yet: `sdocker use --instance-id {}` connects to it once it is", host.instance_id));
+            ready.notes.push(format!(
+                "it is not ready yet: `sdocker use --instance-id {}` connects to it once it is",
+                host.instance_id
+            ));
             return Ok(ready);
         }
         let credentials = ClientCredentials::load(&ready.certs)?;
@@ -212,16 +222,24 @@ impl Flow<'_> {
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
         match configure::apply(self.world, self.environment, self.lookup) {
             Ok(notes) => ready.notes.extend(notes),
-            Err(error) => self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again")),
+            Err(error) => {
+                self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
+            }
         }
         configure::warn_of_overrides(self.world, &name, self.printer);
         Ok(ready)
     }
 }
 
-async fn undo(provisioner: &Provisioner, creation: Creation, error: anyhow::Error, progress: &Progress<'_>) -> anyhow::Error {
+async fn undo(
+    provisioner: &Provisioner,
+    creation: Creation,
+    error: anyhow::Error,
+    progress: &Progress<'_>,
+) -> anyhow::Error {
     let interrupted = error.downcast_ref::<host_provisioner::ProvisionError>().is_some();
-    let undone = progress.drive(provisioner.undo(creation.into_record(), host_provisioner::ProvisionError::Interrupted)).await;
+    let undone =
+        progress.drive(provisioner.undo(creation.into_record(), host_provisioner::ProvisionError::Interrupted)).await;
     match undone {
         _ if interrupted => undone.into(),
         host_provisioner::ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
@@ -265,9 +283,3 @@ fn embedded_credentials(
     let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
     credentials(&names, request::max_lifetime(args, config))
 }
-
-/// Everything that must be visible on the host, for `configure`'s checks.
-pub(super) fn visible(environment: &StudioEnvironment) -> Vec<std::path::PathBuf> {
-    shared_paths(environment)
-}
-

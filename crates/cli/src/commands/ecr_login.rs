@@ -76,7 +76,9 @@ fn suffix(region: &str) -> &'static str {
 
 fn program(world: &World, name: &str) -> anyhow::Result<std::path::PathBuf> {
     let found = world.which(name);
-    found.ok_or_else(|| Hinted::new(format!("there is no `{name}` on PATH")).hint("`sdocker setup` says what is missing").into())
+    found.ok_or_else(|| {
+        Hinted::new(format!("there is no `{name}` on PATH")).hint("`sdocker setup` says what is missing").into()
+    })
 }
 
 fn uses_helper(world: &World, registry: &str) -> bool {

@@ -47,12 +47,15 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let host = Lookup::new(world).find(args.instance_id.as_ref())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
         let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
-        anyhow::Error::new(error).context(Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint))
+        anyhow::Error::new(error)
+            .context(Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint))
     })?;
     let local = listener.local_addr().context("the listener has no address")?;
     let target = (host.address.clone(), args.ports.host);
     let listening = Listening { local: local.to_string(), host: format!("{}:{}", target.0, target.1) };
-    printer.result(&listening, || format!("{} reaches {} of {}; Ctrl-C ends it", listening.local, args.ports.host, host.name))?;
+    printer.result(&listening, || {
+        format!("{} reaches {} of {}; Ctrl-C ends it", listening.local, args.ports.host, host.name)
+    })?;
     let stop = interrupt::quietly()?;
     loop {
         tokio::select! {

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use comfy_table::{Table, presets};
 use host_provisioner::{Instance, InstanceFilter, InstanceId, RecordState};
 use serde::Serialize;
 use studio_discovery::Region;
 
 use crate::{
+    columns,
     lookup::{KnownHost, Lookup},
     printer::Printer,
     session,
@@ -90,12 +90,10 @@ fn human(hosts: &[Listed]) -> String {
     if hosts.is_empty() {
         return "no hosts; `sdocker create-host --instance-type c5.xlarge` makes one".to_owned();
     }
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["", "INSTANCE", "TYPE", "STATE", "ENDPOINT", "CREATED", "EXPIRES"]);
-    for host in hosts {
+    let header = ["", "INSTANCE", "TYPE", "STATE", "ENDPOINT", "CREATED", "EXPIRES"].into();
+    let rows = hosts.iter().map(|host| {
         let time = |time: &Option<String>| time.as_deref().map_or_else(|| "-".to_owned(), minutes);
-        table.add_row([
+        [
             if host.current { "*" } else { "" }.to_owned(),
             host.instance_id.clone(),
             host.instance_type.clone(),
@@ -103,9 +101,9 @@ fn human(hosts: &[Listed]) -> String {
             host.endpoint.clone(),
             time(&host.created),
             time(&host.expires),
-        ]);
-    }
-    table.trim_fmt()
+        ]
+    });
+    columns::align(Some(header), rows)
 }
 
 /// A time to the minute: `2026-01-31 12:00Z`.

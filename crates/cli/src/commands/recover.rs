@@ -133,7 +133,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     }
     printer.result(&report, || human(&report))?;
     if report.orphans.iter().any(|orphan| orphan.outcome == "listed") {
-        printer.hint("`sdocker recover --adopt` takes hosts without a record into use, `sdocker recover --terminate` ends them");
+        printer.hint(
+            "`sdocker recover --adopt` takes hosts without a record into use, `sdocker recover --terminate` ends them",
+        );
     }
     if all_settled { Ok(()) } else { Err(failed.into()) }
 }
@@ -188,7 +190,9 @@ fn human(report: &Report) -> String {
         let since = orphan.launched.as_deref().unwrap_or("an unknown time");
         let (id, kind, state) = (&orphan.instance_id, &orphan.instance_type, orphan.state);
         let outcome = if orphan.outcome == "listed" { "" } else { orphan.outcome };
-        lines.push(format!("host without a record: {id} ({kind}, {state}, since {since}) {outcome}").trim_end().to_owned());
+        lines.push(
+            format!("host without a record: {id} ({kind}, {state}, since {since}) {outcome}").trim_end().to_owned(),
+        );
     }
     if lines.is_empty() {
         lines.push("nothing to settle".to_owned());

@@ -2,13 +2,13 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use comfy_table::{Table, presets};
 use docker_remote::StageState;
 use host_provisioner::{Instance, InstanceId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client_files::HostFiles,
+    columns,
     hosts_conf::ActiveHost,
     lookup::{KnownHost, Lookup},
     printer::Printer,
@@ -109,7 +109,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         endpoint: format!("tcp://{}:{}", host.address, host.port),
         current,
         state,
-        state_reason: instance.as_ref().and_then(|instance| instance.state_reason.clone()).filter(|reason| !reason.is_empty()),
+        state_reason: instance
+            .as_ref()
+            .and_then(|instance| instance.state_reason.clone())
+            .filter(|reason| !reason.is_empty()),
         zone: instance.as_ref().and_then(|instance| instance.zone.as_ref().map(ToString::to_string)),
         created: host.record.as_ref().map(|record| record.created.to_string()),
         expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
@@ -150,7 +153,9 @@ async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
                 error: None,
             }
         }
-        Err(error) => Daemon { answers: false, version: None, containers_running: None, error: Some(format!("{error:#}")) },
+        Err(error) => {
+            Daemon { answers: false, version: None, containers_running: None, error: Some(format!("{error:#}")) }
+        }
     }
 }
 
@@ -188,25 +193,25 @@ fn stages(folder: &Path) -> Vec<Stage> {
 }
 
 fn human(status: &Status) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    let mut row = |name: &str, value: String| {
-        table.add_row([name.to_owned(), value]);
-    };
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     let current = if status.current { " (current)" } else { "" };
     row("host", format!("{}{current}", status.name));
     let reason = status.state_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let zone = status.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
     row("instance", format!("{}{zone}{reason}", status.state));
     row("endpoint", status.endpoint.clone());
-    row("daemon", match (&status.daemon.version, &status.daemon.error) {
-        (Some(version), _) => {
-            let running = status.daemon.containers_running.unwrap_or(0);
-            format!("Docker {version}, {running} running container{}", if running == 1 { "" } else { "s" })
-        }
-        (None, Some(error)) => format!("does not answer: {error}"),
-        (None, None) => "does not answer".to_owned(),
-    });
+    row(
+        "daemon",
+        match (&status.daemon.version, &status.daemon.error) {
+            (Some(version), _) => {
+                let running = status.daemon.containers_running.unwrap_or(0);
+                format!("Docker {version}, {running} running container{}", if running == 1 { "" } else { "s" })
+            }
+            (None, Some(error)) => format!("does not answer: {error}"),
+            (None, None) => "does not answer".to_owned(),
+        },
+    );
     if let Some(created) = &status.created {
         row("created", minutes(created));
     }
@@ -222,7 +227,7 @@ fn human(status: &Status) -> String {
             row("notice", notice.clone());
         }
     }
-    let mut text = table.trim_fmt();
+    let mut text = columns::align(None, rows);
     for stage in status.stages.iter().filter(|stage| matches!(stage.state.as_str(), "failed" | "warning")) {
         let _ = write!(text, "\n{} {} {}: {}", minutes(&stage.time), stage.stage, stage.state, stage.detail);
     }

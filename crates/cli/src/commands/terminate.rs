@@ -88,7 +88,8 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             vec![known.map_or_else(|| Target::Unknown(instance.clone()), |host| Target::Known(Box::new(host)))]
         }
         None => {
-            let mut targets: Vec<Target> = lookup.hosts()?.into_iter().map(|host| Target::Known(Box::new(host))).collect();
+            let mut targets: Vec<Target> =
+                lookup.hosts()?.into_iter().map(|host| Target::Known(Box::new(host))).collect();
             let without_instance = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
             targets.extend(without_instance.map(|record| Target::Unfinished(Box::new(record))));
             targets
@@ -169,7 +170,11 @@ fn finish(mut failures: Vec<(String, ProvisionError)>, printer: &Printer) -> any
             let (name, error) = failures.remove(0);
             let remains = !matches!(error, ProvisionError::NotAHost { .. } | ProvisionError::Busy { .. });
             let error = anyhow::Error::new(error);
-            Err(if remains { error.context(Hinted::new(format!("{name} could not be terminated")).remains(name)) } else { error })
+            Err(if remains {
+                error.context(Hinted::new(format!("{name} could not be terminated")).remains(name))
+            } else {
+                error
+            })
         }
         several => {
             let mut whole = Hinted::new(format!("{several} hosts could not be terminated"));

@@ -4,8 +4,8 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 
 use crate::{
-    client_files::HostFiles, commands::configure, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup, printer::Printer,
-    world::World,
+    client_files::HostFiles, commands::configure, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup,
+    printer::Printer, world::World,
 };
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
@@ -44,5 +44,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         docker_version: answered.version().to_owned(),
         name: known.name,
     };
-    printer.result(&used, || format!("{} is the current host: Docker {} at {}", used.name, used.docker_version, used.endpoint))
+    printer.result(&used, || {
+        format!("{} is the current host: Docker {} at {}", used.name, used.docker_version, used.endpoint)
+    })
 }

@@ -58,8 +58,7 @@ impl Images for Ec2 {
             .send();
         let mut images = Vec::new();
         while let Some(found) = pages.next().await {
-            let found =
-                found.map_err(|error| self.place.sort("ec2:DescribeImages", wanted.names.join(", "), error))?;
+            let found = found.map_err(|error| self.place.sort("ec2:DescribeImages", wanted.names.join(", "), error))?;
             images.extend(image(&found));
         }
         Ok(images)
@@ -106,21 +105,29 @@ impl InstanceTypes for Ec2 {
             .send()
             .await
             .map_err(|error| self.place.sort("ec2:DescribeInstanceTypes", instance_type.as_str(), error))?;
-        let found = answer.instance_types().iter().find(|found| {
-            found.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str())
-        });
+        let found = answer
+            .instance_types()
+            .iter()
+            .find(|found| found.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str()));
         Ok(found.map(|found| {
             let processors = found.processor_info();
             let arm = processors.is_some_and(|info| info.supported_architectures().contains(&ArchitectureType::Arm64));
             let gpus = found.gpu_info().map(|info| info.gpus()).unwrap_or_default();
-            let nvidia = gpus.iter().filter(|gpu| gpu.manufacturer().is_some_and(|name| name.eq_ignore_ascii_case("nvidia")));
+            let nvidia =
+                gpus.iter().filter(|gpu| gpu.manufacturer().is_some_and(|name| name.eq_ignore_ascii_case("nvidia")));
             let count = nvidia.map(|gpu| gpu.count().unwrap_or(1)).sum::<i32>();
             InstanceTypeInfo {
                 instance_type: instance_type.clone(),
                 architecture: if arm { Architecture::Arm64 } else { Architecture::X86_64 },
                 nvidia_gpus: count.try_into().unwrap_or_default(),
-                memory_mib: found.memory_info().and_then(|info| info.size_in_mib()).and_then(|size| size.try_into().ok()),
-                vcpus: found.v_cpu_info().and_then(|info| info.default_v_cpus()).and_then(|count| count.try_into().ok()),
+                memory_mib: found
+                    .memory_info()
+                    .and_then(|info| info.size_in_mib())
+                    .and_then(|size| size.try_into().ok()),
+                vcpus: found
+                    .v_cpu_info()
+                    .and_then(|info| info.default_v_cpus())
+                    .and_then(|count| count.try_into().ok()),
             }
         }))
     }
@@ -149,8 +156,7 @@ impl SecurityGroups for Ec2 {
     async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let answer = self.client.describe_security_groups().set_group_ids(Some(ids.clone())).send().await;
-        let answer =
-            answer.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", ids.join(", "), error))?;
+        let answer = answer.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", ids.join(", "), error))?;
         Ok(answer.security_groups().iter().map(security_group).collect())
     }
 

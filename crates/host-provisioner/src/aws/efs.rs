@@ -54,11 +54,7 @@ impl MountTargets for Efs {
             .send()
             .await
             .map_err(|error| {
-                self.place.sort(
-                    "elasticfilesystem:DescribeMountTargetSecurityGroups",
-                    mount_target.as_str(),
-                    error,
-                )
+                self.place.sort("elasticfilesystem:DescribeMountTargetSecurityGroups", mount_target.as_str(), error)
             })?;
         Ok(answer.security_groups().iter().map(|id| id.as_str().into()).collect())
     }

@@ -72,13 +72,13 @@ impl Place {
         never_sent: bool,
         source: impl StdError + Send + Sync + 'static,
     ) -> CloudError {
-        let kind = CloudErrorKind::NoAnswer {
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            never_sent,
-        };
+        let kind =
+            CloudErrorKind::NoAnswer { endpoint: self.endpoint.clone(), region: self.region.clone(), never_sent };
         let message = root_cause(&source);
-        CloudError { source: Some(Box::new(source)), ..CloudError::new(action, resource, kind).with_message(None, message) }
+        CloudError {
+            source: Some(Box::new(source)),
+            ..CloudError::new(action, resource, kind).with_message(None, message)
+        }
     }
 }
 
@@ -86,7 +86,8 @@ fn is_connect(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let text = error.to_string();
-        if text.contains("dns error") || text.contains("tcp connect error") || text.contains("error trying to connect") {
+        if text.contains("dns error") || text.contains("tcp connect error") || text.contains("error trying to connect")
+        {
             return true;
         }
         cause = error.source();
@@ -108,14 +109,24 @@ fn kind(code: &str, status: u16, message: &str) -> CloudErrorKind {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
             CloudErrorKind::AccessDenied { refused: refused(message) }
         }
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "AuthFailure" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "InvalidSignatureException" | "MissingAuthenticationToken"
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "AuthFailure"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidSignatureException"
+        | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException" => CloudErrorKind::Credentials,
         "MountTargetNotFound" | "FileSystemNotFound" | "SecurityGroupNotFound" => CloudErrorKind::NotFound,
         "InvalidGroup.Duplicate" | "InvalidPermission.Duplicate" => CloudErrorKind::AlreadyExists,
         "DependencyViolation" | "InvalidGroup.InUse" => CloudErrorKind::InUse,
-        "InsufficientInstanceCapacity" | "InsufficientHostCapacity" | "InsufficientCapacity" | "Unsupported"
-        | "InsufficientFreeAddressesInSubnet" | "SpotMaxPriceTooLow" => CloudErrorKind::NoCapacity,
+        "InsufficientInstanceCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientCapacity"
+        | "Unsupported"
+        | "InsufficientFreeAddressesInSubnet"
+        | "SpotMaxPriceTooLow" => CloudErrorKind::NoCapacity,
         "SecurityGroupLimitExceeded" | "MaxSpotInstanceCountExceeded" | "SecurityGroupLimitExceededException" => {
             CloudErrorKind::LimitExceeded
         }
@@ -171,6 +182,9 @@ mod tests {
         let message = "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/r/s is not authorized to \
                        perform: ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:1:instance/* because no identity-based policy allows it";
         assert_eq!(refused(message).as_deref(), Some("ec2:CreateTags"));
-        assert_eq!(refused("You are not authorized to perform this operation. Encoded authorization failure message: abc"), None);
+        assert_eq!(
+            refused("You are not authorized to perform this operation. Encoded authorization failure message: abc"),
+            None
+        );
     }
 }

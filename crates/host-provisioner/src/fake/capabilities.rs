@@ -20,14 +20,14 @@ impl<S: Store> Images for Account<S> {
             state.allow("ec2:DescribeImages", "")?;
             let named = |image: &&Image| filter.names.iter().any(|pattern| matches_name(pattern, &image.name));
             Ok(state.images.iter().filter(named).cloned().collect())
-        })
+        })?
     }
 
     async fn describe(&self, id: &ImageId) -> Result<Option<Image>, CloudError> {
         self.with(|state| {
             state.allow("ec2:DescribeImages", "")?;
             Ok(state.images.iter().find(|image| image.id == *id).cloned())
-        })
+        })?
     }
 }
 
@@ -37,18 +37,18 @@ impl<S: Store> InstanceTypes for Account<S> {
         self.with(|state| {
             state.allow("ec2:DescribeInstanceTypes", "")?;
             Ok(state.instance_types.iter().find(|kind| kind.instance_type == *instance_type).cloned())
-        })
+        })?
     }
 }
 
 #[async_trait]
 impl<S: Store> SecurityGroups for Account<S> {
     async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
-        self.with(|state| state.find_groups(vpc, names))
+        self.with(|state| state.find_groups(vpc, names))?
     }
 
     async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
-        self.with(|state| state.describe_groups(ids))
+        self.with(|state| state.describe_groups(ids))?
     }
 
     async fn create(
@@ -58,27 +58,27 @@ impl<S: Store> SecurityGroups for Account<S> {
         _description: &str,
         tags: &[Tag],
     ) -> Result<SecurityGroupId, CloudError> {
-        self.with(|state| state.create_group(vpc, name, tags))
+        self.with(|state| state.create_group(vpc, name, tags))?
     }
 
     async fn authorize_ingress(&self, group: &SecurityGroupId, rules: &[Rule]) -> Result<(), CloudError> {
-        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupIngress", group, rules))
+        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupIngress", group, rules))?
     }
 
     async fn authorize_egress(&self, group: &SecurityGroupId, rules: &[Rule]) -> Result<(), CloudError> {
-        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupEgress", group, rules))
+        self.with(|state| state.authorize("ec2:AuthorizeSecurityGroupEgress", group, rules))?
     }
 
     async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
-        self.with(|state| state.revoke_default_egress(group))
+        self.with(|state| state.revoke_default_egress(group))?
     }
 
     async fn delete(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
-        self.with(|state| state.delete_group(group))
+        self.with(|state| state.delete_group(group))?
     }
 
     async fn interfaces_using(&self, group: &SecurityGroupId) -> Result<Vec<String>, CloudError> {
-        self.with(|state| state.interfaces_using(group))
+        self.with(|state| state.interfaces_using(group))?
     }
 }
 
@@ -89,11 +89,11 @@ impl<S: Store> MountTargets for Account<S> {
             state.allow("elasticfilesystem:DescribeMountTargets", file_system.as_str())?;
             let targets = state.mount_targets.iter().map(|state| &state.target);
             Ok(targets.filter(|target| target.file_system == *file_system).cloned().collect())
-        })
+        })?
     }
 
     async fn security_groups(&self, mount_target: &MountTargetId) -> Result<Vec<SecurityGroupId>, CloudError> {
-        self.with(|state| state.mount_target_groups(mount_target))
+        self.with(|state| state.mount_target_groups(mount_target))?
     }
 
     async fn set_security_groups(
@@ -101,27 +101,27 @@ impl<S: Store> MountTargets for Account<S> {
         mount_target: &MountTargetId,
         groups: &[SecurityGroupId],
     ) -> Result<(), CloudError> {
-        self.with(|state| state.set_mount_target_groups(mount_target, groups))
+        self.with(|state| state.set_mount_target_groups(mount_target, groups))?
     }
 }
 
 #[async_trait]
 impl<S: Store> Instances for Account<S> {
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
-        self.with(|state| state.run(spec))
+        self.with(|state| state.run(spec))?
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
-        Ok(self.with(|state| state.list(&filter))?.pop())
+        Ok(self.with(|state| state.list(&filter))??.pop())
     }
 
     async fn list(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
-        self.with(|state| state.list(filter))
+        self.with(|state| state.list(filter))?
     }
 
     async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
-        self.with(|state| state.terminate(id))
+        self.with(|state| state.terminate(id))?
     }
 }
 
@@ -134,6 +134,7 @@ impl<S: Store> StudioApi for Account<S> {
             let found = (state.domain_id == *domain).then(|| state.domain.clone());
             found.ok_or_else(|| ApiError::NotFound { action, resource: domain.to_string() })
         })
+        .map_err(unavailable)?
     }
 
     async fn describe_user_profile(
@@ -147,6 +148,7 @@ impl<S: Store> StudioApi for Account<S> {
             let found = (state.domain_id == *domain && state.profile_name == *profile).then(|| state.profile.clone());
             found.ok_or_else(|| ApiError::NotFound { action, resource: profile.to_string() })
         })
+        .map_err(unavailable)?
     }
 
     async fn describe_space(&self, _domain: &DomainId, space: &SpaceName) -> Result<SpaceDescription, ApiError> {
@@ -154,6 +156,7 @@ impl<S: Store> StudioApi for Account<S> {
             may(state, "sagemaker:DescribeSpace", space.as_str())?;
             Ok(SpaceDescription { owner: Some(state.profile_name.clone()), ..SpaceDescription::default() })
         })
+        .map_err(unavailable)?
     }
 
     async fn list_tags(&self, arn: &str) -> Result<Vec<Tag>, ApiError> {
@@ -161,6 +164,7 @@ impl<S: Store> StudioApi for Account<S> {
             may(state, "sagemaker:ListTags", arn)?;
             Ok(state.profile_tags.clone())
         })
+        .map_err(unavailable)?
     }
 }
 
@@ -186,4 +190,8 @@ fn matches_name(pattern: &str, name: &str) -> bool {
         }
     }
     matches(pattern.as_bytes(), name.as_bytes())
+}
+
+fn unavailable(error: CloudError) -> ApiError {
+    ApiError::Service { action: error.action, code: "Unavailable".to_owned(), message: error.message }
 }

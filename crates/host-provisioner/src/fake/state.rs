@@ -237,7 +237,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+    pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
         let action = "ec2:RunInstances";
         self.allow(action, spec.subnet.as_str())?;
         if !spec.tags.is_empty() {

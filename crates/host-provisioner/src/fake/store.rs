@@ -1,13 +1,19 @@
 //! Where an account's state is kept.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
 
 use super::State;
 
 /// Keeps a state, and gives it to one caller at a time.
 pub trait Store: Send + Sync + 'static {
     /// Calls with the state; what is changed in it is kept.
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T;
+    ///
+    /// # Errors
+    /// The state can't be read or kept.
+    fn try_with<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T>;
 }
 
 /// A state in memory.
@@ -24,8 +30,8 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn try_with<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T> {
         // A test that simulates the death of a process panics while it holds nothing; the state is whole.
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 }

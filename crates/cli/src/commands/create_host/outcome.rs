@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Table, presets};
 use host_provisioner::{HostGroups, HostPlan, Market, Placement, Record};
 use serde::Serialize;
 use serde_json::json;
 
 use super::Ready;
-use crate::{durations, printer::Printer};
+use crate::{columns, durations, printer::Printer};
 
 /// A new host, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -53,7 +52,11 @@ pub(super) fn print(ready: &Ready, record: &Record, warnings: Vec<String>, print
         let _ = writeln!(text, "{} is {state} at {}", created.name, created.endpoint);
         let expires = record.expires.strftime("%Y-%m-%d %H:%M UTC");
         let _ = match ready.idle_timeout {
-            Some(idle) => writeln!(text, "it ends itself after {} without use, and at {expires} at the latest", durations::show(idle)),
+            Some(idle) => writeln!(
+                text,
+                "it ends itself after {} without use, and at {expires} at the latest",
+                durations::show(idle)
+            ),
             None => writeln!(text, "it ends itself at {expires}, however idle it is before"),
         };
         for note in &created.notes {
@@ -62,7 +65,9 @@ pub(super) fn print(ready: &Ready, record: &Record, warnings: Vec<String>, print
         text
     })?;
     if created.context.is_some() {
-        printer.hint("`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer");
+        printer.hint(
+            "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
+        );
     }
     Ok(())
 }
@@ -83,11 +88,8 @@ pub(super) fn print_plan(plan: &HostPlan, printer: &Printer) -> anyhow::Result<(
 }
 
 fn human(plan: &HostPlan) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    let mut row = |name: &str, value: String| {
-        table.add_row([name.to_owned(), value]);
-    };
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     row("instance type", plan.instance_type.to_string());
     row("image", format!("{} ({}, {})", plan.image.id, plan.image.name, plan.image.created));
     row("root volume", format!("{} GiB gp3, encrypted, on {}", plan.root_volume.size_gib, plan.root_volume.device));
@@ -110,11 +112,14 @@ fn human(plan: &HostPlan) -> String {
             row("mounts", format!("{}:{} at {}", mount.file_system, mount.remote_path.display(), paths.join(", ")));
         }
         let idle = bootstrap.idle_timeout.map_or_else(|| "never".to_owned(), durations::show);
-        row("ends itself", format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC")));
+        row(
+            "ends itself",
+            format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC")),
+        );
         row("user data", format!("{} bytes", placement.user_data.len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
-    format!("{}\n", table.trim_fmt())
+    format!("{}\n", columns::align(None, rows))
 }
 
 fn market_name(market: Market) -> &'static str {

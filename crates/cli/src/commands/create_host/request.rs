@@ -32,7 +32,6 @@ pub(super) fn request(
     args: &Args,
     world: &World,
     config: &Config,
-    environment: &StudioEnvironment,
     shared_home: Option<PathBuf>,
     embedded: Option<&HostCredentials>,
 ) -> HostRequest {

@@ -353,7 +353,8 @@ mod tests {
 
     #[test]
     fn the_whole_policy_fits_an_inline_policy_of_a_role() {
-        let all: Vec<Value> = statements(Task::value_variants(), false, &scope()).iter().map(Statement::to_json).collect();
+        let all: Vec<Value> =
+            statements(Task::value_variants(), false, &scope()).iter().map(Statement::to_json).collect();
         let characters = serde_json::to_string(&all).expect("it is JSON").len();
         // IAM quotas: 10,240 characters for a role's inline policies, 6,144 for a managed policy.
         assert!(characters < 6144, "{characters}");
@@ -361,7 +362,8 @@ mod tests {
 
     #[test]
     fn the_whole_policy() {
-        let all: Vec<Value> = statements(Task::value_variants(), false, &scope()).iter().map(Statement::to_json).collect();
+        let all: Vec<Value> =
+            statements(Task::value_variants(), false, &scope()).iter().map(Statement::to_json).collect();
         insta::assert_json_snapshot!(all);
     }
 }

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use aws_sdk_ec2::{
     primitives::DateTime,
     types::{
-        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceInterruptionBehavior,
-        InstanceLifecycleType, InstanceMarketOptionsRequest, InstanceMetadataOptionsRequest, InstanceStateName, MarketType,
-        ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, VolumeType,
+        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
+        InstanceInterruptionBehavior, InstanceLifecycleType, InstanceMarketOptionsRequest,
+        InstanceMetadataOptionsRequest, InstanceStateName, MarketType, ResourceType, ShutdownBehavior,
+        SpotInstanceType, SpotMarketOptions, VolumeType,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -43,10 +44,8 @@ impl Instances for Ec2 {
                 .build();
             InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(options).build()
         });
-        let profile = spec
-            .instance_profile_arn
-            .as_ref()
-            .map(|arn| IamInstanceProfileSpecification::builder().arn(arn).build());
+        let profile =
+            spec.instance_profile_arn.as_ref().map(|arn| IamInstanceProfileSpecification::builder().arn(arn).build());
         let answer = self
             .client
             .run_instances()

@@ -6,10 +6,8 @@ use crate::{Peer, Rule};
 
 pub(super) fn permissions(rules: &[Rule]) -> Vec<IpPermission> {
     let permission = |rule: &Rule| {
-        let permission = IpPermission::builder()
-            .ip_protocol("tcp")
-            .from_port(rule.from_port.into())
-            .to_port(rule.to_port.into());
+        let permission =
+            IpPermission::builder().ip_protocol("tcp").from_port(rule.from_port.into()).to_port(rule.to_port.into());
         match &rule.peer {
             Peer::Group(group) => {
                 permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group.as_str()).build())
@@ -32,7 +30,8 @@ pub(super) fn rules(permissions: &[IpPermission]) -> Vec<Rule> {
     for permission in permissions {
         let (from_port, to_port) = match permission.ip_protocol() {
             Some("tcp" | "6") => {
-                let port = |port: Option<i32>, otherwise| port.and_then(|port| port.try_into().ok()).unwrap_or(otherwise);
+                let port =
+                    |port: Option<i32>, otherwise| port.and_then(|port| port.try_into().ok()).unwrap_or(otherwise);
                 (port(permission.from_port(), 0), port(permission.to_port(), u16::MAX))
             }
             Some("-1") => (0, u16::MAX),

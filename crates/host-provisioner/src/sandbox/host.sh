@@ -1,0 +1,171 @@
+#!/bin/bash
+# A host of the sandbox: a real dockerd in a network namespace of its own, behind mutual TLS on an address of its own.
+#
+#   host.sh run FOLDER      starts it, and minds it until it ends
+#   host.sh stop FOLDER     ends it, however it was left, and removes everything it had
+#
+# FOLDER/settings holds, as shell assignments: host, link, outer, inner, port, endpoint_port, shared, max_lifetime,
+# idle_timeout (seconds; empty: never).
+set -uo pipefail
+
+command=$1 folder=$2
+host='' link='' outer='' inner='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout=''
+# shellcheck source=/dev/null
+. "$folder/settings"
+namespace=sdocker-$host
+socket=$folder/docker.sock
+state=$folder/state
+
+now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
+at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
+say() { [[ -z $shared || ! -d $shared ]] || echo "$(now) $*" >>"$shared/status"; }
+daemon() { docker -H "unix://$socket" "$@"; }
+
+fail() {
+    say "$1 failed $2"
+    echo "$1: $2" >&2
+    exit 1
+}
+
+stop() {
+    local pid
+    if [[ -e $folder/docker.pid ]]; then
+        pid=$(<"$folder/docker.pid")
+        kill "$pid" 2>/dev/null
+        for _ in $(seq 100); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+    fi
+    # What a dockerd that was killed left: containers, their shims, containerd.
+    for file in "$state"/containerd/daemon/io.containerd.runtime.v2.task/*/*/init.pid; do
+        [[ -e $file ]] && kill -9 "$(<"$file")" 2>/dev/null
+    done
+    for pid in $(ip netns pids "$namespace" 2>/dev/null); do
+        [[ $pid == "$$" || $pid == "$PPID" ]] || kill -9 "$pid" 2>/dev/null
+    done
+    ip link del "$link" 2>/dev/null
+    ip netns del "$namespace" 2>/dev/null
+    grep -F " $folder/" /proc/self/mounts | cut -d' ' -f2 | tac | while read -r mount; do
+        umount -l "$(printf '%b' "$mount")" 2>/dev/null
+    done
+    # Directories of images may hold files that nobody may write.
+    rm -rf --one-file-system "$folder" 2>/dev/null
+}
+
+if [[ $command == stop ]]; then
+    if [[ -e $folder/supervisor.pid ]]; then
+        supervisor=$(<"$folder/supervisor.pid")
+        # A number that another process has by now is not ours to end.
+        if grep -qF "$folder" "/proc/$supervisor/cmdline" 2>/dev/null; then
+            kill -9 "$supervisor" 2>/dev/null
+        fi
+    fi
+    stop
+    exit 0
+fi
+
+echo $$ >"$folder/supervisor.pid"
+born=$(date +%s)
+# The lifetime comes first: it holds whatever else fails.
+expires=$((born + max_lifetime))
+trap stop EXIT
+trap 'exit 0' TERM INT
+
+say boot "done"
+say network started
+ip netns add "$namespace" || fail network "cannot make a network namespace"
+ip link add "$link" type veth peer name eth0 netns "$namespace" || fail network "cannot make a link"
+ip addr add "$outer/30" dev "$link" || fail network "cannot give the link its address"
+ip link set "$link" up
+ip -n "$namespace" link set lo up
+ip -n "$namespace" addr add "$inner/30" dev eth0 || fail network "cannot give the host its address"
+ip -n "$namespace" link set eth0 up
+ip -n "$namespace" route add default via "$outer"
+say network "done" "$inner"
+
+certs=$folder/certs
+if [[ -n $shared ]]; then
+    say identity started
+    waited=0
+    until [[ -e $shared/certs/server/key.pem ]]; do
+        sleep 0.05
+        waited=$((waited + 1))
+        ((waited < 6000)) || fail identity "the client put no certificate into $shared/certs/server within 5 minutes"
+    done
+    install -d -m 700 "$certs"
+    install -m 600 "$shared"/certs/server/{ca,cert,key}.pem "$certs/"
+    rm -f "$shared/certs/server/key.pem"
+    install -d "$shared/logs"
+    log=$shared/logs/dockerd.log
+    say identity "done"
+else
+    log=$folder/dockerd.log
+fi
+
+say daemon started
+# A mount namespace of its own: the daemon's mounts end with it, and it does not see another daemon's containerd.
+# shellcheck disable=SC2016
+ip netns exec "$namespace" unshare -m bash -c '
+    [[ ! -d /run/containerd ]] || mount -t tmpfs tmpfs /run/containerd
+    [[ ! -d /run/docker ]] || mount -t tmpfs tmpfs /run/docker
+    exec dockerd "$@"' dockerd \
+    --data-root "$folder/data" --exec-root "$state" --pidfile "$folder/docker.pid" \
+    --host "unix://$socket" --host "tcp://$inner:$port" \
+    --tlsverify --tlscacert "$certs/ca.pem" --tlscert "$certs/cert.pem" --tlskey "$certs/key.pem" \
+    --log-opt max-size=10m --log-opt max-file=3 >"$log" 2>&1 &
+dockerd=$!
+waited=0
+until daemon version >/dev/null 2>&1; do
+    kill -0 "$dockerd" 2>/dev/null || fail daemon "dockerd ended: $(tail -n 1 "$log")"
+    sleep 0.1
+    waited=$((waited + 1))
+    ((waited < 600)) || fail daemon "dockerd does not answer"
+done
+daemon network inspect sagemaker >/dev/null 2>&1 || daemon network create sagemaker >/dev/null || say daemon warning "no network sagemaker"
+say daemon "done" "$(daemon version -f '{{.Server.Version}}' 2>/dev/null)"
+bash "$folder/endpoint-forward.sh" "$socket" "$endpoint_port" ip netns exec "$namespace" 2>/dev/null &
+say ready "done"
+
+# Until the end: alive while dockerd is, not too old, not idle for too long.
+idle_since=$(date +%s)
+warned=
+while kill -0 "$dockerd" 2>/dev/null; do
+    time=$(date +%s)
+    keep=0
+    [[ -n $shared && -e $shared/keep-until ]] && keep=$(tr -dc 0-9 <"$shared/keep-until" | head -c 12)
+    keep=${keep:-0}
+    uses=()
+    if running=$(daemon ps -q 2>/dev/null | wc -l) && ((running > 0)); then uses+=("\"$running running containers\""); fi
+    connections=$(ip netns exec "$namespace" ss -Htn state established "sport = :$port" 2>/dev/null | wc -l)
+    ((connections == 0)) || uses+=("\"$connections connections to the daemon\"")
+    ((${#uses[@]} == 0 && keep <= time)) || idle_since=$time
+    end=$((expires > keep ? expires : keep))
+    deadline=null
+    if [[ -n $idle_timeout ]]; then
+        idle_end=$((idle_since + idle_timeout))
+        deadline="\"$(at "$idle_end")\""
+        ((idle_end >= end)) || end=$idle_end
+    fi
+    if ((end - time < 600)) && [[ $warned != "$end" ]]; then
+        say life warning "the host ends itself at $(at "$end")"
+        warned=$end
+    fi
+    if [[ -n $shared && -d $shared ]]; then
+        used=$(df --output=pcent "$folder" | tr -dc 0-9)
+        idle=null
+        ((${#uses[@]} > 0)) || idle="\"$(at "$idle_since")\""
+        list=$(IFS=,; echo "${uses[*]:-}")
+        printf '{"checked_at":"%s","expires_at":"%s","idle_since":%s,"idle_deadline":%s,"idle_timeout_seconds":%s,"uses":[%s],"disk_used_percent":%s,"notices":[]}\n' \
+            "$(now)" "$(at $((expires > keep ? expires : keep)))" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
+            >"$shared/.life.json.new" && mv "$shared/.life.json.new" "$shared/life.json"
+    fi
+    if ((time >= end)); then
+        say life info "the host ends itself"
+        exit 0
+    fi
+    pause=$((end - time))
+    sleep $((pause < 15 ? (pause > 1 ? pause : 1) : 15)) &
+    wait -n $! "$dockerd" 2>/dev/null
+done
+say daemon warning "dockerd ended"

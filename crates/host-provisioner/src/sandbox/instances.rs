@@ -1,0 +1,102 @@
+//! Instances that are Docker daemons on this machine.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+
+use super::{disk::Disk, machine::Machine};
+use crate::{CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, Instances, LaunchSpec, fake::Account};
+
+/// The first address of the hosts: 198.18.0.0/15 is for tests between networks, and never routed (RFC 2544).
+const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+
+pub(super) struct SandboxInstances {
+    account: Arc<Account<Disk>>,
+    folder: PathBuf,
+}
+
+impl SandboxInstances {
+    pub(super) fn new(account: Arc<Account<Disk>>, folder: PathBuf) -> Self {
+        Self { account, folder }
+    }
+
+    fn machine(&self, id: &InstanceId) -> Machine {
+        Machine::new(&self.folder, id)
+    }
+
+    /// Sees which hosts have ended by themselves.
+    async fn notice_ended(&self) -> Result<(), CloudError> {
+        let action = "ec2:DescribeInstances";
+        let live: Vec<InstanceId> = self.account.with(|state| {
+            let records = state.instances.iter().filter(|record| !record.instance.state.is_ended());
+            records.map(|record| record.instance.id.clone()).collect()
+        })?;
+        for id in live {
+            let machine = self.machine(&id);
+            if machine.is_alive() {
+                continue;
+            }
+            machine.stop().await.map_err(|error| failed(action, &id, &error))?;
+            self.account.with(|state| {
+                for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
+                    record.instance.end();
+                    record.instance.state_reason = Some("Client.InstanceInitiatedShutdown: it ended itself".to_owned());
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(action: &'static str, id: &InstanceId, error: &io::Error) -> CloudError {
+    CloudError::new(action, id.as_str(), CloudErrorKind::Other)
+        .with_message("SandboxError".to_owned(), error.to_string())
+}
+
+#[async_trait]
+impl Instances for SandboxInstances {
+    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+        let action = "ec2:RunInstances";
+        let instance = self.account.with(|state| {
+            let mut instance = state.run(spec)?;
+            // Four addresses a host, by the number of its launch.
+            let number = u32::from_str_radix(instance.id.as_str().trim_start_matches("i-"), 16).unwrap_or_default();
+            let address = Ipv4Addr::from_bits(FIRST.to_bits() + (number % 0x8000) * 4 + 2);
+            if !instance.state.is_ended() {
+                instance.private_address = Some(IpAddr::V4(address));
+                instance.private_dns = None;
+            }
+            for record in state.instances.iter_mut().filter(|record| record.instance.id == instance.id) {
+                record.instance.private_address = instance.private_address;
+                record.instance.private_dns = None;
+            }
+            Ok::<_, CloudError>(instance)
+        })??;
+        if let (Some(IpAddr::V4(address)), false) = (instance.private_address, instance.state.is_ended()) {
+            let machine = self.machine(&instance.id);
+            let started = machine.start(&instance.id, &instance.instance_type, address, &spec.bootstrap);
+            started.map_err(|error| failed(action, &instance.id, &error))?;
+        }
+        Ok(instance)
+    }
+
+    async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
+        let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
+        Ok(self.list(&filter).await?.pop())
+    }
+
+    async fn list(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
+        self.notice_ended().await?;
+        self.account.list(filter).await
+    }
+
+    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.account.terminate(id).await?;
+        self.machine(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
+    }
+}

@@ -1,0 +1,135 @@
+//! One host of the sandbox: its folder, and the script that runs it.
+
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{Bootstrap, Identity, InstanceId, InstanceType};
+
+const HOST: &str = include_str!("host.sh");
+const ENDPOINT_FORWARD: &str = include_str!("../user_data/endpoint-forward.sh");
+
+/// A host's folder.
+pub(super) struct Machine {
+    folder: PathBuf,
+}
+
+impl Machine {
+    pub(super) fn new(instances: &Path, id: &InstanceId) -> Self {
+        Self { folder: instances.join(id.as_str()) }
+    }
+
+    /// Starts the host, and does not wait for it. A host that was started already stays as it is.
+    pub(super) fn start(
+        &self,
+        id: &InstanceId,
+        instance_type: &InstanceType,
+        address: Ipv4Addr,
+        bootstrap: &Bootstrap,
+    ) -> io::Result<()> {
+        if self.folder.exists() {
+            return Ok(());
+        }
+        // Complete before it has its name, so that a process that dies in between leaves no half-made host.
+        let staged = self.folder.with_extension("new");
+        fs::create_dir_all(&staged)?;
+        fs::write(staged.join("settings"), settings(id, instance_type, address, bootstrap)?)?;
+        fs::write(staged.join("host.sh"), HOST)?;
+        fs::write(staged.join("endpoint-forward.sh"), ENDPOINT_FORWARD)?;
+        if let Identity::Embedded { ca, certificate, key } = &bootstrap.identity {
+            let certs = staged.join("certs");
+            fs::create_dir_all(&certs)?;
+            for (name, pem) in [("ca.pem", ca), ("cert.pem", certificate), ("key.pem", key)] {
+                fs::write(certs.join(name), pem)?;
+            }
+        }
+        let log_folder = match &bootstrap.shared_home {
+            Some(home) => home.join("hosts").join(format!("{instance_type}_{id}")).join("logs"),
+            None => staged.clone(),
+        };
+        fs::create_dir_all(&log_folder)?;
+        let log = fs::File::create(log_folder.join("bootstrap.log"))?;
+        fs::rename(&staged, &self.folder)?;
+        Command::new("setsid")
+            .arg("bash")
+            .arg(self.folder.join("host.sh"))
+            .arg("run")
+            .arg(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()?;
+        Ok(())
+    }
+
+    /// Whether something still minds the host. It has a moment to begin.
+    pub(super) fn is_alive(&self) -> bool {
+        let Ok(pid) = fs::read_to_string(self.folder.join("supervisor.pid")) else {
+            return fs::metadata(&self.folder)
+                .and_then(|folder| folder.modified())
+                .is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() < 10));
+        };
+        // Another process may have the number by now.
+        let command = fs::read(Path::new("/proc").join(pid.trim()).join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&command).contains(&*self.folder.to_string_lossy())
+    }
+
+    /// Ends the host, however it was left, and removes everything it had.
+    pub(super) async fn stop(&self) -> io::Result<()> {
+        let script = self.folder.join("host.sh");
+        if !script.exists() {
+            return Ok(());
+        }
+        let status = tokio::process::Command::new("bash")
+            .arg(script)
+            .arg("stop")
+            .arg(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .await?;
+        if self.folder.exists() {
+            return Err(io::Error::other(format!("{} is still there ({status})", self.folder.display())));
+        }
+        Ok(())
+    }
+}
+
+/// The settings of the script, each value quoted for a shell.
+fn settings(
+    id: &InstanceId,
+    instance_type: &InstanceType,
+    address: Ipv4Addr,
+    bootstrap: &Bootstrap,
+) -> io::Result<String> {
+    let name = format!("{instance_type}_{id}");
+    let shared = bootstrap.shared_home.as_ref().map(|home| home.join("hosts").join(&name));
+    // The host's own address is the second of four; the first is this machine's end of the link.
+    let outer = Ipv4Addr::from_bits(address.to_bits() - 1);
+    // Interface names have at most 15 characters.
+    let link = format!("sd{:x}", address.to_bits() & 0xffff);
+    let idle = bootstrap.idle_timeout.map(|timeout| timeout.as_secs().to_string()).unwrap_or_default();
+    let values = [
+        ("host", id.to_string()),
+        ("link", link),
+        ("outer", outer.to_string()),
+        ("inner", address.to_string()),
+        ("port", bootstrap.daemon_port.to_string()),
+        ("endpoint_port", bootstrap.endpoint_port.to_string()),
+        ("shared", shared.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()),
+        ("max_lifetime", bootstrap.max_lifetime.as_secs().to_string()),
+        ("idle_timeout", idle),
+    ];
+    let mut text = String::new();
+    for (name, value) in values {
+        let quoted = shlex::try_quote(&value).map_err(io::Error::other)?;
+        text.push_str(&format!("{name}={quoted}\n"));
+    }
+    Ok(text)
+}
