@@ -85,7 +85,7 @@ impl fmt::Display for Step {
             Self::SecurityGroup { name } => write!(f, "security group {name}"),
             Self::MountTarget { mount_target } => write!(f, "NFS access to mount target {mount_target}"),
             Self::Launch { subnet, zone, market } => {
-                let spot = if *market == Market::Spot { " Spot" } else { "" };
+                let spot = if *market == Market::Spot { " Spot" } else { "n" };
                 write!(f, "launching a{spot} instance in {}", place(subnet, zone.as_ref()))
             }
             Self::Address { instance } => write!(f, "address of {instance}"),

@@ -1,6 +1,18 @@
 //! The script that cloud-init runs on a host's first boot.
+//!
+//! It writes the host's settings, each value quoted, and the scripts of `user_data/`, which are the same for every host; then it
+//! starts them. The scripts travel compressed, since EC2 takes 16 KiB at most; on the host they are in `/usr/local/lib/sdocker`.
 
-use crate::Bootstrap;
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flate2::{Compression, GzBuilder};
+
+use crate::{Bootstrap, Engine, HostMount, Identity};
 
 /// User data can't be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -12,16 +24,169 @@ pub enum UserDataError {
         /// How long it would be.
         bytes: usize,
     },
+    /// The scripts could not be compressed.
+    #[error("cannot compress the host's scripts")]
+    Compression(#[source] io::Error),
+    /// A value that no shell could be given: one with a NUL character.
+    #[error("{what} holds a NUL character")]
+    Nul {
+        /// What it is.
+        what: &'static str,
+    },
+    /// A path that Docker can't mount: one with a colon, or one that is not UTF-8.
+    #[error("{path} can't be mounted by Docker: it holds a colon, or is not UTF-8")]
+    Path {
+        /// The path.
+        path: String,
+    },
 }
 
 /// How long user data can be, in bytes, before base64 (EC2 user guide, "User data limits").
 pub const MAX_USER_DATA: usize = 16 * 1024;
 
-/// Renders the script.
+/// What ends an embedded file; no line of a script or of settings is this.
+const END: &str = "SDOCKER-END";
+
+const SCRIPTS: [(&str, &str); 5] = [
+    ("host.sh", include_str!("user_data/host.sh")),
+    ("life.sh", include_str!("user_data/life.sh")),
+    ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
+    ("endpoint.sh", include_str!("user_data/endpoint.sh")),
+    ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
+];
+
+const START: &str = include_str!("user_data/start.sh");
+
+/// Renders the script: pure, the same for the same bootstrap, byte for byte.
 ///
 /// # Errors
-/// A script that would be too large.
+/// A script that would be too large; a value that can't be quoted or mounted.
 pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
-    let script = format!("#!/bin/bash\n# {}\n", bootstrap.host);
-    if script.len() > MAX_USER_DATA { Err(UserDataError::TooLarge { bytes: script.len() }) } else { Ok(script) }
+    let settings = settings(bootstrap)?;
+    let mut script = String::from("#!/bin/bash\nset -u\n");
+    // Needed by what follows, and by every script later.
+    let _ = write!(script, "install -d -m 700 /etc/sdocker /usr/local/lib/sdocker\n");
+    file(&mut script, "/etc/sdocker/settings", &settings);
+    let scripts = compressed_scripts().map_err(UserDataError::Compression)?;
+    let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");
+    if let Identity::Embedded { ca, certificate, key } = &bootstrap.identity {
+        script.push_str("install -d -m 700 /etc/sdocker/tls\numask 077\n");
+        for (name, pem) in [("ca", ca), ("cert", certificate), ("key", key)] {
+            file(&mut script, &format!("/etc/sdocker/tls/{name}.pem"), pem);
+        }
+    }
+    script.push_str(". /etc/sdocker/settings\n");
+    script.push_str(START);
+    if script.len() > MAX_USER_DATA {
+        return Err(UserDataError::TooLarge { bytes: script.len() });
+    }
+    Ok(script)
 }
+
+fn file(script: &mut String, path: &str, text: &str) {
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(script, "cat >{path} <<'{END}'\n{text}{newline}{END}\n");
+}
+
+/// A script that writes the host's scripts, compressed and in base64.
+fn compressed_scripts() -> io::Result<String> {
+    let mut text = String::new();
+    for (name, script) in SCRIPTS {
+        file(&mut text, &format!("/usr/local/lib/sdocker/{name}"), script);
+    }
+    // No time and no name in the header: the same scripts give the same bytes.
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    gzip.write_all(text.as_bytes())?;
+    Ok(STANDARD.encode(gzip.finish()?))
+}
+
+/// The settings as bash reads them.
+fn settings(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
+    let (engine, image, nvidia) = match &bootstrap.engine {
+        Engine::Dind { image } => ("dind", image.as_str(), false),
+        Engine::Native { nvidia } => ("native", "", *nvidia),
+    };
+    let mut paths = Vec::new();
+    for path in bootstrap.mounts.iter().flat_map(|mount| &mount.paths) {
+        paths.push(mountable(path)?);
+    }
+    let shared_home = match &bootstrap.shared_home {
+        Some(home) => mountable(home)?,
+        None => "",
+    };
+    let seconds = |duration: std::time::Duration| duration.as_secs().to_string();
+    let mut text = String::new();
+    let mut set = |name: &'static str, value: &str| -> Result<(), UserDataError> {
+        let _ = writeln!(text, "{name}={}", quote(name, value)?);
+        Ok(())
+    };
+    set("engine", engine)?;
+    set("dind_image", image)?;
+    set("nvidia", if nvidia { "1" } else { "0" })?;
+    set("daemon_port", &bootstrap.daemon_port.to_string())?;
+    set("endpoint_port", &bootstrap.endpoint_port.to_string())?;
+    set("shared_home", shared_home)?;
+    set("max_lifetime", &seconds(bootstrap.max_lifetime))?;
+    set("idle_timeout", &bootstrap.idle_timeout.map_or_else(|| "0".to_owned(), seconds))?;
+    set("spot", if bootstrap.spot { "1" } else { "0" })?;
+    // A Spot instance has two minutes' notice.
+    set("watch_period", if bootstrap.spot { "15" } else { "60" })?;
+    let ports: Vec<String> = bootstrap.additional_ports.iter().map(ToString::to_string).collect();
+    let proxies = proxies(bootstrap);
+    for (name, items) in [
+        ("additional_ports", ports.iter().map(String::as_str).collect::<Vec<_>>()),
+        ("paths", paths),
+        ("proxies", proxies.iter().map(String::as_str).collect()),
+    ] {
+        let quoted: Result<Vec<String>, _> = items.into_iter().map(|item| quote(name, item)).collect();
+        let _ = writeln!(text, "{name}=({})", quoted?.join(" "));
+    }
+    if !bootstrap.mounts.is_empty() {
+        let mut calls = Vec::new();
+        for mount in &bootstrap.mounts {
+            calls.push(mount_call(mount)?);
+        }
+        let _ = writeln!(text, "mounts() {{\n{}\n}}", calls.join(" &&\n"));
+    }
+    Ok(text)
+}
+
+fn mount_call(mount: &HostMount) -> Result<String, UserDataError> {
+    let access_point = mount.access_point.as_ref().map(AsRef::as_ref).unwrap_or_default();
+    let address = mount.address.to_string();
+    let remote = mount.remote_path.to_string_lossy();
+    let mut arguments = vec![mount.file_system.as_str(), access_point, &address, &remote];
+    for path in &mount.paths {
+        arguments.push(mountable(path)?);
+    }
+    let quoted: Result<Vec<String>, _> = arguments.into_iter().map(|argument| quote("a mount", argument)).collect();
+    Ok(format!("efs {}", quoted?.join(" ")))
+}
+
+fn proxies(bootstrap: &Bootstrap) -> Vec<String> {
+    let proxy = &bootstrap.proxy;
+    let no_proxy = (!proxy.no_proxy.is_empty()).then(|| proxy.no_proxy.join(","));
+    [("HTTP_PROXY", &proxy.http), ("HTTPS_PROXY", &proxy.https), ("NO_PROXY", &no_proxy)]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|value| format!("{name}={value}")))
+        .collect()
+}
+
+/// The one function that quotes values for the host's shell.
+fn quote(what: &'static str, value: &str) -> Result<String, UserDataError> {
+    // A line of an embedded file must not end it; a value with newlines is quoted in one line.
+    if value.contains(['\n', '\r']) {
+        let escaped = value.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n").replace('\r', "\\r");
+        return if value.contains('\0') { Err(UserDataError::Nul { what }) } else { Ok(format!("$'{escaped}'")) };
+    }
+    shlex::try_quote(value).map(std::borrow::Cow::into_owned).map_err(|_| UserDataError::Nul { what })
+}
+
+/// Docker separates the parts of a bind mount with colons.
+fn mountable(path: &Path) -> Result<&str, UserDataError> {
+    let text = path.to_str().filter(|text| !text.contains(':'));
+    text.ok_or_else(|| UserDataError::Path { path: path.display().to_string() })
+}
+
+#[cfg(test)]
+mod tests;

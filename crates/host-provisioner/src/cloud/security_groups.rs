@@ -7,7 +7,6 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use crate::CloudError;
 
 /// Security groups of a VPC.
-#[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait SecurityGroups: Send + Sync {
     /// The groups of these names in a VPC, with their rules (`ec2:DescribeSecurityGroups`). Names that no group has are left out.

@@ -31,6 +31,8 @@ stop() {
     local pid
     if [[ -e $folder/docker.pid ]]; then
         pid=$(<"$folder/docker.pid")
+        # An instance that ends takes its containers with it, without asking them.
+        daemon ps -q 2>/dev/null | xargs -r docker -H "unix://$socket" kill >/dev/null 2>&1
         kill "$pid" 2>/dev/null
         for _ in $(seq 100); do
             kill -0 "$pid" 2>/dev/null || break
@@ -41,8 +43,8 @@ stop() {
     for file in "$state"/containerd/daemon/io.containerd.runtime.v2.task/*/*/init.pid; do
         [[ -e $file ]] && kill -9 "$(<"$file")" 2>/dev/null
     done
-    for pid in $(ip netns pids "$namespace" 2>/dev/null); do
-        [[ $pid == "$$" || $pid == "$PPID" ]] || kill -9 "$pid" 2>/dev/null
+    for pid in $(ip netns pids "$namespace" 2>/dev/null) $(grep -lF "$folder/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
+        [[ $pid == "$$" || $pid == "$BASHPID" || $pid == "$PPID" ]] || kill -9 "$pid" 2>/dev/null
     done
     ip link del "$link" 2>/dev/null
     ip netns del "$namespace" 2>/dev/null
@@ -104,9 +106,9 @@ else
 fi
 
 say daemon started
-# A mount namespace of its own: the daemon's mounts end with it, and it does not see another daemon's containerd.
+# nsenter, rather than `ip netns exec`, which would hide the control groups. A mount namespace of its own: the daemon's mounts end with it, and it does not see another daemon's containerd.
 # shellcheck disable=SC2016
-ip netns exec "$namespace" unshare -m bash -c '
+nsenter --net="/run/netns/$namespace" unshare -m bash -c '
     [[ ! -d /run/containerd ]] || mount -t tmpfs tmpfs /run/containerd
     [[ ! -d /run/docker ]] || mount -t tmpfs tmpfs /run/docker
     exec dockerd "$@"' dockerd \
@@ -124,7 +126,7 @@ until daemon version >/dev/null 2>&1; do
 done
 daemon network inspect sagemaker >/dev/null 2>&1 || daemon network create sagemaker >/dev/null || say daemon warning "no network sagemaker"
 say daemon "done" "$(daemon version -f '{{.Server.Version}}' 2>/dev/null)"
-bash "$folder/endpoint-forward.sh" "$socket" "$endpoint_port" ip netns exec "$namespace" 2>/dev/null &
+bash "$folder/endpoint-forward.sh" "$socket" "$endpoint_port" nsenter --net="/run/netns/$namespace" 2>/dev/null &
 say ready "done"
 
 # Until the end: alive while dockerd is, not too old, not idle for too long.
@@ -137,7 +139,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
     keep=${keep:-0}
     uses=()
     if running=$(daemon ps -q 2>/dev/null | wc -l) && ((running > 0)); then uses+=("\"$running running containers\""); fi
-    connections=$(ip netns exec "$namespace" ss -Htn state established "sport = :$port" 2>/dev/null | wc -l)
+    connections=$(nsenter --net="/run/netns/$namespace" ss -Htn state established "sport = :$port" 2>/dev/null | wc -l)
     ((connections == 0)) || uses+=("\"$connections connections to the daemon\"")
     ((${#uses[@]} == 0 && keep <= time)) || idle_since=$time
     end=$((expires > keep ? expires : keep))

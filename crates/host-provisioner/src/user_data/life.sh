@@ -1,0 +1,98 @@
+#!/bin/bash
+# The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute.
+. /usr/local/lib/sdocker/host.sh
+time=$(date +%s)
+kept() {
+    local until
+    until=$(shared head -c 12 "$folder/keep-until" | tr -dc 0-9)
+    echo "${until:-0}"
+}
+end() {
+    say life info "the host ends itself: $1"
+    systemctl poweroff
+    exit 0
+}
+if [[ $1 == lifetime ]]; then
+    while until=$(kept) && ((until > $(date +%s))); do sleep 20; done
+    end "its maximum lifetime is over"
+fi
+
+mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
+uses=() notices=() failing=
+if [[ ! -e /run/sdocker/ready ]]; then
+    # Still starting; a bootstrap that failed is no use.
+    systemctl is-active -q sdocker-bootstrap || [[ $(systemctl show -P ActiveState sdocker-bootstrap) != activating ]] || uses+=(starting)
+elif running=$(daemon ps -q | wc -l); then
+    ((running == 0)) || uses+=("$running running containers")
+    into=()
+    inner=$daemon_port
+    if [[ $engine == dind ]]; then
+        into=(nsenter -t "$(docker inspect -f '{{.State.Pid}}' sdocker)" -n)
+        inner=2376
+    fi
+    # A build or a pull holds its client's connection for as long as it goes on.
+    connections=$("${into[@]}" ss -Htn state established "sport = :$inner" | wc -l) || failing=1
+    ((connections == 0)) || uses+=("$connections connections to the daemon")
+else
+    failing=1
+fi
+last=$(mem last-use "$time")
+if [[ -n $failing ]]; then
+    since=$(mem failing-since "$time")
+    echo "$since" >/var/lib/sdocker/failing-since
+    notices+=("the daemon can not be looked at since $(at "$since")")
+    # Not knowing is no idleness, until it lasts as long.
+    ((idle_timeout == 0 || time - since >= idle_timeout)) || last=$time
+else
+    rm -f /var/lib/sdocker/failing-since
+fi
+keep=$(kept)
+((${#uses[@]} == 0 && keep <= time)) || last=$time
+echo "$last" >/var/lib/sdocker/last-use
+
+expires=$(</etc/sdocker/expires)
+((keep <= expires)) || expires=$keep
+ends=$expires deadline=null why="its maximum lifetime is over"
+if ((idle_timeout > 0)); then
+    deadline=$((last + idle_timeout))
+    ((deadline >= ends)) || { ends=$deadline why="it was idle since $(at "$last")"; }
+    deadline="\"$(at "$deadline")\""
+fi
+if ((spot)); then
+    token=$(curl -sfm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+    action=$(curl -sfm 2 -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/spot/instance-action | tr -d '"\\\n')
+    if [[ -n $action ]]; then
+        notices+=("EC2 takes this Spot instance back: $action")
+        [[ -e /run/sdocker/spot-notice ]] || say spot warning "EC2 takes this Spot instance back: $action"
+        touch /run/sdocker/spot-notice
+    fi
+fi
+used=$(df --output=pcent / | tr -dc 0-9)
+if ((used > 85)) && [[ -e /run/sdocker/ready ]]; then
+    patience=300 daemon builder prune -f >/dev/null
+    patience=300 daemon image prune -f >/dev/null
+    after=$(df --output=pcent / | tr -dc 0-9)
+    notices+=("the disk was $used % full: build cache and dangling images were removed, now $after %")
+    [[ $(mem pruned) == "$used" ]] || say disk info "$used % full: build cache and dangling images removed, now $after %"
+    echo "$used" >/var/lib/sdocker/pruned
+    used=$after
+fi
+if ((ends - time <= 600)) && [[ $(mem warned) != "$ends" ]]; then
+    say life warning "the host ends itself at $(at "$ends")"
+    echo "$ends" >/var/lib/sdocker/warned
+fi
+list() {
+    local out=
+    for item in "$@"; do out+="${out:+,}\"$item\""; done
+    echo "[$out]"
+}
+idle=null
+((${#uses[@]})) || idle="\"$(at "$last")\""
+timeout_json=null
+((idle_timeout == 0)) || timeout_json=$idle_timeout
+json="{\"checked_at\":\"$(now)\",\"expires_at\":\"$(at "$expires")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
+echo "$json" >/var/lib/sdocker/life.json
+shared bash -c 'cp "$1" "$2/.life.json" && mv "$2/.life.json" "$2/life.json"' - /var/lib/sdocker/life.json "$folder"
+if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
+shared cp /var/lib/sdocker/dockerd.log "$folder/logs/dockerd.log"
+((time < ends)) || end "$why"

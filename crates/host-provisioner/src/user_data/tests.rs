@@ -1,0 +1,182 @@
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ProxySettings;
+
+fn bootstrap(engine: Engine) -> Bootstrap {
+    Bootstrap {
+        host: "0123456789abcdef".into(),
+        region: "eu-west-1".into(),
+        engine,
+        daemon_port: 1111,
+        endpoint_port: 8080,
+        additional_ports: vec![8888, 9999],
+        mounts: vec![
+            HostMount {
+                file_system: "fs-1".into(),
+                access_point: None,
+                address: "10.0.1.4".parse().expect("an address"),
+                remote_path: "/200005".into(),
+                paths: vec!["/root".into(), "/home/sagemaker-user".into()],
+            },
+            HostMount {
+                file_system: "fs-2".into(),
+                access_point: Some("fsap-1".into()),
+                address: "10.0.1.5".parse().expect("an address"),
+                remote_path: "/".into(),
+                paths: vec!["/mnt/custom-file-systems/efs/fs-2_fsap-1".into()],
+            },
+        ],
+        identity: Identity::Shared,
+        shared_home: Some("/root/.sdocker".into()),
+        max_lifetime: Duration::from_secs(43200),
+        idle_timeout: Some(Duration::from_secs(3600)),
+        proxy: ProxySettings {
+            http: Some("http://proxy:3128".to_owned()),
+            https: None,
+            no_proxy: vec![".internal".to_owned(), "169.254.169.254".to_owned()],
+        },
+        spot: false,
+    }
+}
+
+fn variants() -> Vec<(&'static str, Bootstrap)> {
+    let dind = || bootstrap(Engine::Dind { image: "docker:dind".to_owned() });
+    let pem = |name: &str| format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", "A".repeat(700));
+    let mut embedded = dind();
+    embedded.identity =
+        Identity::Embedded { ca: pem("CERTIFICATE"), certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") };
+    embedded.mounts.clear();
+    embedded.shared_home = None;
+    let mut spot = dind();
+    spot.spot = true;
+    spot.idle_timeout = None;
+    vec![
+        ("dind", dind()),
+        ("native", bootstrap(Engine::Native { nvidia: false })),
+        ("gpu", bootstrap(Engine::Native { nvidia: true })),
+        ("embedded", embedded),
+        ("spot", spot),
+    ]
+}
+
+#[test]
+fn settings_of_every_variant() {
+    for (name, bootstrap) in variants() {
+        insta::assert_snapshot!(name, settings(&bootstrap).expect(name));
+    }
+}
+
+#[test]
+fn every_variant_fits_and_is_the_same_each_time() {
+    for (name, bootstrap) in variants() {
+        let script = render_user_data(&bootstrap).expect(name);
+        assert_eq!(script, render_user_data(&bootstrap).expect(name));
+        assert!(script.len() < MAX_USER_DATA, "{name}: {}", script.len());
+    }
+}
+
+#[test]
+fn no_key_unless_it_is_embedded() {
+    for (name, bootstrap) in variants() {
+        let script = render_user_data(&bootstrap).expect(name);
+        assert_eq!(script.contains("PRIVATE KEY"), name == "embedded", "{name}");
+    }
+}
+
+#[test]
+fn the_lifetime_is_armed_before_anything_that_can_fail() {
+    let script = render_user_data(&variants()[0].1).expect("it fits");
+    let position = |text: &str| script.rfind(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        position("enable --now --no-block sdocker-lifetime.timer") < position("start --no-block sdocker-bootstrap")
+    );
+}
+
+#[test]
+fn too_much_is_refused() {
+    let mut bootstrap = bootstrap(Engine::Dind { image: "x".repeat(20_000) });
+    assert!(matches!(render_user_data(&bootstrap), Err(UserDataError::TooLarge { .. })));
+    bootstrap.engine = Engine::Dind { image: "a\0b".to_owned() };
+    assert!(matches!(render_user_data(&bootstrap), Err(UserDataError::Nul { .. })));
+    bootstrap.engine = Engine::Native { nvidia: false };
+    bootstrap.mounts[0].paths.push("/a:b".into());
+    assert!(matches!(render_user_data(&bootstrap), Err(UserDataError::Path { .. })));
+}
+
+/// Runs `bash -n` and, where it is installed, shellcheck.
+#[test]
+fn every_variant_is_sound_shell() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, bootstrap) in variants() {
+        let path = folder.path().join(format!("{name}.sh"));
+        std::fs::write(&path, render_user_data(&bootstrap).expect(name)).expect("written");
+        let status = Command::new("bash").arg("-n").arg(&path).status().expect("bash runs");
+        assert!(status.success(), "{name}");
+        let settings_path = folder.path().join("settings");
+        std::fs::write(&settings_path, settings(&bootstrap).expect(name)).expect("written");
+        let mut files = vec![path];
+        for (script, text) in SCRIPTS {
+            let path = folder.path().join(script);
+            std::fs::write(&path, text).expect("written");
+            files.push(path);
+        }
+        // SC1091: files that exist on the host only; SC2034, SC2154: settings of one file that others use; SC2148: host.sh is a part;
+        // SC2016: scripts in single quotes take arguments; SC2317: functions that are called by name.
+        let shellcheck = Command::new("shellcheck")
+            .arg("-s")
+            .arg("bash")
+            .arg("-e")
+            .arg("SC1091,SC2034,SC2154,SC2148,SC2016,SC2317")
+            .args(files)
+            .output();
+        match shellcheck {
+            Ok(output) => assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout)),
+            Err(_) if std::env::var_os("SDOCKER_REQUIRE_ALL").is_some() => panic!("shellcheck is not installed"),
+            Err(_) => eprintln!("SKIP: shellcheck is not installed"),
+        }
+    }
+}
+
+/// What a real shell reads from settings with these values.
+fn read_back(bootstrap: &Bootstrap) -> Vec<String> {
+    let script = format!(
+        "efs() {{ printf '%s\\0' \"$@\"; }}\n{}\nprintf '%s\\0' \"$dind_image\" \"$shared_home\" \"${{proxies[@]}}\"\nmounts\n",
+        settings(bootstrap).expect("it can be quoted")
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("script");
+    std::fs::write(&path, script).expect("written");
+    let output = Command::new("bash").arg(&path).current_dir(folder.path()).output().expect("bash runs");
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("readable").count(), 1, "nothing else was made");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.split_terminator('\0').map(str::to_owned).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn no_value_breaks_out_of_its_quotes(
+        image in r#"([a-z'"$()`;&|<>\\ #*?!{}\n\t~=%-]|SDOCKER-END\n|\$\(touch x\)){0,12}"#,
+        path in r#"/[a-z'"$()`;&|<>\\ #*?!{}\n\t~=%-]{0,12}"#,
+        proxy in r#"[a-z'"$()`;&|<>\\ #*?!{}\n\t~=%:/-]{1,12}"#,
+    ) {
+        let mut bootstrap = bootstrap(Engine::Dind { image: image.clone() });
+        bootstrap.shared_home = Some(PathBuf::from(&path));
+        bootstrap.mounts.truncate(1);
+        bootstrap.mounts[0].paths = vec![PathBuf::from(&path)];
+        bootstrap.proxy.http = Some(proxy.clone());
+        let no_proxy = "NO_PROXY=.internal,169.254.169.254".to_owned();
+        let expected = vec![
+            image, path.clone(), format!("HTTP_PROXY={proxy}"), no_proxy,
+            "fs-1".to_owned(), String::new(), "10.0.1.4".to_owned(), "/200005".to_owned(), path,
+        ];
+        prop_assert_eq!(read_back(&bootstrap), expected);
+        let script = render_user_data(&bootstrap).expect("it fits");
+        prop_assert!(!settings(&bootstrap).expect("quoted").lines().any(|line| line == END), "{}", script);
+    }
+}
