@@ -8,6 +8,8 @@
 //!   releases when the process dies, however it dies.
 //! - A record of a newer version is refused and never rewritten. One that can't be read is set aside under another name and reported.
 
+#[cfg(test)]
+pub(crate) mod fuse;
 mod record;
 
 use std::{
@@ -66,6 +68,9 @@ pub enum JournalError {
 #[derive(Clone, Debug)]
 pub struct Journal {
     dir: PathBuf,
+    /// Ends the process, as far as a test is concerned, at a write.
+    #[cfg(test)]
+    pub(crate) fuse: fuse::Fuse,
 }
 
 /// What the journal holds for one host.
@@ -93,6 +98,8 @@ pub struct OpenRecord {
     path: PathBuf,
     lock_path: PathBuf,
     _lock: File,
+    #[cfg(test)]
+    fuse: fuse::Fuse,
 }
 
 /// A process's turn among those of one home.
@@ -115,7 +122,11 @@ pub enum Opened {
 impl Journal {
     /// The journal in this folder, which is made when the first record is.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self {
+            dir: dir.into(),
+            #[cfg(test)]
+            fuse: fuse::Fuse::default(),
+        }
     }
 
     /// The folder.
@@ -136,7 +147,7 @@ impl Journal {
             let source = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(JournalError::Io { attempted: "create", path, source });
         }
-        let mut open = OpenRecord { record, path, lock_path, _lock: lock };
+        let mut open = self.open_record(record, path, lock_path, lock);
         open.update(|_| ())?;
         Ok(open)
     }
@@ -160,7 +171,7 @@ impl Journal {
         }
         // Read only now: whoever had the lock may have finished with the record meanwhile.
         match read(&path)? {
-            Some(record) => Ok(Opened::Open(Box::new(OpenRecord { record, path, lock_path, _lock: lock }))),
+            Some(record) => Ok(Opened::Open(Box::new(self.open_record(record, path, lock_path, lock)))),
             None => {
                 // This lock file was made just now, for a record that is gone.
                 let _ = fs::remove_file(&lock_path);
@@ -229,6 +240,17 @@ impl Journal {
         Ok(records.collect())
     }
 
+    fn open_record(&self, record: Record, path: PathBuf, lock_path: PathBuf, lock: File) -> OpenRecord {
+        OpenRecord {
+            record,
+            path,
+            lock_path,
+            _lock: lock,
+            #[cfg(test)]
+            fuse: self.fuse.clone(),
+        }
+    }
+
     fn hosts(&self) -> Result<Vec<HostId>, JournalError> {
         let listing = match fs::read_dir(&self.dir) {
             Ok(listing) => listing,
@@ -285,7 +307,11 @@ impl OpenRecord {
     pub fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), JournalError> {
         let mut changed = self.record.clone();
         change(&mut changed);
+        #[cfg(test)]
+        self.fuse.burn();
         write(&self.path, &changed)?;
+        #[cfg(test)]
+        self.fuse.burn();
         self.record = changed;
         Ok(())
     }
@@ -295,6 +321,8 @@ impl OpenRecord {
     /// # Errors
     /// A file that can't be removed. Gone already is no error.
     pub fn remove(self) -> Result<(), JournalError> {
+        #[cfg(test)]
+        self.fuse.burn();
         for path in [&self.path, &self.lock_path] {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {

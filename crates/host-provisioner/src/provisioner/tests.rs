@@ -1,1 +1,432 @@
+//! The failure matrix: at every call and every journal write of the flows, every kind of failure; then the world must be as it
+//! began, or as planned.
 
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment, Tag};
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    ClientFilesError, EngineChoice, Entry, HostConfig, HostId, HostPlan, HostRequest, Identity, MarketChoice,
+    ProxySettings, Record, RecordState, Survey, Unobserved,
+    fake::{Account, World},
+    faults::{Fault, Faulty, Script},
+    journal::fuse::Fuse,
+};
+
+const FAULTS: [Fault; 7] = [
+    Fault::Fail,
+    Fault::Throttle,
+    Fault::Deny,
+    Fault::LoseAnswer,
+    Fault::LoseRequest,
+    Fault::DieBefore,
+    Fault::DieAfter,
+];
+
+struct Files {
+    answers: bool,
+}
+
+#[async_trait]
+impl ClientFiles for Files {
+    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
+        Ok(self.answers)
+    }
+
+    async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
+        Ok(())
+    }
+}
+
+/// An account, a home, and what is asked for.
+struct Setting {
+    account: Arc<Account>,
+    home: TempDir,
+    began: World,
+}
+
+impl Setting {
+    fn new() -> Self {
+        let account = Arc::new(Account::studio());
+        let began = account.world().expect("in memory");
+        Self { account, home: tempfile::tempdir().expect("a temporary folder"), began }
+    }
+
+    fn provisioner(&self, script: &Arc<Script>, fuse: Fuse, answers: bool) -> Provisioner {
+        let mut journal = Journal::new(self.home.path().join("journal"));
+        journal.fuse = fuse;
+        let cloud = Faulty::new(Cloud::of(self.account.clone()), script.clone());
+        Provisioner::new(cloud, journal, Arc::new(Files { answers }), Arc::new(Unobserved), CancellationToken::new())
+    }
+
+    fn sound(&self, answers: bool) -> Provisioner {
+        self.provisioner(&Script::new([]), Fuse::default(), answers)
+    }
+
+    fn world(&self) -> World {
+        self.account.world().expect("in memory")
+    }
+
+    fn records(&self) -> Vec<Record> {
+        let entries = Journal::new(self.home.path().join("journal")).entries().expect("readable");
+        let record = |entry| match entry {
+            Entry::Idle(record) | Entry::Busy(record) => record,
+            other => panic!("unusable: {other:?}"),
+        };
+        entries.into_iter().map(record).collect()
+    }
+
+    /// No live instance without a record.
+    fn assert_accounted(&self, case: &str) {
+        let records = format!("{:?}", self.records());
+        for instance in self.world().live_instances {
+            let tokens = self.account.with(|state| {
+                let found = state.instances.iter().find(|record| record.instance.id.as_str() == instance);
+                found.and_then(|record| record.instance.client_token.clone())
+            });
+            let token = tokens.expect("in memory").expect("launched with a token");
+            assert!(records.contains(token.as_str()), "{case}: {instance} has no record");
+        }
+    }
+
+    /// After recovery and the end of every host, and purging, the world is as it began.
+    async fn assert_cleared(&self, case: &str) {
+        let provisioner = self.sound(false);
+        for record in self.records() {
+            provisioner.terminate(&record.host).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        }
+        provisioner
+            .purge(&"vpc-studio".into(), &["fs-studio".into()])
+            .await
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(self.world(), self.began, "{case}");
+        assert_eq!(self.records(), [], "{case}");
+    }
+}
+
+pub(crate) fn environment() -> StudioEnvironment {
+    StudioEnvironment {
+        region: "eu-west-1".into(),
+        account: AccountId::new("123456789012"),
+        domain: "d-studio".into(),
+        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
+        owner: "ana".into(),
+        space: None,
+        vpc: "vpc-studio".into(),
+        subnets: vec!["subnet-1".into(), "subnet-2".into(), "subnet-3".into()],
+        security_groups: vec!["sg-app".into()],
+        execution_role: None,
+        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
+        home: PathBuf::from("/home/sagemaker-user"),
+        shared_mounts: Vec::new(),
+        tags: vec![Tag::new("team", "forecasting")],
+    }
+}
+
+pub(crate) fn request(host: &str) -> HostRequest {
+    HostRequest {
+        host: HostId::new(host),
+        now: "2026-01-02T03:04:05Z".parse::<Timestamp>().expect("a time"),
+        instance_type: "c5.xlarge".into(),
+        subnet: None,
+        engine: EngineChoice::Auto,
+        market: MarketChoice::OnDemand,
+        max_lifetime: Duration::from_secs(43200),
+        idle_timeout: Some(Duration::from_secs(3600)),
+        shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        identity: Identity::Shared,
+        proxy: ProxySettings::default(),
+        config: HostConfig::default(),
+    }
+}
+
+async fn plan(account: &Arc<Account>, request: &HostRequest) -> HostPlan {
+    let survey = Survey::take(&Cloud::of(account.clone()), &environment(), request).await.expect("a sound account");
+    HostPlan::new(&environment(), request, &survey).expect("it can be planned")
+}
+
+/// A creation to its end, in a task of its own, which dies where the script says so: `None` then.
+async fn create(setting: &Setting, provisioner: Provisioner, host: &str) -> Option<Result<(), ProvisionError>> {
+    let plan = plan(&setting.account, &request(host)).await;
+    let flow = async move {
+        let mut creation = provisioner.create(&plan, None).await?;
+        creation.hand_over()
+    };
+    tokio::spawn(flow).await.ok()
+}
+
+async fn recover(setting: &Setting, provisioner: Provisioner) -> Option<()> {
+    let _ = setting;
+    tokio::spawn(async move { provisioner.recover(None).await.map(drop) }).await.ok().map(drop)
+}
+
+fn silence_deaths() {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = panic.payload_as_str().unwrap_or_default();
+        if text != crate::faults::DEATH {
+            eprintln!("{panic}");
+        }
+    }));
+}
+
+/// After a creation with a failure somewhere: whatever it reported is true, and recovery settles the rest.
+async fn check_after_create(setting: &Setting, outcome: Option<Result<(), ProvisionError>>, case: &str) {
+    setting.assert_accounted(case);
+    match &outcome {
+        Some(Ok(())) => assert_eq!(setting.world().live_instances.len(), 1, "{case}"),
+        Some(Err(error)) if error.remains().is_empty() => {
+            assert_eq!(setting.world().live_instances, Vec::<String>::new(), "{case}: {error}");
+        }
+        Some(Err(_)) | None => {}
+    }
+    for answers in [true, false] {
+        recover(setting, setting.sound(answers)).await;
+        recover(setting, setting.sound(answers)).await;
+        setting.assert_accounted(case);
+        let unfinished = setting.records().into_iter().filter(Record::is_unfinished).count();
+        assert_eq!(unfinished, 0, "{case}: recovery left {:?}", setting.records());
+        let ready = setting.records().iter().filter(|record| record.state == RecordState::Ready).count();
+        assert_eq!(setting.world().live_instances.len(), ready, "{case}");
+    }
+    if !matches!(outcome, Some(Ok(()))) && setting.records().is_empty() {
+        assert_eq!(setting.world(), setting.began, "{case}");
+    }
+    setting.assert_cleared(case).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_create_is_cleared() {
+    silence_deaths();
+    let calls = {
+        let setting = Setting::new();
+        let script = Script::new([]);
+        assert!(matches!(
+            create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await,
+            Some(Ok(()))
+        ));
+        script.calls()
+    };
+    let mut cases = 0;
+    for (number, call) in calls.iter().enumerate() {
+        for fault in FAULTS {
+            let setting = Setting::new();
+            let script = Script::new([(number, fault)]);
+            let outcome = create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await;
+            check_after_create(&setting, outcome, &format!("{fault:?} at call {number}, {call}")).await;
+            cases += 1;
+        }
+    }
+    println!("create: {cases} cases over {} calls", calls.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_death_at_a_journal_write_is_cleared() {
+    silence_deaths();
+    let fuse = Fuse::default();
+    let setting = Setting::new();
+    assert!(create(&setting, setting.provisioner(&Script::new([]), fuse.clone(), false), "h").await.is_some());
+    for moment in 0..fuse.moments() {
+        let setting = Setting::new();
+        let outcome = create(&setting, setting.provisioner(&Script::new([]), Fuse::at(moment), false), "h").await;
+        assert!(outcome.is_none(), "it dies at moment {moment}");
+        check_after_create(&setting, outcome, &format!("death at moment {moment} of the journal")).await;
+    }
+    println!("journal: {} cases", fuse.moments());
+}
+
+/// The second failure hits the clean-up after the first.
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_the_undo_is_cleared() {
+    silence_deaths();
+    let mut cases = 0;
+    // The launch fails: everything before it is to be undone.
+    let clean = Setting::new();
+    let script = Script::new([]);
+    create(&clean, clean.provisioner(&script, Fuse::default(), false), "h").await;
+    let launch = script.calls().iter().position(|call| *call == "ec2:RunInstances").expect("it launches");
+    for first in [(launch, Fault::Fail), (launch, Fault::LoseAnswer), (launch + 1, Fault::Fail)] {
+        let setting = Setting::new();
+        let script = Script::new([first]);
+        create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await;
+        for second in first.0 + 1..script.calls().len() {
+            for fault in FAULTS {
+                let setting = Setting::new();
+                let script = Script::new([first, (second, fault)]);
+                let outcome = create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await;
+                check_after_create(&setting, outcome, &format!("{first:?}, then {fault:?} at call {second}")).await;
+                cases += 1;
+            }
+        }
+    }
+    println!("undo: {cases} cases");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_terminate_is_cleared() {
+    silence_deaths();
+    let mut cases = 0;
+    for number in 0..4 {
+        for fault in FAULTS {
+            let case = format!("{fault:?} at call {number} of terminate");
+            let setting = Setting::new();
+            create(&setting, setting.sound(false), "h").await;
+            let provisioner = setting.provisioner(&Script::new([(number, fault)]), Fuse::default(), false);
+            let outcome = tokio::spawn(async move { provisioner.terminate(&HostId::new("h")).await }).await.ok();
+            setting.assert_accounted(&case);
+            if matches!(outcome, Some(Ok(_))) {
+                assert_eq!(setting.records(), [], "{case}");
+            }
+            recover(&setting, setting.sound(true)).await;
+            setting.assert_cleared(&case).await;
+            cases += 1;
+        }
+    }
+    println!("terminate: {cases} cases");
+}
+
+#[tokio::test(start_paused = true)]
+async fn eventual_consistency_is_waited_for() {
+    let setting = Setting::new();
+    setting.account.with(|state| state.appears_after = 3).expect("in memory");
+    let stop = CancellationToken::new();
+    let mut provisioner = setting.sound(false);
+    provisioner.stop = stop.clone();
+    let plan = plan(&setting.account, &request("h")).await;
+    let creation = provisioner.create(&plan, None).await.expect("it is created");
+    // Undone at once, while EC2 still says that there is no such instance.
+    provisioner.undo(creation.into_record(), ProvisionError::Interrupted).await;
+    assert_eq!(setting.world(), setting.began);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_capacity_the_next_subnet_is_tried() {
+    let setting = Setting::new();
+    let exhaust = |state: &mut crate::fake::State, count: usize| {
+        for subnet in &mut state.subnets[..count] {
+            subnet.on_demand_capacity = Some(0);
+        }
+    };
+    setting.account.with(|state| exhaust(state, 1)).expect("in memory");
+    assert!(matches!(create(&setting, setting.sound(false), "h").await, Some(Ok(()))));
+    let subnet = setting.account.with(|state| state.instances[0].instance.subnet.clone()).expect("in memory");
+    assert_eq!(subnet, Some("subnet-2".into()));
+
+    let setting = Setting::new();
+    setting.account.with(|state| exhaust(state, 3)).expect("in memory");
+    let error = create(&setting, setting.sound(false), "h").await.expect("it lives").expect_err("no capacity");
+    // The third subnet has no mount target, and is not tried.
+    assert_eq!(error.to_string(), "no capacity for c5.xlarge in subnet-1 (eu-west-1a), subnet-2 (eu-west-1b)");
+    assert_eq!(setting.world(), setting.began);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permissions_of_2022_suffice() {
+    let actions = [
+        "elasticfilesystem:DescribeMountTargets",
+        "elasticfilesystem:DescribeMountTargetSecurityGroups",
+        "elasticfilesystem:ModifyMountTargetSecurityGroups",
+        "ec2:RunInstances",
+        "ec2:DescribeImages",
+        "ec2:TerminateInstances",
+        "ec2:DescribeInstances",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeNetworkInterfaceAttribute",
+        "ec2:CreateSecurityGroup",
+        "ec2:AuthorizeSecurityGroupIngress",
+    ];
+    let setting = Setting::new();
+    setting.account.with(|state| state.allowed = Some(actions.map(str::to_owned).into())).expect("in memory");
+    assert!(matches!(create(&setting, setting.sound(false), "h").await, Some(Ok(()))));
+    let tags = setting.account.with(|state| state.instances[0].instance.tags.clone()).expect("in memory");
+    assert_eq!(tags, [], "tags need ec2:CreateTags");
+    setting.sound(false).terminate(&HostId::new("h")).await.expect("terminated");
+    assert_eq!(setting.world().live_instances, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_others_use_are_left() {
+    let setting = Setting::new();
+    assert!(matches!(create(&setting, setting.sound(false), "first").await, Some(Ok(()))));
+    let with_one = setting.world();
+    // A second creation fails after its launch: the groups stay, because the first host uses them.
+    let script = Script::new([(2, Fault::Fail)]);
+    let outcome = create(&setting, setting.provisioner(&script, Fuse::default(), false), "second").await;
+    assert!(matches!(outcome, Some(Err(_))), "{:?}", script.calls());
+    assert_eq!(setting.world(), with_one);
+    // Purging refuses as well, until the host is gone.
+    let report = setting.sound(false).purge(&"vpc-studio".into(), &["fs-studio".into()]).await.expect("purged");
+    assert_eq!((report.removed.len(), report.kept.len()), (0, 2));
+    setting.assert_cleared("after the first host").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_mount_target_is_an_error_that_leaves_nothing() {
+    let setting = Setting::new();
+    let fill = |state: &mut crate::fake::State| {
+        for target in &mut state.mount_targets {
+            target.groups = (0..5).map(|number| format!("sg-{number}").into()).collect();
+        }
+    };
+    setting.account.with(fill).expect("in memory");
+    let full = setting.world();
+    let error = create(&setting, setting.sound(false), "h").await.expect("it lives").expect_err("it is full");
+    assert_eq!(error.to_string(), "mount target fsmt-1 has 5 security groups already, as many as EFS allows");
+    assert_eq!(setting.world(), full);
+}
+
+#[tokio::test(start_paused = true)]
+async fn asked_to_stop_it_undoes() {
+    let setting = Setting::new();
+    let mut provisioner = setting.sound(false);
+    let stop = CancellationToken::new();
+    provisioner.stop = stop.clone();
+    struct StopAtLaunch(CancellationToken);
+    impl Observer for StopAtLaunch {
+        fn notice(&self, event: &Event) {
+            if matches!(event, Event::Started(Step::MountTarget { .. })) {
+                self.0.cancel();
+            }
+        }
+    }
+    provisioner.observer = Arc::new(StopAtLaunch(stop));
+    let plan = plan(&setting.account, &request("h")).await;
+    let error = provisioner.create(&plan, None).await.expect_err("it stops");
+    assert!(
+        matches!(&error, ProvisionError::Undone { error, .. } if matches!(**error, ProvisionError::Interrupted)),
+        "{error:?}"
+    );
+    assert_eq!(setting.world(), setting.began);
+}
+
+fn faults() -> impl Strategy<Value = Vec<(usize, Fault)>> {
+    let fault = prop::sample::select(FAULTS.to_vec());
+    prop::collection::vec((0..25_usize, fault), 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_failures_is_cleared(during_create in faults(), during_recovery in faults(), answers: bool) {
+        silence_deaths();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+        runtime.block_on(async {
+            let setting = Setting::new();
+            let create_script = Script::new(during_create.clone());
+            create(&setting, setting.provisioner(&create_script, Fuse::default(), answers), "h").await;
+            setting.assert_accounted("after create");
+            let recovery_script = Script::new(during_recovery.clone());
+            recover(&setting, setting.provisioner(&recovery_script, Fuse::default(), answers)).await;
+            setting.assert_accounted("after a failing recovery");
+            recover(&setting, setting.sound(answers)).await;
+            assert_eq!(setting.records().into_iter().filter(Record::is_unfinished).count(), 0);
+            setting.assert_cleared("in the end").await;
+        });
+    }
+}

@@ -183,6 +183,15 @@ impl Provisioner {
     }
 
     async fn undo_group(&self, id: &SecurityGroupId, name: &str, open: &OpenRecord) -> Result<Outcome, ProvisionError> {
+        // What could not be taken off a mount target still holds the group: that is no one else's use of it.
+        let attached = open.record().resources.iter().any(|resource| {
+            matches!(&resource.kind, ResourceKind::MountTargetGroup { group, .. } if group == id)
+                && matches!(resource.state, ResourceState::Intended | ResourceState::Created)
+        });
+        if attached {
+            let error = CloudError::new("ec2:DeleteSecurityGroup", id.as_str(), CloudErrorKind::InUse);
+            return Err(error.with_message(None, "a mount target still has it").into());
+        }
         if self.delete_group(id, name, &own_instances(open)).await? {
             return Ok(Outcome::Undone(format!("security group {name} ({id})")));
         }

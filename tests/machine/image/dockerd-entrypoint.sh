@@ -1,0 +1,16 @@
+#!/bin/sh
+# Does what docker:dind's own entry point does when it is given an explicit `dockerd ...`: cgroup v2 nesting, mounts, exec.
+set -eu
+if [ "$#" -eq 0 ] || [ "${1#-}" != "$1" ]; then
+    echo 'this stand-in takes an explicit dockerd command only' >&2
+    exit 64
+fi
+export container=docker
+if ! mountpoint -q /tmp; then mount -t tmpfs none /tmp; fi
+if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
+    mkdir -p /sys/fs/cgroup/init
+    for pid in $(cat /sys/fs/cgroup/cgroup.procs); do echo "$pid" > /sys/fs/cgroup/init/cgroup.procs 2>/dev/null || true; done
+    sed -e 's/ / +/g' -e 's/^/+/' < /sys/fs/cgroup/cgroup.controllers > /sys/fs/cgroup/cgroup.subtree_control || true
+fi
+mount --make-rshared / || true
+exec docker-init -- "$@"
