@@ -1,7 +1,7 @@
 //! The cloud's traits on aws-sdk-ec2 and aws-sdk-efs: a file per service, out of which no type of its SDK comes.
 //!
 //! Failed calls are tried again by the SDK itself, as the given settings say: its standard mode tries throttled calls, 5xx and lost
-//! answers again, with jitter, and never a refusal. Every write here may be repeated: `RunInstances` carries its token.
+//! answers again, with jitter, and never a refusal. Only `RunInstances` it leaves to the caller, who has to know of a lost answer.
 
 mod ec2;
 mod efs;

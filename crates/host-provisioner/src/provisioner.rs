@@ -33,7 +33,7 @@ use crate::{ClientFiles, Cloud, Event, Journal, Observer, ProvisionError, Step};
 ///
 /// # Caveats
 /// Single calls are tried again by the cloud's own adapter (the AWS SDK's standard retry with jitter). Here only what one call
-/// can't know is tried again: a resource that does not appear yet, a launch whose answer was lost, and every call that cleans up.
+/// can't know is tried again: a resource that does not appear yet, the launch, and every call that cleans up.
 #[derive(Clone)]
 pub struct Provisioner {
     cloud: Cloud,

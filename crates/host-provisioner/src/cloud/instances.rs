@@ -16,7 +16,8 @@ pub trait Instances: Send + Sync {
     /// Launches one instance (`ec2:RunInstances`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
     /// is deleted with the instance, instance-initiated shutdown terminates, tags on instance, volume and interface in the same call.
     ///
-    /// Repeated with the same token and the same spec: the same instance, in whatever state it is now.
+    /// Repeated with the same token and the same spec: the same instance, in whatever state it is now. An implementation never
+    /// repeats it by itself: the caller has to know when an answer was lost.
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError>;
 
     /// One instance (`ec2:DescribeInstances`); `None` where there is none of that id (or not yet, or no more).

@@ -9,12 +9,12 @@ use super::{
     patience::{APPEARS_WITHIN, pauses},
 };
 use crate::{
-    ClientToken, CloudError, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement,
-    ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step, Warning, error::place,
+    ClientToken, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement, ProvisionError,
+    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Warning, error::place,
 };
 
-/// How often a launch is asked for again, with the same token, when the answer was lost.
-const LAUNCH_TRIES: usize = 3;
+/// How often a launch is asked for, with the same token, when it was throttled or its answer was lost.
+const LAUNCH_TRIES: usize = 4;
 
 impl Provisioner {
     /// Launches in the first placement with capacity, by the first way of payment that finds one.
@@ -124,9 +124,13 @@ impl Provisioner {
 
         // The token makes asking again safe: it can only ever be one instance.
         let instances = &self.cloud.instances;
+        let mut unknown = false;
         let answer = (|| instances.run(&spec))
             .retry(pauses(APPEARS_WITHIN).with_max_times(LAUNCH_TRIES - 1))
-            .when(CloudError::outcome_is_unknown)
+            .when(|error| {
+                unknown |= error.outcome_is_unknown();
+                error.is_transient()
+            })
             .await;
         match answer {
             Ok(instance) => {
@@ -137,7 +141,8 @@ impl Provisioner {
                 Ok(instance)
             }
             Err(error) => {
-                if !error.outcome_is_unknown() {
+                // One lost answer is enough: an instance may be there, whatever a later try was told.
+                if !unknown && !error.outcome_is_unknown() {
                     open.update(|record| record.resources[position].state = ResourceState::Gone)?;
                 }
                 Err(error.into())

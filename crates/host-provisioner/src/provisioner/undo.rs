@@ -72,6 +72,7 @@ impl Provisioner {
 
     async fn undo_resources(&self, open: &mut OpenRecord) -> UndoReport {
         let mut report = UndoReport::default();
+        let mut instance_remains = false;
         for position in (0..open.record().resources.len()).rev() {
             let resource = open.record().resources[position].clone();
             let intended = match resource.state {
@@ -79,6 +80,14 @@ impl Provisioner {
                 ResourceState::Created => false,
                 ResourceState::Adopted | ResourceState::Gone => continue,
             };
+            if instance_remains && !matches!(resource.kind, ResourceKind::Instance { .. }) {
+                // The instance still uses it; and only once the instance is gone can others' use of it be told from ours.
+                report.remains.push(Remaining {
+                    what: resource.kind.to_string(),
+                    why: "the instance that uses it remains".to_owned(),
+                });
+                continue;
+            }
             let outcome = match &resource.kind {
                 ResourceKind::Instance { id: Some(id), asked, .. } => self.undo_instance(id, *asked).await,
                 ResourceKind::Instance { id: None, client_token, asked, .. } => {
@@ -108,6 +117,7 @@ impl Provisioner {
                     ResourceState::Adopted
                 }
                 Err(error) => {
+                    instance_remains |= matches!(resource.kind, ResourceKind::Instance { .. });
                     report.remains.push(remaining(&resource.kind.to_string(), &error));
                     continue;
                 }

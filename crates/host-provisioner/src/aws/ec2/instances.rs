@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_ec2::{
+    config::{Config, retry::RetryConfig},
     primitives::DateTime,
     types::{
         BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
@@ -64,6 +65,9 @@ impl Instances for Ec2 {
             .set_instance_market_options(spot)
             .set_tag_specifications((!tagged.is_empty()).then_some(tagged))
             .user_data(STANDARD.encode(&spec.user_data))
+            .customize()
+            // The caller must hear of every lost answer, so that the SDK does not try again by itself.
+            .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(|error| self.place.sort(action, resource.as_str(), error))?;
