@@ -1,1 +1,17 @@
-//! (crate docs to come)
+//! What the suites share: the binary under test, a home for it to work in, and the AWS endpoint of the wire suite.
+
+mod front;
+mod home;
+
+pub use front::{Fault, Front};
+pub use home::{Home, Run};
+
+/// Says why a suite can't run here; where nothing may be skipped, fails.
+///
+/// # Panics
+/// With `SDOCKER_REQUIRE_ALL` set.
+#[expect(clippy::print_stderr, reason = "the test script counts these lines")]
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("SDOCKER_REQUIRE_ALL").is_none(), "{why}");
+    eprintln!("SKIP: {why}");
+}

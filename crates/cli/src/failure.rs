@@ -181,7 +181,11 @@ fn cloud_hints(error: &host_provisioner::CloudError) -> Vec<String> {
 }
 
 fn discovery_hints(error: &studio_discovery::DiscoveryError) -> Vec<String> {
-    studio_discovery::hint(error).into_iter().collect()
+    match error {
+        // Transparent: the error of the call is not among the causes itself.
+        studio_discovery::DiscoveryError::Api(error) => api_hints(error),
+        other => studio_discovery::hint(other).into_iter().collect(),
+    }
 }
 
 fn api_hints(error: &studio_discovery::ApiError) -> Vec<String> {

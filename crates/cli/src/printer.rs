@@ -32,7 +32,6 @@ impl Printer {
         self.output == Output::Json
     }
 
-
     /// Where progress bars may be drawn; `None` in a notebook or a pipe.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref().filter(|_| !self.quiet)

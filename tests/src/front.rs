@@ -1,0 +1,174 @@
+//! The AWS endpoint of the wire suite.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::Home;
+
+/// A running endpoint; it ends with this value.
+#[derive(Debug)]
+pub struct Front {
+    child: Child,
+    _stdin: ChildStdin,
+    address: String,
+}
+
+/// A fault of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An error that stays one.
+    Error,
+    /// It throttles once.
+    Throttle,
+    /// The connection breaks before the call takes effect, once.
+    DropBefore,
+    /// The connection breaks after the call took effect, once.
+    DropAfter,
+    /// The call is held before it takes effect, for the caller to be killed.
+    HoldBefore,
+    /// The call is held after it took effect, for the caller to be killed.
+    HoldAfter,
+}
+
+impl Fault {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Throttle => "throttle",
+            Self::DropBefore => "drop-before",
+            Self::DropAfter => "drop-after",
+            Self::HoldBefore => "hold-before",
+            Self::HoldAfter => "hold-after",
+        }
+    }
+}
+
+impl Front {
+    /// Starts the endpoint; `None` where Python or PyPI is missing, which is said.
+    ///
+    /// # Panics
+    /// It says nothing of use.
+    pub fn start() -> Option<Self> {
+        let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/serve");
+        let mut child = Command::new(serve).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash runs");
+        let stdin = child.stdin.take().expect("piped");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("readable");
+        let Some(url) = line.trim().strip_prefix("READY http://") else {
+            crate::skip("the AWS endpoint did not start: it needs python3 with venv, and PyPI");
+            return None;
+        };
+        Some(Self { address: url.to_owned(), child, _stdin: stdin })
+    }
+
+    /// A home in a Studio app of the endpoint's domain. Hosts that are launched boot into it.
+    pub fn home(&self) -> Home {
+        let mut home = Home::new();
+        home.be_studio("d-wire", "ana");
+        home.set("AWS_ENDPOINT_URL", format!("http://{}", self.address));
+        home.set("AWS_ACCESS_KEY_ID", "test");
+        home.set("AWS_SECRET_ACCESS_KEY", "test");
+        self.boot_into(&home);
+        home
+    }
+
+    /// From now on hosts boot into this home.
+    pub fn boot_into(&self, home: &Home) {
+        self.post("hosts", &json!(home.join(".sdocker/hosts")));
+    }
+
+    /// What the account was seeded with.
+    pub fn seed(&self) -> Value {
+        self.get("seed")
+    }
+
+    /// The actions called since the last change of faults.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn log(&self) -> Vec<String> {
+        serde_json::from_value(self.get("log")).expect("a list of actions")
+    }
+
+    /// The ids of the instances that live.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn live(&self) -> Vec<String> {
+        let instances = self.get("instances");
+        let ids = instances.as_array().expect("a list").iter();
+        ids.map(|instance| instance["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// From now on: this fault at the n-th call of an action, counted from 0. Clears the log.
+    pub fn fault(&self, action: &str, nth: usize, fault: Fault) {
+        let times = if fault == Fault::Error { 100 } else { 1 };
+        self.post("faults", &json!([{"action": action, "nth": nth, "kind": fault.name(), "times": times}]));
+    }
+
+    /// From now on no faults. Clears the log.
+    pub fn reset(&self) {
+        self.post("reset", &Value::Null);
+    }
+
+    /// From now on these actions are denied.
+    pub fn deny(&self, actions: &[&str]) {
+        self.post("deny", &json!(actions));
+    }
+
+    /// From now on the domain's description has these fields.
+    pub fn change_domain(&self, fields: &Value) {
+        self.post("domain", fields);
+    }
+
+    /// Waits until a call is held; `false` where the caller ended before.
+    pub fn wait_until_held(&self, caller: &mut Child) -> bool {
+        loop {
+            if self.get("held").as_array().is_some_and(|held| !held.is_empty()) {
+                return true;
+            }
+            if matches!(caller.try_wait(), Ok(Some(_))) {
+                return false;
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    /// Lets go of the calls that are held.
+    pub fn release(&self) {
+        self.post("release", &Value::Null);
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.ask(&format!("GET /__control/{name} HTTP/1.0\r\n\r\n"))
+    }
+
+    fn post(&self, name: &str, value: &Value) {
+        let body = value.to_string();
+        self.ask(&format!("POST /__control/{name} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    }
+
+    fn ask(&self, request: &str) -> Value {
+        let mut stream = TcpStream::connect(&self.address).expect("the endpoint is there");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        // It ends with its standard input as well; this is quicker.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,162 @@
+//! A home directory, and the binary run in it.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A home of its own, with an environment of its own.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+    environment: BTreeMap<String, OsString>,
+}
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// The run, which must have ended with this code.
+    ///
+    /// # Panics
+    /// It ended with another.
+    #[must_use]
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// It is none.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Home {
+    /// An empty home. Of the process's environment the binary sees `PATH` and nothing else.
+    ///
+    /// # Panics
+    /// No temporary folder can be made.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut home = Self { folder, environment: BTreeMap::new() };
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        home.set("PATH", path);
+        home.set("HOME", home.path().to_owned());
+        home
+    }
+
+    /// The home directory.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// A file or folder in the home.
+    pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// Sets a variable of the environment.
+    pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
+        self.environment.insert(name.to_owned(), value.into());
+    }
+
+    /// Writes Studio's metadata file of a KernelGateway app of this domain and user profile.
+    ///
+    /// # Panics
+    /// The file can't be written.
+    pub fn be_studio(&mut self, domain: &str, profile: &str) {
+        let root = self.join("studio-root");
+        let arn = format!("arn:aws:sagemaker:eu-west-1:123456789012:app/{domain}/{profile}/KernelGateway/app");
+        let metadata = json!({
+            "AppType": "KernelGateway",
+            "DomainId": domain,
+            "UserProfileName": profile,
+            "ResourceArn": arn,
+            "ResourceName": "app",
+            "AppImageVersion": "1",
+        });
+        fs::create_dir_all(root.join("opt/ml/metadata")).expect("a folder");
+        fs::write(root.join("opt/ml/metadata/resource-metadata.json"), metadata.to_string()).expect("a file");
+        self.set("SDOCKER_METADATA_ROOT", root);
+    }
+
+    /// A command in this home's environment.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.environment).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// The binary under test, `SDOCKER_BIN`, with these arguments.
+    ///
+    /// # Panics
+    /// `SDOCKER_BIN` is not set.
+    pub fn sdocker_command(&self, arguments: &[&str]) -> Command {
+        let binary =
+            std::env::var_os("SDOCKER_BIN").expect("SDOCKER_BIN names the binary under test: use scripts/test");
+        let mut command = self.command(binary);
+        command.args(arguments);
+        command
+    }
+
+    /// Runs the binary under test.
+    ///
+    /// # Panics
+    /// It can't be run.
+    pub fn sdocker(&self, arguments: &[&str]) -> Run {
+        Run::new(self.sdocker_command(arguments).output().expect("it runs"))
+    }
+
+    /// Runs another program.
+    ///
+    /// # Panics
+    /// It can't be run.
+    pub fn run(&self, program: &str, arguments: &[&str]) -> Run {
+        Run::new(self.command(program).args(arguments).output().expect("it runs"))
+    }
+
+    /// The records of the journal.
+    ///
+    /// # Panics
+    /// One can't be read.
+    pub fn records(&self) -> Vec<Value> {
+        let Ok(entries) = fs::read_dir(self.join(".sdocker/journal")) else { return Vec::new() };
+        let paths = entries.map(|entry| entry.expect("readable").path());
+        let records = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+        records.map(|path| serde_json::from_str(&fs::read_to_string(path).expect("readable")).expect("JSON")).collect()
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,251 @@
+//! The real binary, with the real AWS SDK, against moto over HTTP.
+
+use std::process::Stdio;
+
+use sdocker_tests::{Fault, Front, Home};
+use serde_json::{Value, json};
+
+const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
+
+#[test]
+fn the_main_job() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+
+    let created = home.sdocker(&CREATE).expect(0).json();
+    let instance = created["instance_id"].as_str().expect("an id").to_owned();
+    assert_eq!(created["name"], json!(format!("c5.xlarge_{instance}")));
+    assert_eq!(front.live(), [instance.clone()]);
+    assert_eq!(home.records()[0]["state"], json!("ready"));
+    assert!(home.join(".sagemaker_studio_docker_cli").join(format!("c5.xlarge_{instance}")).exists());
+    assert!(!home.join(format!(".sdocker/hosts/c5.xlarge_{instance}/certs/server/key.pem")).exists());
+
+    let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
+    assert_eq!(
+        (&listed["hosts"][0]["instance_id"], &listed["hosts"][0]["state"]),
+        (&json!(instance), &json!("running"))
+    );
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!((&status["daemon"]["answers"], &status["current"]), (&json!(true), &json!(true)));
+
+    let second = home.sdocker(&CREATE).expect(0).json()["instance_id"].as_str().expect("an id").to_owned();
+    home.sdocker(&["use", "--instance-id", &instance]).expect(0);
+    let env = home.sdocker(&["env", "--shell", "json"]).expect(0).json();
+    assert!(env["DOCKER_CERT_PATH"].as_str().expect("a path").contains(&instance));
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    assert_eq!(front.live(), [second]);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    let conf = std::fs::read_to_string(home.join(".sdocker/sdocker-hosts.conf")).expect("readable");
+    assert_eq!(serde_json::from_str::<Value>(&conf).expect("JSON"), json!({"ActiveHosts": []}));
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_names_its_calls() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let plan = home
+        .sdocker(&["create-host", "--instance-type", "m7g.large", "--dry-run", "--output", "json"])
+        .expect(0)
+        .json();
+    assert_eq!(plan["plan"]["image"]["architecture"], json!("arm64"));
+    let calls: Vec<&str> =
+        plan["calls"].as_array().expect("calls").iter().filter_map(|call| call["action"].as_str()).collect();
+    let log = front.log();
+    assert!(log.iter().all(|action| action.contains("Describe") || action.contains("List")), "{log:?}");
+
+    front.reset();
+    home.sdocker(&["create-host", "--instance-type", "m7g.large"]).expect(0);
+    let log = front.log();
+    let changes: Vec<&str> = log
+        .iter()
+        .map(String::as_str)
+        .filter(|action| !action.contains("Describe") && !action.contains("List"))
+        .collect();
+    assert_eq!(calls, changes, "the plan's calls are those that are made");
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+#[test]
+fn what_is_wrong_is_said_before_anything_is_made() {
+    let Some(front) = Front::start() else { return };
+    let mut home = front.home();
+    let fails = |home: &Home, arguments: &[&str], expected: &str| {
+        let run = home.sdocker(arguments).expect(1);
+        assert!(run.stderr.contains(expected), "{arguments:?}: {}", run.stderr);
+        assert_eq!(front.live(), Vec::<String>::new());
+    };
+    fails(&home, &["create-host", "--instance-type", "c5.xlrage"], "did you mean c5.xlarge");
+    fails(
+        &home,
+        &["create-host", "--instance-type", "c5.xlarge", "--subnet-id", "subnet-0"],
+        "the domain's subnets are",
+    );
+    let without_target = front.seed()["subnets"][2].as_str().expect("an id").to_owned();
+    fails(
+        &home,
+        &["create-host", "--instance-type", "c5.xlarge", "--subnet-id", &without_target],
+        "no mount target of fs-",
+    );
+    fails(&home, &["terminate-host", "--instance-id", "i-00000000000000000"], "is not a Docker host of sdocker");
+    fails(&home, &["status"], "there is no current host");
+    home.sdocker(&["create-host"]).expect(2);
+    home.sdocker(&["create-hots"]).expect(2);
+
+    front.change_domain(&json!({"AppNetworkAccessType": "PublicInternetOnly"}));
+    fails(&home, &["create-host", "--instance-type", "c5.xlarge"], "does not use VpcOnly");
+    front.change_domain(&json!({"AppNetworkAccessType": "VpcOnly"}));
+
+    for code in ["ExpiredToken", "ExpiredTokenException"] {
+        front.fault(
+            if code == "ExpiredToken" { "ec2:DescribeImages" } else { "sagemaker:DescribeDomain" },
+            0,
+            Fault::Error,
+        );
+        let run = home.sdocker(&CREATE).expect(1);
+        assert_eq!(run.json()["error"]["remains"], json!([]));
+    }
+    front.reset();
+    home.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    fails(&home, &["create-host", "--instance-type", "c5.xlarge"], "no answer from http://127.0.0.1:9");
+}
+
+#[test]
+fn each_denied_action_is_named_or_done_without() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    home.sdocker(&CREATE).expect(0);
+    let mut actions = front.log();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    actions.sort();
+    actions.dedup();
+    let optional = [
+        "sagemaker:ListTags",
+        "ec2:DescribeInstanceTypes",
+        "ec2:CreateTags",
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupEgress",
+    ];
+    actions.push("ec2:CreateTags".to_owned());
+    for action in &actions {
+        front.deny(&[action]);
+        let run = home.sdocker(&CREATE);
+        front.deny(&[]);
+        if optional.contains(&action.as_str()) {
+            let run = run.expect(0);
+            assert!(run.stderr.contains("warning:"), "{action}: {}", run.stderr);
+        } else {
+            let run = run.expect(1);
+            let hints = run.json()["error"]["hints"].to_string();
+            assert!(hints.contains(action.as_str()) && hints.contains("Effect"), "{action}: {hints}");
+            assert_eq!(front.live(), Vec::<String>::new(), "{action}");
+        }
+        home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+        assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{action}");
+    }
+}
+
+/// For every call that create and terminate make: an error, throttling, a connection that breaks before and after, and the death of
+/// the process before and after.
+#[test]
+fn every_failure_at_every_call_is_cleared() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.reset();
+    home.sdocker(&CREATE).expect(0);
+    let create = front.log();
+    front.reset();
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    let terminate = front.log();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+
+    let faults =
+        [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
+    let mut cases = 0;
+    for (flow, calls) in [("create", &create), ("terminate", &terminate)] {
+        for (number, action) in calls.iter().enumerate() {
+            let nth = calls[..number].iter().filter(|before| *before == action).count();
+            for fault in faults {
+                // A read changes nothing: that its answer is lost, or that it is throttled, is the SDK's own business.
+                let is_read = action.contains("Describe") || action.contains("List");
+                if is_read && !matches!(fault, Fault::Error | Fault::HoldBefore) {
+                    continue;
+                }
+                let case = format!("{fault:?} at {flow}'s {action} {nth}");
+                if flow == "terminate" {
+                    front.reset();
+                    home.sdocker(&CREATE).expect(0);
+                }
+                front.fault(action, nth, fault);
+                let arguments = if flow == "create" { &CREATE[..] } else { &["terminate-host", "--all"][..] };
+                let code = run_with(&front, &home, arguments, fault);
+                front.reset();
+                check(&front, &home, code, &case);
+                cases += 1;
+            }
+        }
+    }
+    println!("{cases} cases over {} calls", create.len() + terminate.len());
+}
+
+/// The exit code; `None` where the process was killed.
+fn run_with(front: &Front, home: &Home, arguments: &[&str], fault: Fault) -> Option<i32> {
+    if !matches!(fault, Fault::HoldBefore | Fault::HoldAfter) {
+        return home.sdocker(arguments).code;
+    }
+    let mut child =
+        home.sdocker_command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    if front.wait_until_held(&mut child) {
+        child.kill().expect("it can be killed");
+    }
+    let code = child.wait().expect("it ends").code();
+    front.release();
+    code
+}
+
+/// No live instance without a record; none at all after `recover` and `terminate-host --all`.
+fn check(front: &Front, home: &Home, code: Option<i32>, case: &str) {
+    let records = Value::from(home.records()).to_string();
+    let live = front.live();
+    // A launch whose answer was lost has its token in the record.
+    let accounted = live.iter().all(|id| records.contains(id)) || records.contains("\"intended\"");
+    assert!(live.is_empty() || accounted, "{case}: {live:?} without a record: {records}");
+    if code == Some(1) && case.contains("create") {
+        assert_eq!(live, Vec::<String>::new(), "{case}");
+    }
+    home.sdocker(&["recover"]).expect(0);
+    home.sdocker(&["recover"]).expect(0);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{case}");
+}
+
+#[test]
+fn many_processes_over_one_home_lose_nothing() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let spawn = |arguments: &[&str]| {
+        home.sdocker_command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs")
+    };
+    for round in 0..3 {
+        let mut children: Vec<_> = (0..4).map(|_| spawn(&CREATE)).collect();
+        children.push(spawn(&["recover"]));
+        if round > 0 {
+            children.push(spawn(&["terminate-current-host"]));
+        }
+        for (number, mut child) in children.into_iter().enumerate() {
+            let status = child.wait().expect("it ends");
+            assert!(status.success() || number >= 4, "round {round}, process {number}: {status}");
+        }
+        let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
+        let listed = listed["hosts"].as_array().expect("hosts").len();
+        assert_eq!(front.live().len(), home.records().len(), "round {round}");
+        assert_eq!(listed, home.records().len(), "round {round}");
+    }
+    let mut children: Vec<_> = (0..3).map(|_| spawn(&["terminate-host", "--all"])).collect();
+    for child in &mut children {
+        child.wait().expect("it ends");
+    }
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+}
