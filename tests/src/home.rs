@@ -42,7 +42,6 @@ impl Run {
     ///
     /// # Panics
     /// It ended with another.
-    #[must_use]
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);

@@ -15,6 +15,14 @@ pub struct DockerHost {
 }
 
 impl DockerHost {
+    /// A host that no probe made, for tests of what comes after one.
+    #[cfg(test)]
+    pub(crate) fn for_test(endpoint: &Endpoint, credentials: &ClientCredentials) -> Self {
+        let connector = transport::connector(credentials).expect("sound credentials");
+        let client = Client::with_connector(endpoint, connector, "1.41");
+        Self { client, credentials: credentials.clone(), version: "test".to_owned() }
+    }
+
     /// Where it is.
     pub fn endpoint(&self) -> &Endpoint {
         self.client.endpoint()

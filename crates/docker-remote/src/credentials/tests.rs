@@ -1,1 +1,89 @@
+use std::os::unix::fs::PermissionsExt as _;
 
+use x509_parser::prelude::*;
+
+use super::*;
+
+fn credentials() -> HostCredentials {
+    let names = HostNames {
+        dns: vec!["ip-10-0-0-1.ec2.internal".to_owned(), "*.compute.internal".to_owned()],
+        addresses: vec!["10.0.0.1".parse().expect("an address")],
+    };
+    HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(3600)).expect("made")
+}
+
+fn certificate(pem: &str) -> Vec<u8> {
+    let (_, pem) = parse_x509_pem(pem.as_bytes()).expect("PEM");
+    pem.contents
+}
+
+#[test]
+fn certificates_say_what_they_are_for() {
+    let credentials = credentials();
+    let (ca, server, client) = (
+        certificate(credentials.ca_certificate()),
+        certificate(credentials.server_certificate()),
+        certificate(&credentials.client().certificate),
+    );
+    let (_, ca) = X509Certificate::from_der(&ca).expect("a certificate");
+    assert!(ca.is_ca());
+    for (der, serves) in [(&server, true), (&client, false)] {
+        let (_, leaf) = X509Certificate::from_der(der).expect("a certificate");
+        assert!(!leaf.is_ca());
+        leaf.verify_signature(Some(ca.public_key())).expect("signed by the CA");
+        let usage = leaf.extended_key_usage().expect("readable").expect("there").value;
+        assert_eq!((usage.server_auth, usage.client_auth), (serves, !serves));
+        assert!(leaf.validity().is_valid());
+    }
+    let (_, server) = X509Certificate::from_der(&server).expect("a certificate");
+    let names = server.subject_alternative_name().expect("readable").expect("there").value.general_names.clone();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    for expected in ["ip-10-0-0-1.ec2.internal", "*.compute.internal", "localhost"] {
+        assert!(names.iter().any(|name| name.contains(expected)), "{expected} in {names:?}");
+    }
+    assert_eq!(names.iter().filter(|name| name.contains("IPAddress")).count(), 3, "{names:?}");
+}
+
+#[test]
+fn what_is_written_can_be_loaded_and_is_private() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let certs = folder.path().join("certs");
+    let credentials = credentials();
+    credentials.write(&certs, WriteServerKey::Yes).expect("written");
+    assert_eq!(ClientCredentials::load(&certs.join("client")).expect("loaded"), *credentials.client());
+    let mode = |path: &str| fs::metadata(certs.join(path)).expect(path).permissions().mode() & 0o777;
+    for file in
+        ["ca/cert.pem", "client/ca.pem", "client/cert.pem", "client/key.pem", "server/cert.pem", "server/key.pem"]
+    {
+        assert_eq!(mode(file), 0o600, "{file}");
+    }
+    assert_eq!((mode("client"), mode("server")), (0o700, 0o700));
+    let other = folder.path().join("other");
+    credentials.write(&other, WriteServerKey::No).expect("written");
+    assert!(!other.join("server/key.pem").exists());
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let credentials = credentials();
+    let shown = format!("{credentials:?} {:?}", credentials.client());
+    assert!(!shown.contains("PRIVATE") && shown.contains("CERTIFICATE"));
+}
+
+#[test]
+fn what_is_no_certificate_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let missing = ClientCredentials::load(folder.path()).expect_err("nothing there");
+    assert!(missing.to_string().starts_with("cannot read "), "{missing}");
+    for name in ["ca.pem", "cert.pem", "key.pem"] {
+        fs::write(folder.path().join(name), "nonsense").expect("written");
+    }
+    let broken = ClientCredentials::load(folder.path()).expect_err("no PEM").to_string();
+    assert!(broken.ends_with("key.pem: expected a private key in PEM"), "{broken}");
+}
+
+#[test]
+fn a_name_that_is_none_is_an_error() {
+    let names = HostNames { dns: vec!["ü".to_owned()], addresses: Vec::new() };
+    assert!(HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(1)).is_err());
+}

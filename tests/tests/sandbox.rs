@@ -1,0 +1,195 @@
+//! The main job on real parts: Docker daemons on this machine, the real Docker CLI and compose through the context.
+
+use std::{fs, path::Path, process::Command};
+
+use sdocker_tests::{Home, skip};
+use serde_json::json;
+
+/// A home whose hosts are in the sandbox; `None` where there can be none, which is said.
+fn sandbox() -> Option<Home> {
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    let there = |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
+    for program in ["dockerd", "docker", "docker-compose", "ip", "iptables", "busybox", "curl", "openssl"] {
+        if !there(program) {
+            skip(&format!("the sandbox suite needs {program}"));
+            return None;
+        }
+    }
+    if !is_root {
+        skip("the sandbox suite needs root");
+        return None;
+    }
+    let mut home = Home::new();
+    home.set("SDOCKER_CLOUD", "sandbox");
+    Some(home)
+}
+
+/// An image of nothing but busybox, imported through the current context.
+fn import_busybox(home: &Home) {
+    let root = home.join("image");
+    fs::create_dir_all(root.join("bin")).expect("a folder");
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copied");
+    let script = "tar -C image -c . | docker import -c 'ENV PATH=/bin' - busybox:test && mkdir -p image/out";
+    home.run("sh", &["-c", script]).expect(0);
+}
+
+fn create(home: &Home, kind: &str) -> (String, String) {
+    let created = home.sdocker(&["create-host", "--instance-type", kind, "--output", "json"]).expect(0).json();
+    let text = |key: &str| created[key].as_str().expect(key).to_owned();
+    (text("name"), text("endpoint"))
+}
+
+/// What is left of the sandbox's hosts on this machine.
+fn leftovers(home: &Home) -> Vec<String> {
+    let mut left = Vec::new();
+    let folder = home.join(".sdocker/sandbox/instances");
+    left.extend(fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| format!("{:?}", entry.path())));
+    let own = folder.to_string_lossy().into_owned();
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("readable");
+    left.extend(mounts.lines().filter(|line| line.contains(&own)).map(str::to_owned));
+    for process in fs::read_dir("/proc").expect("readable").flatten() {
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        if command.contains(&own) {
+            left.push(command);
+        }
+    }
+    left
+}
+
+#[test]
+fn the_main_job() {
+    let Some(home) = sandbox() else { return };
+    let (first, endpoint) = create(&home, "c5.xlarge");
+
+    // The context is current, and byte for byte what the Docker CLI itself writes.
+    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), first);
+    let inspected = home.run("docker", &["context", "inspect"]).expect(0).json();
+    assert_eq!(inspected[0]["Endpoints"]["docker"]["Host"], json!(endpoint));
+
+    import_busybox(&home);
+    fs::write(home.join("tmp/data"), "from the client").expect("written");
+    let bind = format!("{0}:{0}", home.join("tmp").display());
+    let read = format!("cat {}; echo back >{}", home.join("tmp/data").display(), home.join("tmp/answer").display());
+    let run = home.run("docker", &["run", "--rm", "-v", &bind, "busybox:test", "sh", "-c", &read]).expect(0);
+    assert_eq!(run.stdout, "from the client");
+    assert_eq!(fs::read_to_string(home.join("tmp/answer")).expect("written by the container"), "back\n");
+
+    // docker-compose 1.29 ignores contexts, and takes what `sdocker env` prints.
+    let compose = "services: {hello: {image: 'busybox:test', command: echo composed}}";
+    fs::write(home.join("compose.yaml"), format!("version: '3'\n{compose}\n")).expect("written");
+    let binary = std::env::var("SDOCKER_BIN").expect("set");
+    let script = format!("eval \"$('{binary}' env)\" && docker-compose -f compose.yaml up --no-color 2>&1");
+    assert!(home.run("sh", &["-c", &script]).expect(0).stdout.contains("composed"));
+
+    // A second host beside the first, and back.
+    let (second, _) = create(&home, "m5.large");
+    let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
+    let names: Vec<_> = listed["hosts"].as_array().expect("hosts").iter().map(|host| &host["name"]).collect();
+    assert_eq!(names, [&json!(second), &json!(first)]);
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), first);
+    home.run("docker", &["image", "inspect", "busybox:test"]).expect(0);
+
+    // Its life is in view, and can be prolonged.
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!((&status["state"], &status["daemon"]["answers"]), (&json!("running"), &json!(true)));
+    home.sdocker(&["keep", "--for", "20h"]).expect(0);
+    let listed = home.sdocker(&["list-hosts", "--output", "json", "--offline"]).expect(0).json();
+    assert!(listed["hosts"][0]["expires"].as_str() > status["expires"].as_str());
+
+    home.sdocker(&["configure"]).expect(0);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(leftovers(&home), Vec::<String>::new());
+    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), "default");
+    assert_eq!(home.records(), Vec::<serde_json::Value>::new());
+}
+
+#[test]
+fn nobody_else_gets_in() {
+    let Some(home) = sandbox() else { return };
+    let (first, endpoint) = create(&home, "c5.xlarge");
+    let (second, _) = create(&home, "c5.xlarge");
+    let url = endpoint.replace("tcp://", "https://") + "/version";
+    let certs = |name: &str| home.join(format!(".sdocker/hosts/{name}/certs/client"));
+    let curl = |certs: &Path, with_client: bool| {
+        let file = |name: &str| certs.join(name).to_string_lossy().into_owned();
+        let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+        let mut arguments = vec!["-sS", "-m", "5", "--cacert", &ca];
+        if with_client {
+            arguments.extend(["--cert", &cert, "--key", &key]);
+        }
+        arguments.push(&url);
+        home.run("curl", &arguments)
+    };
+    assert!(curl(&certs(&first), true).expect(0).stdout.contains("ApiVersion"));
+    assert_ne!(curl(&certs(&first), false).code, Some(0), "without a client certificate");
+    assert_ne!(curl(&certs(&second), true).code, Some(0), "with another host's certificates");
+    let plaintext = home.run("curl", &["-sS", "-m", "5", &url.replace("https", "http")]);
+    assert!(!plaintext.stdout.contains("ApiVersion"), "in plain text");
+    // Another host's client certificate, even when this host's CA is known.
+    fs::copy(certs(&first).join("ca.pem"), certs(&second).join("ca.pem")).expect("copied");
+    assert_ne!(curl(&certs(&second), true).code, Some(0), "with another host's client certificate");
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!(leftovers(&home), Vec::<String>::new());
+}
+
+#[test]
+fn port_8080_reaches_whatever_serves() {
+    let Some(home) = sandbox() else { return };
+    let (_, endpoint) = create(&home, "c5.xlarge");
+    import_busybox(&home);
+    let url = endpoint.replace("tcp://", "http://").replace(":1111", ":8080");
+    let serve = |text: &str| format!("while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\n{text}' | nc -l -p 8080; done");
+    let answers = |expected: &str| {
+        let retry = "for n in $(seq 60); do [ \"$(curl -s -m 2 $0)\" = \"$1\" ] && exit 0; sleep 0.2; done; exit 1";
+        home.run("sh", &["-c", retry, &url, expected]).expect(0);
+    };
+    let network = serve("network");
+    home.run("docker", &["run", "-d", "--name", "n", "--network", "sagemaker", "busybox:test", "sh", "-c", &network])
+        .expect(0);
+    answers("network");
+    let published = serve("published");
+    home.run("docker", &["run", "-d", "--name", "p", "-p", "8080:8080", "busybox:test", "sh", "-c", &published])
+        .expect(0);
+    answers("published");
+    home.run("docker", &["rm", "-f", "p"]).expect(0);
+    answers("network");
+    home.run("docker", &["rm", "-f", "n"]).expect(0);
+    home.run("docker", &["run", "-d", "--name", "p", "-p", "8080:8080", "busybox:test", "sh", "-c", &published])
+        .expect(0);
+    answers("published");
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+#[test]
+fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
+    let Some(home) = sandbox() else { return };
+    let arguments = ["create-host", "--instance-type", "c5.xlarge", "--idle-timeout", "1m", "--output", "json"];
+    let created = home.sdocker(&arguments).expect(0).json();
+    let instance = created["instance_id"].as_str().expect("an id").to_owned();
+
+    // Killed in the middle of a creation: what it left is found and settled.
+    let mut child = home.sdocker_command(&["create-host", "--instance-type", "m5.large"]).spawn().expect("it runs");
+    while home.records().iter().all(|record| record["instance_type"] != json!("m5.large")) {
+        std::thread::yield_now();
+    }
+    child.kill().expect("killed");
+    child.wait().expect("it ends");
+    let listed = home.sdocker(&["list-hosts"]).expect(0);
+    assert!(listed.stderr.contains("run `sdocker recover`"), "{}", listed.stderr);
+    home.sdocker(&["recover"]).expect(0);
+    home.sdocker(&["recover"]).expect(0);
+
+    // A minute without use, and the host is gone, with everything it had.
+    let folder = home.join(".sdocker/sandbox/instances").join(&instance);
+    let began = std::time::Instant::now();
+    while folder.exists() {
+        assert!(began.elapsed().as_secs() < 120, "the host is idle and does not end");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+    let recovered = home.sdocker(&["recover", "--output", "json"]).expect(0).json();
+    assert_eq!(recovered["settled"][0]["outcome"], json!("ended"));
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!((leftovers(&home), home.records()), (Vec::new(), Vec::new()));
+}
