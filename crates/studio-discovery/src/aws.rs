@@ -1,16 +1,16 @@
 //! [`StudioApi`] on aws-sdk-sagemaker. No type of the SDK leaves this file, but for the configuration that it is made of.
 
-use std::fmt::Debug;
+use std::{error::Error, fmt::Debug};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sagemaker::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    operation::RequestId,
     types::{AppNetworkAccessType, SharingType},
 };
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::ConnectorError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::{
     ApiError, DomainDescription, DomainId, SpaceDescription, SpaceName, StudioApi, Tag, UserProfileDescription,
@@ -38,10 +38,10 @@ impl SageMakerApi {
 
     fn sort<E>(&self, action: &'static str, resource: &str, error: SdkError<E, HttpResponse>) -> ApiError
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let resource = resource.to_owned();
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ApiError::Unreachable {
+        let unreachable = |source: Box<dyn Error + Send + Sync>| ApiError::Unreachable {
             action,
             endpoint: self.endpoint.clone(),
             region: self.region.clone(),
@@ -72,11 +72,14 @@ impl SageMakerApi {
                     _ => ApiError::Service { action, code, message },
                 }
             }
-            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-                // The chain of credentials ends without any.
-                Some(error) if !is_network(error) => ApiError::Credentials { action, message: root_cause(error) },
-                _ => unreachable(Box::new(SdkError::<E, HttpResponse>::DispatchFailure(failure))),
-            },
+            SdkError::DispatchFailure(failure) => {
+                let failure = SdkError::<E, HttpResponse>::DispatchFailure(failure);
+                // The chain of credential providers ends without any.
+                if causes(&failure).any(<dyn Error>::is::<CredentialsError>) {
+                    return ApiError::Credentials { action, message: root_cause(&failure) };
+                }
+                unreachable(Box::new(failure))
+            }
             SdkError::ConstructionFailure(failure) => {
                 let message =
                     DisplayErrorContext(SdkError::<E, HttpResponse>::ConstructionFailure(failure)).to_string();
@@ -87,16 +90,12 @@ impl SageMakerApi {
     }
 }
 
-fn is_network(error: &ConnectorError) -> bool {
-    error.is_io() || error.is_timeout()
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
-fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().unwrap_or(error).to_string()
 }
 
 #[async_trait]

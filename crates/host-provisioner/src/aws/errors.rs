@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -46,15 +47,14 @@ impl Place {
                 CloudError::new(action, resource, kind).with_message(code, message)
             }
             SdkError::DispatchFailure(failure) => {
-                let is_network = failure.is_io() || failure.is_timeout();
-                let connector = failure.as_connector_error();
-                if let Some(error) = connector.filter(|_| !is_network) {
-                    let error = root_cause(error);
+                let failure = SdkError::<E, HttpResponse>::DispatchFailure(failure);
+                if causes(&failure).any(<dyn StdError>::is::<CredentialsError>) {
+                    let error = root_cause(&failure);
                     return CloudError::new(action, resource, CloudErrorKind::Credentials).with_message(None, error);
                 }
-                // What fails while connecting was certainly not sent; what fails later may have been.
-                let never_sent = connector.is_some_and(|error| is_connect(error));
-                self.no_answer(action, resource, never_sent, SdkError::<E, HttpResponse>::DispatchFailure(failure))
+                // What fails while connecting was certainly not sent; what fails in any other way may have been.
+                let never_sent = causes(&failure).any(is_connect);
+                self.no_answer(action, resource, never_sent, failure)
             }
             SdkError::ConstructionFailure(failure) => {
                 let source = SdkError::<E, HttpResponse>::ConstructionFailure(failure);
@@ -82,25 +82,20 @@ impl Place {
     }
 }
 
+/// Whether the connection was not made; the types that would say so belong to the SDK's HTTP client and are not public.
 fn is_connect(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if text.contains("dns error") || text.contains("tcp connect error") || text.contains("error trying to connect")
-        {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let text = error.to_string();
+    ["client error (Connect)", "tcp connect error", "dns error", "HTTP connect timeout"]
+        .iter()
+        .any(|known| text.starts_with(known))
+}
+
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }
 
 fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
+    causes(error).last().unwrap_or(error).to_string()
 }
 
 /// What a code means (EC2 API reference, "Error codes"; EFS API reference, "Common errors").
