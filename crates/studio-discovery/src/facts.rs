@@ -71,10 +71,7 @@ impl LocalFacts {
         // Without a list of mounts nothing is shared, which the plan says.
         let mounts = fs::read(sources.metadata_root.join(MOUNTS)).unwrap_or_default();
         let mut facts = Self::parse(&path, &text, sources)?;
-        facts.mounts = mounts::parse(&String::from_utf8_lossy(&mounts));
-        for mount in &mut facts.mounts {
-            mount.add_links(&facts.home);
-        }
+        facts.mounts = mounts::with_links(mounts::parse(&String::from_utf8_lossy(&mounts)), &facts.home);
         Ok(facts)
     }
 
@@ -137,9 +134,12 @@ impl LocalFacts {
         &self.app
     }
 
-    /// The first folder of this app that is on EFS; `None` where nothing is.
+    /// The folder of this app that is on EFS: the user's own part of the domain's file system where Studio links it into the home,
+    /// else the first mount. `None` where nothing is on EFS.
     pub fn shared_folder(&self) -> Option<&Path> {
-        self.mounts.first().map(LocalMount::mount_point)
+        let own = self.home.join("user-default-efs");
+        let own = self.mounts.iter().find(|mount| mount.is_at(&own));
+        own.or(self.mounts.first()).map(LocalMount::mount_point)
     }
 
     /// The home directory.

@@ -10,7 +10,7 @@ mod facts;
 mod ids;
 mod mounts;
 
-#[cfg(feature = "mock")]
+#[cfg(any(test, feature = "mock"))]
 pub use api::MockStudioApi;
 pub use api::{DomainDescription, SpaceDescription, StudioApi, UserProfileDescription};
 pub use discover::{Discovery, DiscoveryWarning, discover, hint};

@@ -30,6 +30,37 @@ pub(crate) fn parse(mountinfo: &str) -> Vec<LocalMount> {
     mounts
 }
 
+/// The mounts, with the links in a home that lead to them, so that the host can have them at the links' paths as well. A link to a
+/// folder below a mount becomes a mount of that folder, after all others.
+pub(crate) fn with_links(mounts: Vec<LocalMount>, home: &Path) -> Vec<LocalMount> {
+    let mut links: Vec<(PathBuf, PathBuf)> =
+        [home.to_owned(), home.join("custom-file-systems"), home.join("custom-file-systems/efs")]
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flat_map(|entries| entries.flatten())
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()))
+            .filter_map(|entry| Some((fs::canonicalize(entry.path()).ok()?, entry.path())))
+            .collect();
+    links.sort();
+    let mut found = mounts;
+    for (target, link) in links {
+        if found.iter().any(|mount| mount.paths.contains(&link)) {
+            continue;
+        }
+        if let Some(mount) = found.iter_mut().find(|mount| *mount.mount_point() == *target) {
+            mount.paths.push(link);
+            continue;
+        }
+        // The innermost mount is the one that the target lies on.
+        let around = found.iter().filter(|mount| target.starts_with(mount.mount_point()));
+        let Some(around) = around.max_by_key(|mount| mount.mount_point().as_os_str().len()) else { continue };
+        let below = target.strip_prefix(around.mount_point()).unwrap_or(&target);
+        let folder = LocalMount { remote_path: around.remote_path.join(below), paths: vec![link], ..around.clone() };
+        found.push(folder);
+    }
+    found
+}
+
 fn mount(line: &str) -> Option<LocalMount> {
     let info = MountInfo::from_line(line).ok()?;
     if !matches!(info.fs_type.as_str(), "nfs" | "nfs4") {
@@ -73,19 +104,8 @@ impl LocalMount {
         &self.paths[0]
     }
 
-    /// Adds the links in a home that lead to this mount, so that the host can have it at their paths as well.
-    pub(crate) fn add_links(&mut self, home: &Path) {
-        for folder in [home.to_owned(), home.join("custom-file-systems"), home.join("custom-file-systems/efs")] {
-            let Ok(entries) = fs::read_dir(folder) else { continue };
-            for entry in entries.flatten() {
-                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-                let Ok(target) = fs::canonicalize(entry.path()) else { continue };
-                if is_link && target == self.paths[0] && !self.paths.contains(&entry.path()) {
-                    self.paths.push(entry.path());
-                }
-            }
-        }
-        self.paths[1..].sort();
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.paths.iter().any(|known| known == path)
     }
 
     /// The mount as the host takes it over; `None` where it is not known to be EFS. A mount by address is the domain's own file
@@ -126,17 +146,27 @@ mod tests {
     #[test]
     fn spaces_mount_through_access_points() {
         let home = tempfile::tempdir().expect("a temporary folder");
-        let mut mount = parse(SPACE).remove(0);
-        mount.paths[0] = home.path().join("real");
-        fs::create_dir(&mount.paths[0]).expect("made");
-        std::os::unix::fs::symlink(&mount.paths[0], home.path().join("user-default-efs")).expect("linked");
-        std::os::unix::fs::symlink("/nowhere", home.path().join("dangling")).expect("linked");
-        mount.add_links(home.path());
-        let shared = mount.shared(None).expect("the folder's name holds the ids");
-        assert_eq!(shared.file_system, "fs-0a1".into());
-        assert_eq!(shared.access_point, Some("fsap-0b2".into()));
-        assert_eq!(shared.remote_path, PathBuf::from("/"));
-        assert_eq!(shared.paths[1..], [home.path().join("user-default-efs")]);
+        let link = |target: &Path, name: &str| {
+            std::os::unix::fs::symlink(target, home.path().join(name)).expect("linked");
+            home.path().join(name)
+        };
+        let mut mounts = parse(SPACE);
+        let real = home.path().join("real");
+        mounts[0].paths[0] = real.clone();
+        fs::create_dir_all(real.join(".sdocker/local-mode/tmp")).expect("made");
+        let default = link(&real, "user-default-efs");
+        let temporary = link(&real.join(".sdocker/local-mode/tmp"), "tmp");
+        link(Path::new("/nowhere"), "dangling");
+        link(Path::new("/usr"), "elsewhere");
+
+        let shared: Vec<_> = with_links(mounts, home.path()).iter().filter_map(|mount| mount.shared(None)).collect();
+        let expected = |remote: &str, paths: &[&PathBuf]| SharedMount {
+            file_system: "fs-0a1".into(),
+            access_point: Some("fsap-0b2".into()),
+            remote_path: remote.into(),
+            paths: paths.iter().map(|path| (*path).clone()).collect(),
+        };
+        assert_eq!(shared, [expected("/", &[&real, &default]), expected("/.sdocker/local-mode/tmp", &[&temporary])]);
     }
 
     #[test]

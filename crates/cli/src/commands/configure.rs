@@ -1,11 +1,9 @@
 //! `sdocker configure`: everything that the SageMaker Python SDK's Local Mode needs on this side.
 
-use std::path::Path;
-
 use host_provisioner::shared_paths;
 use localmode_config::{DockerHostCheck, Request, SharedFolder, check_docker_host, not_visible, plan, undo};
 use serde::Serialize;
-use studio_discovery::{AppKind, StudioEnvironment};
+use studio_discovery::{LocalFacts, StudioEnvironment};
 
 use crate::{lookup::Lookup, printer::Printer, session::Session, world::World};
 
@@ -42,7 +40,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     }
     let session = Session::open(world, printer).await?;
     let environment = session.discover(printer).await?.environment;
-    let request = request(world, &environment, &lookup);
+    let request = request(world, &session.facts, &lookup);
     let plan = plan(&request)?;
     if !args.dry_run {
         localmode_config::apply(&plan)?;
@@ -75,36 +73,29 @@ fn human(report: &Report, nothing: &str) -> String {
 }
 
 /// Configures Local Mode for an app, and returns what was done.
-pub(crate) fn apply(world: &World, environment: &StudioEnvironment, lookup: &Lookup) -> anyhow::Result<Vec<String>> {
-    let plan = plan(&request(world, environment, lookup))?;
+pub(crate) fn apply(world: &World, facts: &LocalFacts, lookup: &Lookup) -> anyhow::Result<Vec<String>> {
+    let plan = plan(&request(world, facts, lookup))?;
     localmode_config::apply(&plan)?;
     Ok(plan.actions.iter().map(|action| format!("Local Mode: {action}")).collect())
 }
 
 /// In a space, whose home is an EBS volume, the folders that Local Mode uses must lie on EFS before the host is planned, because the
-/// host mounts what is there then.
-pub(crate) fn prepare_space(world: &World, kind: AppKind, efs: Option<&Path>, lookup: &Lookup) -> anyhow::Result<bool> {
-    let (false, Some(efs)) = (kind.home_is_efs(), efs) else { return Ok(false) };
-    let request = Request {
-        home: world.home.clone(),
-        shared: SharedFolder::At(efs.join(".sdocker/local-mode")),
-        record: lookup.layout.configure_record(),
-    };
+/// host mounts what is there then. Whether anything was changed.
+pub(crate) fn prepare_space(world: &World, facts: &LocalFacts, lookup: &Lookup) -> anyhow::Result<bool> {
+    let request = request(world, facts, lookup);
+    if !matches!(request.shared, SharedFolder::At(_)) {
+        return Ok(false);
+    }
     let plan = plan(&request)?;
     localmode_config::apply(&plan)?;
     Ok(!plan.actions.is_empty())
 }
 
-fn request(world: &World, environment: &StudioEnvironment, lookup: &Lookup) -> Request {
-    let shared = if environment.app.kind.home_is_efs() {
-        SharedFolder::Home
-    } else {
-        // The app's own view of EFS: the folder that a link in the home leads to.
-        let efs = environment.shared_mounts.iter().find(|mount| mount.paths.len() > 1 || mount.access_point.is_some());
-        match efs.or(environment.shared_mounts.first()) {
-            Some(mount) => SharedFolder::At(mount.paths[0].join(".sdocker/local-mode")),
-            None => SharedFolder::Nowhere,
-        }
+fn request(world: &World, facts: &LocalFacts, lookup: &Lookup) -> Request {
+    let shared = match facts.shared_folder() {
+        _ if facts.app().kind.home_is_efs() => SharedFolder::Home,
+        Some(efs) => SharedFolder::At(efs.join(".sdocker/local-mode")),
+        None => SharedFolder::Nowhere,
     };
     Request { home: world.home.clone(), shared, record: lookup.layout.configure_record() }
 }

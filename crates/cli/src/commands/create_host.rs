@@ -97,9 +97,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let previous_context = lookup.contexts.current()?;
 
     let mut session = Session::open(world, printer).await?;
-    if !args.dry_run
-        && configure::prepare_space(world, session.facts.app().kind, session.facts.shared_folder(), &lookup)?
-    {
+    if !args.dry_run && configure::prepare_space(world, &session.facts, &lookup)? {
         session.facts = session::local_facts(world, printer)?;
     }
     let environment = session.discover(printer).await?.environment;
@@ -129,7 +127,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let progress = Progress::new(printer);
     let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.clone());
     let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
-    let flow = Flow { args, world, printer, lookup: &lookup, session: &session, environment: &environment, stop };
+    let flow = Flow { args, world, printer, lookup: &lookup, session: &session, stop };
     match flow.finish(&mut creation, embedded).await {
         Ok(ready) => {
             let warnings = progress.warnings().into_iter().chain(plan.warnings).map(|warning| warning.to_string());
@@ -156,7 +154,6 @@ struct Flow<'a> {
     printer: &'a Printer,
     lookup: &'a Lookup,
     session: &'a Session,
-    environment: &'a StudioEnvironment,
     stop: CancellationToken,
 }
 
@@ -220,7 +217,7 @@ impl Flow<'_> {
         creation.hand_over()?;
         ready.docker_version = Some(answered.version().to_owned());
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
-        match configure::apply(self.world, self.environment, self.lookup) {
+        match configure::apply(self.world, &self.session.facts, self.lookup) {
             Ok(notes) => ready.notes.extend(notes),
             Err(error) => {
                 self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
