@@ -62,6 +62,7 @@ impl Front {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("readable");
         let Some(url) = line.trim().strip_prefix("READY http://") else {
+            child.wait().expect("it ended");
             crate::skip("the AWS endpoint did not start: it needs python3 with venv, and PyPI");
             return None;
         };

@@ -72,6 +72,26 @@ impl Home {
         home
     }
 
+    /// A home whose hosts are in the sandbox; `None` where there can be none, which is said.
+    pub fn in_sandbox() -> Option<Self> {
+        let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+        let there =
+            |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
+        for program in ["dockerd", "docker", "docker-compose", "ip", "iptables", "busybox", "curl", "openssl"] {
+            if !there(program) {
+                crate::skip(&format!("the sandbox suite needs {program}"));
+                return None;
+            }
+        }
+        if !is_root {
+            crate::skip("the sandbox suite needs root");
+            return None;
+        }
+        let mut home = Self::new();
+        home.set("SDOCKER_CLOUD", "sandbox");
+        Some(home)
+    }
+
     /// The home directory.
     pub fn path(&self) -> PathBuf {
         self.folder.path().to_owned()

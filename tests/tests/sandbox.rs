@@ -1,28 +1,9 @@
 //! The main job on real parts: Docker daemons on this machine, the real Docker CLI and compose through the context.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
-use sdocker_tests::{Home, skip};
+use sdocker_tests::Home;
 use serde_json::json;
-
-/// A home whose hosts are in the sandbox; `None` where there can be none, which is said.
-fn sandbox() -> Option<Home> {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    let there = |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
-    for program in ["dockerd", "docker", "docker-compose", "ip", "iptables", "busybox", "curl", "openssl"] {
-        if !there(program) {
-            skip(&format!("the sandbox suite needs {program}"));
-            return None;
-        }
-    }
-    if !is_root {
-        skip("the sandbox suite needs root");
-        return None;
-    }
-    let mut home = Home::new();
-    home.set("SDOCKER_CLOUD", "sandbox");
-    Some(home)
-}
 
 /// An image of nothing but busybox, imported through the current context.
 fn import_busybox(home: &Home) {
@@ -59,7 +40,7 @@ fn leftovers(home: &Home) -> Vec<String> {
 
 #[test]
 fn the_main_job() {
-    let Some(home) = sandbox() else { return };
+    let Some(home) = Home::in_sandbox() else { return };
     let (first, endpoint) = create(&home, "c5.xlarge");
 
     // The context is current, and byte for byte what the Docker CLI itself writes.
@@ -107,7 +88,7 @@ fn the_main_job() {
 
 #[test]
 fn nobody_else_gets_in() {
-    let Some(home) = sandbox() else { return };
+    let Some(home) = Home::in_sandbox() else { return };
     let (first, endpoint) = create(&home, "c5.xlarge");
     let (second, _) = create(&home, "c5.xlarge");
     let url = endpoint.replace("tcp://", "https://") + "/version";
@@ -136,7 +117,7 @@ fn nobody_else_gets_in() {
 
 #[test]
 fn port_8080_reaches_whatever_serves() {
-    let Some(home) = sandbox() else { return };
+    let Some(home) = Home::in_sandbox() else { return };
     let (_, endpoint) = create(&home, "c5.xlarge");
     import_busybox(&home);
     let url = endpoint.replace("tcp://", "http://").replace(":1111", ":8080");
@@ -164,7 +145,7 @@ fn port_8080_reaches_whatever_serves() {
 
 #[test]
 fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
-    let Some(home) = sandbox() else { return };
+    let Some(home) = Home::in_sandbox() else { return };
     let arguments = ["create-host", "--instance-type", "c5.xlarge", "--idle-timeout", "1m", "--output", "json"];
     let created = home.sdocker(&arguments).expect(0).json();
     let instance = created["instance_id"].as_str().expect("an id").to_owned();

@@ -1,5 +1,7 @@
 //! The real binary, with the real AWS SDK, against moto over HTTP.
 
+#![expect(clippy::print_stdout, reason = "the matrix says how many cases ran")]
+
 use std::process::Stdio;
 
 use sdocker_tests::{Fault, Front, Home};
@@ -15,7 +17,7 @@ fn the_main_job() {
     let created = home.sdocker(&CREATE).expect(0).json();
     let instance = created["instance_id"].as_str().expect("an id").to_owned();
     assert_eq!(created["name"], json!(format!("c5.xlarge_{instance}")));
-    assert_eq!(front.live(), [instance.clone()]);
+    assert_eq!(front.live(), std::slice::from_ref(&instance));
     assert_eq!(home.records()[0]["state"], json!("ready"));
     assert!(home.join(".sagemaker_studio_docker_cli").join(format!("c5.xlarge_{instance}")).exists());
     assert!(!home.join(format!(".sdocker/hosts/c5.xlarge_{instance}/certs/server/key.pem")).exists());

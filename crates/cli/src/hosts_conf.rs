@@ -3,6 +3,7 @@
 //! It is edited in place: what other tools added stays, byte for byte.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Write as _},
     path::PathBuf,
@@ -15,7 +16,7 @@ use jsonc_parser::{
     ParseOptions,
     cst::{CstArray, CstInputValue, CstNode, CstRootNode},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     failure::Hinted,
@@ -73,10 +74,12 @@ impl HostsConf {
             #[serde(default)]
             active_hosts: Option<Vec<ActiveHost>>,
         }
-        let whole: Whole = serde_json::from_str(&text).map_err(|error| {
+        // serde would take an array for a struct as well.
+        let object = serde_json::from_str::<BTreeMap<String, IgnoredAny>>(&text);
+        let whole: Whole = object.and_then(|_| serde_json::from_str(&text)).map_err(|error| {
             let full = error.to_string();
             let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
-            self.malformed(error.line(), error.column(), what)
+            self.malformed(error.line().max(1), error.column().max(1), what)
         })?;
         Ok(whole.active_hosts.unwrap_or_default())
     }
@@ -121,6 +124,8 @@ impl HostsConf {
         self.hosts()?;
         let text =
             self.text()?.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{\"ActiveHosts\":[]}\n".to_owned());
+        // What is not understood is not overwritten.
+        self.hosts()?;
         let root = CstRootNode::parse(&text, &strict())
             .map_err(|error| self.malformed(error.line_display(), error.column_display(), &error.kind().to_string()))?;
         let hosts = root.object_value_or_set().array_value_or_set("ActiveHosts");

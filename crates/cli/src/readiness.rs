@@ -16,34 +16,41 @@ use crate::{failure::Hinted, printer::Printer, progress::Stages};
 /// How many lines of the bootstrap log an error shows.
 const LOG_TAIL: usize = 20;
 
+/// A host that boots.
+pub(crate) struct BootingHost<'a> {
+    pub(crate) instance: &'a InstanceId,
+    /// Its folder, where it writes its stages and logs.
+    pub(crate) folder: &'a Path,
+    pub(crate) endpoint: &'a Endpoint,
+    pub(crate) credentials: &'a ClientCredentials,
+}
+
 /// Waits until the host answers.
 ///
 /// # Errors
 /// It does not answer in time, its bootstrap failed, its instance ended, or the user asked to stop.
 pub(crate) async fn wait(
     cloud: &Cloud,
-    instance: &InstanceId,
-    host_folder: &Path,
-    endpoint: &Endpoint,
-    credentials: &ClientCredentials,
+    host: &BootingHost<'_>,
     within: Duration,
     printer: &Printer,
     stop: &CancellationToken,
 ) -> anyhow::Result<DockerHost> {
+    let BootingHost { instance, folder, endpoint, credentials } = *host;
     let watch = Watch { cloud, instance };
-    let stages = StatusFile::new(host_folder.join("status"));
+    let stages = StatusFile::new(folder.join("status"));
     let mut shown = Stages::new(printer);
     let waiting = "waiting for the Docker daemon";
     shown.start(waiting);
-    let mut observe = |event: ReadyEvent| match event {
-        ReadyEvent::Stage(line) => match line.state {
+    let mut observe = |event: ReadyEvent| {
+        let ReadyEvent::Stage(line) = event else { return };
+        match line.state {
             StageState::Started => shown.start(&format!("host: {}", line.stage)),
             StageState::Done => shown.finish(&format!("host: {}", line.stage), &line.detail),
             StageState::Failed => shown.fail(&format!("host: {}", line.stage), &line.detail),
             StageState::Warning => printer.warn(format!("host: {}: {}", line.stage, line.detail)),
             StageState::Info => printer.info(format!("  host: {}: {}", line.stage, line.detail)),
-        },
-        _ => {}
+        }
     };
     let deadline = Instant::now() + within;
     let outcome = tokio::select! {
@@ -57,7 +64,7 @@ pub(crate) async fn wait(
         }
         Err(error) => {
             drop(shown);
-            show_log_tail(host_folder, printer);
+            show_log_tail(folder, printer);
             Err(hinted(error, endpoint))
         }
     }

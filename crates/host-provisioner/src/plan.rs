@@ -71,6 +71,7 @@ pub struct HostPlan {
 /// The security groups of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a plan has one of these")]
 pub enum HostGroups {
     /// Those that an administrator prepared (`HostSGs`).
     Given(Vec<SecurityGroupId>),

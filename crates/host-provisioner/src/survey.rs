@@ -37,7 +37,7 @@ impl Survey {
         request: &HostRequest,
     ) -> Result<Self, ProvisionError> {
         let guess = instance_type::guess(&request.instance_type);
-        let guessed_filter = guess.as_ref().map(|guess| image_filter(guess));
+        let guessed_filter = guess.as_ref().map(image_filter);
         let (answer, guessed_images, groups, mount_targets) = tokio::try_join!(
             describe_type(cloud, request),
             images(cloud, request, guessed_filter.as_ref()),

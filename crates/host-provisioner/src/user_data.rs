@@ -65,7 +65,7 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> 
     let settings = settings(bootstrap)?;
     let mut script = String::from("#!/bin/bash\nset -u\n");
     // Needed by what follows, and by every script later.
-    let _ = write!(script, "install -d -m 700 /etc/sdocker /usr/local/lib/sdocker\n");
+    let _ = writeln!(script, "install -d -m 700 /etc/sdocker /usr/local/lib/sdocker");
     file(&mut script, "/etc/sdocker/settings", &settings);
     let scripts = compressed_scripts().map_err(UserDataError::Compression)?;
     let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");

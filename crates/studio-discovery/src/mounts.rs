@@ -24,7 +24,7 @@ pub(crate) struct LocalMount {
 
 /// The NFS mounts, sorted by path.
 pub(crate) fn parse(mountinfo: &str) -> Vec<LocalMount> {
-    let mut mounts: Vec<LocalMount> = mountinfo.lines().filter_map(|line| mount(line)).collect();
+    let mut mounts: Vec<LocalMount> = mountinfo.lines().filter_map(mount).collect();
     mounts.sort_by(|a, b| a.paths.cmp(&b.paths));
     mounts.dedup_by(|a, b| a.paths == b.paths);
     mounts

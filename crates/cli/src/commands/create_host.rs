@@ -201,10 +201,12 @@ impl Flow<'_> {
         let credentials = ClientCredentials::load(&ready.certs)?;
         let answered = readiness::wait(
             &self.session.clouds.cloud,
-            &host.instance_id,
-            &self.lookup.layout.host(&name),
-            &endpoint,
-            &credentials,
+            &readiness::BootingHost {
+                instance: &host.instance_id,
+                folder: &self.lookup.layout.host(&name),
+                endpoint: &endpoint,
+                credentials: &credentials,
+            },
             self.args.timeout,
             self.printer,
             &self.stop,

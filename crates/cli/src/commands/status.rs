@@ -61,7 +61,7 @@ struct Stage {
 }
 
 /// What the host writes about its own life each minute, in `life.json`.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Life {
     checked_at: Option<String>,
@@ -72,21 +72,6 @@ struct Life {
     uses: Vec<String>,
     disk_used_percent: Option<u8>,
     notices: Vec<String>,
-}
-
-impl Default for Life {
-    fn default() -> Self {
-        Self {
-            checked_at: None,
-            expires_at: None,
-            idle_since: None,
-            idle_deadline: None,
-            idle_timeout_seconds: None,
-            uses: Vec::new(),
-            disk_used_percent: None,
-            notices: Vec::new(),
-        }
-    }
 }
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {

@@ -57,11 +57,8 @@ fn byte_for_byte_what_the_docker_cli_writes() {
             .output();
         run.is_ok_and(|output| output.status.success())
     };
-    if !docker(&["context", "create", "c5.xlarge_i-1", "--description", "a host", "--docker", &endpoint]) {
-        assert!(std::env::var_os("SDOCKER_REQUIRE_ALL").is_none(), "the docker CLI is needed");
-        eprintln!("SKIP: the docker CLI is not installed");
-        return;
-    }
+    let created = docker(&["context", "create", "c5.xlarge_i-1", "--description", "a host", "--docker", &endpoint]);
+    assert!(created, "the docker CLI is needed (Debian package docker.io)");
     assert!(docker(&["context", "use", "c5.xlarge_i-1"]));
 
     let store = ContextStore::new(&ours);

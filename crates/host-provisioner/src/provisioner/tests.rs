@@ -1,6 +1,8 @@
 //! The failure matrix: at every call and every journal write of the flows, every kind of failure; then the world must be as it
 //! began, or as planned.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the matrix says how many cases ran")]
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,0 +1,143 @@
+//! docker-remote's client against a real Docker daemon behind mutual TLS.
+
+use std::{fs, path::Path, time::Duration};
+
+use bytes::Bytes;
+use docker_remote::{BuildRequest, Client, ClientCredentials, ContainerLog, Endpoint, LogLine, RunRequest};
+use futures_util::{StreamExt as _, stream};
+use sdocker_tests::Home;
+
+/// A host of the sandbox, and a client of it; `None` where there can be none.
+async fn host() -> Option<(Home, Client)> {
+    let home = Home::in_sandbox()?;
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge", "--output", "json"]).expect(0).json();
+    let text = |key: &str| created[key].as_str().expect(key).to_owned();
+    let endpoint = text("endpoint");
+    let (host, port) = endpoint.trim_start_matches("tcp://").rsplit_once(':').expect("a port");
+    let endpoint = Endpoint::new(host, port.parse().expect("a number"));
+    let certs = home.join(".sdocker/hosts").join(text("name")).join("certs/client");
+    let credentials = ClientCredentials::load(&certs).expect("loaded");
+    let client = Client::connect(&endpoint, &credentials, Duration::from_secs(10)).await.expect("it answers");
+    Some((home, client))
+}
+
+/// A build context of busybox, with files that .dockerignore leaves out.
+fn context(folder: &Path) {
+    fs::create_dir_all(folder.join("bin")).expect("made");
+    fs::copy("/bin/busybox", folder.join("bin/busybox")).expect("copied");
+    let files = [
+        ("Dockerfile", "FROM scratch\nARG WHO=nobody\nENV WHO=$WHO\nCOPY . /\n"),
+        (".dockerignore", "# not these\n*.secret\n!kept.secret\nDockerfile\n.dockerignore\n"),
+        ("a.secret", "x"),
+        ("kept.secret", "y"),
+    ];
+    for (name, text) in files {
+        fs::write(folder.join(name), text).expect("written");
+    }
+}
+
+fn busybox(arguments: &[&str]) -> RunRequest {
+    let command = std::iter::once("/bin/busybox").chain(arguments.iter().copied()).map(str::to_owned).collect();
+    RunRequest { image: "built:test".into(), command: Some(command), ..RunRequest::default() }
+}
+
+#[tokio::test]
+async fn a_client_does_what_docker_does() {
+    let Some((home, client)) = host().await else { return };
+    client.ping().await.expect("it answers");
+    assert_eq!(client.info().await.expect("informed").os_type.as_deref(), Some("linux"));
+
+    // Build: progress as it comes, .dockerignore honoured, arguments taken.
+    let folder = home.join("context");
+    context(&folder);
+    let mut events = client.events();
+    let request = BuildRequest {
+        folder: folder.clone(),
+        tag: "built:test".into(),
+        arguments: [("WHO".to_owned(), "ann".to_owned())].into(),
+        ..BuildRequest::default()
+    };
+    let steps: Vec<_> = client.build(&request).collect().await;
+    let steps: Vec<String> = steps.into_iter().map(|step| step.expect("built").status).collect();
+    assert!(steps.iter().any(|step| step.starts_with("Step 4/4")), "{steps:?}");
+    let images = client.images(false).await.expect("listed");
+    assert_eq!(images[0].repo_tags, ["built:test"]);
+
+    // Run: both streams and the exit code.
+    let outcome = client.run_collected(&busybox(&["sh", "-c", "/bin/busybox ls /; echo $WHO >&2; exit 7"])).await;
+    let outcome = outcome.expect("run");
+    let listed = String::from_utf8(outcome.stdout).expect("UTF-8");
+    assert!(listed.contains("kept.secret") && !listed.contains("a.secret"), "{listed}");
+    assert!(!listed.contains("Dockerfile"), "{listed}");
+    assert_eq!((outcome.exit_code, outcome.stderr.as_slice()), (7, b"ann\n".as_slice()));
+    assert!(client.containers(true).await.expect("listed").is_empty(), "a container that was run is removed");
+
+    // Logs follow a running container to its end.
+    client.ensure_network("sagemaker").await.expect("there");
+    client.ensure_network("sagemaker").await.expect("there already");
+    let counting = RunRequest {
+        name: Some("counting".into()),
+        network: Some("sagemaker".into()),
+        ..busybox(&["sh", "-c", "for i in 1 2 3; do echo $i; done; exec /bin/busybox sleep 1"])
+    };
+    let following = async {
+        let started = events.next().await;
+        drop(started.expect("an event").expect("read"));
+        while client.containers(false).await.expect("listed").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let log = client.logs("counting", ContainerLog { follow: true, ..ContainerLog::default() });
+        let lines: Vec<_> = log.map(|line| line.expect("read")).collect().await;
+        lines.into_iter().fold(Vec::new(), |mut all, line| {
+            let (LogLine::Stdout(bytes) | LogLine::Stderr(bytes)) = line;
+            all.extend_from_slice(&bytes);
+            all
+        })
+    };
+    let mut written = Vec::new();
+    let running = client.run(&counting, |line| {
+        let (LogLine::Stdout(bytes) | LogLine::Stderr(bytes)) = line;
+        written.extend_from_slice(bytes);
+    });
+    let (code, followed) = tokio::join!(running, following);
+    assert_eq!((code.expect("run"), followed.as_slice()), (0, b"1\n2\n3\n".as_slice()));
+    assert_eq!(written, followed);
+
+    // Load what `docker save` wrote, from a stream.
+    home.run("docker", &["save", "-o", "saved.tar", "built:test"]).expect(0);
+    home.run("docker", &["rmi", "built:test"]).expect(0);
+    let archive = fs::read(home.join("saved.tar")).expect("read");
+    let chunks: Vec<_> = archive.chunks(64 << 10).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+    let loaded: Vec<_> = client.load(stream::iter(chunks)).collect().await;
+    assert!(loaded.iter().all(Result::is_ok), "{loaded:?}");
+    assert_eq!(client.images(false).await.expect("listed")[0].repo_tags, ["built:test"]);
+
+    // Errors name what was attempted.
+    let failed = |error: docker_remote::Error| format!("{:#}", Chain(&error));
+    let error = client.run_collected(&RunRequest { image: "nothing:here".into(), ..RunRequest::default() }).await;
+    assert!(failed(error.expect_err("no such image")).contains("nothing:here"));
+    let error = first_error(client.pull("127.0.0.1:9/nothing:here")).await;
+    assert!(failed(error.expect("no such registry")).contains("pull 127.0.0.1:9/nothing:here"));
+    fs::write(folder.join("Dockerfile"), "FROM scratch\nBREAK\n").expect("written");
+    let error = first_error(client.build(&request)).await;
+    assert!(failed(error.expect("a bad Dockerfile")).contains("build built:test"));
+    let nowhere = BuildRequest { folder: home.join("no-such-folder"), ..request };
+    let error = first_error(client.build(&nowhere)).await;
+    assert!(failed(error.expect("no folder")).contains("no-such-folder"));
+
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+async fn first_error<T>(progress: docker_remote::Stream<T>) -> Option<docker_remote::Error> {
+    progress.filter_map(|item| std::future::ready(item.err())).next().await
+}
+
+/// An error with its causes.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let causes = std::iter::successors(Some(self.0), |error| error.source());
+        causes.enumerate().try_for_each(|(n, error)| write!(f, "{}{error}", if n == 0 { "" } else { ": " }))
+    }
+}
