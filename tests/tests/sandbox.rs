@@ -10,6 +10,9 @@ fn import_busybox(home: &Home) {
     let root = home.join("image");
     fs::create_dir_all(root.join("bin")).expect("a folder");
     fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copied");
+    for applet in ["sh", "cat", "echo", "nc"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("linked");
+    }
     let script = "tar -C image -c . | docker import -c 'ENV PATH=/bin' - busybox:test && mkdir -p image/out";
     home.run("sh", &["-c", script]).expect(0);
 }
@@ -127,18 +130,27 @@ fn port_8080_reaches_whatever_serves() {
         home.run("sh", &["-c", retry, &url, expected]).expect(0);
     };
     let network = serve("network");
-    home.run("docker", &["run", "-d", "--name", "n", "--network", "sagemaker", "busybox:test", "sh", "-c", &network])
-        .expect(0);
+    home.run(
+        "docker",
+        &["run", "-d", "--name", "serving", "--network", "sagemaker", "busybox:test", "sh", "-c", &network],
+    )
+    .expect(0);
     answers("network");
     let published = serve("published");
-    home.run("docker", &["run", "-d", "--name", "p", "-p", "8080:8080", "busybox:test", "sh", "-c", &published])
-        .expect(0);
+    home.run(
+        "docker",
+        &["run", "-d", "--name", "publishing", "-p", "8080:8080", "busybox:test", "sh", "-c", &published],
+    )
+    .expect(0);
     answers("published");
-    home.run("docker", &["rm", "-f", "p"]).expect(0);
+    home.run("docker", &["rm", "-f", "publishing"]).expect(0);
     answers("network");
-    home.run("docker", &["rm", "-f", "n"]).expect(0);
-    home.run("docker", &["run", "-d", "--name", "p", "-p", "8080:8080", "busybox:test", "sh", "-c", &published])
-        .expect(0);
+    home.run("docker", &["rm", "-f", "serving"]).expect(0);
+    home.run(
+        "docker",
+        &["run", "-d", "--name", "publishing", "-p", "8080:8080", "busybox:test", "sh", "-c", &published],
+    )
+    .expect(0);
     answers("published");
     home.sdocker(&["terminate-host", "--all"]).expect(0);
 }

@@ -148,13 +148,25 @@ fn each_denied_action_is_named_or_done_without() {
     }
 }
 
+const FAULTS: [Fault; 6] =
+    [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
+
 /// For every call that create and terminate make: an error, throttling, a connection that breaks before and after, and the death of
-/// the process before and after.
+/// the process before and after. Half of the cases each, with an endpoint of its own each.
 #[test]
 fn every_failure_at_every_call_is_cleared() {
-    let Some(front) = Front::start() else { return };
+    let halves = std::thread::scope(|scope| {
+        let half = |number| scope.spawn(move || failures(number));
+        [half(0), half(1)].map(|half| half.join().expect("every case holds"))
+    });
+    let [Some((cases, calls)), Some((others, _))] = halves else { return };
+    println!("{} cases over {calls} calls", cases + others);
+}
+
+/// Every other case, from this one on; how many there were, over how many calls.
+fn failures(first: usize) -> Option<(usize, usize)> {
+    let front = Front::start()?;
     let home = front.home();
-    front.reset();
     home.sdocker(&CREATE).expect(0);
     let create = front.log();
     front.reset();
@@ -162,33 +174,34 @@ fn every_failure_at_every_call_is_cleared() {
     let terminate = front.log();
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 
-    let faults =
-        [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
-    let mut cases = 0;
+    let mut all = Vec::new();
     for (flow, calls) in [("create", &create), ("terminate", &terminate)] {
         for (number, action) in calls.iter().enumerate() {
             let nth = calls[..number].iter().filter(|before| *before == action).count();
-            for fault in faults {
-                // A read changes nothing: that its answer is lost, or that it is throttled, is the SDK's own business.
-                let is_read = action.contains("Describe") || action.contains("List");
-                if is_read && !matches!(fault, Fault::Error | Fault::HoldBefore) {
-                    continue;
-                }
-                let case = format!("{fault:?} at {flow}'s {action} {nth}");
-                if flow == "terminate" {
-                    front.reset();
-                    home.sdocker(&CREATE).expect(0);
-                }
-                front.fault(action, nth, fault);
-                let arguments = if flow == "create" { &CREATE[..] } else { &["terminate-host", "--all"][..] };
-                let code = run_with(&front, &home, arguments, fault);
-                front.reset();
-                check(&front, &home, code, &case);
-                cases += 1;
-            }
+            // A read changes nothing: that its answer is lost, or that it is throttled, is the SDK's own business.
+            let is_read = action.contains("Describe") || action.contains("List");
+            let matters = |fault: &Fault| !is_read || matches!(fault, Fault::Error | Fault::HoldBefore);
+            all.extend(FAULTS.into_iter().filter(matters).map(|fault| (flow, action, nth, fault)));
         }
     }
-    println!("{cases} cases over {} calls", create.len() + terminate.len());
+    let mut cases = 0;
+    for (flow, action, nth, fault) in all.into_iter().skip(first).step_by(2) {
+        let case = format!("{fault:?} at {flow}'s {action} {nth}");
+        if flow == "terminate" {
+            front.reset();
+            home.sdocker(&CREATE).expect(0);
+        }
+        front.fault(action, nth, fault);
+        let arguments = if flow == "create" { &CREATE[..] } else { &["terminate-host", "--all"][..] };
+        let began = std::time::Instant::now();
+        let code = run_with(&front, &home, arguments, fault);
+        let took = began.elapsed();
+        front.reset();
+        check(&front, &home, code, &case);
+        println!("{:5.1} s, then {:5.1} s: {case}", took.as_secs_f64(), (began.elapsed() - took).as_secs_f64());
+        cases += 1;
+    }
+    Some((cases, create.len() + terminate.len()))
 }
 
 /// The exit code; `None` where the process was killed.

@@ -370,7 +370,9 @@ def by_token(body):
 
 def loopback(answer):
     """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name."""
-    answer = re.sub(rb"<privateIpAddress>10\.", b"<privateIpAddress>127.", answer)
+    # The second part tells this endpoint from others that serve at the same time.
+    own = b"<privateIpAddress>127.%d." % (os.getpid() % 254 + 1)
+    answer = re.sub(rb"<privateIpAddress>10\.\d+\.", own, answer)
     return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName></privateDnsName>", answer)
 
 

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use host_provisioner::{Cloud, sandbox::Sandbox};
 use studio_discovery::{Region, StudioApi};
 
-use crate::{args::CloudChoice, layout::Layout, printer::Printer, world::World};
+use crate::{args::CloudChoice, failure::Hinted, layout::Layout, printer::Printer, world::World};
 
 /// A cloud, and the SageMaker of its Region.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ fn metadata_file(root: &std::path::Path) -> PathBuf {
 }
 
 /// The folder that prefixes Studio's metadata files. The sandbox plays Studio where nobody else does.
-pub(crate) fn metadata_root(world: &World, printer: &Printer) -> anyhow::Result<PathBuf> {
+pub(crate) fn metadata_root(world: &World) -> anyhow::Result<PathBuf> {
     if choose(world) == CloudChoice::Aws {
         return Ok(world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/")));
     }
@@ -39,14 +39,21 @@ pub(crate) fn metadata_root(world: &World, printer: &Printer) -> anyhow::Result<
         return Ok(root.clone());
     }
     let root = Layout::new(world).sandbox().join("studio");
-    open_sandbox(world, printer)?.write_metadata(&root)?;
+    open_sandbox(world)?.write_metadata(&root)?;
     Ok(root)
 }
 
-fn open_sandbox(world: &World, printer: &Printer) -> anyhow::Result<Sandbox> {
-    let sandbox = Sandbox::open(&Layout::new(world).sandbox())?;
-    let _ = printer;
-    Ok(sandbox)
+fn open_sandbox(world: &World) -> anyhow::Result<Sandbox> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(Hinted::new("the sandbox needs root").hint("run sdocker with sudo").into());
+    }
+    for (program, package) in Sandbox::PROGRAMS {
+        if world.which(program).is_none() {
+            let error = Hinted::new(format!("the sandbox needs {program}"));
+            return Err(error.hint(format!("on Debian and Ubuntu: `sudo apt-get install {package}`")).into());
+        }
+    }
+    Ok(Sandbox::open(&Layout::new(world).sandbox())?)
 }
 
 /// The cloud in a Region.
@@ -56,7 +63,7 @@ pub(crate) async fn open(world: &World, region: Option<&Region>, printer: &Print
             if world.cloud.is_none() {
                 printer.info("no AWS here: using the sandbox on this machine (--cloud aws for AWS)");
             }
-            let sandbox = open_sandbox(world, printer)?;
+            let sandbox = open_sandbox(world)?;
             Ok(Clouds { cloud: sandbox.cloud(), studio: sandbox.studio_api() })
         }
         CloudChoice::Aws => open_aws(world, region).await,
@@ -75,9 +82,7 @@ async fn open_aws(world: &World, region: Option<&Region>) -> anyhow::Result<Clou
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the other build awaits")]
 async fn open_aws(_world: &World, _region: Option<&Region>) -> anyhow::Result<Clouds> {
-    Err(crate::failure::Hinted::new("this sdocker was built without AWS")
-        .hint("build it with the feature `aws`")
-        .into())
+    Err(Hinted::new("this sdocker was built without AWS").hint("build it with the feature `aws`").into())
 }
 
 #[cfg(feature = "aws")]

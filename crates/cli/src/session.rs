@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// What this app knows of itself without asking anybody.
-pub(crate) fn local_facts(world: &World, printer: &Printer) -> anyhow::Result<LocalFacts> {
+pub(crate) fn local_facts(world: &World) -> anyhow::Result<LocalFacts> {
     let sources = LocalSources {
-        metadata_root: clouds::metadata_root(world, printer)?,
+        metadata_root: clouds::metadata_root(world)?,
         home: world.home.clone(),
         aws_region: world.region_option.clone().or_else(|| world.aws_region.clone()),
         region_name: world.region_name.clone(),
@@ -35,7 +35,7 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the cloud of the app's Region.
     pub(crate) async fn open(world: &World, printer: &Printer) -> anyhow::Result<Self> {
-        let facts = local_facts(world, printer)?;
+        let facts = local_facts(world)?;
         let clouds = clouds::open(world, Some(facts.region()), printer).await?;
         Ok(Self { facts, clouds })
     }
@@ -55,7 +55,7 @@ pub(crate) async fn clouds_for(world: &World, region: Option<&Region>, printer: 
     match region {
         Some(region) => clouds::open(world, Some(region), printer).await,
         None => {
-            let facts = local_facts(world, printer).ok();
+            let facts = local_facts(world).ok();
             clouds::open(world, facts.as_ref().map(LocalFacts::region), printer).await
         }
     }

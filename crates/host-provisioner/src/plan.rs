@@ -286,5 +286,5 @@ fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timesta
     tags
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "fake"))]
 mod tests;

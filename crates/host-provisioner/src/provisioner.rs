@@ -78,4 +78,4 @@ impl Provisioner {
 }
 
 #[cfg(all(test, feature = "fake"))]
-mod tests;
+pub(crate) mod tests;

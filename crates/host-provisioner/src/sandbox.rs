@@ -4,6 +4,7 @@
 //! Everything after `RunInstances` is the real thing: certificates, readiness, contexts, the Docker CLI, compose, Local Mode. It
 //! needs root, for network namespaces and `dockerd`.
 
+mod addresses;
 mod disk;
 mod instances;
 mod machine;

@@ -98,7 +98,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
 
     let mut session = Session::open(world, printer).await?;
     if !args.dry_run && configure::prepare_space(world, &session.facts, &lookup)? {
-        session.facts = session::local_facts(world, printer)?;
+        session.facts = session::local_facts(world)?;
     }
     let environment = session.discover(printer).await?.environment;
     let shared_home = request::shared_home(world, &environment);

@@ -33,7 +33,7 @@ struct LoggedIn {
 }
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let facts = session::local_facts(world, printer)?;
+    let facts = session::local_facts(world)?;
     let region = facts.region().as_str();
     let account = args.account.as_deref().unwrap_or_else(|| facts.account().as_str());
     let registry = format!("{account}.dkr.ecr.{region}.{}", suffix(region));

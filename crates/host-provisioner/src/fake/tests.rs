@@ -1,1 +1,90 @@
+//! The fake keeps the promises that the traits make, as EC2 and EFS do.
 
+use std::sync::Arc;
+
+use crate::{
+    Cloud, CloudErrorKind, HostPlan, InstanceFilter, InstanceState, LaunchSpec, MAX_SECURITY_GROUPS, Market, Peer,
+    Rule, Survey,
+    fake::Account,
+    provisioner::tests::{environment, request},
+};
+
+fn cloud() -> Cloud {
+    Cloud::of(Arc::new(Account::studio()))
+}
+
+async fn spec(cloud: &Cloud) -> LaunchSpec {
+    let survey = Survey::take(cloud, &environment(), &request("h")).await.expect("surveyed");
+    let plan = HostPlan::new(&environment(), &request("h"), &survey).expect("planned");
+    let place = plan.placements[0].clone();
+    LaunchSpec {
+        client_token: "token-1".into(),
+        instance_type: plan.instance_type,
+        image: plan.image.id,
+        subnet: place.subnet,
+        security_groups: vec!["sg-app".into()],
+        root_volume: plan.root_volume,
+        key_name: None,
+        instance_profile_arn: None,
+        market: Market::OnDemand,
+        tags: Vec::new(),
+        user_data: place.user_data,
+        bootstrap: place.bootstrap,
+    }
+}
+
+#[tokio::test]
+async fn a_token_launches_once() {
+    let cloud = cloud();
+    let spec = spec(&cloud).await;
+    let first = cloud.instances.run(&spec).await.expect("launched");
+    let again = cloud.instances.run(&spec).await.expect("answered");
+    assert_eq!(first.id, again.id);
+    let filter = InstanceFilter { client_token: Some("token-1".into()), ..InstanceFilter::default() };
+    assert_eq!(cloud.instances.list(&filter).await.expect("listed").len(), 1);
+
+    for _ in 0..2 {
+        cloud.instances.terminate(&first.id).await.expect("idempotent");
+    }
+    let ended = cloud.instances.describe(&first.id).await.expect("answered").expect("still shown");
+    assert!(matches!(ended.state, InstanceState::ShuttingDown | InstanceState::Terminated));
+    let unknown = cloud.instances.terminate(&"i-none".into()).await.expect_err("never there");
+    assert_eq!(unknown.kind, CloudErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn groups_have_one_name_in_a_vpc_and_stay_while_in_use() {
+    let cloud = cloud();
+    let vpc = "vpc-studio".into();
+    let groups = &cloud.security_groups;
+    let id = groups.create(&vpc, "G", "a group", &[]).await.expect("made");
+    let twice = groups.create(&vpc, "G", "a group", &[]).await.expect_err("the name is taken");
+    assert_eq!(twice.kind, CloudErrorKind::AlreadyExists);
+    let rule = Rule::port(1111, Peer::Group("sg-app".into()));
+    groups.authorize_ingress(&id, std::slice::from_ref(&rule)).await.expect("opened");
+    let twice = groups.authorize_ingress(&id, &[rule]).await.expect_err("it is there");
+    assert_eq!(twice.kind, CloudErrorKind::AlreadyExists);
+
+    let targets = &cloud.mount_targets;
+    let before = targets.security_groups(&"fsmt-1".into()).await.expect("listed");
+    let with: Vec<_> = before.iter().cloned().chain([id.clone()]).collect();
+    targets.set_security_groups(&"fsmt-1".into(), &with).await.expect("set");
+    assert_eq!(groups.delete(&id).await.expect_err("a mount target uses it").kind, CloudErrorKind::InUse);
+    targets.set_security_groups(&"fsmt-1".into(), &before).await.expect("set");
+    groups.delete(&id).await.expect("nothing uses it");
+    assert_eq!(groups.delete(&id).await.expect_err("gone").kind, CloudErrorKind::NotFound);
+    assert!(groups.find(&vpc, &["G"]).await.expect("listed").is_empty());
+}
+
+#[tokio::test]
+async fn a_mount_target_has_at_most_five_groups() {
+    let cloud = cloud();
+    let mut groups = Vec::new();
+    for number in 0..=MAX_SECURITY_GROUPS {
+        let name = format!("G{number}");
+        groups.push(cloud.security_groups.create(&"vpc-studio".into(), &name, "", &[]).await.expect("made"));
+    }
+    let error = cloud.mount_targets.set_security_groups(&"fsmt-1".into(), &groups).await.expect_err("too many");
+    assert_eq!(error.kind, CloudErrorKind::LimitExceeded);
+    cloud.mount_targets.set_security_groups(&"fsmt-1".into(), &groups[1..]).await.expect("five are fine");
+}

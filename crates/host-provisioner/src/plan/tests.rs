@@ -1,1 +1,155 @@
+use std::sync::Arc;
 
+use super::*;
+use crate::{
+    Cloud, EngineChoice, HostConfig, MarketChoice, Survey,
+    fake::{Account, State},
+    provisioner::tests::{environment, request},
+};
+
+/// A plan over an account in this state.
+async fn plan_in(
+    state: State,
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+) -> Result<HostPlan, ProvisionError> {
+    let survey = Survey::take(&Cloud::of(Arc::new(Account::new(state))), environment, request).await?;
+    HostPlan::new(environment, request, &survey)
+}
+
+async fn planned(request: &HostRequest) -> HostPlan {
+    plan_in(State::studio(), &environment(), request).await.expect("it can be planned")
+}
+
+fn with(config: HostConfig) -> HostRequest {
+    HostRequest { config, ..request("host-1") }
+}
+
+fn of_type(instance_type: &str) -> HostRequest {
+    HostRequest { instance_type: instance_type.into(), ..request("host-1") }
+}
+
+#[tokio::test]
+async fn the_default_host() {
+    let plan = planned(&request("host-1")).await;
+    insta::assert_json_snapshot!("default", plan);
+    let mut calls = serde_json::to_value(plan.calls()).expect("JSON");
+    for call in calls.as_array_mut().expect("a list") {
+        // It has snapshots of its own.
+        call["parameters"].as_object_mut().expect("an object").remove("UserData");
+    }
+    insta::assert_json_snapshot!("default_calls", calls);
+}
+
+#[tokio::test]
+async fn the_same_three_give_the_same_plan_byte_for_byte() {
+    let (one, two) = (planned(&request("host-1")).await, planned(&request("host-1")).await);
+    assert_eq!(one, two);
+    let user_data = |plan: &HostPlan| plan.placements.iter().map(|place| place.user_data.clone()).collect::<Vec<_>>();
+    assert_eq!(user_data(&one), user_data(&two));
+}
+
+#[tokio::test]
+async fn the_image_fits_the_type() {
+    for (instance_type, image) in
+        [("c5.xlarge", "ami-x86"), ("m7g.large", "ami-arm"), ("g5.xlarge", "ami-gpu"), ("g5g.xlarge", "ami-arm-gpu")]
+    {
+        assert_eq!(planned(&of_type(instance_type)).await.image.id, image.into(), "{instance_type}");
+    }
+    let wrong = HostRequest {
+        instance_type: "m7g.large".into(),
+        ..with(HostConfig { image: Some("ami-x86".into()), ..HostConfig::default() })
+    };
+    let error = plan_in(State::studio(), &environment(), &wrong).await.expect_err("arm64 can't boot it");
+    assert!(matches!(error, ProvisionError::WrongArchitecture { .. }), "{error}");
+    let mut without = State::studio();
+    without.images.clear();
+    let error = plan_in(without, &environment(), &request("host-1")).await.expect_err("no image");
+    assert!(matches!(error, ProvisionError::NoImage { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_engine_is_dind_on_cpus_and_native_on_gpus_unless_told() {
+    let engine = async |request: &HostRequest| planned(request).await.placements[0].bootstrap.engine.clone();
+    assert!(matches!(engine(&request("host-1")).await, crate::Engine::Dind { .. }));
+    assert!(matches!(engine(&of_type("g5.xlarge")).await, crate::Engine::Native { .. }));
+    let native = HostRequest { engine: EngineChoice::Native, ..request("host-1") };
+    assert!(matches!(engine(&native).await, crate::Engine::Native { .. }));
+}
+
+#[tokio::test]
+async fn each_place_has_its_own_subnets_mount_target() {
+    let plan = planned(&request("host-1")).await;
+    let places: Vec<_> =
+        plan.placements.iter().map(|place| (place.subnet.as_str(), place.mount_targets[0].id.as_str())).collect();
+    assert_eq!(places, [("subnet-1", "fsmt-1"), ("subnet-2", "fsmt-2")], "subnet-3 has no mount target");
+
+    let second = HostRequest { subnet: Some("subnet-2".into()), ..request("host-1") };
+    assert_eq!(planned(&second).await.placements.len(), 1);
+    let error = |subnet: &str| {
+        let request = HostRequest { subnet: Some(subnet.into()), ..request("host-1") };
+        async move { plan_in(State::studio(), &environment(), &request).await.expect_err("refused") }
+    };
+    assert!(matches!(error("subnet-3").await, ProvisionError::NoMountTarget { .. }));
+    assert!(matches!(error("subnet-9").await, ProvisionError::UnknownSubnet { .. }));
+}
+
+#[tokio::test]
+async fn the_ports_that_open_are_those_that_are_asked_for_and_to_the_apps_groups_only() {
+    let request = with(HostConfig { daemon_port: 2222, additional_ports: vec![9000], ..HostConfig::default() });
+    let studio = StudioEnvironment { security_groups: vec!["sg-app".into(), "sg-efs".into()], ..environment() };
+    let plan = plan_in(State::studio(), &studio, &request).await.expect("planned");
+    let HostGroups::Named { docker, .. } = &plan.groups else { panic!("named groups") };
+    insta::assert_json_snapshot!("docker_group", docker);
+
+    let bare = StudioEnvironment { security_groups: Vec::new(), ..environment() };
+    let error = plan_in(State::studio(), &bare, &request).await.expect_err("nobody could reach it");
+    assert!(matches!(error, ProvisionError::NoAppSecurityGroup), "{error}");
+}
+
+#[tokio::test]
+async fn prepared_groups_change_nothing() {
+    let plan = planned(&with(HostConfig { security_groups: vec!["sg-app".into()], ..HostConfig::default() })).await;
+    assert_eq!(plan.groups, HostGroups::Given(vec!["sg-app".into()]));
+    let actions: Vec<_> = plan.calls().iter().map(|call| call.action.to_owned()).collect();
+    assert_eq!(actions, ["ec2:RunInstances"]);
+}
+
+#[tokio::test]
+async fn markets_come_in_the_order_asked_for() {
+    for (market, expected) in [
+        (MarketChoice::OnDemand, vec![Market::OnDemand]),
+        (MarketChoice::Spot, vec![Market::Spot]),
+        (MarketChoice::SpotOrOnDemand, vec![Market::Spot, Market::OnDemand]),
+    ] {
+        assert_eq!(planned(&HostRequest { market, ..request("host-1") }).await.markets, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_root_volume_is_never_smaller_than_its_image() {
+    let small = HostRequest {
+        instance_type: "g5.xlarge".into(),
+        ..with(HostConfig { volume_gib: 20, ..HostConfig::default() })
+    };
+    let plan = planned(&small).await;
+    assert_eq!(plan.root_volume.size_gib, 75);
+    assert!(plan.warnings.contains(&Warning::VolumeGrown { to_gib: 75 }), "{:?}", plan.warnings);
+}
+
+#[tokio::test]
+async fn a_mistyped_type_is_answered_with_the_nearest() {
+    let error = plan_in(State::studio(), &environment(), &of_type("c5.xlrage")).await.expect_err("there is none");
+    let ProvisionError::UnknownInstanceType { suggestions, .. } = &error else { panic!("{error}") };
+    assert_eq!(suggestions[0], "c5.xlarge".into());
+}
+
+#[test]
+fn the_folders_a_host_shares_are_those_it_mounts() {
+    assert_eq!(shared_paths(&environment()), ["/root", "/home/sagemaker-user"].map(PathBuf::from));
+    let space = StudioEnvironment {
+        app: studio_discovery::StudioApp { kind: studio_discovery::AppKind::JupyterLab, ..environment().app },
+        ..environment()
+    };
+    assert_eq!(shared_paths(&space), Vec::<PathBuf>::new());
+}

@@ -4,15 +4,14 @@
 #   host.sh run FOLDER      starts it, and minds it until it ends
 #   host.sh stop FOLDER     ends it, however it was left, and removes everything it had
 #
-# FOLDER/settings holds, as shell assignments: host, link, outer, inner, port, endpoint_port, shared, max_lifetime,
+# FOLDER/settings holds, as shell assignments: link, namespace, outer, inner, lease, port, endpoint_port, shared, max_lifetime,
 # idle_timeout (seconds; empty: never).
 set -uo pipefail
 
 command=$1 folder=$2
-host='' link='' outer='' inner='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout=''
+link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout=''
 # shellcheck source=/dev/null
 . "$folder/settings"
-namespace=sdocker-$host
 socket=$folder/docker.sock
 state=$folder/state
 
@@ -51,6 +50,7 @@ stop() {
     grep -F " $folder/" /proc/self/mounts | cut -d' ' -f2 | tac | while read -r mount; do
         umount -l "$(printf '%b' "$mount")" 2>/dev/null
     done
+    [[ ! -e $lease || $(<"$lease") != "$folder" ]] || rm -f "$lease"
     # Directories of images may hold files that nobody may write.
     rm -rf --one-file-system "$folder" 2>/dev/null
 }
@@ -162,6 +162,8 @@ while kill -0 "$dockerd" 2>/dev/null; do
             "$(now)" "$(at $((expires > keep ? expires : keep)))" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
             >"$shared/.life.json.new" && mv "$shared/.life.json.new" "$shared/life.json"
     fi
+    # Whoever removed its folder wanted it gone.
+    [[ -e $folder/settings ]] || exit 0
     if ((time >= end)); then
         say life info "the host ends itself"
         exit 0

@@ -1,19 +1,11 @@
 //! Instances that are Docker daemons on this machine.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{disk::Disk, machine::Machine};
+use super::{addresses::Addresses, disk::Disk, machine::Machine};
 use crate::{CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, Instances, LaunchSpec, fake::Account};
-
-/// The first address of the hosts: 198.18.0.0/15 is for tests between networks, and never routed (RFC 2544).
-const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 
 pub(super) struct SandboxInstances {
     account: Arc<Account<Disk>>,
@@ -64,10 +56,10 @@ impl Instances for SandboxInstances {
         let action = "ec2:RunInstances";
         let instance = self.account.with(|state| {
             let mut instance = state.run(spec)?;
-            // Four addresses a host, by the number of its launch.
-            let number = u32::from_str_radix(instance.id.as_str().trim_start_matches("i-"), 16).unwrap_or_default();
-            let address = Ipv4Addr::from_bits(FIRST.to_bits() + (number % 0x8000) * 4 + 2);
-            if !instance.state.is_ended() {
+            let known = matches!(instance.private_address, Some(IpAddr::V4(address)) if Addresses::contains(address));
+            if !instance.state.is_ended() && !known {
+                let address = Addresses::of_this_machine().lease(&self.folder.join(instance.id.as_str()));
+                let address = address.map_err(|error| failed(action, &instance.id, &error))?;
                 instance.private_address = Some(IpAddr::V4(address));
                 instance.private_dns = None;
             }

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::addresses::Addresses;
 use crate::{Bootstrap, Identity, InstanceId, InstanceType};
 
 const HOST: &str = include_str!("host.sh");
@@ -112,14 +113,13 @@ fn settings(
     let shared = bootstrap.shared_home.as_ref().map(|home| home.join("hosts").join(&name));
     // The host's own address is the second of four; the first is this machine's end of the link.
     let outer = Ipv4Addr::from_bits(address.to_bits() - 1);
-    // Interface names have at most 15 characters.
-    let link = format!("sd{:x}", address.to_bits() & 0xffff);
     let idle = bootstrap.idle_timeout.map(|timeout| timeout.as_secs().to_string()).unwrap_or_default();
     let values = [
-        ("host", id.to_string()),
-        ("link", link),
+        ("link", Addresses::link(address)),
+        ("namespace", Addresses::namespace(address)),
         ("outer", outer.to_string()),
         ("inner", address.to_string()),
+        ("lease", Addresses::of_this_machine().file(address).to_string_lossy().into_owned()),
         ("port", bootstrap.daemon_port.to_string()),
         ("endpoint_port", bootstrap.endpoint_port.to_string()),
         ("shared", shared.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()),

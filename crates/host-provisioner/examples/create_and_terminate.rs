@@ -1,0 +1,81 @@
+//! A whole life of a host in the fake account: survey, plan, create, terminate. With `aws::cloud` in place of the fake it is a
+//! real one.
+
+use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use host_provisioner::{
+    ClientFiles, ClientFilesError, Cloud, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity, Journal,
+    MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account,
+};
+use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment};
+use tokio_util::sync::CancellationToken;
+
+/// The files of a client that keeps none.
+struct NoFiles;
+
+#[async_trait]
+impl ClientFiles for NoFiles {
+    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
+        Ok(false)
+    }
+
+    async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
+        Ok(())
+    }
+}
+
+/// What `studio_discovery::discover` finds in Studio.
+fn environment() -> StudioEnvironment {
+    StudioEnvironment {
+        region: "eu-west-1".into(),
+        account: AccountId::new("123456789012"),
+        domain: "d-studio".into(),
+        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
+        owner: "ana".into(),
+        space: None,
+        vpc: "vpc-studio".into(),
+        subnets: vec!["subnet-1".into()],
+        security_groups: vec!["sg-app".into()],
+        execution_role: None,
+        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
+        home: PathBuf::from("/home/sagemaker-user"),
+        shared_mounts: Vec::new(),
+        tags: Vec::new(),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let cloud = Cloud::of(Arc::new(Account::studio()));
+    let environment = environment();
+    let request = HostRequest {
+        host: HostId::new("example"),
+        now: "2026-01-02T03:04:05Z".parse()?,
+        instance_type: "c5.xlarge".into(),
+        subnet: None,
+        engine: EngineChoice::Auto,
+        market: MarketChoice::OnDemand,
+        max_lifetime: Duration::from_secs(12 * 3600),
+        idle_timeout: Some(Duration::from_secs(3600)),
+        shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        identity: Identity::Shared,
+        proxy: ProxySettings::default(),
+        config: HostConfig::default(),
+    };
+    let survey = Survey::take(&cloud, &environment, &request).await?;
+    let plan = HostPlan::new(&environment, &request, &survey)?;
+
+    let journal = std::env::temp_dir().join(format!("sdocker-example-{}", std::process::id()));
+    let stop = CancellationToken::new();
+    let provisioner = Provisioner::new(cloud, Journal::new(&journal), Arc::new(NoFiles), Arc::new(Unobserved), stop);
+    let mut out = std::io::stdout().lock();
+    let mut creation = provisioner.create(&plan, None).await?;
+    writeln!(out, "{} runs", creation.instance().id)?;
+    creation.hand_over()?;
+    drop(creation);
+    let terminated = provisioner.terminate(&request.host).await?;
+    writeln!(out, "{terminated:?}")?;
+    std::fs::remove_dir_all(journal)?;
+    Ok(())
+}

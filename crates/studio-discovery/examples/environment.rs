@@ -1,0 +1,20 @@
+//! Prints the Studio app that this is run in, and the domain around it, as JSON.
+
+use std::{env, path::PathBuf};
+
+use studio_discovery::{LocalFacts, LocalSources, aws::SageMakerApi, discover};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let facts = LocalFacts::read(&LocalSources {
+        metadata_root: PathBuf::from("/"),
+        home: env::home_dir().ok_or("no home")?,
+        aws_region: env::var("AWS_REGION").ok(),
+        region_name: env::var("REGION_NAME").ok(),
+    })?;
+    let region = aws_config::Region::new(facts.region().as_str().to_owned());
+    let config = aws_config::from_env().region(region).load().await;
+    let discovery = discover(&facts, &SageMakerApi::new(&config)).await?;
+    serde_json::to_writer_pretty(std::io::stdout().lock(), &discovery.environment)?;
+    Ok(())
+}
