@@ -186,3 +186,44 @@ fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
     home.sdocker(&["terminate-host", "--all"]).expect(0);
     assert_eq!((leftovers(&home), home.records()), (Vec::new(), Vec::new()));
 }
+
+/// What each command prints for people, without what differs from run to run.
+#[test]
+fn what_commands_print() {
+    let Some(home) = Home::in_sandbox() else { return };
+    let mut printed = String::new();
+    for arguments in [
+        &["create-host", "--instance-type", "c5.xlarge", "--dry-run"][..],
+        &["list-hosts"],
+        &["create-host", "--instance-type", "c5.xlarge"],
+        &["list-hosts"],
+        &["env"],
+        &["keep", "--for", "2h"],
+        &["configure"],
+        &["configure", "--undo"],
+        &["recover"],
+        &["terminate-current-host"],
+        &["terminate-host", "--all", "--purge"],
+    ] {
+        let run = home.sdocker(arguments).expect(0);
+        printed.push_str(&format!("$ sdocker {}\n{}{}\n", arguments.join(" "), run.stdout, run.stderr));
+    }
+    let home = home.path().to_string_lossy().into_owned();
+    insta::with_settings!({filters => vec![
+        (home.as_str(), "~"),
+        (r"198\.18\.\d+\.\d+", "[address]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z)?", "[time]"),
+        (r"\b\d+[hms](\d+[ms])? (ago|from now)|in \d+h( \d+m)?\b", "[distance]"),
+        (r"\(\d+\.\d+s\)", "([seconds])"),
+        (r"Docker \d+\.[0-9.]+\S*", "Docker [version]"),
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "[uuid]"),
+        (r"\d+ %", "[percent] %"),
+        (r"UserData.*", "UserData [text]"),
+        (r"\d+ bytes", "[n] bytes"),
+        (r"\b[0-9a-f]{32}\b", "[host]"),
+        // The widths of columns.
+        (r" {2,}", "  "),
+    ]}, {
+        insta::assert_snapshot!(printed);
+    });
+}

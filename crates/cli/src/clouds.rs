@@ -44,16 +44,19 @@ pub(crate) fn metadata_root(world: &World) -> anyhow::Result<PathBuf> {
 }
 
 fn open_sandbox(world: &World) -> anyhow::Result<Sandbox> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Hinted::new("the sandbox needs root").hint("run sdocker with sudo").into());
-    }
-    for (program, package) in Sandbox::PROGRAMS {
-        if world.which(program).is_none() {
-            let error = Hinted::new(format!("the sandbox needs {program}"));
-            return Err(error.hint(format!("on Debian and Ubuntu: `sudo apt-get install {package}`")).into());
-        }
-    }
-    Ok(Sandbox::open(&Layout::new(world).sandbox())?)
+    let missing = Sandbox::PROGRAMS.into_iter().find(|(program, _)| world.which(program).is_none());
+    let error = if !rustix::process::geteuid().is_root() {
+        Hinted::new("the sandbox needs root").hint("run sdocker with sudo")
+    } else if let Some((program, package)) = missing {
+        Hinted::new(format!("the sandbox needs {program}"))
+            .hint(format!("on Debian and Ubuntu: `sudo apt-get install {package}`"))
+    } else {
+        return Ok(Sandbox::open(&Layout::new(world).sandbox())?);
+    };
+    Err(match world.cloud {
+        Some(_) => error.into(),
+        None => error.hint("there is no AWS here, so hosts run in the sandbox; --cloud aws takes AWS").into(),
+    })
 }
 
 /// The cloud in a Region.
