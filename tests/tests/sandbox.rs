@@ -221,6 +221,8 @@ fn what_commands_print() {
         (r"UserData.*", "UserData [text]"),
         (r"\d+ bytes", "[n] bytes"),
         (r"\b[0-9a-f]{32}\b", "[host]"),
+        // The daemon may answer before the host says so.
+        (r"(?m)^✓ host: .*\n", ""),
         // The widths of columns.
         (r" {2,}", "  "),
     ]}, {
