@@ -194,6 +194,9 @@ class Server(ThreadingHTTPServer):
 
 class Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One packet an answer, at once: else Nagle's algorithm and delayed acknowledgements add 40 ms to each.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def log_message(self, *args):
         pass
