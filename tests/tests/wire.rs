@@ -151,6 +151,130 @@ fn each_denied_action_is_named_or_done_without() {
 const FAULTS: [Fault; 6] =
     [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
 
+/// What sdocker of 2022 was granted: docs/permissions.md.
+const FIFTEEN: [&str; 15] = [
+    "sagemaker:DescribeDomain",
+    "sagemaker:DescribeUserProfile",
+    "sagemaker:ListTags",
+    "elasticfilesystem:DescribeMountTargets",
+    "elasticfilesystem:DescribeMountTargetSecurityGroups",
+    "elasticfilesystem:ModifyMountTargetSecurityGroups",
+    "ec2:RunInstances",
+    "ec2:DescribeImages",
+    "ec2:TerminateInstances",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeNetworkInterfaceAttribute",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+];
+
+#[test]
+fn the_fifteen_permissions_of_2022_suffice() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let denied = [
+        "ec2:CreateTags",
+        "ec2:DescribeInstanceTypes",
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:DeleteSecurityGroup",
+    ];
+    front.deny(&denied);
+    let created = home.sdocker(&CREATE).expect(0);
+    for action in &denied[..4] {
+        assert!(created.stderr.contains(action), "the loss of {action} is said: {}", created.stderr);
+    }
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!(status["daemon"]["answers"], json!(true));
+    home.sdocker(&["list-hosts"]).expect(0);
+    home.sdocker(&CREATE).expect(0);
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+    let asked = front.log();
+    let others: Vec<_> = asked
+        .iter()
+        .filter(|action| !FIFTEEN.contains(&action.as_str()) && !denied.contains(&action.as_str()))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn hosts_without_a_record_are_found_by_their_tags() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let forget = || {
+        for file in std::fs::read_dir(home.join(".sdocker/journal")).expect("a journal").flatten() {
+            std::fs::remove_file(file.path()).expect("removed");
+        }
+        std::fs::remove_file(home.join(".sdocker/sdocker-hosts.conf")).expect("removed");
+    };
+    let first = home.sdocker(&CREATE).expect(0).json()["instance_id"].clone();
+    forget();
+    let listed = home.sdocker(&["recover", "--output", "json"]).expect(0).json();
+    let orphan = |outcome: &str| (json!(first), json!(outcome));
+    let found = |report: &Value| (report["orphans"][0]["instance_id"].clone(), report["orphans"][0]["outcome"].clone());
+    assert_eq!(found(&listed), orphan("listed"));
+    let adopted = home.sdocker(&["recover", "--adopt", "--output", "json"]).expect(0).json();
+    assert_eq!(found(&adopted), orphan("adopted"));
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!((&status["instance_id"], &status["daemon"]["answers"]), (&first, &json!(true)));
+    assert_eq!(home.sdocker(&["recover", "--output", "json"]).expect(0).json()["orphans"], json!([]));
+
+    forget();
+    let ended = home.sdocker(&["recover", "--terminate", "--output", "json"]).expect(0).json();
+    assert_eq!(found(&ended), orphan("terminated"));
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+/// Files that other programs or a crash left broken: each is named, with its line, and stays as it is.
+#[test]
+fn broken_files_are_named_and_left() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    home.sdocker(&CREATE).expect(0);
+    let journal = std::fs::read_dir(home.join(".sdocker/journal")).expect("a journal").flatten();
+    let record = journal.map(|file| file.path()).find(|path| path.extension().is_some_and(|end| end == "json"));
+    let record = record.expect("a record");
+    let newer = std::fs::read_to_string(&record).expect("read").replace("\"version\": 1", "\"version\": 9");
+    let cases = [
+        (home.join(".sdocker/sdocker.conf"), "{\n  \"Port\": \"many\"\n}".to_owned(), "sdocker.conf:2:"),
+        (home.join(".sdocker/sdocker-hosts.conf"), "{\"ActiveHosts\": [".to_owned(), "sdocker-hosts.conf:1:"),
+        (home.join(".docker/config.json"), "{\n\"currentContext\": 5".to_owned(), "config.json"),
+        (
+            home.join("studio-root/opt/ml/metadata/resource-metadata.json"),
+            "{\n]".to_owned(),
+            "resource-metadata.json:2:",
+        ),
+    ];
+    for (path, broken, expected) in cases {
+        let before = std::fs::read(&path).ok();
+        std::fs::write(&path, &broken).expect("written");
+        let run = home.sdocker(&CREATE).expect(1);
+        assert!(
+            run.stderr.contains(expected) || run.stdout.contains(expected),
+            "{path:?}: {} {}",
+            run.stdout,
+            run.stderr
+        );
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), broken, "it stays");
+        assert_eq!(front.live().len(), 1, "{path:?}: nothing was launched");
+        match before {
+            Some(before) => std::fs::write(&path, before).expect("written"),
+            None => std::fs::remove_file(&path).expect("removed"),
+        }
+    }
+    std::fs::write(&record, &newer).expect("written");
+    let listed = home.sdocker(&["list-hosts"]);
+    assert!(listed.stderr.contains("version 9"), "{} {}", listed.stdout, listed.stderr);
+    assert_eq!(std::fs::read_to_string(&record).expect("read"), newer);
+    std::fs::write(&record, newer.replace("\"version\": 9", "\"version\": 1")).expect("written");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
 /// For every call that create and terminate make: an error, throttling, a connection that breaks before and after, and the death of
 /// the process before and after. Half of the cases each, with an endpoint of its own each.
 #[test]

@@ -20,10 +20,10 @@ use crate::{args::Command, lookup::Lookup, printer::Printer, world::World};
 
 /// Runs a command. What fails is an error; a code other than 0 without an error is a finding (`doctor`).
 pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
-    if touches_hosts(&command)
-        && let Some(notice) = Lookup::new(world).unfinished_notice()
-    {
-        printer.warn(notice);
+    if touches_hosts(&command) {
+        for notice in Lookup::new(world).notices() {
+            printer.warn(notice);
+        }
     }
     match command {
         Command::CreateHost(args) => create_host::run(&args, world, printer).await,

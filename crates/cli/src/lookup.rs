@@ -1,7 +1,7 @@
 //! The hosts that this home knows: from the journal, and from `sdocker-hosts.conf` where older tools made them.
 
 use docker_remote::ContextStore;
-use host_provisioner::{InstanceId, InstanceType, Journal, Record, RecordState};
+use host_provisioner::{Entry, InstanceId, InstanceType, Journal, Record, RecordState};
 
 use crate::{failure::Hinted, hosts_conf::HostsConf, layout::Layout, layout::host_name, world::World};
 
@@ -94,19 +94,29 @@ impl Lookup {
         })
     }
 
-    /// Unfinished records that nobody works on, in one line; `None` where there is none.
-    pub(crate) fn unfinished_notice(&self) -> Option<String> {
-        let entries = self.journal.entries().ok()?;
-        let unfinished: Vec<String> = entries
-            .iter()
-            .filter_map(|entry| match entry {
-                host_provisioner::Entry::Idle(record) if record.is_unfinished() => Some(describe(record)),
-                _ => None,
-            })
-            .collect();
-        (!unfinished.is_empty()).then(|| {
-            format!("{} interrupted: {}; run `sdocker recover`", count(unfinished.len()), unfinished.join(", "))
-        })
+    /// What the user should know of the journal: unfinished records that nobody works on, in one line, and unusable ones.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let entries = match self.journal.entries() {
+            Ok(entries) => entries,
+            Err(error) => return vec![format!("the journal of hosts can't be read: {error}")],
+        };
+        let mut unfinished = Vec::new();
+        let mut notices = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Idle(record) if record.is_unfinished() => unfinished.push(describe(&record)),
+                Entry::Idle(_) | Entry::Busy(_) => {}
+                Entry::Unusable(error) => notices.push(format!("a host's record is left alone: {error}")),
+                Entry::SetAside { error, moved_to } => {
+                    notices.push(format!("a host's record was set aside as {}: {error}", moved_to.display()));
+                }
+            }
+        }
+        if !unfinished.is_empty() {
+            let hosts = count(unfinished.len());
+            notices.push(format!("{hosts} interrupted: {}; run `sdocker recover`", unfinished.join(", ")));
+        }
+        notices
     }
 }
 
