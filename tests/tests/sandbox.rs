@@ -38,6 +38,8 @@ fn leftovers(home: &Home) -> Vec<String> {
             left.push(command);
         }
     }
+    let at_run = fs::read_dir("/run/sdocker/addresses").into_iter().flatten().flatten();
+    left.extend(at_run.filter_map(|lease| fs::read_to_string(lease.path()).ok()).filter(|host| host.contains(&own)));
     left
 }
 

@@ -230,6 +230,37 @@ fn hosts_without_a_record_are_found_by_their_tags() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
 
+/// A host that never answers is shown why and terminated; kept only when asked; and a signal ends the wait, and the host.
+#[test]
+fn a_host_that_does_not_come_up_does_not_stay() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let elsewhere = Home::new();
+    front.boot_into(&elsewhere);
+    let impatient = [&CREATE[..], &["--timeout", "1s"]].concat();
+    let run = home.sdocker(&impatient).expect(1);
+    assert!(run.stdout.contains("did not become ready"), "{}", run.stdout);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+
+    let run = home.sdocker(&[&impatient[..], &["--keep-failed"]].concat()).expect(1);
+    assert!(run.stdout.contains("--keep-failed"), "{}", run.stdout);
+    assert_eq!((front.live().len(), home.records().len()), (1, 1));
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+
+    for signal in ["INT", "TERM"] {
+        let mut waiting =
+            home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+        while front.live().is_empty() {
+            assert!(waiting.try_wait().expect("a child").is_none(), "it waits for the host");
+        }
+        home.run("kill", &["-s", signal, &waiting.id().to_string()]).expect(0);
+        assert_eq!(waiting.wait().expect("it ends").code(), Some(1), "{signal}");
+        assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{signal}");
+    }
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
 /// Files that other programs or a crash left broken: each is named, with its line, and stays as it is.
 #[test]
 fn broken_files_are_named_and_left() {

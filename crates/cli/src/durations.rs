@@ -9,15 +9,24 @@ const LEAST: Duration = Duration::from_secs(60);
 /// The longest.
 const MOST: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Parses a duration between a minute and thirty days.
+/// Parses how long a host may live: between a minute and thirty days.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    parse_from(LEAST, "1m", text)
+}
+
+/// Parses how long to wait for something: between a second and thirty days.
+pub(crate) fn parse_wait(text: &str) -> Result<Duration, String> {
+    parse_from(Duration::from_secs(1), "1s", text)
+}
+
+fn parse_from(least: Duration, shown: &str, text: &str) -> Result<Duration, String> {
     let example = "write it like 90m, 12h or 2d";
     let span: Span = text.trim().parse().map_err(|_| format!("`{text}` is not a duration: {example}"))?;
     let duration: SignedDuration =
         span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| format!("`{text}`: {error}"))?;
     match Duration::try_from(duration) {
-        Ok(duration) if (LEAST..=MOST).contains(&duration) => Ok(duration),
-        _ => Err(format!("`{text}` is not between 1m and 30d: {example}")),
+        Ok(duration) if (least..=MOST).contains(&duration) => Ok(duration),
+        _ => Err(format!("`{text}` is not between {shown} and 30d: {example}")),
     }
 }
 
@@ -60,6 +69,7 @@ mod tests {
         assert_eq!(parse("1h30m"), minutes(90));
         assert_eq!(parse("1h 30m"), minutes(90));
         assert_eq!(parse("2d"), minutes(2880));
+        assert_eq!(parse_wait("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(parse_or_never("never"), Ok(Timeout(None)));
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Args {
     #[arg(long)]
     no_wait: bool,
     /// How long to wait for the host to become ready.
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse, default_value = "15m")]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m")]
     timeout: std::time::Duration,
     /// Keep a host that does not become ready, to look into why. It still ends itself.
     #[arg(long)]

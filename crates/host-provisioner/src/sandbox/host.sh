@@ -12,8 +12,9 @@ command=$1 folder=$2
 link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout=''
 # shellcheck source=/dev/null
 . "$folder/settings"
-socket=$folder/docker.sock
-state=$folder/state
+# Not in the folder: the path of a socket has at most 107 bytes.
+state=/run/sdocker/$link
+socket=$state/docker.sock
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
@@ -42,17 +43,17 @@ stop() {
     for file in "$state"/containerd/daemon/io.containerd.runtime.v2.task/*/*/init.pid; do
         [[ -e $file ]] && kill -9 "$(<"$file")" 2>/dev/null
     done
-    for pid in $(ip netns pids "$namespace" 2>/dev/null) $(grep -lF "$folder/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
+    for pid in $(ip netns pids "$namespace" 2>/dev/null) $(grep -lF -e "$folder/" -e "$state/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
         [[ $pid == "$$" || $pid == "$BASHPID" || $pid == "$PPID" ]] || kill -9 "$pid" 2>/dev/null
     done
     ip link del "$link" 2>/dev/null
     ip netns del "$namespace" 2>/dev/null
-    grep -F " $folder/" /proc/self/mounts | cut -d' ' -f2 | tac | while read -r mount; do
+    grep -F -e " $folder/" -e " $state/" /proc/self/mounts | cut -d' ' -f2 | tac | while read -r mount; do
         umount -l "$(printf '%b' "$mount")" 2>/dev/null
     done
     [[ ! -e $lease || $(<"$lease") != "$folder" ]] || rm -f "$lease"
     # Directories of images may hold files that nobody may write.
-    rm -rf --one-file-system "$folder" 2>/dev/null
+    rm -rf --one-file-system "$state" "$folder" 2>/dev/null
 }
 
 if [[ $command == stop ]]; then
@@ -67,6 +68,7 @@ if [[ $command == stop ]]; then
     exit 0
 fi
 
+install -d -m 700 "$state"
 echo $$ >"$folder/supervisor.pid"
 born=$(date +%s)
 # The lifetime comes first: it holds whatever else fails.
