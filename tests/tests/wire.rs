@@ -248,6 +248,15 @@ fn a_host_that_does_not_come_up_does_not_stay() {
     home.sdocker(&["terminate-host", "--all"]).expect(0);
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
 
+    // What could not be undone is listed, and told by the exit code.
+    front.fault("ec2:TerminateInstances", 0, Fault::Error);
+    let run = home.sdocker(&impatient).expect(3);
+    let remains = run.json()["error"]["remains"].to_string();
+    assert!(remains.contains(&front.live()[0]), "{remains}");
+    front.reset();
+    home.sdocker(&["recover"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+
     for signal in ["INT", "TERM"] {
         let mut waiting =
             home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");

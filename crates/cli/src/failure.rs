@@ -12,16 +12,23 @@ pub(crate) struct Hinted {
     message: String,
     hints: Vec<String>,
     remains: Vec<String>,
+    cause: Option<anyhow::Error>,
 }
 
 impl Hinted {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), remains: Vec::new() }
+        Self { message: message.into(), hints: Vec::new(), remains: Vec::new(), cause: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Says why. This, and not `context`, which would hide hints and what remains from [`report`].
+    pub(crate) fn because(mut self, cause: impl Into<anyhow::Error>) -> anyhow::Error {
+        self.cause = Some(cause.into());
+        self.into()
     }
 
     /// Names something that may remain, which makes the exit code 3.
@@ -37,7 +44,11 @@ impl fmt::Display for Hinted {
     }
 }
 
-impl std::error::Error for Hinted {}
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
 
 /// Prints an error, and says with which code to exit.
 pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {

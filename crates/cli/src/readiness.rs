@@ -78,10 +78,10 @@ fn hinted(error: NotReady, endpoint: &Endpoint) -> anyhow::Error {
         )),
         _ => None,
     };
-    let error = anyhow::Error::new(error);
+    let failed = Hinted::new("the host did not become ready");
     match hint {
-        Some(hint) => error.context(Hinted::new("the host did not become ready").hint(hint)),
-        None => error.context(Hinted::new("the host did not become ready")),
+        Some(hint) => failed.hint(hint).because(error),
+        None => failed.because(error),
     }
 }
 

@@ -141,7 +141,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
                 "{name} was kept (--keep-failed): its files are in {}, `sdocker terminate-host` ends it",
                 folder.display()
             );
-            Err(error.context(Hinted::new("the host failed").hint(hint)))
+            Err(Hinted::new("the host failed").hint(hint).because(error))
         }
         Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
     }
@@ -242,14 +242,14 @@ async fn undo(
     match undone {
         _ if interrupted => undone.into(),
         host_provisioner::ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
-            error.context(Hinted::new(format!("no host was created; undone: {}", report.undone.join(", "))))
+            Hinted::new(format!("no host was created; undone: {}", report.undone.join(", "))).because(error)
         }
         other => {
             let mut whole = Hinted::new("no host was created, and not everything could be undone");
             for what in other.remains() {
                 whole = whole.remains(what);
             }
-            error.context(whole)
+            whole.because(error)
         }
     }
 }

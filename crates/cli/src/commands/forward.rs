@@ -47,8 +47,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let host = Lookup::new(world).find(args.instance_id.as_ref())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
         let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
-        anyhow::Error::new(error)
-            .context(Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint))
+        Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint).because(error)
     })?;
     let local = listener.local_addr().context("the listener has no address")?;
     let target = (host.address.clone(), args.ports.host);

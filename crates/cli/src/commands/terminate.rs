@@ -171,7 +171,7 @@ fn finish(mut failures: Vec<(String, ProvisionError)>, printer: &Printer) -> any
             let remains = !matches!(error, ProvisionError::NotAHost { .. } | ProvisionError::Busy { .. });
             let error = anyhow::Error::new(error);
             Err(if remains {
-                error.context(Hinted::new(format!("{name} could not be terminated")).remains(name))
+                Hinted::new(format!("{name} could not be terminated")).remains(name).because(error)
             } else {
                 error
             })

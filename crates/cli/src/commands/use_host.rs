@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let files = HostFiles::new(&lookup);
     let answered = files.probe(&host).await.map_err(|error| {
         let hint = format!("`sdocker status --instance-id {}` shows how far it is", known.instance);
-        error.context(Hinted::new(format!("{} can't be used", known.name)).hint(hint))
+        Hinted::new(format!("{} can't be used", known.name)).hint(hint).because(error)
     })?;
     files.make_current(&host, &answered)?;
     configure::warn_of_overrides(world, &known.name, printer);
