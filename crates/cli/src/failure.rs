@@ -62,10 +62,8 @@ pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
             lines.push(line);
         }
     }
-    if printer.is_json() {
-        printer
-            .stdout(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}).to_string());
-    }
+    // Text and lists of text are always JSON.
+    let _ = printer.failure(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}));
     printer.error(&lines[0]);
     for line in &lines[1..] {
         printer.stderr(&format!("  because: {line}"));

@@ -3,7 +3,10 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use indicatif::MultiProgress;
@@ -19,13 +22,14 @@ pub(crate) struct Printer {
     bars: Option<MultiProgress>,
     // Two concurrent tasks must not mix their lines.
     line: Mutex<()>,
+    has_result: AtomicBool,
 }
 
 impl Printer {
     pub(crate) fn new(output: Output, quiet: bool) -> Self {
         // A notebook and a pipe get lines, not control codes.
         let bars = (io::stderr().is_terminal() && console::user_attended_stderr()).then(MultiProgress::new);
-        Self { output, quiet, bars, line: Mutex::new(()) }
+        Self { output, quiet, bars, line: Mutex::new(()), has_result: AtomicBool::new(false) }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -40,10 +44,18 @@ impl Printer {
     /// The result of a command.
     pub(crate) fn result(&self, json: &impl Serialize, human: impl FnOnce() -> String) -> anyhow::Result<()> {
         match self.output {
-            Output::Json => self.stdout(&serde_json::to_string_pretty(json)?),
+            Output::Json => {
+                self.has_result.store(true, Ordering::Relaxed);
+                self.stdout(&serde_json::to_string_pretty(json)?);
+            }
             Output::Human => self.stdout(&human()),
         }
         Ok(())
+    }
+
+    /// The failure of a command, where its result was not printed before it: there is one JSON document at most.
+    pub(crate) fn failure(&self, json: &impl Serialize) -> anyhow::Result<()> {
+        if self.is_json() && !self.has_result.load(Ordering::Relaxed) { self.result(json, String::new) } else { Ok(()) }
     }
 
     /// A result that is text whatever the output format: a script, a policy.

@@ -51,8 +51,16 @@ struct Purge {
 #[derive(Debug, Default, Serialize)]
 struct Done {
     terminated: Vec<One>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failed>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purged: Option<Purged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    host: String,
+    error: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,7 +167,11 @@ async fn terminate(
     if failures.is_empty() && purge.purge {
         done.purged = Some(purge_groups(lookup, world, printer, &progress, stop).await?.into());
     }
-    printer.result(&done, || human(&done))?;
+    done.failed =
+        failures.iter().map(|(host, error)| Failed { host: host.clone(), error: error.to_string() }).collect();
+    if failures.is_empty() || !done.terminated.is_empty() {
+        printer.result(&done, || human(&done))?;
+    }
     finish(failures, printer)
 }
 
