@@ -138,8 +138,10 @@ started=$SECONDS
 systemctl disable --now --no-block ecs >/dev/null 2>&1
 stage metadata identify || give_up
 . /usr/local/lib/sdocker/host.sh
-if [[ $engine == dind ]]; then stage image image & fi
-pulling=$!
+if [[ $engine == dind ]]; then
+    stage image image &
+    pulling=$!
+fi
 if declare -F mounts >/dev/null; then stage mounts mounts || give_up; fi
 if [[ -n $folder ]]; then
     mkdir -p "$folder/logs"
