@@ -77,7 +77,9 @@ impl Home {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         let there =
             |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
-        for program in ["dockerd", "docker", "docker-compose", "ip", "iptables", "busybox", "curl", "openssl"] {
+        for program in
+            ["dockerd", "docker", "docker-compose", "docker-registry", "ip", "iptables", "busybox", "curl", "openssl"]
+        {
             if !there(program) {
                 crate::skip(&format!("the sandbox suite needs {program}"));
                 return None;

@@ -131,29 +131,18 @@ fn port_8080_reaches_whatever_serves() {
         let retry = "for n in $(seq 60); do [ \"$(curl -s -m 2 $0)\" = \"$1\" ] && exit 0; sleep 0.2; done; exit 1";
         home.run("sh", &["-c", retry, &url, expected]).expect(0);
     };
-    let network = serve("network");
-    home.run(
-        "docker",
-        &["run", "-d", "--name", "serving", "--network", "sagemaker", "busybox:test", "sh", "-c", &network],
-    )
-    .expect(0);
+    let start = |name: &str, how: [&str; 2], text: &str| {
+        let run = ["run", "-d", "--name", name, how[0], how[1], "busybox:test", "sh", "-c", &serve(text)];
+        home.run("docker", &run).expect(0);
+        answers(text);
+    };
+    let remove = |name: &str| home.run("docker", &["rm", "-f", name]).expect(0);
+    start("serving", ["--network", "sagemaker"], "network");
+    start("publishing", ["-p", "8080:8080"], "published");
+    remove("publishing");
     answers("network");
-    let published = serve("published");
-    home.run(
-        "docker",
-        &["run", "-d", "--name", "publishing", "-p", "8080:8080", "busybox:test", "sh", "-c", &published],
-    )
-    .expect(0);
-    answers("published");
-    home.run("docker", &["rm", "-f", "publishing"]).expect(0);
-    answers("network");
-    home.run("docker", &["rm", "-f", "serving"]).expect(0);
-    home.run(
-        "docker",
-        &["run", "-d", "--name", "publishing", "-p", "8080:8080", "busybox:test", "sh", "-c", &published],
-    )
-    .expect(0);
-    answers("published");
+    remove("serving");
+    start("publishing", ["-p", "8080:8080"], "published");
     home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
 

@@ -1,6 +1,6 @@
 //! docker-remote's client against a real Docker daemon behind mutual TLS.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use bytes::Bytes;
 use docker_remote::{BuildRequest, Client, ClientCredentials, ContainerLog, Endpoint, LogLine, RunRequest};
@@ -111,6 +111,24 @@ async fn a_client_does_what_docker_does() {
     let loaded: Vec<_> = client.load(stream::iter(chunks)).collect().await;
     assert!(loaded.iter().all(Result::is_ok), "{loaded:?}");
     assert_eq!(client.images(false).await.expect("listed")[0].repo_tags, ["built:test"]);
+
+    // Pull with progress, from a registry beside the daemon: it trusts one on its own loopback address.
+    let settings = "version: 0.1\nstorage: {filesystem: {rootdirectory: registry}}\nhttp: {addr: '127.0.0.1:5000'}\n";
+    fs::write(home.join("registry.yml"), settings).expect("written");
+    let dockerd = home.run("sh", &["-c", "cat .sdocker/sandbox/instances/*/docker.pid"]).expect(0).stdout;
+    let inside = format!("--net=/proc/{}/ns/net", dockerd.trim());
+    let mut registry = home.command("nsenter");
+    let registry = registry.args([&inside, "docker-registry", "serve", "registry.yml"]);
+    let mut registry = registry.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let push = "docker tag built:test 127.0.0.1:5000/pulled:1 && until docker push 127.0.0.1:5000/pulled:1; do sleep 0.2; done";
+    home.run("timeout", &["60", "sh", "-c", push]).expect(0);
+    home.run("docker", &["rmi", "built:test", "127.0.0.1:5000/pulled:1"]).expect(0);
+    let pulled: Vec<_> = client.pull("127.0.0.1:5000/pulled:1").collect().await;
+    registry.kill().expect("it runs");
+    registry.wait().expect("it ends");
+    let pulled: Vec<_> = pulled.into_iter().map(|step| step.expect("pulled")).collect();
+    assert!(pulled.iter().any(|step| step.layer.is_some() && step.current.is_some()), "{pulled:?}");
+    assert_eq!(client.images(false).await.expect("listed")[0].repo_tags, ["127.0.0.1:5000/pulled:1"]);
 
     // Errors name what was attempted.
     let failed = |error: docker_remote::Error| format!("{:#}", Chain(&error));

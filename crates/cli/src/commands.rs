@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use crate::{args::Command, lookup::Lookup, printer::Printer, world::World};
 
-/// Runs a command. What fails is an error; a code other than 0 without an error is a finding (`doctor`).
+/// Runs a command. What fails is an error; a code other than 0 without an error is the command's own.
 pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
     if touches_hosts(&command) {
         for notice in Lookup::new(world).notices() {

@@ -124,8 +124,6 @@ impl HostsConf {
         self.hosts()?;
         let text =
             self.text()?.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{\"ActiveHosts\":[]}\n".to_owned());
-        // What is not understood is not overwritten.
-        self.hosts()?;
         let root = CstRootNode::parse(&text, &strict())
             .map_err(|error| self.malformed(error.line_display(), error.column_display(), &error.kind().to_string()))?;
         let hosts = root.object_value_or_set().array_value_or_set("ActiveHosts");

@@ -343,10 +343,6 @@ fn read(path: &Path) -> Result<Option<Record>, JournalError> {
             let expected = "expected JSON, found bytes that are not UTF-8".to_owned();
             return Err(JournalError::Malformed { path: path.to_owned(), line: 1, column: 1, expected });
         }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let expected = "expected JSON, found bytes that are not UTF-8".to_owned();
-            return Err(JournalError::Malformed { path: path.to_owned(), line: 1, column: 1, expected });
-        }
         Err(source) => return Err(JournalError::Io { attempted: "read", path: path.to_owned(), source }),
     };
     // The version is looked at first: what a newer version wrote need not have this version's shape.
