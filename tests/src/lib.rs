@@ -2,9 +2,11 @@
 
 mod front;
 mod home;
+mod machine;
 
 pub use front::{Fault, Front};
 pub use home::{Home, Run};
+pub use machine::{Machine, Subnet, eventually};
 
 /// Says why a suite can't run here; where nothing may be skipped, fails.
 ///

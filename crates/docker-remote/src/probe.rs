@@ -148,9 +148,6 @@ fn sort(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {
             return ProbeError::Tls { endpoint, why };
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return ProbeError::Tls { endpoint, why: tls.to_string() };
-            }
             match error.kind() {
                 io::ErrorKind::ConnectionRefused => return ProbeError::Refused { endpoint },
                 // A daemon that rejects a certificate closes the connection, as one that ends does.
@@ -164,7 +161,9 @@ fn sort(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {
             let why = error.source().map_or(why, ToString::to_string);
             return ProbeError::Name { endpoint, why };
         }
-        cause = error.source();
+        // An I/O error's source is that of the error it wraps, not the error itself.
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = wrapped.map(|wrapped| wrapped as _).or_else(|| error.source());
     }
     ProbeError::Unreachable { endpoint, why }
 }

@@ -1,5 +1,9 @@
 //! The script that cloud-init runs on a host's first boot.
 //!
+//! It is a boothook (cloud-init documentation, "User-data formats"): it runs as soon as there is a network, before the image starts
+//! its own services, and so before the image's Docker starts with a command line that is not ours. cloud-init runs a boothook at each
+//! boot; this one does nothing more once it has done its work.
+//!
 //! It writes the host's settings, each value quoted, and the scripts of `user_data/`, which are the same for every host; then it
 //! starts them. The scripts travel compressed, since EC2 takes 16 KiB at most; on the host they are in `/usr/local/lib/sdocker`.
 
@@ -47,10 +51,11 @@ pub const MAX_USER_DATA: usize = 16 * 1024;
 /// What ends an embedded file; no line of a script or of settings is this.
 const END: &str = "SDOCKER-END";
 
-const SCRIPTS: [(&str, &str); 5] = [
+const SCRIPTS: [(&str, &str); 6] = [
     ("host.sh", include_str!("user_data/host.sh")),
     ("life.sh", include_str!("user_data/life.sh")),
     ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
+    ("native.sh", include_str!("user_data/native.sh")),
     ("endpoint.sh", include_str!("user_data/endpoint.sh")),
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
 ];
@@ -63,7 +68,7 @@ const START: &str = include_str!("user_data/start.sh");
 /// A script that would be too large; a value that can't be quoted or mounted.
 pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
     let settings = settings(bootstrap)?;
-    let mut script = String::from("#!/bin/bash\nset -u\n");
+    let mut script = String::from("#cloud-boothook\n#!/bin/bash\nset -u\n[ ! -e /etc/sdocker/installed ] || exit 0\n");
     // Needed by what follows, and by every script later.
     let _ = writeln!(script, "install -d -m 700 /etc/sdocker /usr/local/lib/sdocker");
     file(&mut script, "/etc/sdocker/settings", &settings);

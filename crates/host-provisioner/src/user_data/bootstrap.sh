@@ -2,18 +2,27 @@
 # Makes this machine a Docker host, at each boot: mounts, image and identity at the same time, then the daemon.
 . /usr/local/lib/sdocker/host.sh
 exec >>/var/lib/sdocker/bootstrap.log 2>&1
+mkdir -p /run/sdocker
 rm -f /run/sdocker/{mounted,ready}
 why=/run/sdocker/why
 metadata() { curl -sfm 5 --retry 10 --retry-connrefused --retry-delay 1 "$@"; }
 
+# Seconds since a time in microseconds, to a tenth.
+clock() { echo "${EPOCHREALTIME/[.,]/}"; }
+since() {
+    local tenths=$((($(clock) - $1) / 100000))
+    echo "$((tenths / 10)).$((tenths % 10)) s"
+}
+
 # A stage writes a line when it begins and one when it ends; what it echoes last says why it failed.
 stage() {
-    local name=$1 began=$SECONDS
+    local name=$1 began
+    began=$(clock)
     shift
     say "$name" started
     if "$@" >"$why.$name" 2>&1; then
         cat "$why.$name"
-        say "$name" "done" "$((SECONDS - began)) s"
+        say "$name" "done" "$(since "$began")"
     else
         cat "$why.$name"
         say "$name" failed "$(tail -n 1 "$why.$name")"
@@ -72,7 +81,7 @@ identity() {
 }
 
 image() {
-    docker info >/dev/null || systemctl start docker || { echo "Docker does not start"; return 1; }
+    systemctl start docker || { echo "Docker does not start"; return 1; }
     docker image inspect "$dind_image" >/dev/null 2>&1 && return 0
     for _ in 1 2 3; do
         docker pull -q "$dind_image" && return 0
@@ -82,13 +91,9 @@ image() {
     return 1
 }
 
-tls=(--tlsverify --tlscacert /etc/sdocker/tls/ca.pem --tlscert /etc/sdocker/tls/cert.pem --tlskey /etc/sdocker/tls/key.pem)
-
 dind() {
-    if docker inspect sdocker >/dev/null 2>&1; then
-        # After a reboot: the mounts are new, so it starts anew; its data is in a volume of its own.
-        docker rm -f sdocker >/dev/null
-    fi
+    # At later boots it starts with Docker.
+    docker start sdocker 2>/dev/null && return 0
     local run=(-d --name sdocker --privileged --restart always --log-opt max-size=10m --log-opt max-file=3
         -v /run/sdocker:/run/sdocker -v /etc/sdocker/tls:/etc/sdocker/tls:ro -v sdocker-data:/var/lib/docker
         -p "$daemon_port:2376" -p "$endpoint_port:$endpoint_port")
@@ -100,59 +105,52 @@ dind() {
 }
 
 native() {
-    local command flags=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
-    grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
-    grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
-    install -d /etc/systemd/system/docker.service.d
-    rm -f /etc/systemd/system/docker.service.d/sdocker.conf
-    # The image's own command line, with ours behind it.
-    command=$(systemctl cat docker.service | sed -n 's/^ExecStart=\(.\)/\1/p' | tail -n 1)
-    {
-        echo "[Service]"
-        for setting in "${proxies[@]}"; do echo "Environment=\"$setting\""; done
-        echo "ExecStart="
-        echo "ExecStart=${command:-/usr/bin/dockerd} ${flags[*]}"
-    } >/etc/systemd/system/docker.service.d/sdocker.conf
-    systemctl daemon-reload
-    systemctl restart docker || { echo "Docker does not start: $(journalctl -u docker -n 20 --no-pager -o cat | grep -v '^$' | tail -n 1)"; return 1; }
+    systemctl start docker || { echo "Docker does not start: $(journalctl -u docker -n 20 --no-pager -o cat | grep -v '^$' | tail -n 1)"; return 1; }
 }
 
 answers() {
     for ((tries = 0; ; tries++)); do
-        daemon version >/dev/null 2>&1 && break
+        curl -sf -o /dev/null --unix-socket "$socket" http://docker/_ping && break
         ((tries < 600)) || { echo "the daemon does not answer"; return 1; }
         if [[ $engine == dind && $(docker inspect -f '{{.State.Restarting}}' sdocker) == true ]]; then
             echo "the daemon ends again and again: $(docker logs --tail 1 sdocker 2>&1)"
             return 1
         fi
-        sleep 0.2
+        sleep 0.1
     done
-    daemon network inspect sagemaker >/dev/null 2>&1 || daemon network create sagemaker >/dev/null
 }
 
 hook() {
     bash "$shared_home/$1" || { echo "$1 ended with exit code $?"; return 1; }
 }
 
-started=$SECONDS
-systemctl disable --now --no-block ecs >/dev/null 2>&1
-stage metadata identify || give_up
-. /usr/local/lib/sdocker/host.sh
-if [[ $engine == dind ]]; then
+started=$(clock)
+stage metadata identify &
+identifying=$!
+first_boot=
+[[ -e /var/lib/sdocker/came-up ]] || first_boot=1
+pulling=
+if [[ $engine == dind && -n $first_boot ]]; then
     stage image image &
     pulling=$!
 fi
 if declare -F mounts >/dev/null; then stage mounts mounts || give_up; fi
+wait "$identifying" || give_up
+. /usr/local/lib/sdocker/host.sh
 if [[ -n $folder ]]; then
     mkdir -p "$folder/logs"
     touch /run/sdocker/mounted
     if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || give_up; fi
     stage identity identity || give_up
 fi
-if [[ $engine == dind ]]; then wait "$pulling" || give_up; fi
+# At later boots Docker starts only now: containers that it starts then find the home mounted.
+if [[ $engine == dind && -z $first_boot ]]; then stage image image || give_up; fi
+if [[ -n $pulling ]]; then wait "$pulling" || give_up; fi
 stage daemon "$engine" || give_up
 stage answers answers || give_up
-touch /run/sdocker/ready
+touch /run/sdocker/ready /var/lib/sdocker/came-up
+# It may be there already.
+curl -s --unix-socket "$socket" -H 'Content-Type: application/json' -d '{"Name": "sagemaker", "CheckDuplicate": true}' http://docker/networks/create
 systemctl start --no-block sdocker-endpoint
 if ((nvidia)); then
     if daemon info -f '{{json .Runtimes}}' | grep -q nvidia && gpus=$(nvidia-smi -L); then
@@ -164,6 +162,11 @@ fi
 if [[ -n $folder && -e $shared_home/post-bootstrap.sh ]]; then
     hook post-bootstrap.sh || say post-bootstrap warning "post-bootstrap.sh failed"
 fi
-say ready "done" "$((SECONDS - started)) s"
+say ready "done" "$(since "$started")"
+if [[ -n $first_boot ]]; then
+    systemctl disable docker.service docker.socket
+    systemctl disable --now --no-block ecs
+fi
 shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
+wait
 exit 0

@@ -9,6 +9,7 @@ kept() {
 }
 end() {
     say life info "the host ends itself: $1"
+    wait
     systemctl poweroff
     exit 0
 }
@@ -96,3 +97,4 @@ shared bash -c 'cp "$1" "$2/.life.json" && mv "$2/.life.json" "$2/life.json"' - 
 if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
 shared cp /var/lib/sdocker/dockerd.log "$folder/logs/dockerd.log"
 ((time < ends)) || end "$why"
+wait

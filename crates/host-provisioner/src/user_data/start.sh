@@ -33,7 +33,7 @@ END
 unit sdocker-bootstrap.service <<'END'
 [Unit]
 Wants=network-online.target
-After=network-online.target docker.service containerd.service
+After=network-online.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
@@ -51,5 +51,14 @@ END
 chmod 700 /usr/local/lib/sdocker/*.sh
 systemctl daemon-reload
 systemctl enable --now --no-block sdocker-lifetime.timer sdocker-idle.timer
-systemctl enable --no-block sdocker-bootstrap.service
+# What the bootstrap needs first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user guide).
+{ modprobe -aq nfs nfsv4; cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null; } 2>/dev/null &
+if [[ $engine == native ]]; then
+    # The image's own start of its daemon is not waited for: the bootstrap starts it, with our command line.
+    /usr/local/lib/sdocker/native.sh
+    systemctl stop --no-block docker.socket docker.service
+fi
+# Reads the units anew, too.
+systemctl enable sdocker-bootstrap.service
 systemctl start --no-block sdocker-bootstrap.service
+touch /etc/sdocker/installed

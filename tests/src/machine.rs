@@ -1,0 +1,289 @@
+//! A virtual machine that boots a host's user data, in a subnet of its own.
+//!
+//! Linux, root and the packages that `scripts/test` installs. All traffic stays in a network namespace that ends with the thread.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::IpAddr,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::sched::{CloneFlags, unshare};
+use tempfile::TempDir;
+
+/// The subnet, in which `10.83.0.1` is the router and the resolver.
+const ROUTER: &str = "10.83.0.1";
+/// The registry that the machine's Docker takes for a mirror of Docker Hub.
+const REGISTRY: &str = "10.83.0.20";
+const METADATA: &str = "169.254.169.254";
+const MAC: &str = "02:00:0a:53:00:32";
+
+/// A subnet with what a host finds in a VPC: DHCP and names, EFS, a registry, instance metadata.
+#[derive(Debug)]
+pub struct Subnet {
+    folder: TempDir,
+    cache: PathBuf,
+    services: Vec<Child>,
+}
+
+/// A booted machine; ends with the value.
+#[derive(Debug)]
+pub struct Machine {
+    qemu: Child,
+    console: PathBuf,
+    shell: PathBuf,
+}
+
+impl Subnet {
+    /// The address at which EFS is mounted.
+    pub const EFS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 83, 0, 10));
+    /// The machine's address.
+    pub const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 83, 0, 50));
+    /// The machine's name, as the VPC resolves it.
+    pub const HOST_NAME: &str = "ip-10-83-0-50.ec2.internal";
+    /// The instance's id.
+    pub const INSTANCE: &str = "i-0aaaaaaaaaaaaaaaa";
+
+    /// Moves this thread into a new network namespace and makes the subnet there; `None` where it can't be, which is said.
+    ///
+    /// # Panics
+    /// A service does not start.
+    pub fn open() -> Option<Self> {
+        let Some(cache) = std::env::var_os("SDOCKER_MACHINE").map(PathBuf::from) else {
+            crate::skip("SDOCKER_MACHINE names what tests/machine/build-image made: use scripts/test machine");
+            return None;
+        };
+        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+            crate::skip(&format!("a machine needs a network namespace of its own: {error}"));
+            return None;
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut subnet = Self { folder, cache, services: Vec::new() };
+        for command in [
+            "link set lo up",
+            "link add subnet type bridge",
+            "address add 10.83.0.1/24 dev subnet",
+            "address add 10.83.0.10/24 dev subnet",
+            "address add 10.83.0.20/24 dev subnet",
+            "address add 169.254.169.254/32 dev subnet",
+            "link set subnet up",
+            "tuntap add machine mode tap",
+            "link set machine master subnet up",
+        ] {
+            run(Command::new("ip").args(command.split(' ')));
+        }
+        let lease = format!("--dhcp-host={MAC},{}", Self::HOST);
+        let leases = format!("--dhcp-leasefile={}", subnet.file("leases").display());
+        subnet.serve(
+            "dnsmasq",
+            &[
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--no-resolv",
+                "--no-hosts",
+                "--interface=subnet",
+                "--bind-interfaces",
+                "--user=root",
+                "--dhcp-range=10.83.0.0,static",
+                "--dhcp-authoritative",
+                "--synth-domain=ec2.internal,10.83.0.0/24,ip-",
+                &lease,
+                &leases,
+            ],
+        );
+        fs::create_dir_all(subnet.efs()).expect("a folder");
+        fs::create_dir(subnet.file("recovery")).expect("a folder");
+        let settings =
+            include_str!("../machine/ganesha.conf").replace("FOLDER", &subnet.folder.path().display().to_string());
+        fs::write(subnet.file("ganesha.conf"), settings).expect("written");
+        let file = |name: &str| subnet.file(name).display().to_string();
+        let (config, log, pid) = (file("ganesha.conf"), file("ganesha.log"), file("ganesha.pid"));
+        subnet.serve("ganesha.nfsd", &["-F", "-f", &config, "-L", &log, "-p", &pid]);
+        let registry = include_str!("../machine/image/registry.yml")
+            .replace("FOLDER", &subnet.cache.join("registry").display().to_string())
+            .replace("ADDRESS", &format!("{REGISTRY}:5000"));
+        fs::write(subnet.file("registry.yml"), registry).expect("written");
+        let registry = subnet.file("registry.yml").display().to_string();
+        subnet.serve("docker-registry", &["serve", &registry]);
+        let imds = Path::new(env!("CARGO_MANIFEST_DIR")).join("machine/imds.py").display().to_string();
+        let own = subnet.folder.path().display().to_string();
+        subnet.serve("python3", &[&imds, METADATA, Self::INSTANCE, MAC, &own]);
+        for address in [
+            format!("{ROUTER}:53"),
+            format!("{}:2049", Self::EFS),
+            format!("{REGISTRY}:5000"),
+            format!("{METADATA}:80"),
+        ] {
+            eventually(Duration::from_secs(30), &address, || std::net::TcpStream::connect(&address).ok());
+        }
+        Some(subnet)
+    }
+
+    /// The user's folder of the file system: what `/200005` of EFS is.
+    pub fn efs(&self) -> PathBuf {
+        self.file("efs/200005")
+    }
+
+    /// An image that containers on the machine run, `busybox:test`, as `docker load` takes it.
+    pub fn busybox(&self) -> PathBuf {
+        self.cache.join("busybox.tar")
+    }
+
+    /// What instance metadata says of the Spot instance's end.
+    ///
+    /// # Panics
+    /// It can't be written.
+    pub fn take_spot_back(&self, action: &str) {
+        fs::write(self.file("spot-action"), action).expect("written");
+    }
+
+    /// Boots a machine with this user data.
+    ///
+    /// # Panics
+    /// It can't be started.
+    pub fn boot(&self, user_data: &str) -> Machine {
+        fs::write(self.file("user-data"), user_data).expect("written");
+        let [console, shell] = ["console.log", "shell.sock"].map(|name| self.file(name));
+        let cache = self.cache.display();
+        let mut qemu = ending_with_us("qemu-system-x86_64");
+        // AES in software is faster than its emulated instructions. cloud-init knows EC2 by the machine's manufacturer and serial number.
+        qemu.args("-accel tcg,thread=multi -cpu max,-aes,-pclmulqdq -smp 2 -m 3072 -display none -nodefaults".split(' '))
+            .args(["-smbios", "type=0,vendor=Amazon"])
+            .args(["-smbios", "type=1,manufacturer=Amazon,serial=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa,uuid=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"])
+            .args(["-kernel", &format!("{cache}/vmlinuz"), "-initrd", &format!("{cache}/initrd")])
+            .args(["-append", "root=/dev/vda console=ttyS0 apparmor=0 mitigations=off quiet net.ifnames=0"])
+            .args(["-drive", &format!("file={cache}/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe")])
+            .args(["-netdev", "tap,id=n,ifname=machine,script=no,downscript=no"])
+            .args(["-device", &format!("virtio-net-pci,netdev=n,mac={MAC}"), "-device", "virtio-rng-pci"])
+            .args(["-serial", &format!("file:{}", console.display())])
+            .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
+        Machine { qemu: qemu.spawn().expect("QEMU starts"), console, shell }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn serve(&mut self, program: &str, arguments: &[&str]) {
+        let log = fs::File::create(self.file(&format!("{program}.out"))).expect("a file");
+        let mut command = ending_with_us(program);
+        command.args(arguments).stdout(log.try_clone().expect("a file")).stderr(log);
+        self.services.push(command.spawn().unwrap_or_else(|error| panic!("{program}: {error}")));
+    }
+}
+
+impl Drop for Subnet {
+    fn drop(&mut self) {
+        for service in &mut self.services {
+            end(service);
+        }
+    }
+}
+
+impl Machine {
+    /// What a command prints in a root shell of the machine, without what it writes to standard error.
+    ///
+    /// # Panics
+    /// There is no answer within two minutes, or the command fails.
+    #[track_caller]
+    pub fn shell(&self, command: &str) -> String {
+        let mut shell = UnixStream::connect(&self.shell).expect("the machine runs");
+        shell.set_read_timeout(Some(Duration::from_secs(120))).expect("set");
+        // The terminal echoes what is typed; what is sought must not be in it.
+        let script = format!("echo BEG''IN; {{ {command}\n}} 2>/run/stderr; echo E''ND $?\n");
+        shell.write_all(script.as_bytes()).expect("written");
+        let mut heard = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let text = String::from_utf8_lossy(&heard).replace('\r', "");
+            if let Some((_, output)) = text.split_once("BEGIN\n")
+                && let Some((output, code)) = output.rsplit_once("END ")
+                && let Some((code, _)) = code.split_once('\n')
+            {
+                assert_eq!(code, "0", "`{command}` printed: {output}");
+                return output.to_owned();
+            }
+            let count = shell.read(&mut buffer).unwrap_or_else(|error| panic!("`{command}`: {error}: {text}"));
+            assert!(count > 0, "the machine ended during `{command}`: {text}");
+            heard.extend_from_slice(&buffer[..count]);
+        }
+    }
+
+    /// Whether a root shell answers.
+    pub fn has_shell(&self) -> bool {
+        let Ok(mut shell) = UnixStream::connect(&self.shell) else { return false };
+        let mut buffer = [0; 4096];
+        shell.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
+            && shell.write_all(b"echo he''re\n").is_ok()
+            && shell.read(&mut buffer).is_ok_and(|count| String::from_utf8_lossy(&buffer[..count]).contains("here"))
+    }
+
+    /// Starts the machine anew.
+    pub fn reboot(&self) {
+        let mut shell = UnixStream::connect(&self.shell).expect("the machine runs");
+        shell.write_all(b"systemctl reboot\n").expect("written");
+    }
+
+    /// Waits for the machine to power itself off.
+    ///
+    /// # Panics
+    /// It does not, in that time.
+    #[track_caller]
+    pub fn powers_off(&mut self, within: Duration) {
+        let console = self.console.clone();
+        let ended = eventually(within, &format!("power-off; see {}", console.display()), || {
+            self.qemu.try_wait().expect("a child")
+        });
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.qemu.try_wait().expect("a child").is_none()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        end(&mut self.qemu);
+    }
+}
+
+/// Looks until there is something.
+///
+/// # Panics
+/// There is nothing, in that time.
+#[track_caller]
+pub fn eventually<T>(within: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// A command that the kernel ends with this thread, even where no destructor runs.
+fn ending_with_us(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--", program]).stdin(Stdio::null());
+    command
+}
+
+fn end(child: &mut Child) {
+    // One that has ended already is what is wanted.
+    drop(child.kill());
+    drop(child.wait());
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let status = command.status().expect("it runs");
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -1,0 +1,428 @@
+//! A host's real user data, run by real cloud-init on a booted machine, with EFS, a registry and instance metadata beside it.
+#![expect(clippy::print_stdout, reason = "docs/host.md quotes what was measured")]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use docker_remote::{
+    BuildRequest, Client, Endpoint, HostCredentials, HostNames, InstanceStatus, InstanceWatch, NotReady, ProbeError,
+    ReadyEvent, RunRequest, StageLine, StageSource as _, StageState, StatusFile, WriteServerKey, probe_once,
+    wait_until_ready,
+};
+use futures_util::{StreamExt as _, stream};
+use host_provisioner::{Bootstrap, render_user_data};
+use sdocker_tests::{Machine, Subnet, eventually};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// How long a machine under emulation may take to come up.
+const BOOT: Duration = Duration::from_secs(300);
+/// What a use has to outlast: several looks of the watch, which takes one each 15 s on a Spot instance.
+const IDLE: u64 = 45;
+
+/// A host that boots.
+struct Host {
+    subnet: Subnet,
+    machine: Machine,
+    credentials: HostCredentials,
+}
+
+struct Runs;
+
+#[async_trait]
+impl InstanceWatch for Runs {
+    async fn poll(&self) -> InstanceStatus {
+        InstanceStatus::Alive
+    }
+}
+
+impl Host {
+    /// Boots a host: a Spot instance, which is looked at more often, with the user's home at the path that it has in the app.
+    fn boot(changes: Value) -> Option<Self> {
+        let subnet = Subnet::open()?;
+        let names = HostNames { dns: vec![Subnet::HOST_NAME.to_owned()], addresses: vec![Subnet::HOST] };
+        let credentials = HostCredentials::generate(&names, std::time::SystemTime::now(), Duration::from_secs(86400))
+            .expect("generated");
+        let mut bootstrap = json!({
+            "host": "machine", "region": "eu-west-1", "engine": {"native": {"nvidia": false}}, "daemon_port": 1111, "endpoint_port": 8080,
+            "additional_ports": [], "identity": "shared", "shared_home": "/home/sagemaker-user/.sdocker",
+            "mounts": [{
+                "file_system": "fs-0aaaaaaaaaaaaaaaa", "access_point": null, "address": Subnet::EFS, "remote_path": "/200005",
+                "paths": ["/home/sagemaker-user", "/root"],
+            }],
+            "max_lifetime": {"secs": 7200, "nanos": 0}, "idle_timeout": {"secs": IDLE, "nanos": 0}, "spot": true,
+            "proxy": {"http": null, "https": null, "no_proxy": []},
+        });
+        for (key, value) in changes.as_object().expect("an object") {
+            bootstrap[key] = value.clone();
+        }
+        let bootstrap: Bootstrap = serde_json::from_value(bootstrap).expect("a bootstrap");
+        let user_data = render_user_data(&bootstrap).expect("rendered");
+        fs::create_dir_all(subnet.efs().join(".sdocker")).expect("made");
+        let machine = subnet.boot(&user_data);
+        let host = Self { subnet, machine, credentials };
+        // The client learns the instance's name only once it runs: the machine boots meanwhile.
+        host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
+        Some(host)
+    }
+
+    /// The host's folder in the shared home, as the file server has it.
+    fn folder(&self) -> PathBuf {
+        self.subnet.efs().join(".sdocker/hosts").join(format!("c5.xlarge_{}", Subnet::INSTANCE))
+    }
+
+    fn endpoint() -> Endpoint {
+        Endpoint::new(Subnet::HOST.to_string(), 1111)
+    }
+
+    /// Waits until it answers; the stages until then.
+    async fn ready(&self) -> Result<Vec<StageLine>, NotReady> {
+        let stages = StatusFile::new(self.folder().join("status"));
+        let mut seen = Vec::new();
+        let mut observe = |event| {
+            if let ReadyEvent::Stage(line) = event {
+                seen.push(line);
+            }
+        };
+        let deadline = tokio::time::Instant::now() + BOOT;
+        wait_until_ready(&Self::endpoint(), self.credentials.client(), &Runs, &stages, &mut observe, deadline).await?;
+        Ok(seen)
+    }
+
+    /// Waits until its bootstrap is over.
+    fn is_ready(&self) {
+        eventually(Duration::from_secs(60), "a stage `ready`", || {
+            self.stages().into_iter().find(|(stage, _)| stage == "ready")
+        });
+    }
+
+    /// The stages that ended, in order, with what each took.
+    fn stages(&self) -> Vec<(String, String)> {
+        let lines = StatusFile::new(self.folder().join("status")).lines();
+        let done = lines.into_iter().filter(|line| line.state == StageState::Done);
+        done.map(|line| (line.stage, line.detail)).collect()
+    }
+
+    /// What the watch said last.
+    fn life(&self) -> Option<Value> {
+        serde_json::from_slice(&fs::read(self.folder().join("life.json")).ok()?).ok()
+    }
+
+    /// Waits for a look of the watch that satisfies.
+    async fn look(&self, what: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            if let Some(life) = self.life().filter(|life| satisfies(life)) {
+                return life;
+            }
+            assert!(began.elapsed().as_secs() < 120, "the watch does not say: {what}; it says {:?}", self.life());
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Waits until these uses, and no others, have held the host's end off for longer than the idle timeout.
+    async fn holds_off(&mut self, uses: &[&str]) {
+        let these = |life: &Value| {
+            let said = life["uses"].as_array().expect("a list");
+            said.len() == uses.len()
+                && said.iter().zip(uses).all(|(said, this)| said.as_str().is_some_and(|said| said.ends_with(this)))
+        };
+        self.look(&uses.join(" and "), these).await;
+        let began = Instant::now();
+        while began.elapsed().as_secs() < IDLE + 20 {
+            assert!(self.machine.runs(), "the host ended in spite of {uses:?}");
+            sleep(Duration::from_millis(500)).await;
+        }
+        let life = self.look(&uses.join(" and "), these).await;
+        assert!(life["idle_deadline"].as_str() > life["checked_at"].as_str(), "{life}");
+    }
+
+    /// A client of the daemon, with a connection that is a use of the host for as long as it lives.
+    async fn client(&self) -> Client {
+        let host = probe_once(&Self::endpoint(), self.credentials.client(), Duration::from_secs(30))
+            .await
+            .expect("it answers");
+        host.client().clone()
+    }
+
+    /// The machine's clock, in seconds.
+    fn clock(&self) -> u64 {
+        self.machine.shell("date +%s").trim().parse().expect("seconds")
+    }
+
+    /// What the Docker CLI of the machine prints.
+    fn docker(&self, arguments: &str) -> String {
+        self.machine.shell(&format!("docker -H unix:///run/sdocker/docker.sock {arguments}"))
+    }
+
+    async fn load_busybox(&self) {
+        let archive = fs::read(self.subnet.busybox()).expect("read");
+        let chunks: Vec<_> = archive.chunks(64 << 10).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        let loaded: Vec<_> = self.client().await.load(stream::iter(chunks)).collect().await;
+        assert!(loaded.iter().all(Result::is_ok), "{loaded:?}");
+    }
+
+    /// Files of the home are the same on both sides, at each path that the app has for them.
+    async fn shares_the_home(&self, text: &str) {
+        fs::write(self.subnet.efs().join("from-the-app"), text).expect("written");
+        let script = "cat /home/sagemaker-user/from-the-app /root/from-the-app; echo back >/home/sagemaker-user/from-the-container";
+        let request = RunRequest {
+            image: "busybox:test".into(),
+            command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
+            binds: ["/home/sagemaker-user:/home/sagemaker-user", "/root:/root"].map(str::to_owned).to_vec(),
+            ..RunRequest::default()
+        };
+        let outcome = self.client().await.run_collected(&request).await.expect("run");
+        assert_eq!(String::from_utf8_lossy(&outcome.stdout), format!("{text}{text}"));
+        assert_eq!(fs::read_to_string(self.subnet.efs().join("from-the-container")).expect("read"), "back\n");
+    }
+
+    /// What listens on the machine, for everybody.
+    fn open_ports(&self) -> Vec<u16> {
+        let listening = self.machine.shell("ss -Hltn | awk '{print $4}'");
+        let ports = listening.lines().filter(|address| !address.starts_with("127.") && !address.starts_with("[::1]"));
+        let mut ports: Vec<u16> =
+            ports.map(|address| address.rsplit_once(':').expect("a port").1.parse().expect("a number")).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+/// What `curl` gets from a URL; `None` where it gets nothing.
+fn curl(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("curl").args(["-s", "-m", "5"]).args(arguments).output().expect("curl runs");
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The daemon answers its client under mutual TLS, and nobody else.
+async fn nobody_else_gets_in(host: &Host) {
+    let url = format!("https://{}:1111/version", Subnet::HOST);
+    let certs = host.folder().join("certs/client");
+    let file = |name: &str| certs.join(name).display().to_string();
+    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+    let accepted = curl(&["--cacert", &ca, "--cert", &cert, "--key", &key, &url]);
+    assert!(accepted.is_some_and(|body| body.contains("ApiVersion")), "the host's own client");
+    assert_eq!(curl(&["-k", &url]), None, "without a certificate");
+    let plaintext = curl(&[&url.replace("https", "http")]).unwrap_or_default();
+    assert!(!plaintext.contains("ApiVersion"), "in plain text: {plaintext}");
+    let names = HostNames { dns: vec![Subnet::HOST_NAME.to_owned()], addresses: vec![Subnet::HOST] };
+    let other =
+        HostCredentials::generate(&names, std::time::SystemTime::now(), Duration::from_secs(3600)).expect("generated");
+    let refused = probe_once(&Host::endpoint(), other.client(), Duration::from_secs(10)).await;
+    assert!(matches!(refused, Err(ProbeError::Tls { .. })), "with another host's certificates: {refused:?}");
+    let folder = tempfile::tempdir().expect("a folder");
+    other.write(folder.path(), WriteServerKey::No).expect("written");
+    let file = |name: &str| folder.path().join("client").join(name).display().to_string();
+    assert_eq!(
+        curl(&["-k", "--cert", &file("cert.pem"), "--key", &file("key.pem"), &url]),
+        None,
+        "with another host's client certificate"
+    );
+}
+
+/// Both ways in which SDKs serve: a container on the network `sagemaker` that publishes nothing, and one that publishes 8080.
+fn port_8080_reaches_whatever_serves(host: &Host) {
+    let url = format!("http://{}:8080/", Subnet::HOST);
+    let answers = |expected: &str| {
+        eventually(Duration::from_secs(60), expected, || curl(&[&url]).filter(|answer| answer == expected));
+    };
+    let start = |name: &str, how: &str| {
+        let serve = format!("mkdir -p /www; echo -n {name} >/www/index.html; exec httpd -f -p 8080 -h /www");
+        host.docker(&format!("run -d --name {name} {how} busybox:test sh -c '{serve}'"));
+        answers(name);
+    };
+    let remove = |name: &str| host.docker(&format!("rm -f {name}"));
+    for _ in 0..2 {
+        start("on-the-network", "--network sagemaker");
+        start("published", "-p 8080:8080");
+        remove("published");
+        answers("on-the-network");
+        remove("on-the-network");
+    }
+    start("published", "-p 8080:8080");
+    host.docker("run -d --name on-the-network --network sagemaker busybox:test sleep 3600");
+    answers("published");
+    remove("published");
+    remove("on-the-network");
+}
+
+#[tokio::test]
+async fn dind() {
+    let Some(mut host) = Host::boot(json!({"engine": {"dind": {"image": "docker:dind"}}})) else { return };
+    let seen = host.ready().await.expect("it comes up");
+
+    // The stages were told while they happened, and overlapped.
+    let position = |stage: &str, state| {
+        let found = seen.iter().position(|line| line.stage == stage && line.state == state);
+        found.unwrap_or_else(|| panic!("{stage}: {seen:?}"))
+    };
+    assert!(position("image", StageState::Started) < position("mounts", StageState::Done), "{seen:?}");
+    host.is_ready();
+    println!("dind, s: {:?}", host.stages());
+    assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
+    assert_eq!(host.open_ports(), [1111, 8080]);
+
+    nobody_else_gets_in(&host).await;
+    host.load_busybox().await;
+    port_8080_reaches_whatever_serves(&host);
+    host.shares_the_home("first").await;
+
+    // Each use alone holds the end off: a container, a connection, and a build, which the classic builder runs in a container.
+    host.docker("run -d --name in-use busybox:test sleep 3600");
+    host.holds_off(&["running containers"]).await;
+    host.docker("rm -f in-use");
+    let mut events = host.client().await.events();
+    tokio::select! {
+        event = events.next() => panic!("{event:?}"),
+        () = host.holds_off(&["connections to the daemon"]) => {}
+    }
+    drop(events);
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("Dockerfile"), "FROM busybox:test\nRUN sleep 3600\n").expect("written");
+    let request =
+        BuildRequest { folder: folder.path().to_owned(), tag: "built:test".into(), ..BuildRequest::default() };
+    let mut build = host.client().await.build(&request);
+    tokio::select! {
+        step = async { loop { build.next().await.expect("it goes on").expect("it builds"); } } => step,
+        () = host.holds_off(&["running containers", "connections to the daemon"]) => {}
+    }
+    drop(build);
+
+    // Spot's notice is told.
+    host.subnet.take_spot_back(r#"{"action": "terminate", "time": "2026-11-24T12:00:00Z"}"#);
+    host.look("the notice", |life| life["notices"].to_string().contains("takes this Spot instance back")).await;
+
+    // A full disk: what nothing uses goes, what is used stays.
+    host.machine.shell("fallocate -l $(($(df --output=avail -B1 / | tail -1) * 9 / 10)) /var/tmp/full");
+    host.look("the disk", |life| life["notices"].to_string().contains("build cache and dangling images were removed"))
+        .await;
+    host.machine.shell("rm /var/tmp/full");
+    assert_eq!(host.docker("images -q busybox:test").lines().count(), 1);
+
+    // After a reboot: daemon, mounts, network and watch.
+    let before = host.life().expect("there");
+    host.machine.reboot();
+    let address = (Subnet::HOST, 1111).into();
+    eventually(Duration::from_secs(60), "the daemon goes", || {
+        std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
+    });
+    host.ready().await.expect("it comes back");
+    host.shares_the_home("second").await;
+    let after =
+        host.look("a look after the reboot", |life| life["checked_at"].as_str() > before["checked_at"].as_str()).await;
+    assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
+
+    // Without use, it ends itself, and says why.
+    host.machine.powers_off(Duration::from_secs(IDLE + 120));
+    let last = StatusFile::new(host.folder().join("status")).lines().pop().expect("a line");
+    assert!(last.detail.contains("the host ends itself: it was idle since"), "{last:?}");
+}
+
+#[tokio::test]
+async fn native() {
+    let proxy = json!({"http": "http://user:p%40ss@proxy.internal:3128", "https": null, "no_proxy": ["localhost", "169.254.169.254", ".amazonaws.com"]});
+    let Some(mut host) = Host::boot(json!({"proxy": proxy})) else { return };
+    host.ready().await.expect("it comes up");
+    host.is_ready();
+    println!("native, s: {:?}", host.stages());
+    assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
+    assert_eq!(host.open_ports(), [1111], "nothing listens on the endpoint port while nothing serves");
+
+    nobody_else_gets_in(&host).await;
+    host.load_busybox().await;
+    port_8080_reaches_whatever_serves(&host);
+    host.shares_the_home("first").await;
+
+    let info: Value = serde_json::from_str(&host.docker("info -f '{{json .}}'")).expect("JSON");
+    assert_eq!(info["LiveRestoreEnabled"], json!(true));
+    let environment = host.machine.shell("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ | grep PROXY");
+    assert_eq!(
+        environment,
+        "HTTP_PROXY=http://user:p%40ss@proxy.internal:3128\nNO_PROXY=localhost,169.254.169.254,.amazonaws.com\n"
+    );
+    assert_eq!(host.machine.shell("systemctl is-enabled ecs; systemctl is-active ecs; true"), "disabled\ninactive\n");
+
+    // The end is put off by `sdocker keep`, which needs nothing but the shared folder.
+    let until = host.clock() + 3600;
+    fs::write(host.folder().join("keep-until"), format!("{until}\n")).expect("written");
+    host.holds_off(&[]).await;
+    fs::remove_file(host.folder().join("keep-until")).expect("removed");
+    host.machine.powers_off(Duration::from_secs(IDLE + 120));
+}
+
+/// The bootstrap's own time, beside that of Docker on the same machine without a bootstrap, which the image starts at boot.
+#[tokio::test]
+async fn the_daemon_is_up_as_fast_as_docker_alone() {
+    let bare = {
+        let Some(subnet) = Subnet::open() else { return };
+        let machine = subnet.boot("#cloud-config\n{}\n");
+        eventually(BOOT, "a shell", || machine.has_shell().then_some(()));
+        machine.shell("systemctl start docker");
+        let times =
+            machine.shell("systemctl show docker -P InactiveExitTimestampMonotonic -P ActiveEnterTimestampMonotonic");
+        let times: Vec<f64> = times.lines().map(|micros| micros.parse::<f64>().expect("a number") / 1e6).collect();
+        times[1] - times[0]
+    };
+    let Some(host) = Host::boot(json!({})) else { return };
+    host.ready().await.expect("it comes up");
+    host.is_ready();
+    let stages = host.stages();
+    println!("bare dockerd: {bare:.1} s; native: {stages:?}");
+    let took = |name: &str| -> f64 {
+        let (_, took) = stages.iter().find(|(stage, _)| stage == name).expect(name);
+        took.trim_end_matches(" s").parse().expect("seconds")
+    };
+    let own = took("daemon") + took("answers");
+    assert!(own <= bare * 1.2, "the daemon took {own:.1} s, {bare:.1} s alone");
+}
+
+/// Each failure of the bootstrap is a stage of its own that says why; and the host ends in time, whatever fails.
+#[tokio::test]
+async fn a_bootstrap_that_fails() {
+    let changes = json!({
+        "max_lifetime": {"secs": 330, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:dind"}},
+        "mounts": [{
+            "file_system": "fs-0aaaaaaaaaaaaaaaa", "access_point": null, "address": "10.83.0.99", "remote_path": "/200005",
+            "paths": ["/home/sagemaker-user"],
+        }],
+    });
+    let Some(mut host) = Host::boot(changes) else { return };
+    let fails = |stage: &str, why: &str| {
+        let failed = eventually(BOOT, stage, || {
+            let status = host.machine.shell("cat /var/lib/sdocker/status || true");
+            status.lines().rfind(|line| line.contains(&format!(" {stage} failed "))).map(str::to_owned)
+        });
+        assert!(failed.contains(why), "{failed}");
+    };
+    // Nobody is there with whom to share a status: it is kept on the machine.
+    eventually(BOOT, "a shell", || host.machine.has_shell().then_some(()));
+    fails("mounts", "(10.83.0.99:/200005) does not mount at /home/sagemaker-user");
+    let again = |change: &str| {
+        host.machine.shell("systemctl is-active -q sdocker-bootstrap && systemctl stop sdocker-bootstrap; true");
+        host.machine.shell(&format!("rm -f /var/lib/sdocker/status*; sed -i '{change}' /etc/sdocker/settings; systemctl reset-failed sdocker-bootstrap; systemctl start --no-block sdocker-bootstrap"));
+    };
+    again("s/10.83.0.99/10.83.0.10/; s/^dind_image=.*/dind_image=no-such:image/");
+    fails("image", "no-such:image can not be pulled");
+    again("s,^dind_image=.*,dind_image=10.83.0.98:5000/unreachable:1,");
+    fails("image", "10.83.0.98");
+    // A daemon that can't have its port.
+    host.machine.shell("systemd-run -q nc -lk -p 1111");
+    host.machine
+        .shell("/usr/local/lib/sdocker/native.sh && systemctl daemon-reload && systemctl stop docker docker.socket");
+    again("s,^engine=.*,engine=native,");
+    fails("daemon", "Docker does not start");
+
+    // None of them keeps the host from its end.
+    let expires: u64 = host.machine.shell("cat /etc/sdocker/expires").trim().parse().expect("seconds");
+    let left = expires.saturating_sub(host.clock());
+    println!("it fails as it should; {left} s of its life are left");
+    assert!(left > 0, "it would have ended before");
+    host.machine.powers_off(Duration::from_secs(left + 60));
+}
