@@ -4,7 +4,8 @@ use bollard::{
     container::LogOutput,
     models::{ContainerCreateBody, ContainerSummary, HostConfig},
     query_parameters::{
-        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
+        RemoveContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
@@ -61,6 +62,17 @@ pub struct ContainerLog {
     pub timestamps: bool,
 }
 
+impl From<LogOutput> for LogLine {
+    fn from(output: LogOutput) -> Self {
+        match output {
+            LogOutput::StdErr { message } => Self::Stderr(message),
+            LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message } => {
+                Self::Stdout(message)
+            }
+        }
+    }
+}
+
 impl Client {
     /// Running containers, or all.
     ///
@@ -92,10 +104,13 @@ impl Client {
         };
         let id = self.docker.create_container(options, config).await.map_err(self.failed(&attempted()))?.id;
         let outcome = async {
+            // Attached before it starts, as the Docker CLI does: the log of a container that ends at once may be followed too late.
+            let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+            let attached = self.docker.attach_container(&id, Some(options)).await;
+            let mut attached = attached.map_err(self.failed(&attempted()))?.output;
             self.docker.start_container(&id, None).await.map_err(self.failed(&attempted()))?;
-            let mut logs = self.logs(&id, ContainerLog { follow: true, ..ContainerLog::default() });
-            while let Some(line) = logs.next().await {
-                output(&line?);
+            while let Some(piece) = attached.next().await {
+                output(&LogLine::from(piece.map_err(self.failed(&attempted()))?));
             }
             self.wait(&id).await
         };
@@ -149,13 +164,8 @@ impl Client {
             .build();
         let client = self.clone();
         let attempted = format!("read the logs of container {container}");
-        let lines = self.docker.logs(container, Some(options)).map(move |line| match line {
-            Ok(LogOutput::StdErr { message }) => Ok(LogLine::Stderr(message)),
-            Ok(LogOutput::StdOut { message } | LogOutput::StdIn { message } | LogOutput::Console { message }) => {
-                Ok(LogLine::Stdout(message))
-            }
-            Err(error) => Err(client.failed(&attempted)(error)),
-        });
+        let lines = self.docker.logs(container, Some(options));
+        let lines = lines.map(move |line| line.map(LogLine::from).map_err(client.failed(&attempted)));
         Box::pin(lines)
     }
 }

@@ -3,7 +3,7 @@
 . /usr/local/lib/sdocker/host.sh
 exec >>/var/lib/sdocker/bootstrap.log 2>&1
 mkdir -p /run/sdocker
-rm -f /run/sdocker/{mounted,ready}
+rm -f /run/sdocker/{mounted,ready,over}
 why=/run/sdocker/why
 metadata() { curl -sfm 5 --retry 10 --retry-connrefused --retry-delay 1 "$@"; }
 
@@ -30,10 +30,19 @@ stage() {
         return 1
     fi
 }
-give_up() {
+# What is said reaches the shared folder at once, without a stage waiting for it.
+publishing() {
+    while [[ ! -e /run/sdocker/over ]]; do
+        publish
+        sleep 0.3
+    done
+}
+over() {
+    touch /run/sdocker/over
     wait
+    publish
     shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
-    exit 1
+    exit "$1"
 }
 
 identify() {
@@ -134,20 +143,21 @@ if [[ $engine == dind && -n $first_boot ]]; then
     stage image image &
     pulling=$!
 fi
-if declare -F mounts >/dev/null; then stage mounts mounts || give_up; fi
-wait "$identifying" || give_up
+if declare -F mounts >/dev/null; then stage mounts mounts || over 1; fi
+wait "$identifying" || over 1
 . /usr/local/lib/sdocker/host.sh
 if [[ -n $folder ]]; then
     mkdir -p "$folder/logs"
     touch /run/sdocker/mounted
-    if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || give_up; fi
-    stage identity identity || give_up
+    publishing &
+    if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || over 1; fi
+    stage identity identity || over 1
 fi
 # At later boots Docker starts only now: containers that it starts then find the home mounted.
-if [[ $engine == dind && -z $first_boot ]]; then stage image image || give_up; fi
-if [[ -n $pulling ]]; then wait "$pulling" || give_up; fi
-stage daemon "$engine" || give_up
-stage answers answers || give_up
+if [[ $engine == dind && -z $first_boot ]]; then stage image image || over 1; fi
+if [[ -n $pulling ]]; then wait "$pulling" || over 1; fi
+stage daemon "$engine" || over 1
+stage answers answers || over 1
 touch /run/sdocker/ready /var/lib/sdocker/came-up
 # It may be there already.
 curl -s --unix-socket "$socket" -H 'Content-Type: application/json' -d '{"Name": "sagemaker", "CheckDuplicate": true}' http://docker/networks/create
@@ -167,6 +177,4 @@ if [[ -n $first_boot ]]; then
     systemctl disable docker.service docker.socket
     systemctl disable --now --no-block ecs
 fi
-shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
-wait
-exit 0
+over 0

@@ -9,7 +9,7 @@ kept() {
 }
 end() {
     say life info "the host ends itself: $1"
-    wait
+    publish
     systemctl poweroff
     exit 0
 }
@@ -96,5 +96,5 @@ echo "$json" >/var/lib/sdocker/life.json
 shared bash -c 'cp "$1" "$2/.life.json" && mv "$2/.life.json" "$2/life.json"' - /var/lib/sdocker/life.json "$folder"
 if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
 shared cp /var/lib/sdocker/dockerd.log "$folder/logs/dockerd.log"
+publish
 ((time < ends)) || end "$why"
-wait
