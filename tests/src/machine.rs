@@ -34,7 +34,6 @@ pub struct Subnet {
 #[derive(Debug)]
 pub struct Machine {
     qemu: Child,
-    console: PathBuf,
     shell: PathBuf,
 }
 
@@ -161,7 +160,7 @@ impl Subnet {
             .args(["-device", &format!("virtio-net-pci,netdev=n,mac={MAC}"), "-device", "virtio-rng-pci"])
             .args(["-serial", &format!("file:{}", console.display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
-        Machine { qemu: qemu.spawn().expect("QEMU starts"), console, shell }
+        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -226,19 +225,6 @@ impl Machine {
     pub fn reboot(&self) {
         // The shell answers before it goes.
         self.shell("systemd-run -q --on-active=1 systemctl reboot");
-    }
-
-    /// Waits for the machine to power itself off.
-    ///
-    /// # Panics
-    /// It does not, in that time.
-    #[track_caller]
-    pub fn powers_off(&mut self, within: Duration) {
-        let console = self.console.clone();
-        let ended = eventually(within, &format!("power-off; see {}", console.display()), || {
-            self.qemu.try_wait().expect("a child")
-        });
-        assert!(ended.success(), "{ended}");
     }
 
     /// Whether it still runs.

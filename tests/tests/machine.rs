@@ -143,6 +143,15 @@ impl Host {
         assert!(life["idle_deadline"].as_str() > life["checked_at"].as_str(), "{life}");
     }
 
+    /// Waits until the machine has powered itself off. Connections that were dropped are closed meanwhile.
+    async fn powers_off(&mut self, within: u64) {
+        let began = Instant::now();
+        while self.machine.runs() {
+            assert!(began.elapsed().as_secs() < within, "it does not power off; the watch says {:?}", self.life());
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// A client of the daemon, with a connection that is a use of the host for as long as it lives.
     async fn client(&self) -> Client {
         let host = probe_once(&Self::endpoint(), self.credentials.client(), Duration::from_secs(30))
@@ -320,7 +329,7 @@ async fn dind() {
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
 
     // Without use, it ends itself, and says why.
-    host.machine.powers_off(Duration::from_secs(IDLE + 120));
+    host.powers_off(IDLE + 120).await;
     let last = StatusFile::new(host.folder().join("status")).lines().pop().expect("a line");
     assert!(last.detail.contains("the host ends itself: it was idle since"), "{last:?}");
 }
@@ -354,7 +363,7 @@ async fn native() {
     fs::write(host.folder().join("keep-until"), format!("{until}\n")).expect("written");
     host.holds_off(&[]).await;
     fs::remove_file(host.folder().join("keep-until")).expect("removed");
-    host.machine.powers_off(Duration::from_secs(IDLE + 120));
+    host.powers_off(IDLE + 120).await;
     let said = StatusFile::new(host.folder().join("status")).lines();
     assert!(
         said.iter().any(|line| line.stage == "life" && line.state == StageState::Warning),
@@ -431,5 +440,5 @@ async fn a_bootstrap_that_fails() {
     let left = expires.saturating_sub(host.clock());
     println!("it fails as it should; {left} s of its life are left");
     assert!(left > 0, "it would have ended before");
-    host.machine.powers_off(Duration::from_secs(left + 60));
+    host.powers_off(left + 60).await;
 }
