@@ -56,20 +56,20 @@ identify() {
 
 # efs FILE_SYSTEM ACCESS_POINT ADDRESS REMOTE_PATH PATH...
 efs() {
-    local system=$1 access=$2 address=$3 remote=$4 first=$5 error=
+    local system=$1 access=$2 address=$3 remote=$4 first=$5 error="" deadline=$((SECONDS + 120))
     shift 5
     mountpoint -q "$first" && return 0
     mkdir -p "$first"
-    for _ in 1 2 3 4 5 6; do
+    while :; do
         if [[ -n $access ]]; then
             [[ -x /sbin/mount.efs ]] || dnf -qy install amazon-efs-utils || { echo "amazon-efs-utils can not be installed"; return 1; }
-            error=$(timeout -s KILL 60 mount -t efs -o "tls,accesspoint=$access,mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
+            error=$(timeout -s KILL 30 mount -t efs -o "tls,accesspoint=$access,mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
         else
-            error=$(timeout -s KILL 60 mount -t nfs4 -o nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
+            error=$(timeout -s KILL 30 mount -t nfs4 -o retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
         fi
+        ((SECONDS < deadline)) || { echo "$system ($address:$remote) does not mount at $first: ${error:-no answer}"; return 1; }
         sleep 5
     done
-    mountpoint -q "$first" || { echo "$system ($address:$remote) does not mount at $first: $error"; return 1; }
     for path in "$@"; do
         mkdir -p "$path"
         mountpoint -q "$path" || mount --bind "$first" "$path" || { echo "$first does not mount at $path"; return 1; }
