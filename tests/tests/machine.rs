@@ -379,10 +379,12 @@ async fn the_daemon_is_up_as_fast_as_docker_alone() {
         let machine = subnet.boot("#cloud-config\n{}\n");
         eventually(BOOT, "a shell", || machine.has_shell().then_some(()));
         machine.shell("systemctl start docker");
-        let times =
-            machine.shell("systemctl show docker -P InactiveExitTimestampMonotonic -P ActiveEnterTimestampMonotonic");
-        let times: Vec<f64> = times.lines().map(|micros| micros.parse::<f64>().expect("a number") / 1e6).collect();
-        times[1] - times[0]
+        // dockerd starts containerd itself where systemd does not.
+        let micros = |unit: &str, property: &str| -> f64 {
+            let time = machine.shell(&format!("systemctl show {unit} -P {property}Monotonic"));
+            time.trim().parse().expect("microseconds")
+        };
+        (micros("docker", "ActiveEnterTimestamp") - micros("containerd", "InactiveExitTimestamp")) / 1e6
     };
     let Some(host) = Host::boot(json!({})) else { return };
     host.ready().await.expect("it comes up");
@@ -393,14 +395,19 @@ async fn the_daemon_is_up_as_fast_as_docker_alone() {
         let (_, took) = stages.iter().find(|(stage, _)| stage == name).expect(name);
         took.trim_end_matches(" s").parse().expect("seconds")
     };
-    let daemon = took("daemon") + took("answers");
-    println!("the daemon: {:.2} times; the whole bootstrap: {:.2} times", daemon / bare, took("ready") / bare);
-    assert!(daemon <= bare * 1.2, "the daemon took {daemon:.1} s, Docker {bare:.1} s alone");
+    // Docker alone has no network to make, and no mounts and no identity to wait for; they count nevertheless.
+    let answers = took("ready") - took("network");
+    println!(
+        "until the daemon answers: {:.2} times; the whole bootstrap: {:.2} times",
+        answers / bare,
+        took("ready") / bare
+    );
+    assert!(answers <= bare * 1.2, "the daemon answered after {answers:.1} s, Docker alone after {bare:.1} s");
 }
 
 /// Each failure of the bootstrap is a stage of its own that says why; and the host ends in time, whatever fails.
 #[tokio::test]
-#[ignore = "not seen to pass yet: its times are to be tuned"]
+
 async fn a_bootstrap_that_fails() {
     let changes = json!({
         "max_lifetime": {"secs": 450, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:dind"}},
@@ -429,7 +436,7 @@ async fn a_bootstrap_that_fails() {
     again("s,^dind_image=.*,dind_image=10.83.0.98:5000/unreachable:1,");
     fails("image", "10.83.0.98");
     // A daemon that can't have its port.
-    host.machine.shell("systemd-run -q nc -lk -p 1111");
+    host.machine.shell("systemd-run -q busybox httpd -f -p 1111");
     host.machine
         .shell("/usr/local/lib/sdocker/native.sh && systemctl daemon-reload && systemctl stop docker docker.socket");
     again("s,^engine=.*,engine=native,");

@@ -60,6 +60,15 @@ const SCRIPTS: [(&str, &str); 6] = [
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
 ];
 
+/// cloud-init names the instance to a boothook. What another instance left came with an image that was made of a host.
+const BEGIN: &str = r#"#cloud-boothook
+#!/bin/bash
+set -u
+[ "$(cat /etc/sdocker/installed 2>/dev/null)" != "$INSTANCE_ID" ] || exit 0
+rm -rf /etc/sdocker /var/lib/sdocker
+install -d -m 700 /etc/sdocker /usr/local/lib/sdocker
+"#;
+
 const START: &str = include_str!("user_data/start.sh");
 
 /// Renders the script: pure, the same for the same bootstrap, byte for byte.
@@ -68,9 +77,7 @@ const START: &str = include_str!("user_data/start.sh");
 /// A script that would be too large; a value that can't be quoted or mounted.
 pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
     let settings = settings(bootstrap)?;
-    let mut script = String::from("#cloud-boothook\n#!/bin/bash\nset -u\n[ ! -e /etc/sdocker/installed ] || exit 0\n");
-    // Needed by what follows, and by every script later.
-    let _ = writeln!(script, "install -d -m 700 /etc/sdocker /usr/local/lib/sdocker");
+    let mut script = String::from(BEGIN);
     file(&mut script, "/etc/sdocker/settings", &settings);
     let scripts = compressed_scripts().map_err(UserDataError::Compression)?;
     let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");

@@ -7,24 +7,23 @@ rm -f /run/sdocker/{mounted,ready,over}
 why=/run/sdocker/why
 metadata() { curl -sfm 5 --retry 10 --retry-connrefused --retry-delay 1 "$@"; }
 
-# Seconds since a time in microseconds, to a tenth.
-clock() { echo "${EPOCHREALTIME/[.,]/}"; }
-since() {
-    local tenths=$((($(clock) - $1) / 100000))
-    echo "$((tenths / 10)).$((tenths % 10)) s"
+# Says that a stage which began at a time in microseconds is done, with the seconds that it took, to a tenth.
+finished() {
+    local tenths=$(((${EPOCHREALTIME/[.,]/} - $2) / 100000))
+    say "$1" "done" "$((tenths / 10)).$((tenths % 10)) s"
 }
 
 # A stage writes a line when it begins and one when it ends; what it echoes last says why it failed.
 stage() {
-    local name=$1 began
-    began=$(clock)
+    local name=$1 began=${EPOCHREALTIME/[.,]/} code
     shift
     say "$name" started
-    if "$@" >"$why.$name" 2>&1; then
-        cat "$why.$name"
-        say "$name" "done" "$(since "$began")"
+    "$@" >"$why.$name" 2>&1
+    code=$?
+    [[ ! -s $why.$name ]] || cat "$why.$name"
+    if ((code == 0)); then
+        finished "$name" "$began"
     else
-        cat "$why.$name"
         say "$name" failed "$(tail -n 1 "$why.$name")"
         shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
         return 1
@@ -47,7 +46,6 @@ over() {
 
 identify() {
     local token base=http://169.254.169.254/latest
-    [[ ! -e /etc/sdocker/identity ]] || return 0
     token=$(metadata -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$base"/api/token) || { echo "no instance metadata"; return 1; }
     id=$(metadata -H "X-aws-ec2-metadata-token: $token" "$base"/meta-data/instance-id) || { echo "no instance id"; return 1; }
     type=$(metadata -H "X-aws-ec2-metadata-token: $token" "$base"/meta-data/instance-type) || { echo "no instance type"; return 1; }
@@ -80,13 +78,12 @@ identity() {
     local from=$folder/certs/server to=/etc/sdocker/tls
     [[ ! -e $to/key.pem ]] || return 0
     for ((tries = 0; ; tries++)); do
-        # Looking the folder up again makes NFS forget what it knew.
-        if timeout -s KILL 10 ls "$from" 2>/dev/null | grep -qx key.pem; then break; fi
+        # Reading the folder anew makes NFS forget what it knew.
+        if [[ $(timeout -s KILL 10 ls "$from" 2>/dev/null) == *key.pem* ]]; then break; fi
         ((tries < 600)) || { echo "no certificate appeared in $from"; return 1; }
         sleep 0.5
     done
-    install -d -m 700 "$to.new"
-    install -m 600 "$from"/{ca,cert,key}.pem "$to.new/" && rm -f "$from/key.pem" && mv "$to.new" "$to"
+    install -D -m 600 -t "$to.new" "$from"/{ca,cert,key}.pem && mv "$to.new" "$to" && rm -f "$from/key.pem"
 }
 
 image() {
@@ -129,13 +126,24 @@ answers() {
     done
 }
 
+network() {
+    # 409: it is there already, after the first boot.
+    local code
+    code=$(curl -s -o "$why.answer" -w '%{http_code}' --unix-socket "$socket" -H 'Content-Type: application/json' \
+        -d '{"Name": "sagemaker", "CheckDuplicate": true}' http://docker/networks/create)
+    [[ $code == 201 || $code == 409 ]] || { echo "the network sagemaker can not be made: $(cat "$why.answer")"; return 1; }
+}
+
 hook() {
     bash "$shared_home/$1" || { echo "$1 ended with exit code $?"; return 1; }
 }
 
-started=$(clock)
-stage metadata identify &
-identifying=$!
+started=${EPOCHREALTIME/[.,]/}
+identifying=
+if [[ ! -e /etc/sdocker/identity ]]; then
+    stage metadata identify &
+    identifying=$!
+fi
 first_boot=
 [[ -e /var/lib/sdocker/came-up ]] || first_boot=1
 pulling=
@@ -144,11 +152,11 @@ if [[ $engine == dind && -n $first_boot ]]; then
     pulling=$!
 fi
 if declare -F mounts >/dev/null; then stage mounts mounts || over 1; fi
-wait "$identifying" || over 1
+if [[ -n $identifying ]]; then wait "$identifying" || over 1; fi
 . /usr/local/lib/sdocker/host.sh
 if [[ -n $folder ]]; then
     mkdir -p "$folder/logs"
-    touch /run/sdocker/mounted
+    : >/run/sdocker/mounted
     publishing &
     if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || over 1; fi
     stage identity identity || over 1
@@ -158,9 +166,8 @@ if [[ $engine == dind && -z $first_boot ]]; then stage image image || over 1; fi
 if [[ -n $pulling ]]; then wait "$pulling" || over 1; fi
 stage daemon "$engine" || over 1
 stage answers answers || over 1
+stage network network || over 1
 touch /run/sdocker/ready /var/lib/sdocker/came-up
-# It may be there already.
-curl -s --unix-socket "$socket" -H 'Content-Type: application/json' -d '{"Name": "sagemaker", "CheckDuplicate": true}' http://docker/networks/create
 systemctl start --no-block sdocker-endpoint
 if ((nvidia)); then
     if daemon info -f '{{json .Runtimes}}' | grep -q nvidia && gpus=$(nvidia-smi -L); then
@@ -172,7 +179,7 @@ fi
 if [[ -n $folder && -e $shared_home/post-bootstrap.sh ]]; then
     hook post-bootstrap.sh || say post-bootstrap warning "post-bootstrap.sh failed"
 fi
-say ready "done" "$(since "$started")"
+finished ready "$started"
 if [[ -n $first_boot ]]; then
     systemctl disable docker.service docker.socket
     systemctl disable --now --no-block ecs

@@ -11,7 +11,7 @@ daemon() { timeout -s KILL "${patience:-60}" docker -H "unix://$socket" "$@"; }
 # The shared folder may hang when its server does: nothing waits for it for long.
 shared() { [[ -n $folder && -e /run/sdocker/mounted ]] && timeout -s KILL 10 "$@" 2>/dev/null; }
 # A line of the status file, which `publish` copies to the shared folder.
-say() { echo "$(now) ${*//[$'\n\r']/ }" >>/var/lib/sdocker/status; }
+say() { TZ=UTC printf '%(%Y-%m-%dT%H:%M:%SZ)T %s\n' -1 "${*//[$'\n\r']/ }" >>/var/lib/sdocker/status; }
 publish() {
     local sent=0 all
     [[ ! -e /var/lib/sdocker/status.sent ]] || read -r sent </var/lib/sdocker/status.sent

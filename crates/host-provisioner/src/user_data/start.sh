@@ -1,6 +1,6 @@
 # The first thing is the end: the host ends itself after its maximum lifetime, whatever else fails. The second is the idle watch.
 install -d -m 700 /etc/sdocker /run/sdocker /var/lib/sdocker
-[[ -e /etc/sdocker/expires ]] || echo $(($(date +%s) + max_lifetime)) >/etc/sdocker/expires
+echo $(($(date +%s) + max_lifetime)) >/etc/sdocker/expires
 unit() { cat >"/etc/systemd/system/$1"; }
 unit sdocker-lifetime.service <<'END'
 [Service]
@@ -49,16 +49,26 @@ Restart=always
 RestartSec=2
 END
 chmod 700 /usr/local/lib/sdocker/*.sh
+# As `systemctl enable` does, which would make systemd read all its units anew each time.
+wanted() { install -d "/etc/systemd/system/$1.wants" && ln -sf "../$2" "/etc/systemd/system/$1.wants/$2"; }
+wanted timers.target sdocker-lifetime.timer
+wanted timers.target sdocker-idle.timer
+wanted multi-user.target sdocker-bootstrap.service
+[[ $engine != native ]] || /usr/local/lib/sdocker/native.sh
 systemctl daemon-reload
-systemctl enable --now --no-block sdocker-lifetime.timer sdocker-idle.timer
-# What the bootstrap needs first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user guide).
-{ modprobe -aq nfs nfsv4; cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null; } 2>/dev/null &
-if [[ $engine == native ]]; then
-    # The image's own start of its daemon is not waited for: the bootstrap starts it, with our command line.
-    /usr/local/lib/sdocker/native.sh
-    systemctl stop --no-block docker.socket docker.service
+systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
+# What the bootstrap and Docker need first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user
+# guide).
+{
+    modprobe -aq nfs nfsv4 overlay bridge br_netfilter ip_tables nf_nat xt_conntrack xt_MASQUERADE xt_addrtype
+    cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null
+} 2>/dev/null &
+# cloud-init has asked the instance metadata service already.
+facts=$(cat /run/cloud-init/instance-data.json)
+if [[ $facts =~ \"instance-type\":\ *\"([a-z0-9.-]+)\" ]]; then
+    printf 'instance=%q\n' "${BASH_REMATCH[1]}_$INSTANCE_ID" >/etc/sdocker/identity
 fi
-# Reads the units anew, too.
-systemctl enable sdocker-bootstrap.service
+# The image's own start of its daemon is not waited for: the bootstrap starts it, with our command line.
+[[ $engine != native ]] || systemctl stop --no-block docker.socket docker.service
+echo "$INSTANCE_ID" >/etc/sdocker/installed
 systemctl start --no-block sdocker-bootstrap.service
-touch /etc/sdocker/installed

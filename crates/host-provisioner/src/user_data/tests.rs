@@ -90,9 +90,7 @@ fn no_key_unless_it_is_embedded() {
 fn the_lifetime_is_armed_before_anything_that_can_fail() {
     let script = render_user_data(&variants()[0].1).expect("it fits");
     let position = |text: &str| script.rfind(text).unwrap_or_else(|| panic!("{text}"));
-    assert!(
-        position("enable --now --no-block sdocker-lifetime.timer") < position("start --no-block sdocker-bootstrap")
-    );
+    assert!(position("start --no-block sdocker-lifetime.timer") < position("start --no-block sdocker-bootstrap"));
 }
 
 #[test]
