@@ -109,6 +109,11 @@ impl Home {
         self.environment.insert(name.to_owned(), value.into());
     }
 
+    /// Takes a variable out of the environment.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.remove(name);
+    }
+
     /// Writes Studio's metadata file of a KernelGateway app of this domain and user profile.
     ///
     /// # Panics

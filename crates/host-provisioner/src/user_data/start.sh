@@ -17,6 +17,13 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 END
+# A power-off that something holds up, such as a file server that is gone, is forced.
+install -d /etc/systemd/system/poweroff.target.d
+unit poweroff.target.d/sdocker.conf <<'END'
+[Unit]
+JobTimeoutSec=2min
+JobTimeoutAction=poweroff-force
+END
 unit sdocker-idle.service <<'END'
 [Service]
 Type=oneshot

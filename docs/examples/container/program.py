@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """A SageMaker container that learns a regression with XGBoost: `train`, `serve` (SageMaker developer guide, "Use your own training
 algorithms" and "Use your own inference code"), and `process`, which splits the rows of a file in two.
 """
@@ -6,6 +6,7 @@ algorithms" and "Use your own inference code"), and `process`, which splits the 
 import http.server
 import json
 import pathlib
+import signal
 import sys
 
 import numpy
@@ -64,4 +65,6 @@ def process():
 
 
 if __name__ == "__main__":
+    # The first process of a container ends at a signal only if it says so.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     {"train": train, "serve": serve, "process": process}[sys.argv[1]]()

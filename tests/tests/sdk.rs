@@ -1,0 +1,215 @@
+//! Local Mode for real: the SageMaker Python SDKs that people have, on hosts of the sandbox, as in Studio and outside it.
+#![expect(clippy::print_stdout, reason = "docs/local-mode.md quotes what was measured")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use sdocker_tests::{Home, Run, eventually, skip};
+use serde_json::Value;
+
+/// A home with a current host, on which the training image is built, and S3 beside it.
+struct Lab {
+    home: Home,
+    cache: PathBuf,
+    s3: Child,
+    s3_log: PathBuf,
+}
+
+impl Lab {
+    fn open() -> Option<Self> {
+        let Some(cache) = std::env::var_os("SDOCKER_SDK").map(PathBuf::from) else {
+            skip("SDOCKER_SDK names what tests/sdk/prepare made: use scripts/test sdk");
+            return None;
+        };
+        let home = Home::in_sandbox()?;
+        home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+        // The SDK would otherwise report to AWS each call that it is given, and wait for an answer.
+        let opt_out = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
+        fs::create_dir_all(home.join(".config/sagemaker")).expect("made");
+        fs::write(home.join(".config/sagemaker/config.yaml"), opt_out).expect("written");
+
+        let s3_log = home.join("s3.log");
+        let mut s3 = Command::new(cache.join("s3/bin/moto_server"));
+        s3.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
+        s3.stderr(fs::File::create(&s3_log).expect("made"));
+        let s3 = s3.spawn().expect("it starts");
+        let mut lab = Self { home, cache, s3, s3_log };
+        let url = eventually(std::time::Duration::from_secs(30), "S3", || {
+            let log = BufReader::new(fs::File::open(&lab.s3_log).ok()?);
+            log.lines().map_while(Result::ok).find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned()))
+        });
+        for (name, value) in [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("SAGEMAKER_SUPPRESS_V2_WARNING", "1"),
+            ("TESTCONTAINERS_RYUK_DISABLED", "true"),
+        ] {
+            lab.home.set(name, value);
+        }
+        // docker-compose 1.29 and docker-py ignore contexts.
+        let environment = lab.home.sdocker(&["env", "--shell", "json"]).expect(0).json();
+        for (name, value) in environment.as_object().expect("an object") {
+            lab.home.set(name, value.as_str().expect("text"));
+        }
+        lab.build_image();
+        Some(lab)
+    }
+
+    /// Builds the example's image on the host.
+    fn build_image(&self) {
+        let context = self.home.join("context");
+        fs::create_dir_all(context.join("wheels")).expect("made");
+        for wheel in fs::read_dir(self.cache.join("wheels")).expect("prepared").flatten() {
+            fs::copy(wheel.path(), context.join("wheels").join(wheel.file_name())).expect("copied");
+        }
+        fs::copy(repository().join("docs/examples/container/program.py"), context.join("program.py")).expect("copied");
+        fs::copy(repository().join("tests/sdk/Dockerfile"), context.join("Dockerfile")).expect("copied");
+        let base = self.cache.join("python-debian.tar").display().to_string();
+        self.home.run("docker", &["import", &base, "python:debian"]).expect(0);
+        let mut build = self.home.command("docker");
+        build.env("DOCKER_BUILDKIT", "0").args(["build", "-q", "-t", "regression", "context"]);
+        let built = build.output().expect("it runs");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    }
+
+    /// Runs a script of the suite with an SDK, in Studio (an app of this type) or outside it; what it measured.
+    fn runs(&self, environment: &str, script: &str, app: Option<&str>) -> Value {
+        let place = app.unwrap_or("not Studio");
+        let work = self.home.join(format!("{script} {environment} {place}"));
+        fs::create_dir(&work).expect("made");
+        let sdk = repository().join("tests/sdk");
+        let mut command = match app {
+            Some(app) => {
+                let mut command = self.home.command(sdk.join("as-studio"));
+                command.arg(app).arg(self.python(environment));
+                command
+            }
+            None => self.home.command(self.python(environment)),
+        };
+        command.arg(sdk.join(format!("{script}.py"))).arg("regression").arg(&work);
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let result = said.lines().find_map(|line| line.strip_prefix("RESULT "));
+        let result = result.unwrap_or_else(|| {
+            panic!("{environment} as {place}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+        });
+        println!("{script}.py, {environment}, {place}: {result}");
+        assert_eq!(self.home.run("docker", &["ps", "-q"]).expect(0).stdout, "", "containers that still run");
+        serde_json::from_str(result).expect("JSON")
+    }
+
+    fn python(&self, environment: &str) -> PathBuf {
+        self.cache.join(environment).join("bin/python")
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.s3.kill());
+        drop(self.s3.wait());
+        drop(self.home.sdocker(&["terminate-host", "--all"]));
+    }
+}
+
+fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The types of app that the SDKs know as Studio, and none.
+const APPS: [Option<&str>; 4] = [None, Some("KernelGateway"), Some("JupyterLab"), Some("CodeEditor")];
+
+#[test]
+fn the_oldest_sdk() {
+    let Some(lab) = Lab::open() else { return };
+    for app in APPS {
+        assert_eq!(lab.runs("sdk-oldest", "v2", app)["sdk"], "2.80.0");
+    }
+}
+
+#[test]
+fn the_newest_sdk_2() {
+    let Some(lab) = Lab::open() else { return };
+    for app in APPS {
+        lab.runs("sdk-2", "v2", app);
+    }
+}
+
+#[test]
+fn the_newest_sdk_3() {
+    let Some(lab) = Lab::open() else { return };
+    for app in APPS {
+        lab.runs("sdk-3", "v3", app);
+    }
+    let mut example = lab.home.command(lab.python("sdk-3"));
+    let output = example.arg(repository().join("docs/examples/model_trainer.py")).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let model = said.lines().last().unwrap_or_default();
+    assert!(Path::new(model).is_file(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn docker_py_and_testcontainers() {
+    let Some(lab) = Lab::open() else { return };
+    lab.runs("sdk-2", "clients", None);
+}
+
+/// The example notebook, from its first cell to its last, with a host of its own.
+#[test]
+fn the_notebook() {
+    let Some(mut lab) = Lab::open() else { return };
+    let examples = lab.home.join("examples");
+    fs::create_dir_all(examples.join("container")).expect("made");
+    fs::copy(repository().join("docs/examples/local-mode.ipynb"), examples.join("local-mode.ipynb")).expect("copied");
+    // The notebook's `sdocker`, Python and kernel.
+    let bin = lab.home.join("bin");
+    fs::create_dir(&bin).expect("made");
+    let binary = std::env::var_os("SDOCKER_BIN").expect("set");
+    std::os::unix::fs::symlink(binary, bin.join("sdocker")).expect("linked");
+    let mut path = bin.into_os_string();
+    for folder in [lab.cache.join("sdk-2/bin").into_os_string(), std::env::var_os("PATH").expect("set")] {
+        path.push(":");
+        path.push(folder);
+    }
+    lab.home.set("PATH", path);
+    // It creates a host of its own; the image is there, because hosts of the sandbox can pull none.
+    let archive = lab.home.join("regression.tar").display().to_string();
+    lab.home.run("docker", &["save", "-o", &archive, "regression"]).expect(0);
+    lab.home.set("EXAMPLE_IMAGE", &archive);
+    for name in ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
+        lab.home.unset(name);
+    }
+    let notebook = fs::read_to_string(examples.join("local-mode.ipynb")).expect("read");
+    let notebook = notebook.replace("docker build -q -t regression container", "docker load -q -i $EXAMPLE_IMAGE");
+    fs::write(examples.join("local-mode.ipynb"), notebook).expect("written");
+    let execute = ["nbconvert", "--to", "notebook", "--execute", "--output", "done.ipynb"];
+    let jupyter = lab.cache.join("sdk-2/bin/jupyter").display().to_string();
+    let run: Run = lab.home.run(&jupyter, &[&execute[..], &["examples/local-mode.ipynb"]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+
+    let done: Value = serde_json::from_slice(&fs::read(examples.join("done.ipynb")).expect("made")).expect("JSON");
+    let text = |pointer: &Value| match pointer {
+        Value::Array(lines) => lines.iter().filter_map(Value::as_str).collect::<String>(),
+        other => other.as_str().unwrap_or_default().to_owned(),
+    };
+    let printed = |source: &str| -> String {
+        let cells = done["cells"].as_array().expect("cells").iter();
+        let mut cell = cells.filter(|cell| cell["cell_type"] == "code" && text(&cell["source"]).contains(source));
+        let outputs = cell.next().expect(source)["outputs"].as_array().expect("outputs").iter();
+        outputs.map(|output| text(&output["text"])).collect()
+    };
+    for source in ["sdocker create-host", "sdocker terminate-current-host"] {
+        let printed = printed(source);
+        println!("{printed}");
+        assert!(!printed.contains(['\x1b', '\r', '\x08']), "control codes: {printed:?}");
+    }
+    assert!(printed("sdocker create-host").contains("is ready: Docker"));
+    assert_eq!(printed("/ping").trim(), "200");
+    assert!(printed("rings predicted").contains("counted"));
+}
