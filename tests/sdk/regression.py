@@ -74,9 +74,9 @@ def nothing_listens():
     raise AssertionError("an endpoint that was deleted still answers")
 
 
-def halved(s3, path):
+def halved(s3, bucket, path):
     """A processing job left the two halves of a file in the bucket."""
-    keys = [found["Key"] for found in s3.list_objects_v2(Bucket="studio", Prefix="processed").get("Contents", [])]
+    keys = [found["Key"] for found in s3.list_objects_v2(Bucket=bucket, Prefix="processed").get("Contents", [])]
     assert sorted(key.rpartition("/")[2] for key in keys) == ["first.csv", "second.csv"], keys
-    halves = [s3.get_object(Bucket="studio", Key=key)["Body"].read() for key in sorted(keys)]
+    halves = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)]
     assert b"".join(halves) == path.read_bytes()

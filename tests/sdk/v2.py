@@ -27,10 +27,11 @@ ROLE = "arn:aws:iam::123456789012:role/studio"
 boto_session = boto3.Session(region_name="eu-west-1")
 # What a processing job reads and writes goes through S3, even in Local Mode.
 s3 = boto_session.client("s3")
-s3.create_bucket(Bucket="studio", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+bucket = folder.name
+s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 session = LocalSession(boto_session)
 # Its name by default is made of the account's number, for which the SDK asks AWS STS at an address of its own.
-session._default_bucket = "studio"
+session._default_bucket = bucket
 steps = {}
 
 
@@ -92,11 +93,11 @@ processor.run(
     inputs=[ProcessingInput(source=f"{folder}/test", destination="/opt/ml/processing/input", input_name="data")],
     outputs=[
         ProcessingOutput(
-            source="/opt/ml/processing/output", destination="s3://studio/processed", output_name="halves"
+            source="/opt/ml/processing/output", destination=f"s3://{bucket}/processed", output_name="halves"
         )
     ],
 )
-regression.halved(s3, folder / "test/data.csv")
+regression.halved(s3, bucket, folder / "test/data.csv")
 step("process", began)
 
 began = time.monotonic()

@@ -28,10 +28,11 @@ ROLE = "arn:aws:iam::123456789012:role/studio"
 boto_session = boto3.Session(region_name="eu-west-1")
 # What a processing job reads and writes goes through S3, even in Local Mode.
 s3 = boto_session.client("s3")
-s3.create_bucket(Bucket="studio", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+bucket = folder.name
+s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
 session = LocalSession(boto_session)
 # Its name by default is made of the account's number, for which the SDK asks AWS STS at an address of its own.
-session._default_bucket = "studio"
+session._default_bucket = bucket
 steps = {}
 
 
@@ -117,12 +118,12 @@ processor.run(
         ProcessingOutput(
             output_name="halves",
             s3_output=ProcessingS3Output(
-                s3_uri="s3://studio/processed", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob"
+                s3_uri=f"s3://{bucket}/processed", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob"
             ),
         )
     ],
 )
-regression.halved(s3, folder / "test/data.csv")
+regression.halved(s3, bucket, folder / "test/data.csv")
 step("process", began)
 
 began = time.monotonic()

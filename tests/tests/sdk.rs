@@ -82,7 +82,8 @@ impl Lab {
     /// Runs a script of the suite with an SDK, in Studio (an app of this type) or outside it; what it measured.
     fn runs(&self, environment: &str, script: &str, app: Option<&str>) -> Value {
         let place = app.unwrap_or("not Studio");
-        let work = self.home.join(format!("{script} {environment} {place}"));
+        // Its name is that of a bucket, too.
+        let work = self.home.join(format!("{script}-{environment}-{}", app.unwrap_or("none").to_lowercase()));
         fs::create_dir(&work).expect("made");
         let sdk = repository().join("tests/sdk");
         let mut command = match app {
@@ -202,7 +203,8 @@ fn the_notebook() {
         let cells = done["cells"].as_array().expect("cells").iter();
         let mut cell = cells.filter(|cell| cell["cell_type"] == "code" && text(&cell["source"]).contains(source));
         let outputs = cell.next().expect(source)["outputs"].as_array().expect("outputs").iter();
-        outputs.map(|output| text(&output["text"])).collect()
+        // The notebook's terminal ends each line so.
+        outputs.map(|output| text(&output["text"])).collect::<String>().replace("\r\n", "\n")
     };
     for source in ["sdocker create-host", "sdocker terminate-current-host"] {
         let printed = printed(source);

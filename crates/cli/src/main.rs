@@ -26,7 +26,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
-    let printer = printer::Printer::new(args.global.output, args.global.quiet);
+    let printer = printer::Printer::new(args.global.output, args.global.quiet, world::in_notebook());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {

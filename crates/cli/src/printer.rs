@@ -26,9 +26,14 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    pub(crate) fn new(output: Output, quiet: bool) -> Self {
-        // A notebook and a pipe get lines, not control codes.
-        let bars = (io::stderr().is_terminal() && console::user_attended_stderr()).then(MultiProgress::new);
+    /// A notebook and a pipe get lines, not control codes.
+    pub(crate) fn new(output: Output, quiet: bool, in_notebook: bool) -> Self {
+        if in_notebook {
+            // Its commands run on a terminal that understands nothing, in an environment that asks for colours (ipykernel's).
+            console::set_colors_enabled(false);
+            console::set_colors_enabled_stderr(false);
+        }
+        let bars = (io::stderr().is_terminal() && !in_notebook).then(MultiProgress::new);
         Self { output, quiet, bars, line: Mutex::new(()), has_result: AtomicBool::new(false) }
     }
 

@@ -92,6 +92,11 @@ impl World {
     }
 }
 
+/// Whether a notebook's kernel started this command: Jupyter names itself to its kernels, and not to its terminals.
+pub(crate) fn in_notebook() -> bool {
+    text("JPY_PARENT_PID").is_some()
+}
+
 /// An environment variable; empty counts as not set.
 fn text(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
