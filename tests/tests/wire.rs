@@ -4,6 +4,7 @@
 
 use std::process::Stdio;
 
+use host_provisioner::fake::PERMISSIONS_OF_2022;
 use sdocker_tests::{Fault, Front, Home};
 use serde_json::{Value, json};
 
@@ -151,25 +152,6 @@ fn each_denied_action_is_named_or_done_without() {
 const FAULTS: [Fault; 6] =
     [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
 
-/// What sdocker of 2022 was granted: docs/permissions.md.
-const FIFTEEN: [&str; 15] = [
-    "sagemaker:DescribeDomain",
-    "sagemaker:DescribeUserProfile",
-    "sagemaker:ListTags",
-    "elasticfilesystem:DescribeMountTargets",
-    "elasticfilesystem:DescribeMountTargetSecurityGroups",
-    "elasticfilesystem:ModifyMountTargetSecurityGroups",
-    "ec2:RunInstances",
-    "ec2:DescribeImages",
-    "ec2:TerminateInstances",
-    "ec2:DescribeInstances",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeNetworkInterfaceAttribute",
-    "ec2:CreateSecurityGroup",
-    "ec2:AuthorizeSecurityGroupIngress",
-];
-
 #[test]
 fn the_fifteen_permissions_of_2022_suffice() {
     let Some(front) = Front::start() else { return };
@@ -196,9 +178,22 @@ fn the_fifteen_permissions_of_2022_suffice() {
     let asked = front.log();
     let others: Vec<_> = asked
         .iter()
-        .filter(|action| !FIFTEEN.contains(&action.as_str()) && !denied.contains(&action.as_str()))
+        .filter(|action| !PERMISSIONS_OF_2022.contains(&action.as_str()) && !denied.contains(&action.as_str()))
         .collect();
     assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn a_lifecycle_configuration_is_registered_once() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let script = home.sdocker(&["lifecycle-config"]).expect(0).stdout;
+    assert!(script.contains("app=KernelGateway"), "{script}");
+    let create = ["lifecycle-config", "--app-type", "JupyterLab", "--create", "sdocker", "--output", "json"];
+    let created = home.sdocker(&create).expect(0).json();
+    assert_eq!(created["arn"], "arn:aws:sagemaker:eu-west-1:123456789012:studio-lifecycle-config/sdocker");
+    let again = home.sdocker(&create).expect(1);
+    assert!(again.stdout.contains("sdocker exists already"), "{again:?}");
 }
 
 #[test]

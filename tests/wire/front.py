@@ -8,6 +8,7 @@ Control, as JSON: GET /__control/{seed,log,held,instances}, POST /__control/{res
 """
 
 import argparse
+import base64
 import http.client
 import json
 import logging
@@ -48,6 +49,7 @@ class State:
         self.denied = set()
         self.seed = {}
         self.domain = {}
+        self.lifecycle_configs = {}
 
     def next_fault(self, action):
         with self.lock:
@@ -110,6 +112,12 @@ def sagemaker(action, request):
         if "NextToken" not in request:
             return 200, {"Tags": [{"Key": "team", "Value": "forecasting"}], "NextToken": "2"}
         return 200, {"Tags": [{"Key": "cost-center", "Value": "42"}]}
+    if action == "CreateStudioLifecycleConfig":
+        kind, name = request["StudioLifecycleConfigAppType"], request["StudioLifecycleConfigName"]
+        if name in state.lifecycle_configs:
+            return 400, {"__type": "ResourceInUse", "message": f"{name} exists already"}
+        state.lifecycle_configs[name] = (kind, base64.b64decode(request["StudioLifecycleConfigContent"]).decode())
+        return 200, {"StudioLifecycleConfigArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:studio-lifecycle-config/{name}"}
     return 400, {"__type": "ResourceNotFound", "message": f"{action}: there is none"}
 
 

@@ -82,12 +82,16 @@ pub(crate) enum Command {
     Env(commands::env::Args),
     /// Configure the SageMaker Python SDK's Local Mode.
     Configure(commands::configure::Args),
+    /// Put docker, compose and the SageMaker SDK where they are missing.
+    Setup(commands::setup::Args),
     /// Put off the end of a host.
     Keep(commands::keep::Args),
     /// Bring a port of a host to localhost.
     Forward(commands::forward::Args),
     /// Log the Docker CLI in to the account's Amazon ECR.
     EcrLogin(commands::ecr_login::Args),
+    /// Print or register a script that installs sdocker at app start.
+    LifecycleConfig(commands::lifecycle_config::Args),
     /// Print the least IAM policy that each command needs.
     Policy(commands::policy::Args),
     /// Print a completion script for a shell.

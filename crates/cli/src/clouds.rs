@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use host_provisioner::{Cloud, sandbox::Sandbox};
-use studio_discovery::{Region, StudioApi};
+use studio_discovery::{LifecycleConfigs, Region, StudioApi};
 
 use crate::{args::CloudChoice, failure::Hinted, layout::Layout, printer::Printer, world::World};
 
@@ -12,6 +12,8 @@ use crate::{args::CloudChoice, failure::Hinted, layout::Layout, printer::Printer
 pub(crate) struct Clouds {
     pub(crate) cloud: Cloud,
     pub(crate) studio: Arc<dyn StudioApi>,
+    /// The sandbox has none.
+    pub(crate) lifecycle_configs: Option<Arc<dyn LifecycleConfigs>>,
 }
 
 /// Where hosts run: as the user chose; else in AWS where anything points there; else in the sandbox.
@@ -67,7 +69,7 @@ pub(crate) async fn open(world: &World, region: Option<&Region>, printer: &Print
                 printer.info("no AWS here: using the sandbox on this machine (--cloud aws for AWS)");
             }
             let sandbox = open_sandbox(world)?;
-            Ok(Clouds { cloud: sandbox.cloud(), studio: sandbox.studio_api() })
+            Ok(Clouds { cloud: sandbox.cloud(), studio: sandbox.studio_api(), lifecycle_configs: None })
         }
         CloudChoice::Aws => open_aws(world, region).await,
     }
@@ -76,9 +78,11 @@ pub(crate) async fn open(world: &World, region: Option<&Region>, printer: &Print
 #[cfg(feature = "aws")]
 async fn open_aws(world: &World, region: Option<&Region>) -> anyhow::Result<Clouds> {
     let config = aws::config(world, region).await?;
+    let sagemaker = Arc::new(studio_discovery::aws::SageMakerApi::new(&config));
     Ok(Clouds {
         cloud: host_provisioner::aws::cloud(&config),
-        studio: Arc::new(studio_discovery::aws::SageMakerApi::new(&config)),
+        studio: sagemaker.clone(),
+        lifecycle_configs: Some(sagemaker),
     })
 }
 

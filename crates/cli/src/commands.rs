@@ -6,10 +6,12 @@ pub(crate) mod ecr_login;
 pub(crate) mod env;
 pub(crate) mod forward;
 pub(crate) mod keep;
+pub(crate) mod lifecycle_config;
 pub(crate) mod list_hosts;
 pub(crate) mod manual;
 pub(crate) mod policy;
 pub(crate) mod recover;
+pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod terminate;
 pub(crate) mod use_host;
@@ -35,9 +37,11 @@ pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> a
         Command::Recover(args) => recover::run(&args, world, printer).await,
         Command::Env(args) => env::run(&args, world, printer),
         Command::Configure(args) => configure::run(&args, world, printer).await,
+        Command::Setup(args) => setup::run(&args, world, printer),
         Command::Keep(args) => keep::run(&args, world, printer),
         Command::Forward(args) => return forward::run(&args, world, printer).await,
         Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
+        Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,
         Command::Policy(args) => policy::run(&args, world, printer).await,
         Command::Completions(args) => manual::completions(&args, printer),
         Command::Manpages(args) => manual::manpages(&args, printer),

@@ -8,6 +8,7 @@ mod state;
 mod store;
 mod world;
 
+pub use permissions::PERMISSIONS_OF_2022;
 pub use state::{State, SubnetState};
 pub use store::{Memory, Store};
 pub use world::World;

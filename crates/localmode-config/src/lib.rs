@@ -11,6 +11,7 @@ mod config_yaml;
 mod docker_host;
 mod error;
 mod plan;
+mod tools;
 mod undo;
 mod visibility;
 
@@ -18,5 +19,6 @@ pub use compose::{ComposeVerdict, compose_accepted};
 pub use docker_host::{DockerHostCheck, check_docker_host};
 pub use error::Error;
 pub use plan::{Action, Plan, Request, SharedFolder, apply, plan};
+pub use tools::{Missing, OLDEST_SDK, Tools};
 pub use undo::{Undone, undo};
 pub use visibility::{not_visible, visible_on_host};

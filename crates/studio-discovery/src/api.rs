@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Tag,
+    AppKind, Tag,
     error::ApiError,
     ids::{DomainId, FileSystemId, RoleArn, SecurityGroupId, SpaceName, SubnetId, UserProfileName, VpcId},
 };
@@ -28,6 +28,13 @@ pub trait StudioApi: Send + Sync {
 
     /// `sagemaker:ListTags`, every page.
     async fn list_tags(&self, arn: &str) -> Result<Vec<Tag>, ApiError>;
+}
+
+/// Where scripts are registered that Studio runs when an app starts.
+#[async_trait]
+pub trait LifecycleConfigs: Send + Sync {
+    /// `sagemaker:CreateStudioLifecycleConfig`, of a script in base64; its ARN. A name that is taken is an error.
+    async fn create(&self, name: &str, app: AppKind, content: &str) -> Result<String, ApiError>;
 }
 
 /// What discovery takes from `DescribeDomain`.

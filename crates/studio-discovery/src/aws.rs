@@ -8,13 +8,13 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sagemaker::{
     Client,
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
-    types::{AppNetworkAccessType, SharingType},
+    types::{AppNetworkAccessType, SharingType, StudioLifecycleConfigAppType},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::{
-    ApiError, DomainDescription, DomainId, SpaceDescription, SpaceName, StudioApi, Tag, UserProfileDescription,
-    UserProfileName,
+    ApiError, AppKind, DomainDescription, DomainId, LifecycleConfigs, SpaceDescription, SpaceName, StudioApi, Tag,
+    UserProfileDescription, UserProfileName,
 };
 
 /// The SageMaker control plane.
@@ -169,6 +169,23 @@ impl StudioApi for SageMakerApi {
             tags.push(Tag::new(tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
         }
         Ok(tags)
+    }
+}
+
+#[async_trait]
+impl LifecycleConfigs for SageMakerApi {
+    async fn create(&self, name: &str, app: AppKind, content: &str) -> Result<String, ApiError> {
+        let app = match app {
+            AppKind::KernelGateway => StudioLifecycleConfigAppType::KernelGateway,
+            AppKind::JupyterServer => StudioLifecycleConfigAppType::JupyterServer,
+            AppKind::JupyterLab => StudioLifecycleConfigAppType::JupyterLab,
+            AppKind::CodeEditor => StudioLifecycleConfigAppType::CodeEditor,
+        };
+        let request = self.client.create_studio_lifecycle_config().studio_lifecycle_config_name(name);
+        let request = request.studio_lifecycle_config_content(content).studio_lifecycle_config_app_type(app);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| self.sort("sagemaker:CreateStudioLifecycleConfig", name, error))?;
+        Ok(answer.studio_lifecycle_config_arn().unwrap_or_default().to_owned())
     }
 }
 

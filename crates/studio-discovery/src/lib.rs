@@ -12,7 +12,7 @@ mod mounts;
 
 #[cfg(any(test, feature = "mock"))]
 pub use api::MockStudioApi;
-pub use api::{DomainDescription, SpaceDescription, StudioApi, UserProfileDescription};
+pub use api::{DomainDescription, LifecycleConfigs, SpaceDescription, StudioApi, UserProfileDescription};
 pub use discover::{Discovery, DiscoveryWarning, discover, hint};
 pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironment, Tag};
 pub use error::{ApiError, DiscoveryError};

@@ -5,6 +5,7 @@ use localmode_config::{DockerHostCheck, Request, SharedFolder, check_docker_host
 use serde::Serialize;
 use studio_discovery::{LocalFacts, StudioEnvironment};
 
+use super::setup::{self, Found};
 use crate::{lookup::Lookup, printer::Printer, session::Session, world::World};
 
 /// Configure the SageMaker Python SDK's Local Mode.
@@ -52,6 +53,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         warn_of_overrides(world, &host.name, printer);
     }
     warn_of_invisible(world, &environment, printer);
+    for missing in Found::look(world, &setup::default_bin(world), None).tools().missing() {
+        printer.warn(format!("Local Mode does not find {missing}"));
+        printer.hint("`sdocker setup` puts it there");
+    }
     if !environment.app.kind.home_is_efs() {
         printer.hint(
             "a host that was created before this sees the folders only if it was created by this version of sdocker",

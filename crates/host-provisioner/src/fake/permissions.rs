@@ -3,6 +3,25 @@
 use super::State;
 use crate::{CloudError, CloudErrorKind};
 
+/// The IAM actions that sdocker of 2022 was granted, and with which this one has to get by (docs/permissions.md).
+pub const PERMISSIONS_OF_2022: [&str; 15] = [
+    "sagemaker:DescribeDomain",
+    "sagemaker:DescribeUserProfile",
+    "sagemaker:ListTags",
+    "elasticfilesystem:DescribeMountTargets",
+    "elasticfilesystem:DescribeMountTargetSecurityGroups",
+    "elasticfilesystem:ModifyMountTargetSecurityGroups",
+    "ec2:RunInstances",
+    "ec2:DescribeImages",
+    "ec2:TerminateInstances",
+    "ec2:DescribeInstances",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeNetworkInterfaceAttribute",
+    "ec2:CreateSecurityGroup",
+    "ec2:AuthorizeSecurityGroupIngress",
+];
+
 impl State {
     /// Fails where the caller may not call an action.
     pub(super) fn allow(&self, action: &'static str, resource: &str) -> Result<(), CloudError> {

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     ClientFilesError, EngineChoice, Entry, HostConfig, HostId, HostPlan, HostRequest, Identity, MarketChoice,
     ProxySettings, Record, RecordState, Survey, Unobserved,
-    fake::{Account, World},
+    fake::{Account, PERMISSIONS_OF_2022, World},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
 };
@@ -328,22 +328,11 @@ async fn without_capacity_the_next_subnet_is_tried() {
 
 #[tokio::test(start_paused = true)]
 async fn the_permissions_of_2022_suffice() {
-    let actions = [
-        "elasticfilesystem:DescribeMountTargets",
-        "elasticfilesystem:DescribeMountTargetSecurityGroups",
-        "elasticfilesystem:ModifyMountTargetSecurityGroups",
-        "ec2:RunInstances",
-        "ec2:DescribeImages",
-        "ec2:TerminateInstances",
-        "ec2:DescribeInstances",
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeNetworkInterfaceAttribute",
-        "ec2:CreateSecurityGroup",
-        "ec2:AuthorizeSecurityGroupIngress",
-    ];
     let setting = Setting::new();
-    setting.account.with(|state| state.allowed = Some(actions.map(str::to_owned).into())).expect("in memory");
+    setting
+        .account
+        .with(|state| state.allowed = Some(PERMISSIONS_OF_2022.map(str::to_owned).into()))
+        .expect("in memory");
     assert!(matches!(create(&setting, setting.sound(false), "h").await, Some(Ok(()))));
     let tags = setting.account.with(|state| state.instances[0].instance.tags.clone()).expect("in memory");
     assert_eq!(tags, [], "tags need ec2:CreateTags");

@@ -24,6 +24,8 @@ pub(crate) enum Task {
     Recover,
     /// `terminate-* --purge`.
     Purge,
+    /// `lifecycle-config --create`.
+    LifecycleConfig,
 }
 
 /// A statement that allows something.
@@ -89,7 +91,20 @@ pub(super) fn statements(tasks: &[Task], prepared: bool, scope: &Scope) -> Vec<S
     if any(&[Task::Create, Task::Terminate, Task::Recover]) {
         statements.push(termination(scope));
     }
+    if any(&[Task::LifecycleConfig]) {
+        statements.push(lifecycle_config(scope));
+    }
     statements
+}
+
+fn lifecycle_config(scope: &Scope) -> Statement {
+    Statement {
+        sid: "LifecycleConfig",
+        actions: vec!["sagemaker:CreateStudioLifecycleConfig"],
+        resources: vec![scope.arn("sagemaker", "studio-lifecycle-config/*")],
+        condition: None,
+        why: "registers the script that installs sdocker when an app starts",
+    }
 }
 
 fn studio(scope: &Scope) -> Statement {

@@ -1,0 +1,160 @@
+//! `sdocker setup` on a machine that has nothing: the tools that it takes are scripts, the archives are real.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use flate2::{Compression, write::GzEncoder};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+/// Python, which has the SDK once pip was asked for it.
+const PYTHON: &str = r#"#!/bin/sh
+if [ "$1 $2 $3" = "-m pip install" ]; then echo "$@" >>"$HOME/pip"; echo "pip says this"; exit 0; fi
+[ -e "$HOME/pip" ] || exit 1
+echo 2.257.7
+"#;
+
+/// A Docker CLI that has the plugin once it is in its folder; its version is one that the SDK does not know.
+const DOCKER: &str = r#"#!/bin/sh
+[ -x "$HOME/.docker/cli-plugins/docker-compose" ] || exit 1
+echo "Docker Compose version v5.0.0"
+"#;
+
+struct Machine {
+    home: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a folder");
+        let machine = Self { home };
+        fs::create_dir(machine.path("tools")).expect("made");
+        program(&machine.path("tools/python3"), PYTHON);
+        for shell in ["sh", "curl"] {
+            let real = Command::new("which").arg(shell).output().expect("it runs").stdout;
+            let real = PathBuf::from(String::from_utf8(real).expect("a path").trim());
+            symlink(real, machine.path("tools").join(shell)).expect("linked");
+        }
+        machine
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.home.path().join(path)
+    }
+
+    fn setup(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_sdocker"))
+            .args(["setup", "--prefix"])
+            .arg(self.path("local"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", self.path("tools"))
+            .output()
+            .expect("it runs");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
+    /// Archives of both tools, as arguments.
+    fn archives(&self) -> [String; 4] {
+        let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(DOCKER.len() as u64);
+        archive.append_data(&mut header, "docker/docker", DOCKER.as_bytes()).expect("added");
+        let bytes = archive.into_inner().expect("done").finish().expect("done");
+        fs::write(self.path("docker.tgz"), &bytes).expect("written");
+        let compose = b"#!/bin/sh\n";
+        fs::write(self.path("compose"), compose).expect("written");
+        let sum = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        [
+            "--docker-from".to_owned(),
+            // As from a mirror.
+            format!("file://{}#sha256={}", self.path("docker.tgz").display(), sum(&bytes)),
+            "--compose-from".to_owned(),
+            format!("{}#sha256={}", self.path("compose").display(), sum(compose)),
+        ]
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> =
+            fs::read_dir(self.home.path()).expect("read").flatten().map(|file| file.path()).collect();
+        files.sort();
+        files
+    }
+}
+
+fn program(path: &Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
+}
+
+#[test]
+fn everything_is_put_there_once() {
+    let machine = Machine::new();
+    let archives = machine.archives();
+    let arguments: Vec<&str> = archives.iter().map(String::as_str).collect();
+    let before = machine.files();
+    let (code, stdout, planned) = machine.setup(&[&arguments[..], &["--dry-run"]].concat());
+    assert_eq!((code, stdout.as_str()), (Some(0), "nothing was changed (--dry-run)\n"), "{planned}");
+    assert_eq!(machine.files(), before);
+
+    let (code, stdout, stderr) =
+        machine.setup(&[&arguments[..], &["--sdk", "sagemaker[local]<3", "--output", "json"]].concat());
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: Value = serde_json::from_str(&stdout).expect("one document, whatever pip prints");
+    let expected = [
+        format!(
+            "put file://{} at {}",
+            machine.path("docker.tgz").display(),
+            machine.path("local/bin/docker").display()
+        ),
+        format!(
+            "run {} -m pip install --disable-pip-version-check 'sagemaker[local]<3'",
+            machine.path("tools/python3").display()
+        ),
+        format!(
+            "put {} at {}",
+            machine.path("compose").display(),
+            machine.path(".docker/cli-plugins/docker-compose").display()
+        ),
+        format!("link {} to {}", machine.path("local/bin/sdocker").display(), env!("CARGO_BIN_EXE_sdocker")),
+        // Only now is it known that this SDK does not take this plugin.
+        format!("write {}, which runs `docker compose`", machine.path("local/bin/docker-compose").display()),
+    ];
+    let actions: Vec<_> = report["actions"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert_eq!(actions, expected);
+    assert_eq!(report["found"]["sdk"], "2.257.7");
+    assert!(stderr.contains("pip says this") && stderr.contains("local/bin is not on PATH"), "{stderr}");
+    assert!(fs::metadata(machine.path("local/bin/docker-compose")).expect("there").permissions().mode() & 0o111 != 0);
+
+    let (code, stdout, _) = machine.setup(&arguments);
+    assert_eq!((code, stdout.as_str()), (Some(0), "nothing is missing\n"));
+    assert_eq!(fs::read_to_string(machine.path("pip")).expect("there").lines().count(), 1);
+}
+
+#[test]
+fn what_can_not_be_done_is_said_with_what_to_do() {
+    let machine = Machine::new();
+    let (code, stdout, stderr) = machine.setup(&[]);
+    assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
+    assert!(stderr.contains("no package manager may be used here") && stderr.contains("--docker-from"), "{stderr}");
+
+    // Another archive than the one that was meant.
+    let archives = machine.archives();
+    fs::write(machine.path("docker.tgz"), "changed").expect("written");
+    let arguments: Vec<&str> = archives.iter().map(String::as_str).collect();
+    let (code, _, stderr) = machine.setup(&arguments);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("is not what was expected: its SHA-256 is"), "{stderr}");
+    assert!(!machine.path("local").exists());
+
+    let (code, _, stderr) = machine.setup(&["--docker-from", "https://example.com/docker.tgz"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("expected URL#sha256=SUM"), "{stderr}");
+}
