@@ -409,7 +409,7 @@ async fn the_daemon_is_up_as_fast_as_docker_alone() {
 #[tokio::test]
 async fn a_bootstrap_that_fails() {
     let changes = json!({
-        "max_lifetime": {"secs": 450, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:dind"}},
+        "max_lifetime": {"secs": 330, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:dind"}},
         "mounts": [{
             "file_system": "fs-0aaaaaaaaaaaaaaaa", "access_point": null, "address": "10.83.0.99", "remote_path": "/200005",
             "paths": ["/home/sagemaker-user"],

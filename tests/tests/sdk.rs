@@ -212,6 +212,6 @@ fn the_notebook() {
         assert!(!printed.contains(['\x1b', '\r', '\x08']), "control codes: {printed:?}");
     }
     assert!(printed("sdocker create-host").contains("is ready: Docker"));
-    assert_eq!(printed("/ping").trim(), "200");
+    assert!(printed("/ping").lines().any(|line| line == "200"));
     assert!(printed("rings predicted").contains("counted"));
 }
