@@ -152,7 +152,9 @@ fn what_can_not_be_done_is_said_with_what_to_do() {
     let (code, _, stderr) = machine.setup(&arguments);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("is not what was expected: its SHA-256 is"), "{stderr}");
-    assert!(!machine.path("local").exists());
+    assert!(!machine.path("local/bin/docker").exists());
+    // What does not depend on it was done nevertheless.
+    assert!(stderr.contains("still missing: the Docker CLI") && machine.path("pip").exists(), "{stderr}");
 
     let (code, _, stderr) = machine.setup(&["--docker-from", "https://example.com/docker.tgz"]);
     assert_eq!(code, Some(2));

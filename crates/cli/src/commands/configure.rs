@@ -1,5 +1,7 @@
 //! `sdocker configure`: everything that the SageMaker Python SDK's Local Mode needs on this side.
 
+use std::path::PathBuf;
+
 use host_provisioner::shared_paths;
 use localmode_config::{DockerHostCheck, Request, SharedFolder, check_docker_host, not_visible, plan, undo};
 use serde::Serialize;
@@ -20,6 +22,9 @@ pub(crate) struct Args {
     /// Say what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Folders with data for containers, to be told which of them the host does not see; beside the working directory.
+    #[arg(value_name = "FOLDERS", conflicts_with = "undo")]
+    folders: Vec<PathBuf>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -52,7 +57,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if let Ok(host) = lookup.current() {
         warn_of_overrides(world, &host.name, printer);
     }
-    warn_of_invisible(world, &environment, printer);
+    warn_of_invisible(world, &environment, &args.folders, printer);
     for missing in Found::look(world, &setup::default_bin(world), None).tools().missing() {
         printer.warn(format!("Local Mode does not find {missing}"));
         printer.hint("`sdocker setup` puts it there");
@@ -118,10 +123,12 @@ pub(crate) fn warn_of_overrides(world: &World, context: &str, printer: &Printer)
     }
 }
 
-fn warn_of_invisible(world: &World, environment: &StudioEnvironment, printer: &Printer) {
+fn warn_of_invisible(world: &World, environment: &StudioEnvironment, folders: &[PathBuf], printer: &Printer) {
     let shared = shared_paths(environment);
-    let Some(cwd) = &world.cwd else { return };
-    for path in not_visible([cwd.as_path()], &shared) {
+    let cwd = world.cwd.clone().unwrap_or_default();
+    let mut looked_at: Vec<PathBuf> = folders.iter().map(|folder| cwd.join(folder)).collect();
+    looked_at.extend(world.cwd.clone());
+    for path in not_visible(looked_at.iter().map(PathBuf::as_path), &shared) {
         printer.warn(format!(
             "{} is not on storage that a host sees: containers would get an empty folder in its place",
             path.display()

@@ -55,6 +55,7 @@ pub(crate) fn default_bin(world: &World) -> PathBuf {
 pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let bin = args.prefix.as_ref().map_or_else(|| default_bin(world), |prefix| prefix.join("bin"));
     let mut actions = Vec::new();
+    let mut failed = false;
     let mut found = Found::look(world, &bin, args.python.as_deref());
     // What compose comes to is known only once it is there.
     for _ in 0..2 {
@@ -62,19 +63,29 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
         for step in &steps {
             printer.info(step);
             actions.push(step.to_string());
-            if !args.dry_run {
-                step.take()?;
+            if !args.dry_run
+                && let Err(error) = step.take()
+            {
+                // The others may be done nevertheless.
+                printer.warn(format!("{error:#}"));
+                failed = true;
             }
         }
         if args.dry_run || steps.is_empty() {
             break;
         }
         found = Found::look(world, &bin, args.python.as_deref());
+        if failed {
+            break;
+        }
     }
     let missing = found.tools().missing();
-    if !args.dry_run && !missing.is_empty() {
+    if failed || (!args.dry_run && !missing.is_empty()) {
         let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        let error = Hinted::new(format!("still missing after the installation: {}", missing.join(", ")));
+        let error = Hinted::new(match missing.as_slice() {
+            [] => "not everything could be done".to_owned(),
+            missing => format!("still missing: {}", missing.join(", ")),
+        });
         return Err(error.hint("`sdocker setup --dry-run` says what is left to do").into());
     }
     let on_path = std::env::split_paths(&world.path).any(|folder| folder == bin);

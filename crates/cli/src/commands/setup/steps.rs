@@ -78,7 +78,7 @@ fn first_that_succeeds(commands: &[Vec<String>]) -> anyhow::Result<()> {
             Err(error) => tried.push(format!("cannot run `{}`: {error}", command.join(" "))),
         }
     }
-    Err(Hinted::new(tried.join("; ")).hint("what it said is above").into())
+    Err(anyhow::anyhow!("{}", tried.join("; ")))
 }
 
 /// Who installs packages.
