@@ -60,11 +60,13 @@ const SCRIPTS: [(&str, &str); 6] = [
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
 ];
 
-/// cloud-init names the instance to a boothook. What another instance left came with an image that was made of a host.
+/// cloud-init names the instance to a boothook. What another instance left came with an image that was made of a host. Whatever is missing,
+/// the script goes on: it arms the host's end.
 const BEGIN: &str = r#"#cloud-boothook
 #!/bin/bash
 set -u
-[ "$(cat /etc/sdocker/installed 2>/dev/null)" != "$INSTANCE_ID" ] || exit 0
+instance_id=${INSTANCE_ID:-$(cat /var/lib/cloud/data/instance-id)}
+[ "$(cat /etc/sdocker/installed 2>/dev/null)" != "instance $instance_id" ] || exit 0
 rm -rf /etc/sdocker /var/lib/sdocker
 install -d -m 700 /etc/sdocker /usr/local/lib/sdocker
 "#;

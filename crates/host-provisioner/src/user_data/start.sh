@@ -72,10 +72,10 @@ systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
 } 2>/dev/null &
 # cloud-init has asked the instance metadata service already.
 facts=$(cat /run/cloud-init/instance-data.json)
-if [[ $facts =~ \"instance-type\":\ *\"([a-z0-9.-]+)\" ]]; then
-    printf 'instance=%q\n' "${BASH_REMATCH[1]}_$INSTANCE_ID" >/etc/sdocker/identity
+if [[ -n $instance_id && $facts =~ \"instance-type\":\ *\"([a-z0-9.-]+)\" ]]; then
+    printf 'instance=%q\n' "${BASH_REMATCH[1]}_$instance_id" >/etc/sdocker/identity
 fi
 # The image's own start of its daemon is not waited for: the bootstrap starts it, with our command line.
 [[ $engine != native ]] || systemctl stop --no-block docker.socket docker.service
-echo "$INSTANCE_ID" >/etc/sdocker/installed
+echo "instance $instance_id" >/etc/sdocker/installed
 systemctl start --no-block sdocker-bootstrap.service

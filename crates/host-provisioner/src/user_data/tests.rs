@@ -93,6 +93,26 @@ fn the_lifetime_is_armed_before_anything_that_can_fail() {
     assert!(position("start --no-block sdocker-lifetime.timer") < position("start --no-block sdocker-bootstrap"));
 }
 
+/// What the beginning of the script does where `/etc/sdocker/installed` holds this, with the environment's INSTANCE_ID or without.
+fn begins(installed: &str, instance: Option<&str>) -> String {
+    let stubs =
+        r#"cat() { if [ "$1" = /etc/sdocker/installed ]; then echo "$installed"; fi; }; rm() { :; }; install() { :; }"#;
+    let script = format!("{stubs}\n{}\necho goes on", BEGIN.strip_prefix("#cloud-boothook\n").expect("its first line"));
+    let mut bash = Command::new("bash");
+    bash.arg("-c").arg(script).env_remove("INSTANCE_ID").env("installed", installed);
+    let output = bash.envs(instance.map(|instance| ("INSTANCE_ID", instance))).output().expect("bash runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn only_an_instance_that_is_set_up_is_left_alone() {
+    assert_eq!(begins("", Some("i-1")), "goes on\n");
+    assert_eq!(begins("instance i-1", Some("i-1")), "");
+    // An image that was made of a host; a cloud-init that does not say which instance it is.
+    assert_eq!(begins("instance i-1", Some("i-2")), "goes on\n");
+    assert_eq!(begins("", None), "goes on\n");
+}
+
 #[test]
 fn too_much_is_refused() {
     let mut bootstrap = bootstrap(Engine::Dind { image: "x".repeat(20_000) });
