@@ -1,6 +1,6 @@
 //! The main job on real parts: Docker daemons on this machine, the real Docker CLI and compose through the context.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use sdocker_tests::Home;
 use serde_json::json;
@@ -181,7 +181,14 @@ fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
 /// What each command prints for people, without what differs from run to run.
 #[test]
 fn what_commands_print() {
-    let Some(home) = Home::in_sandbox() else { return };
+    let Some(mut home) = Home::in_sandbox() else { return };
+    // The SDK is there, whatever this machine's own Python has.
+    let python = home.join("bin/python3");
+    fs::create_dir(home.join("bin")).expect("made");
+    fs::write(&python, "#!/bin/sh\necho 2.257.7\n").expect("written");
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).expect("set");
+    let path = format!("{}:{}", home.join("bin").display(), std::env::var("PATH").expect("set"));
+    home.set("PATH", path);
     let mut printed = String::new();
     for arguments in [
         &["create-host", "--instance-type", "c5.xlarge", "--dry-run"][..],

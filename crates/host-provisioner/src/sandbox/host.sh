@@ -28,7 +28,7 @@ fail() {
 }
 
 stop() {
-    local pid
+    local pid left
     if [[ -e $folder/docker.pid ]]; then
         pid=$(<"$folder/docker.pid")
         # An instance that ends takes its containers with it, without asking them.
@@ -43,8 +43,14 @@ stop() {
     for file in "$state"/containerd/daemon/io.containerd.runtime.v2.task/*/*/init.pid; do
         [[ -e $file ]] && kill -9 "$(<"$file")" 2>/dev/null
     done
-    for pid in $(ip netns pids "$namespace" 2>/dev/null) $(grep -lF -e "$folder/" -e "$state/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
-        [[ $pid == "$$" || $pid == "$BASHPID" || $pid == "$PPID" ]] || kill -9 "$pid" 2>/dev/null
+    # Until there is none: one may have started another meanwhile.
+    for _ in $(seq 100); do
+        left=
+        for pid in $(ip netns pids "$namespace" 2>/dev/null) $(grep -lF -e "$folder/" -e "$state/" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3); do
+            [[ $pid == "$$" || $pid == "$BASHPID" || $pid == "$PPID" ]] || { kill -9 "$pid" 2>/dev/null && left=1; }
+        done
+        [[ -n $left ]] || break
+        sleep 0.02
     done
     ip link del "$link" 2>/dev/null
     ip netns del "$namespace" 2>/dev/null

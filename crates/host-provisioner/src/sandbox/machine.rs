@@ -84,7 +84,11 @@ impl Machine {
     pub(super) async fn stop(&self) -> io::Result<()> {
         let script = self.folder.join("host.sh");
         if !script.exists() {
-            return Ok(());
+            // Its processes ended before its script went; what is left is files.
+            return match fs::remove_dir_all(&self.folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            };
         }
         let status = tokio::process::Command::new("bash")
             .arg(script)
