@@ -183,6 +183,54 @@ fn the_fifteen_permissions_of_2022_suffice() {
     assert!(others.is_empty(), "{others:?}");
 }
 
+/// What `doctor` found that is not as it should be, and the code with which it ended. It changes nothing, whatever it finds.
+fn diagnosis(front: &Front, home: &Home, arguments: &[&str]) -> (Option<i32>, Vec<String>) {
+    let run = home.sdocker(&[&["doctor", "--output", "json"], arguments].concat());
+    let report = run.json();
+    let of_aws = ["app", "storage", "host", "permissions"];
+    let findings = report["findings"].as_array().expect("a list").iter();
+    let found = findings.filter(|finding| of_aws.iter().any(|subject| finding["subject"] == *subject));
+    let text =
+        |finding: &Value| format!("{} {}: {}", finding["state"], finding["subject"], finding["what"]).replace('"', "");
+    let found = found.filter(|finding| finding["state"] != "ok" && finding["state"] != "unproven").map(text).collect();
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+    (run.code, found)
+}
+
+#[test]
+fn doctor_finds_what_would_fail() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    assert_eq!(diagnosis(&front, &home, &[]), (Some(0), Vec::new()));
+
+    let cases: [(&[&str], &[&str], i32, &str); 5] = [
+        (&[], &["--instance-type", "c5.xlrge"], 1, "failed host: no instance type c5.xlrge in this Region"),
+        (&[], &["--subnet-id", "subnet-0"], 1, "failed host: subnet subnet-0 is not one of the domain's"),
+        (&["sagemaker:DescribeDomain"], &[], 1, "failed app: not allowed to call sagemaker:DescribeDomain"),
+        (
+            &["elasticfilesystem:DescribeMountTargets"],
+            &[],
+            1,
+            "failed host: elasticfilesystem:DescribeMountTargets on fs-",
+        ),
+        (&["ec2:RunInstances"], &[], 1, "failed permissions: ec2:RunInstances on c5.xlarge in subnet-"),
+    ];
+    for (denied, arguments, code, expected) in cases {
+        front.deny(denied);
+        let (ended, found) = diagnosis(&front, &home, arguments);
+        assert_eq!(ended, Some(code), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:?}");
+    }
+    // A host would come up without its tags.
+    front.deny(&["ec2:CreateTags"]);
+    let (ended, found) = diagnosis(&front, &home, &[]);
+    assert!(ended == Some(0) && found.len() == 1 && found[0].starts_with("warning permissions"), "{found:?}");
+    front.deny(&[]);
+    front.change_domain(&json!({"AppNetworkAccessType": "PublicInternetOnly"}));
+    let (ended, found) = diagnosis(&front, &home, &[]);
+    assert!(ended == Some(1) && found.len() == 1 && found[0].contains("PublicInternetOnly"), "{found:?}");
+}
+
 #[test]
 fn a_lifecycle_configuration_is_registered_once() {
     let Some(front) = Front::start() else { return };

@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Env(commands::env::Args),
     /// Configure the SageMaker Python SDK's Local Mode.
     Configure(commands::configure::Args),
+    /// Prove that a host could be created, before any money is spent.
+    Doctor(commands::doctor::Args),
     /// Put docker, compose and the SageMaker SDK where they are missing.
     Setup(commands::setup::Args),
     /// Put off the end of a host.

@@ -2,6 +2,7 @@
 
 pub(crate) mod configure;
 pub(crate) mod create_host;
+pub(crate) mod doctor;
 pub(crate) mod ecr_login;
 pub(crate) mod env;
 pub(crate) mod forward;
@@ -37,6 +38,7 @@ pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> a
         Command::Recover(args) => recover::run(&args, world, printer).await,
         Command::Env(args) => env::run(&args, world, printer),
         Command::Configure(args) => configure::run(&args, world, printer).await,
+        Command::Doctor(args) => return doctor::run(&args, world, printer).await,
         Command::Setup(args) => setup::run(&args, world, printer),
         Command::Keep(args) => keep::run(&args, world, printer),
         Command::Forward(args) => return forward::run(&args, world, printer).await,

@@ -91,7 +91,7 @@ fn remains(error: &anyhow::Error) -> Vec<String> {
     remains
 }
 
-fn hints(error: &anyhow::Error) -> Vec<String> {
+pub(crate) fn hints(error: &anyhow::Error) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<Hinted>() {

@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) https_proxy: Option<String>,
     /// `no_proxy` or `NO_PROXY`.
     pub(crate) no_proxy: Option<String>,
+    /// Which of the variables are set by which `requests` takes other CAs than those that it is given.
+    pub(crate) ca_bundles: Vec<&'static str>,
     /// The working directory, where there is one.
     pub(crate) cwd: Option<PathBuf>,
     /// `PATH`.
@@ -77,6 +79,10 @@ impl World {
             http_proxy: text("http_proxy").or_else(|| text("HTTP_PROXY")),
             https_proxy: text("https_proxy").or_else(|| text("HTTPS_PROXY")),
             no_proxy: text("no_proxy").or_else(|| text("NO_PROXY")),
+            ca_bundles: ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
+                .into_iter()
+                .filter(|name| text(name).is_some())
+                .collect(),
             home,
             path: env::var_os("PATH").unwrap_or_default(),
             cwd,

@@ -203,6 +203,10 @@ impl Instances for Faulty {
         self.call("ec2:RunInstances", self.cloud.instances.run(spec)).await
     }
 
+    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
+        self.call("ec2:RunInstances", self.cloud.instances.may_run(spec)).await
+    }
+
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
         self.call("ec2:DescribeInstances", self.cloud.instances.describe(id)).await
     }

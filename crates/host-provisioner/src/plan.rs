@@ -12,8 +12,9 @@ use studio_discovery::{DomainId, Region, SecurityGroupId, StudioEnvironment, Sub
 pub use calls::PlannedCall;
 
 use crate::{
-    Bootstrap, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType, InstanceTypeInfo,
-    Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Warning, Zone, group_plan, render_user_data,
+    Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
+    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Warning, Zone,
+    group_plan, render_user_data,
 };
 
 /// The tag whose value is the [`HostId`].
@@ -113,6 +114,30 @@ impl HostPlan {
             Tag::new(TAG_DOMAIN, self.domain.as_str()),
             Tag::new(TAG_OWNER, self.owner.as_str()),
         ]
+    }
+
+    /// A launch of this host, with a new token.
+    pub fn launch_spec(
+        &self,
+        placement: &Placement,
+        market: Market,
+        groups: &[SecurityGroupId],
+        tags: &[Tag],
+    ) -> LaunchSpec {
+        LaunchSpec {
+            client_token: ClientToken::generate(),
+            instance_type: self.instance_type.clone(),
+            image: self.image.id.clone(),
+            subnet: placement.subnet.clone(),
+            security_groups: groups.to_vec(),
+            root_volume: self.root_volume.clone(),
+            key_name: self.key_name.clone(),
+            instance_profile_arn: self.instance_profile_arn.clone(),
+            market,
+            tags: tags.to_vec(),
+            user_data: placement.user_data.clone(),
+            bootstrap: placement.bootstrap.clone(),
+        }
     }
 
     /// Plans a host.

@@ -1,7 +1,7 @@
 //! `sdocker create-host`: plan, provision, wait, context, Local Mode.
 
 mod outcome;
-mod request;
+pub(super) mod request;
 
 use std::{net::IpAddr, time::SystemTime};
 
@@ -101,14 +101,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         session.facts = session::local_facts(world)?;
     }
     let environment = session.discover(printer).await?.environment;
-    let shared_home = request::shared_home(world, &environment);
-    let embedded = match &shared_home {
-        Some(_) => None,
-        None => Some(embedded_credentials(&environment, args, &config)?),
-    };
-    let request = request::request(args, world, &config, shared_home.clone(), embedded.as_ref());
-    let survey = Survey::take(&session.clouds.cloud, &environment, &request).await?;
-    let plan = HostPlan::new(&environment, &request, &survey)?;
+    let Planned { plan, shared_home, embedded } = plan(args, world, &config, &session.clouds, &environment).await?;
     for warning in &plan.warnings {
         printer.warn(warning);
     }
@@ -145,6 +138,50 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         }
         Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
     }
+}
+
+impl Args {
+    /// Nothing but an instance type and perhaps a subnet.
+    pub(super) fn plain(instance_type: InstanceType, subnet_id: Option<SubnetId>) -> Self {
+        Self {
+            instance_type,
+            subnet_id,
+            engine: None,
+            idle_timeout: None,
+            max_lifetime: None,
+            spot: false,
+            spot_or_on_demand: false,
+            no_wait: false,
+            timeout: std::time::Duration::ZERO,
+            keep_failed: false,
+            dry_run: true,
+        }
+    }
+}
+
+/// What a creation starts from.
+pub(super) struct Planned {
+    pub(super) plan: HostPlan,
+    shared_home: Option<std::path::PathBuf>,
+    embedded: Option<HostCredentials>,
+}
+
+/// Reads what a host needs, and plans it. Changes nothing.
+pub(super) async fn plan(
+    args: &Args,
+    world: &World,
+    config: &config::Config,
+    clouds: &crate::clouds::Clouds,
+    environment: &StudioEnvironment,
+) -> anyhow::Result<Planned> {
+    let shared_home = request::shared_home(world, environment);
+    let embedded = match &shared_home {
+        Some(_) => None,
+        None => Some(embedded_credentials(environment, args, config)?),
+    };
+    let request = request::request(args, world, config, shared_home.clone(), embedded.as_ref());
+    let survey = Survey::take(&clouds.cloud, environment, &request).await?;
+    Ok(Planned { plan: HostPlan::new(environment, &request, &survey)?, shared_home, embedded })
 }
 
 /// A new host's way from instance to use.

@@ -45,11 +45,11 @@ struct Status {
 }
 
 #[derive(Debug, Serialize)]
-struct Daemon {
-    answers: bool,
-    version: Option<String>,
+pub(super) struct Daemon {
+    pub(super) answers: bool,
+    pub(super) version: Option<String>,
     containers_running: Option<u64>,
-    error: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,7 +121,7 @@ async fn instance(host: &KnownHost, world: &World, printer: &Printer) -> anyhow:
     Ok(clouds.cloud.instances.describe(&host.instance).await?)
 }
 
-async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
+pub(super) async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     let entry = ActiveHost {
         instance_id: host.instance.clone(),
         instance_dns: host.address.clone(),

@@ -20,6 +20,9 @@ pub trait Instances: Send + Sync {
     /// repeats it by itself: the caller has to know when an answer was lost.
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError>;
 
+    /// Whether this launch would be allowed (`ec2:RunInstances` with `DryRun`). Launches nothing.
+    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError>;
+
     /// One instance (`ec2:DescribeInstances`); `None` where there is none of that id (or not yet, or no more).
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError>;
 

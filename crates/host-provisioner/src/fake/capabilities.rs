@@ -111,6 +111,10 @@ impl<S: Store> Instances for Account<S> {
         self.with(|state| state.run(spec))?
     }
 
+    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
+        self.with(|state| state.may_run(spec))?
+    }
+
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
         Ok(self.with(|state| state.list(&filter))??.pop())

@@ -237,12 +237,15 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+    pub(crate) fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
         let action = "ec2:RunInstances";
         self.allow(action, spec.subnet.as_str())?;
-        if !spec.tags.is_empty() {
-            self.allow_for(action, "ec2:CreateTags", spec.subnet.as_str())?;
-        }
+        if spec.tags.is_empty() { Ok(()) } else { self.allow_for(action, "ec2:CreateTags", spec.subnet.as_str()) }
+    }
+
+    pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+        let action = "ec2:RunInstances";
+        self.may_run(spec)?;
         let described = format!("{spec:?}");
         let token = Some(&spec.client_token);
         if let Some(known) = self.instances.iter().find(|known| known.instance.client_token.as_ref() == token) {

@@ -9,8 +9,8 @@ use super::{
     patience::{APPEARS_WITHIN, pauses},
 };
 use crate::{
-    ClientToken, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement, ProvisionError,
-    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Warning, error::place,
+    CloudErrorKind, HostPlan, Instance, Market, OpenRecord, Placement, ProvisionError, RecordedInstance, Resource,
+    ResourceKind, ResourceState, Step, Warning, error::place,
 };
 
 /// How often a launch is asked for, with the same token, when it was throttled or its answer was lost.
@@ -98,20 +98,7 @@ impl Provisioner {
         open: &mut OpenRecord,
     ) -> Result<Instance, ProvisionError> {
         self.check_stop()?;
-        let spec = LaunchSpec {
-            client_token: ClientToken::generate(),
-            instance_type: plan.instance_type.clone(),
-            image: plan.image.id.clone(),
-            subnet: placement.subnet.clone(),
-            security_groups: groups.to_vec(),
-            root_volume: plan.root_volume.clone(),
-            key_name: plan.key_name.clone(),
-            instance_profile_arn: plan.instance_profile_arn.clone(),
-            market,
-            tags: tags.to_vec(),
-            user_data: placement.user_data.clone(),
-            bootstrap: placement.bootstrap.clone(),
-        };
+        let spec = plan.launch_spec(placement, market, groups, tags);
         let kind = ResourceKind::Instance {
             client_token: spec.client_token.clone(),
             subnet: spec.subnet.clone(),

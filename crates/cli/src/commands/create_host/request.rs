@@ -14,7 +14,7 @@ use super::Args;
 use crate::{config::Config, world::World};
 
 /// Said before money is spent, where the app and the host share no storage.
-pub(super) const WITHOUT_SHARED_STORAGE: &str = "this app has no EFS storage, so the host can't see its files: images, builds, contexts and \
+pub(in crate::commands) const WITHOUT_SHARED_STORAGE: &str = "this app has no EFS storage, so the host can't see its files: images, builds, contexts and \
      volumes on the host work; bind mounts of local folders, and with them Local Mode's local data, do not";
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -64,7 +64,7 @@ pub(super) fn request(
 
 /// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else a folder on the first storage that the
 /// app shares with its host.
-pub(super) fn shared_home(world: &World, environment: &StudioEnvironment) -> Option<PathBuf> {
+pub(in crate::commands) fn shared_home(world: &World, environment: &StudioEnvironment) -> Option<PathBuf> {
     let shared = shared_paths(environment);
     let on = |folder: &Path| shared.iter().any(|root| folder.starts_with(root));
     if on(&world.sdocker_home) {

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::{
     config::{Config, retry::RetryConfig},
+    error::ProvideErrorMetadata as _,
+    operation::run_instances::builders::RunInstancesFluentBuilder,
     primitives::DateTime,
     types::{
         BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification,
@@ -22,59 +24,28 @@ use crate::{
 #[async_trait]
 impl Instances for Ec2 {
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
-        let action = "ec2:RunInstances";
-        let resource = format!("{} in {}", spec.instance_type, spec.subnet);
-        let volume_size = i32::try_from(spec.root_volume.size_gib).unwrap_or(i32::MAX);
-        let ebs = EbsBlockDevice::builder()
-            .volume_size(volume_size)
-            .volume_type(VolumeType::Gp3)
-            .encrypted(true)
-            .delete_on_termination(true)
-            .build();
-        // IMDSv2 only, and not from within containers' networks, which are a hop further.
-        let metadata = InstanceMetadataOptionsRequest::builder()
-            .http_tokens(HttpTokensState::Required)
-            .http_put_response_hop_limit(1)
-            .build();
-        let kinds = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
-        let tagged: Vec<_> = kinds.into_iter().filter_map(|kind| tag_specification(kind, &spec.tags)).collect();
-        let spot = (spec.market == Market::Spot).then(|| {
-            let options = SpotMarketOptions::builder()
-                .spot_instance_type(SpotInstanceType::OneTime)
-                .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
-                .build();
-            InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(options).build()
-        });
-        let profile =
-            spec.instance_profile_arn.as_ref().map(|arn| IamInstanceProfileSpecification::builder().arn(arn).build());
+        let resource = launched(spec);
         let answer = self
-            .client
-            .run_instances()
-            .client_token(spec.client_token.as_str())
-            .image_id(spec.image.as_str())
-            .instance_type(spec.instance_type.as_str().into())
-            .min_count(1)
-            .max_count(1)
-            .subnet_id(spec.subnet.as_str())
-            .set_security_group_ids(Some(spec.security_groups.iter().map(ToString::to_string).collect()))
-            .block_device_mappings(BlockDeviceMapping::builder().device_name(&spec.root_volume.device).ebs(ebs).build())
-            .set_key_name(spec.key_name.clone())
-            .set_iam_instance_profile(profile)
-            .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
-            .metadata_options(metadata)
-            .set_instance_market_options(spot)
-            .set_tag_specifications((!tagged.is_empty()).then_some(tagged))
-            .user_data(STANDARD.encode(&spec.user_data))
+            .launch(spec)
             .customize()
             // The caller must hear of every lost answer, so that the SDK does not try again by itself.
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
-            .map_err(|error| self.place.sort(action, resource.as_str(), error))?;
+            .map_err(|error| self.place.sort(RUN, resource.as_str(), error))?;
         answer.instances().first().and_then(instance).ok_or_else(|| {
-            CloudError::new(action, resource, CloudErrorKind::Unavailable)
+            CloudError::new(RUN, resource, CloudErrorKind::Unavailable)
                 .with_message(None, "the answer names no instance")
         })
+    }
+
+    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
+        match self.launch(spec).dry_run(true).send().await {
+            // EC2's answer to a dry run that would have succeeded (EC2 API reference, "Error codes").
+            Err(error) if error.code() == Some("DryRunOperation") => Ok(()),
+            Err(error) => Err(self.place.sort(RUN, launched(spec), error)),
+            Ok(_) => Ok(()),
+        }
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -114,6 +85,59 @@ impl Instances for Ec2 {
         answer.map_err(|error| self.place.sort("ec2:TerminateInstances", id.as_str(), error))?;
         Ok(())
     }
+}
+
+impl Ec2 {
+    /// The request of a launch.
+    fn launch(&self, spec: &LaunchSpec) -> RunInstancesFluentBuilder {
+        let volume_size = i32::try_from(spec.root_volume.size_gib).unwrap_or(i32::MAX);
+        let ebs = EbsBlockDevice::builder()
+            .volume_size(volume_size)
+            .volume_type(VolumeType::Gp3)
+            .encrypted(true)
+            .delete_on_termination(true)
+            .build();
+        // IMDSv2 only, and not from within containers' networks, which are a hop further.
+        let metadata = InstanceMetadataOptionsRequest::builder()
+            .http_tokens(HttpTokensState::Required)
+            .http_put_response_hop_limit(1)
+            .build();
+        let kinds = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
+        let tagged: Vec<_> = kinds.into_iter().filter_map(|kind| tag_specification(kind, &spec.tags)).collect();
+        let spot = (spec.market == Market::Spot).then(|| {
+            let options = SpotMarketOptions::builder()
+                .spot_instance_type(SpotInstanceType::OneTime)
+                .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
+                .build();
+            InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(options).build()
+        });
+        let profile =
+            spec.instance_profile_arn.as_ref().map(|arn| IamInstanceProfileSpecification::builder().arn(arn).build());
+        self.client
+            .run_instances()
+            .client_token(spec.client_token.as_str())
+            .image_id(spec.image.as_str())
+            .instance_type(spec.instance_type.as_str().into())
+            .min_count(1)
+            .max_count(1)
+            .subnet_id(spec.subnet.as_str())
+            .set_security_group_ids(Some(spec.security_groups.iter().map(ToString::to_string).collect()))
+            .block_device_mappings(BlockDeviceMapping::builder().device_name(&spec.root_volume.device).ebs(ebs).build())
+            .set_key_name(spec.key_name.clone())
+            .set_iam_instance_profile(profile)
+            .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
+            .metadata_options(metadata)
+            .set_instance_market_options(spot)
+            .set_tag_specifications((!tagged.is_empty()).then_some(tagged))
+            .user_data(STANDARD.encode(&spec.user_data))
+    }
+}
+
+const RUN: &str = "ec2:RunInstances";
+
+/// What errors of a launch name.
+fn launched(spec: &LaunchSpec) -> String {
+    format!("{} in {}", spec.instance_type, spec.subnet)
 }
 
 /// `None` for an answer without an id, which names nothing.
