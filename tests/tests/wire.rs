@@ -228,7 +228,7 @@ fn doctor_finds_what_would_fail() {
     front.deny(&[]);
     front.change_domain(&json!({"AppNetworkAccessType": "PublicInternetOnly"}));
     let (ended, found) = diagnosis(&front, &home, &[]);
-    assert!(ended == Some(1) && found.len() == 1 && found[0].contains("PublicInternetOnly"), "{found:?}");
+    assert!(ended == Some(1) && found.len() == 1 && found[0].contains("does not use VpcOnly"), "{found:?}");
 }
 
 #[test]
