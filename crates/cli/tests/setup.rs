@@ -156,6 +156,9 @@ fn what_can_not_be_done_is_said_with_what_to_do() {
     // What does not depend on it was done nevertheless.
     assert!(stderr.contains("still missing: the Docker CLI") && machine.path("pip").exists(), "{stderr}");
 
+    let (code, _, stderr) = machine.setup(&["--dry-run", "--python", "/no/such/python"]);
+    assert!(code == Some(1) && stderr.contains("there is no program /no/such/python"), "{stderr}");
+
     let (code, _, stderr) = machine.setup(&["--docker-from", "https://example.com/docker.tgz"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("expected URL#sha256=SUM"), "{stderr}");

@@ -54,6 +54,13 @@ pub(crate) fn default_bin(world: &World) -> PathBuf {
 
 pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let bin = args.prefix.as_ref().map_or_else(|| default_bin(world), |prefix| prefix.join("bin"));
+    if let Some(python) = &args.python
+        && world.which(&python.to_string_lossy()).is_none()
+    {
+        return Err(Hinted::new(format!("there is no program {}", python.display()))
+            .hint("name a Python with --python")
+            .into());
+    }
     let mut actions = Vec::new();
     let mut failed = false;
     let mut found = Found::look(world, &bin, args.python.as_deref());
