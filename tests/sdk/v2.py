@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.request
 
-import boto3
 import sagemaker
 from sagemaker.deserializers import CSVDeserializer
 from sagemaker.estimator import Estimator
@@ -24,20 +23,8 @@ import regression
 
 image, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 ROLE = "arn:aws:iam::123456789012:role/studio"
-boto_session = boto3.Session(region_name="eu-west-1")
-# What a processing job reads and writes goes through S3, even in Local Mode.
-s3 = boto_session.client("s3")
-bucket = folder.name
-s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-session = LocalSession(boto_session)
-# Its name by default is made of the account's number, for which the SDK asks AWS STS at an address of its own.
-session._default_bucket = bucket
-steps = {}
-
-
-def step(name, began):
-    steps[name] = round(time.monotonic() - began, 1)
-    print(f"== {name}: {steps[name]} s", flush=True)
+lab = regression.Lab(LocalSession, folder)
+session = lab.session
 
 
 def trained(name):
@@ -56,7 +43,7 @@ def trained(name):
     estimator.fit({"train": f"file://{folder}/train"}, job_name=f"job-{name}")
     archives = list(output.rglob("model.tar.gz"))
     assert len(archives) == 1, archives
-    step(name, began)
+    lab.took(name, began)
     return estimator, regression.load(archives[0])
 
 
@@ -73,7 +60,7 @@ predictor = estimator.deploy(
     serializer=CSVSerializer(),
     deserializer=CSVDeserializer(),
 )
-step("deploy", began)
+lab.took("deploy", began)
 _, features = regression.read(folder / "test.csv")
 for rows in (features[:1], features[1:40]):
     regression.same([row[0] for row in predictor.predict(rows.tolist())], model, rows)
@@ -93,12 +80,12 @@ processor.run(
     inputs=[ProcessingInput(source=f"{folder}/test", destination="/opt/ml/processing/input", input_name="data")],
     outputs=[
         ProcessingOutput(
-            source="/opt/ml/processing/output", destination=f"s3://{bucket}/processed", output_name="halves"
+            source="/opt/ml/processing/output", destination=f"s3://{lab.bucket}/processed", output_name="halves"
         )
     ],
 )
-regression.halved(s3, bucket, folder / "test/data.csv")
-step("process", began)
+lab.halved(folder / "test/data.csv")
+lab.took("process", began)
 
 began = time.monotonic()
 (folder / "transformed").mkdir()
@@ -110,6 +97,6 @@ transformer.wait()
 lines = next((folder / "transformed").rglob("*.out")).read_text().split()
 regression.same(lines, model, features)
 regression.nothing_listens()
-step("transform", began)
+lab.took("transform", began)
 
-print("RESULT " + json.dumps({"sdk": sagemaker.__version__, "rmse": round(error, 3), "seconds": steps}))
+print("RESULT " + json.dumps({"sdk": sagemaker.__version__, "rmse": round(error, 3), "seconds": lab.seconds}))

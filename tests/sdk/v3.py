@@ -13,7 +13,6 @@ import sys
 import time
 import urllib.request
 
-import boto3
 from sagemaker.core.local.local_session import LocalSession
 from sagemaker.core.processing import Processor
 from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
@@ -25,20 +24,8 @@ import regression
 
 image, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 ROLE = "arn:aws:iam::123456789012:role/studio"
-boto_session = boto3.Session(region_name="eu-west-1")
-# What a processing job reads and writes goes through S3, even in Local Mode.
-s3 = boto_session.client("s3")
-bucket = folder.name
-s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-session = LocalSession(boto_session)
-# Its name by default is made of the account's number, for which the SDK asks AWS STS at an address of its own.
-session._default_bucket = bucket
-steps = {}
-
-
-def step(name, began):
-    steps[name] = round(time.monotonic() - began, 1)
-    print(f"== {name}: {steps[name]} s", flush=True)
+lab = regression.Lab(LocalSession, folder)
+session = lab.session
 
 
 def trained(name):
@@ -57,7 +44,7 @@ def trained(name):
     trainer.train(input_data_config=[InputData(channel_name="train", data_source=str(folder / "train"))], wait=True)
     archives = list(output.rglob("model.tar.gz"))
     assert len(archives) == 1, archives
-    step(name, began)
+    lab.took(name, began)
     return archives[0]
 
 
@@ -79,7 +66,7 @@ client.create_model("regression", {"Image": image, "ModelDataUrl": f"file://{arc
 variant = {"VariantName": "all", "ModelName": "regression", "InitialInstanceCount": 1, "InstanceType": "local"}
 client.create_endpoint_config("regression", [variant])
 client.create_endpoint("regression", "regression")
-step("deploy", began)
+lab.took("deploy", began)
 _, features = regression.read(folder / "test.csv")
 for rows in (features[:1], features[1:40]):
     regression.same(predict(rows), model, rows)
@@ -118,13 +105,13 @@ processor.run(
         ProcessingOutput(
             output_name="halves",
             s3_output=ProcessingS3Output(
-                s3_uri=f"s3://{bucket}/processed", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob"
+                s3_uri=f"s3://{lab.bucket}/processed", local_path="/opt/ml/processing/output", s3_upload_mode="EndOfJob"
             ),
         )
     ],
 )
-regression.halved(s3, bucket, folder / "test/data.csv")
-step("process", began)
+lab.halved(folder / "test/data.csv")
+lab.took("process", began)
 
 began = time.monotonic()
 (folder / "transformed").mkdir()
@@ -143,7 +130,7 @@ client.create_transform_job(
 lines = next((folder / "transformed").rglob("*.out")).read_text().split()
 regression.same(lines, model, features)
 regression.nothing_listens()
-step("transform", began)
+lab.took("transform", began)
 
-result = {"sdk": importlib.metadata.version("sagemaker"), "rmse": round(error, 3), "seconds": steps}
+result = {"sdk": importlib.metadata.version("sagemaker"), "rmse": round(error, 3), "seconds": lab.seconds}
 print("RESULT " + json.dumps(result))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A SageMaker container that learns a regression with XGBoost: `train`, `serve` (SageMaker developer guide, "Use your own training
-algorithms" and "Use your own inference code"), and `process`, which splits the rows of a file in two.
+"""A SageMaker container that learns a regression with XGBoost: by the names `train` and `serve` (SageMaker developer guide, "Use your own
+training algorithms" and "Use your own inference code"), and as `program process`, which splits the rows of a file in two.
 """
 
 import http.server
@@ -67,4 +67,5 @@ def process():
 if __name__ == "__main__":
     # The first process of a container ends at a signal only if it says so.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    {"train": train, "serve": serve, "process": process}[sys.argv[1]]()
+    name = pathlib.Path(sys.argv[0]).name
+    {"train": train, "serve": serve, "process": process}[sys.argv[1] if name == "program" else name]()
