@@ -102,6 +102,20 @@ impl Host {
         });
     }
 
+    /// The machine has no GPU, which is said; and with programs in the place of NVIDIA's, what they say.
+    fn says_whether_containers_can_use_the_gpu(&self) {
+        let gpu = |state| {
+            let lines = StatusFile::new(self.folder().join("status")).lines().into_iter();
+            lines.rev().find(|line| line.stage == "gpu" && line.state == state)
+        };
+        assert!(gpu(StageState::Warning).is_some_and(|line| line.detail.contains("containers can not use the GPU")));
+        self.machine.shell(
+            r#"printf '#!/bin/sh\necho "GPU 0: T4"\n' >/usr/local/bin/nvidia-smi; chmod 755 /usr/local/bin/nvidia-smi; sed -i '0,/{/s//{"runtimes": {"nvidia": {"path": "runc"}}, /' /etc/docker/daemon.json; systemctl reload docker; systemctl restart sdocker-bootstrap"#,
+        );
+        let found = eventually(Duration::from_secs(60), "a line about the GPU", || gpu(StageState::Done));
+        assert_eq!(found.detail, "1 GPU, NVIDIA runtime");
+    }
+
     /// The stages that ended, in order, with what each took.
     fn stages(&self) -> Vec<(String, String)> {
         let lines = StatusFile::new(self.folder().join("status")).lines();
@@ -346,10 +360,11 @@ async fn dind() {
 #[tokio::test]
 async fn native() {
     let proxy = json!({"http": "http://user:p%40ss@proxy.internal:3128", "https": null, "no_proxy": ["localhost", "169.254.169.254", ".amazonaws.com"]});
-    let Some(mut host) = Host::boot(json!({"proxy": proxy})) else { return };
+    let Some(mut host) = Host::boot(json!({"proxy": proxy, "engine": {"native": {"nvidia": true}}})) else { return };
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
+    host.says_whether_containers_can_use_the_gpu();
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111], "nothing listens on the endpoint port while nothing serves");
 
@@ -433,8 +448,10 @@ fn without_a_mount_target(lifetime: u64) -> Option<Host> {
 async fn a_bootstrap_that_fails_says_why() {
     let Some(host) = without_a_mount_target(7200) else { return };
     let again = |change: &str| {
-        host.machine.shell("systemctl is-active -q sdocker-bootstrap && systemctl stop sdocker-bootstrap; true");
-        host.machine.shell(&format!("rm -f /var/lib/sdocker/status*; sed -i '{change}' /etc/sdocker/settings; systemctl reset-failed sdocker-bootstrap; systemctl start --no-block sdocker-bootstrap"));
+        // The stage has failed; the service ends a moment later.
+        host.machine
+            .shell("while [ \"$(systemctl show -P ActiveState sdocker-bootstrap)\" = activating ]; do sleep 0.1; done");
+        host.machine.shell(&format!("rm -f /var/lib/sdocker/status*; sed -i '{change}' /etc/sdocker/settings; systemctl reset-failed sdocker-bootstrap; systemctl restart --no-block sdocker-bootstrap"));
     };
     again("s/10.83.0.99/10.83.0.10/; s/^dind_image=.*/dind_image=no-such:image/");
     host.fails("image", "no-such:image can not be pulled");

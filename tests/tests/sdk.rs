@@ -106,6 +106,33 @@ impl Lab {
         serde_json::from_str(result).expect("JSON")
     }
 
+    /// From now on Docker Compose is version 2, and nothing but the current context leads to the host. This Compose's plugin says
+    /// its version in a way that no SDK accepts: `setup` writes the program that they take.
+    fn use_compose_2(&mut self) {
+        let plugins = self.home.join(".docker/cli-plugins");
+        fs::create_dir_all(&plugins).expect("made");
+        let plugin = self.cache.join("compose/usr/libexec/docker/cli-plugins/docker-compose");
+        fs::copy(plugin, plugins.join("docker-compose")).expect("copied");
+        for name in ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
+            self.home.unset(name);
+        }
+        // Where docker-compose 1.29 is not on PATH.
+        let tools = self.home.join("tools");
+        fs::create_dir(&tools).expect("made");
+        for name in ["docker", "sh"] {
+            let found = self.home.run("which", &[name]).expect(0).stdout;
+            std::os::unix::fs::symlink(found.trim(), tools.join(name)).expect("linked");
+        }
+        let local = self.home.join("local").display().to_string();
+        let python = self.python("sdk-2").display().to_string();
+        let mut setup = self.home.sdocker_command(&["setup", "--prefix", &local, "--python", &python]);
+        let output = setup.env("PATH", &tools).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.home.set("PATH", format!("{local}/bin:{}", std::env::var("PATH").expect("set")));
+        let version = self.home.run("docker-compose", &["version", "--short"]).expect(0).stdout;
+        assert!(version.starts_with('2'), "{version}");
+    }
+
     fn python(&self, environment: &str) -> PathBuf {
         self.cache.join(environment).join("bin/python")
     }
@@ -153,6 +180,15 @@ fn the_newest_sdk_3() {
     let said = String::from_utf8_lossy(&output.stdout);
     let model = said.lines().last().unwrap_or_default();
     assert!(Path::new(model).is_file(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn docker_compose_2_through_the_context() {
+    let Some(mut lab) = Lab::open() else { return };
+    lab.use_compose_2();
+    lab.runs("sdk-oldest", "v2", None);
+    lab.runs("sdk-2", "v2", Some("CodeEditor"));
+    lab.runs("sdk-3", "v3", Some("JupyterLab"));
 }
 
 #[test]
