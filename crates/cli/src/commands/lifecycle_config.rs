@@ -122,7 +122,12 @@ mod tests {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("script");
         fs::write(&path, script(app, binary, "sagemaker[local]<3; echo 'x'").expect("quoted")).expect("written");
-        let status = Command::new("bash").arg(&path).env("HOME", home.path()).status().expect("it runs");
+        let status = Command::new("bash")
+            .arg(&path)
+            .env("HOME", home.path())
+            .env("PATH", "/usr/bin:/bin")
+            .status()
+            .expect("it runs");
         assert!(status.success());
         let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap_or_default();
         for _ in 0..500 {
