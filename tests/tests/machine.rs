@@ -364,7 +364,6 @@ async fn native() {
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
-    host.says_whether_containers_can_use_the_gpu();
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111], "nothing listens on the endpoint port while nothing serves");
 
@@ -381,6 +380,8 @@ async fn native() {
         "HTTP_PROXY=http://user:p%40ss@proxy.internal:3128\nNO_PROXY=localhost,169.254.169.254,.amazonaws.com\n"
     );
     assert_eq!(host.machine.shell("systemctl is-enabled ecs; systemctl is-active ecs; true"), "disabled\ninactive\n");
+
+    host.says_whether_containers_can_use_the_gpu();
 
     // The end is put off by `sdocker keep`, which needs nothing but the shared folder.
     let until = host.clock() + 3600;

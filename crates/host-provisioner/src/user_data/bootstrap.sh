@@ -167,7 +167,7 @@ if [[ -n $pulling ]]; then wait "$pulling" || over 1; fi
 stage daemon "$engine" || over 1
 stage answers answers || over 1
 stage network network || over 1
-touch /run/sdocker/ready /var/lib/sdocker/came-up
+touch /run/sdocker/ready
 systemctl start --no-block sdocker-endpoint
 if ((nvidia)); then
     if daemon info -f '{{json .Runtimes}}' | grep -q nvidia && gpus=$(nvidia-smi -L); then
@@ -183,5 +183,6 @@ finished ready "$started"
 if [[ -n $first_boot ]]; then
     systemctl disable docker.service docker.socket
     systemctl disable --now --no-block ecs
+    touch /var/lib/sdocker/came-up
 fi
 over 0
