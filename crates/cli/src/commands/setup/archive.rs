@@ -65,13 +65,18 @@ impl Source {
         } else {
             fs::read(&self.location).with_context(|| format!("cannot read {}", self.location))?
         };
-        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = sum(&bytes);
         if sum != self.sha256 {
             let error = Hinted::new(format!("{} is not what was expected: its SHA-256 is {sum}", self.location));
             return Err(error.hint("nothing of it was used; compare with the sum that its publisher names").into());
         }
         Ok(bytes)
     }
+}
+
+/// The SHA-256 of these bytes, in lower-case hexadecimal digits.
+fn sum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The file of this name in an archive, whatever its folder.
@@ -104,8 +109,7 @@ mod tests {
     use super::*;
 
     fn source(path: &Path, bytes: &[u8]) -> Source {
-        let sum: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}#sha256={sum}", path.display()).parse().expect("a source")
+        format!("{}#sha256={}", path.display(), sum(bytes)).parse().expect("a source")
     }
 
     #[test]
