@@ -1,6 +1,7 @@
 //! The AWS endpoint of the wire suite.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     path::Path,
@@ -114,12 +115,30 @@ impl Front {
         self.post("faults", &json!([{"action": action, "nth": nth, "kind": fault.name(), "times": times}]));
     }
 
+    /// From now on: this error at the n-th call of an action, counted from 0, once. Clears the log.
+    pub fn error_once(&self, action: &str, nth: usize, code: &str) {
+        self.post("faults", &json!([{"action": action, "nth": nth, "kind": "error", "code": code}]));
+    }
+
     /// From now on no faults. Clears the log.
     pub fn reset(&self) {
         self.post("reset", &Value::Null);
     }
 
-    /// From now on these actions are denied.
+    /// The actions that were authorized since the last change of faults: those of the calls, and those of what the calls do further.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn used(&self) -> BTreeSet<String> {
+        serde_json::from_value(self.get("used")).expect("a list of actions")
+    }
+
+    /// From now on this policy is enforced; with `null`, none. Takes the place of what is denied.
+    pub fn enforce(&self, policy: &Value) {
+        self.post("policy", policy);
+    }
+
+    /// From now on these actions are denied, and all others allowed. Takes the place of a policy.
     pub fn deny(&self, actions: &[&str]) {
         self.post("deny", &json!(actions));
     }
@@ -127,6 +146,37 @@ impl Front {
     /// From now on the domain's description has these fields.
     pub fn change_domain(&self, fields: &Value) {
         self.post("domain", fields);
+    }
+
+    /// From now on these are EC2's quotas, by their codes.
+    pub fn quotas(&self, values: &Value) {
+        self.post("quotas", values);
+    }
+
+    /// An instance with these tags that somebody else launches.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn launch(&self, tags: &Value) -> String {
+        self.post("launch", &json!({"tags": tags})).as_str().expect("an id").to_owned()
+    }
+
+    /// A call of EC2 that the binary does not make: the answer's error code and message, both empty where it succeeds.
+    ///
+    /// # Panics
+    /// The endpoint does not answer.
+    pub fn ec2(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
+        let parameters = parameters.iter().map(|(name, value)| format!("&{name}={value}"));
+        let body = format!("Action={action}&Version=2016-11-15{}", parameters.collect::<String>());
+        let scope = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=none";
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let length = body.len();
+        let answer = self.talk(&format!("POST / HTTP/1.0\r\n{scope}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"));
+        let within = |tag: &str| {
+            let (_, after) = answer.split_once(&format!("<{tag}>"))?;
+            Some(after.split_once("</")?.0.to_owned())
+        };
+        (within("Code").unwrap_or_default(), within("Message").unwrap_or_default())
     }
 
     /// Waits until a call is held; `false` where the caller ended before.
@@ -151,18 +201,23 @@ impl Front {
         self.ask(&format!("GET /__control/{name} HTTP/1.0\r\n\r\n"))
     }
 
-    fn post(&self, name: &str, value: &Value) {
+    fn post(&self, name: &str, value: &Value) -> Value {
         let body = value.to_string();
-        self.ask(&format!("POST /__control/{name} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        self.ask(&format!("POST /__control/{name} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
     }
 
     fn ask(&self, request: &str) -> Value {
+        let answer = self.talk(request);
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    fn talk(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("the endpoint is there");
         stream.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
-        serde_json::from_str(body).expect("JSON")
+        answer
     }
 }
 

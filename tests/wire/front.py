@@ -1,55 +1,55 @@
 """An AWS endpoint for tests: moto, with what it lacks before it.
 
-The front answers SageMaker's DescribeDomain, DescribeUserProfile, DescribeSpace and ListTags, makes RunInstances idempotent by its
-ClientToken, adds latency, injects faults, writes down every call, and plays the hosts: an instance's address is a loopback address,
-on which a TLS server answers like dockerd once the host's certificate appears, as a booting host would.
+The front answers SageMaker's and Service Quotas' calls, authorizes every call as AWS does, answers dry runs, makes RunInstances
+idempotent by its ClientToken, adds latency, injects faults, writes down every call, and plays the hosts: an instance's address is a
+loopback address, on which a TLS server answers like dockerd once the host's certificate appears, as a booting host would.
 
-Control, as JSON: GET /__control/{seed,log,held,instances}, POST /__control/{reset,faults,hosts,domain,deny,release}.
+Control, as JSON: GET /__control/{seed,log,used,held,instances}, POST /__control/{reset,faults,hosts,domain,quotas,policy,deny,release,
+launch}.
 """
 
 import argparse
-import base64
 import http.client
 import json
 import logging
 import os
 import re
-import ssl
 import sys
 import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+from xml.sax.saxutils import escape
 
-import boto3
 from moto.server import ThreadedMotoServer
 
-REGION = "eu-west-1"
-ACCOUNT = "123456789012"
+import authorization
+from account import Account
+from hosts import Host, Server
+from iam import Policies
+
 EFS_ACTIONS = [
-    ("GET", r"/2015-02-01/mount-targets/[^/]+/security-groups", "DescribeMountTargetSecurityGroups"),
-    ("PUT", r"/2015-02-01/mount-targets/[^/]+/security-groups", "ModifyMountTargetSecurityGroups"),
+    ("GET", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "DescribeMountTargetSecurityGroups"),
+    ("PUT", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "ModifyMountTargetSecurityGroups"),
     ("GET", r"/2015-02-01/mount-targets", "DescribeMountTargets"),
 ]
 
 
 class State:
-    """What the front knows beside moto."""
+    """What the front knows of the calls."""
 
     def __init__(self):
         self.lock = threading.RLock()
-        self.faults = []
-        self.log = []
-        self.counts = {}
         self.tokens = {}
         self.running = {}
-        self.held = []
-        self.release = threading.Event()
         self.hosts_folder = None
-        self.denied = set()
-        self.seed = {}
-        self.domain = {}
-        self.lifecycle_configs = {}
+        # None: nothing is refused.
+        self.policies = None
+        self.start_over([])
+
+    def start_over(self, faults):
+        self.faults, self.log, self.counts, self.held, self.used = faults, [], {}, [], set()
+        self.release = threading.Event()
 
     def next_fault(self, action):
         with self.lock:
@@ -62,69 +62,24 @@ class State:
                     return fault
         return None
 
+    def refused(self, asks):
+        """The first ask that is refused, with why; None where all are allowed."""
+        for ask in asks:
+            with self.lock:
+                self.used.add(ask.action)
+            why = self.policies and self.policies.refusal(ask.action, ask.resource, ask.context)
+            if why:
+                return ask, why
+        return None
+
 
 state = State()
-
-
-def seed(moto_url):
-    """A VPC with three subnets in three zones, two of them with a mount target, and the app's security group."""
-    client = lambda service: boto3.client(service, region_name=REGION, endpoint_url=moto_url)
-    ec2, efs = client("ec2"), client("efs")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnets = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
-        for n, zone in ((1, "a"), (2, "b"), (3, "c"))
-    ]
-    group = ec2.create_security_group(GroupName="studio-apps", Description="apps", VpcId=vpc)["GroupId"]
-    efs_group = ec2.create_security_group(GroupName="efs", Description="efs", VpcId=vpc)["GroupId"]
-    file_system = efs.create_file_system(CreationToken="studio")["FileSystemId"]
-    targets = [
-        efs.create_mount_target(FileSystemId=file_system, SubnetId=subnet, SecurityGroups=[efs_group])["MountTargetId"]
-        for subnet in reversed(subnets[:2])
-    ]
-    state.seed = {
-        "region": REGION, "account": ACCOUNT, "domain": "d-wire", "profile": "ana", "vpc": vpc, "subnets": subnets,
-        "group": group, "efs_group": efs_group, "file_system": file_system, "mount_targets": targets,
-    }
-    state.domain = {
-        "DomainId": "d-wire", "AppNetworkAccessType": "VpcOnly", "VpcId": vpc, "SubnetIds": subnets,
-        "HomeEfsFileSystemId": file_system,
-        "DefaultUserSettings": {"SecurityGroups": [group], "ExecutionRole": f"arn:aws:iam::{ACCOUNT}:role/studio"},
-    }
-
-
-def sagemaker(action, request):
-    profile_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/d-wire/ana"
-    if action == "DescribeDomain" and request["DomainId"] == "d-wire":
-        return 200, state.domain
-    if action == "DescribeUserProfile" and request["UserProfileName"] == "ana":
-        return 200, {
-            "DomainId": "d-wire", "UserProfileName": "ana", "UserProfileArn": profile_arn,
-            "HomeEfsFileSystemUid": "200005", "UserSettings": {},
-        }
-    if action == "DescribeSpace":
-        return 200, {
-            "DomainId": "d-wire", "SpaceName": request["SpaceName"],
-            "OwnershipSettings": {"OwnerUserProfileName": "ana"}, "SpaceSharingSettings": {"SharingType": "Private"},
-        }
-    if action == "ListTags" and request["ResourceArn"] == profile_arn:
-        # Two pages, to see that both are read.
-        if "NextToken" not in request:
-            return 200, {"Tags": [{"Key": "team", "Value": "forecasting"}], "NextToken": "2"}
-        return 200, {"Tags": [{"Key": "cost-center", "Value": "42"}]}
-    if action == "CreateStudioLifecycleConfig":
-        kind, name = request["StudioLifecycleConfigAppType"], request["StudioLifecycleConfigName"]
-        if name in state.lifecycle_configs:
-            return 400, {"__type": "ResourceInUse", "message": f"{name} exists already"}
-        state.lifecycle_configs[name] = (kind, base64.b64decode(request["StudioLifecycleConfigContent"]).decode())
-        return 200, {"StudioLifecycleConfigArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:studio-lifecycle-config/{name}"}
-    return 400, {"__type": "ResourceNotFound", "message": f"{action}: there is none"}
 
 
 def error(service, code, message, status):
     if service == "ec2":
         body = (
-            f'<?xml version="1.0"?><Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>'
+            f'<?xml version="1.0"?><Response><Errors><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors>'
             "<RequestID>1</RequestID></Response>"
         )
         return status, "text/xml", body.encode()
@@ -132,72 +87,10 @@ def error(service, code, message, status):
     return status, "application/json", body.encode()
 
 
-class Daemon(BaseHTTPRequestHandler):
-    """Answers like dockerd, as far as a probe and the Docker CLI's ping ask."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        path = re.sub(r"^/v[0-9.]+", "", self.path)
-        answers = {
-            "/version": {"Version": "27.0.0-front", "ApiVersion": "1.46", "MinAPIVersion": "1.24", "Os": "linux"},
-            "/_ping": "OK",
-            "/info": {"ID": "front", "ContainersRunning": 0, "ServerVersion": "27.0.0-front"},
-        }
-        found = answers.get(path)
-        body = (found if isinstance(found, str) else json.dumps(found or {"message": "page not found"})).encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-class Host(threading.Thread):
-    """A host that boots: it takes its identity from the shared folder, and serves."""
-
-    def __init__(self, instance, kind, address):
-        super().__init__(daemon=True)
-        self.instance, self.kind, self.address = instance, kind, address
-        self.ended = threading.Event()
-        self.server = None
-
-    def run(self):
-        folder = os.path.join(state.hosts_folder, f"{self.kind}_{self.instance}")
-        key = os.path.join(folder, "certs/server/key.pem")
-        while not os.path.exists(key):
-            if self.ended.wait(0.005):
-                return
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(os.path.join(folder, "certs/server/cert.pem"), key)
-        context.load_verify_locations(os.path.join(folder, "certs/server/ca.pem"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        os.remove(key)
-        self.server = Server((self.address, 1111), Daemon)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        with open(os.path.join(folder, "status"), "a", encoding="utf-8") as status:
-            status.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ready done\n")
-        if not self.ended.is_set():
-            self.server.serve_forever(poll_interval=0.05)
-
-    def end(self):
-        self.ended.set()
-        if self.server:
-            self.server.shutdown()
-            self.server.server_close()
-
-
-class Server(ThreadingHTTPServer):
-    """A server for clients that break connections, as tests make them do."""
-
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
-            super().handle_error(request, client_address)
+def everything_but(actions):
+    """The policies of a role that may do all but this."""
+    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": actions, "Resource": "*"}]
+    return Policies([{"Version": "2012-10-17", "Statement": statements}])
 
 
 class Front(BaseHTTPRequestHandler):
@@ -224,27 +117,33 @@ class Front(BaseHTTPRequestHandler):
         value = json.loads(body) if body else None
         with state.lock:
             if name == "seed":
-                return self.answer_json(state.seed)
+                return self.answer_json(account.seed)
             if name == "log":
                 return self.answer_json(state.log)
+            if name == "used":
+                return self.answer_json(sorted(state.used))
             if name == "held":
                 return self.answer_json(state.held)
             if name == "instances":
-                return self.answer_json(live_instances())
+                return self.answer_json(account.live_instances())
+            if name == "launch":
+                return self.answer_json(account.launch(value["tags"]))
             if name == "reset":
-                state.faults, state.log, state.counts, state.held = [], [], {}, []
-                state.release = threading.Event()
+                state.start_over([])
             elif name == "faults":
-                state.faults, state.log, state.counts, state.held = value, [], {}, []
-                state.release = threading.Event()
+                state.start_over(value)
             elif name == "release":
                 state.release.set()
             elif name == "hosts":
                 state.hosts_folder = value
             elif name == "deny":
-                state.denied = set(value)
+                state.policies = everything_but(value) if value else None
+            elif name == "policy":
+                state.policies = Policies([value]) if value else None
             elif name == "domain":
-                state.domain.update(value)
+                account.domain.update(value)
+            elif name == "quotas":
+                account.quotas = value
             else:
                 return self.answer_json({"message": f"no control {name}"}, 404)
         return self.answer_json(None)
@@ -258,17 +157,22 @@ class Front(BaseHTTPRequestHandler):
             time.sleep(options.latency / 1000)
         scope = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", self.headers.get("Authorization", ""))
         service = scope.group(1) if scope else "unknown"
-        prefix, action = self.action(service, body)
-        name = f"{prefix}:{action}"
-        fault = state.next_fault(name)
+        try:
+            action, request = self.call(service, body)
+            name = f"{service}:{action}"
+            fault = state.next_fault(name)
+            refused = state.refused(authorization.asked(service, action, request))
+        except authorization.Missing as missing:
+            return self.answer(*error(service, missing.code, str(missing), missing.status))
+        except authorization.Unknown as unknown:
+            return self.answer(*error(service, "InvalidAction", f"the front does not know {unknown}", 400))
+        if refused:
+            return self.answer(*error(service, *authorization.refusal(*refused)))
+        if service == "ec2" and request.get("DryRun") == "true":
+            # EC2 API reference, "Error codes". Some of moto's calls know no dry run.
+            message = "Request would have succeeded, but DryRun flag is set."
+            return self.answer(*error(service, "DryRunOperation", message, 412))
         kind = fault["kind"] if fault else None
-        if name in state.denied:
-            code = "UnauthorizedOperation" if service == "ec2" else "AccessDeniedException"
-            message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/studio/app is not authorized to perform: {name}"
-            return self.answer(*error(service, code, message, 403 if service == "ec2" else 400))
-        if "ec2:CreateTags" in state.denied and service == "ec2" and b"TagSpecification" in body:
-            message = f"User: arn:aws:sts::{ACCOUNT}:assumed-role/studio/app is not authorized to perform: ec2:CreateTags"
-            return self.answer(*error(service, "UnauthorizedOperation", message, 403))
         if kind == "error":
             return self.answer(*error(service, fault.get("code", "InternalError"), "injected", fault.get("status", 400)))
         if kind == "throttle":
@@ -279,7 +183,7 @@ class Front(BaseHTTPRequestHandler):
         if kind == "hold-before":
             self.hold(name)
             return self.drop()
-        status, content, answer = self.serve(service, action, body)
+        status, content, answer = self.serve(service, action, body, request)
         if kind == "drop-after":
             return self.drop()
         if kind == "hold-after":
@@ -297,24 +201,27 @@ class Front(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.close()
 
-    def action(self, service, body):
+    def call(self, service, body):
+        """The action that is called, and with what."""
         if service == "ec2":
-            return "ec2", urllib.parse.parse_qs(body.decode()).get("Action", ["?"])[0]
-        if service == "sagemaker":
-            return "sagemaker", self.headers.get("X-Amz-Target", "?.?").split(".")[1]
-        if service == "elasticfilesystem":
-            path = urllib.parse.urlparse(self.path).path
-            for method, pattern, action in EFS_ACTIONS:
-                if method == self.command and re.fullmatch(pattern, path):
-                    return service, action
-        return service, f"{self.command} {self.path}"
+            form = dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True))
+            return form["Action"], form
+        if service in ("sagemaker", "servicequotas"):
+            return self.headers["X-Amz-Target"].split(".")[1], json.loads(body or "{}")
+        url = urllib.parse.urlparse(self.path)
+        for method, pattern, action in EFS_ACTIONS:
+            found = re.fullmatch(pattern, url.path)
+            if service == "elasticfilesystem" and method == self.command and found:
+                target = {"MountTargetId": found[1]} if found.groups() else {}
+                return action, {**dict(urllib.parse.parse_qsl(url.query)), **target, **json.loads(body or "{}")}
+        raise authorization.Unknown(f"{self.command} {self.path} of {service}")
 
-    def serve(self, service, action, body):
-        if service == "sagemaker":
-            status, value = sagemaker(action, json.loads(body or "{}"))
+    def serve(self, service, action, body, request):
+        if service in ("sagemaker", "servicequotas"):
+            status, value = account.sagemaker(action, request) if service == "sagemaker" else account.service_quota(request)
             return status, "application/x-amz-json-1.1", json.dumps(value).encode()
         if service == "ec2" and action == "RunInstances":
-            return self.run_instances(body)
+            return self.run_instances(body, request)
         if service == "ec2" and action == "DescribeInstances":
             body = by_token(body)
         status, content, answer = self.forward(body)
@@ -327,9 +234,8 @@ class Front(BaseHTTPRequestHandler):
                         host.end()
         return status, content, answer
 
-    def run_instances(self, body):
-        form = urllib.parse.parse_qs(body.decode())
-        token = form["ClientToken"][0]
+    def run_instances(self, body, form):
+        token = form["ClientToken"]
         with state.lock:
             if token in state.tokens:
                 before, answer = state.tokens[token]
@@ -344,7 +250,8 @@ class Front(BaseHTTPRequestHandler):
                 instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer).group(1).decode()
                 address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer).group(1).decode()
                 if state.hosts_folder:
-                    host = Host(instance, form["InstanceType"][0], address)
+                    folder = os.path.join(state.hosts_folder, f"{form['InstanceType']}_{instance}")
+                    host = Host(folder, address)
                     state.running[instance] = host
                     host.start()
             return result
@@ -387,18 +294,6 @@ def loopback(answer):
     return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName></privateDnsName>", answer)
 
 
-def live_instances():
-    ec2 = boto3.client("ec2", region_name=REGION, endpoint_url=f"http://127.0.0.1:{moto_port}")
-    live = []
-    for page in ec2.get_paginator("describe_instances").paginate():
-        for reservation in page["Reservations"]:
-            for instance in reservation["Instances"]:
-                if instance["State"]["Name"] not in ("terminated", "shutting-down"):
-                    tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-                    live.append({"id": instance["InstanceId"], "tags": tags})
-    return live
-
-
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 parser = argparse.ArgumentParser()
 parser.add_argument("--latency", type=float, default=0, help="milliseconds before each call")
@@ -406,7 +301,7 @@ options = parser.parse_args()
 moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 moto.start()
 moto_host, moto_port = moto.get_host_and_port()
-seed(f"http://127.0.0.1:{moto_port}")
+account = Account(f"http://127.0.0.1:{moto_port}")
 server = Server(("127.0.0.1", 0), Front)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(f"READY http://127.0.0.1:{server.server_address[1]}", flush=True)

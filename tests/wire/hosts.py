@@ -1,0 +1,77 @@
+"""The hosts: what answers at an instance's address once it has booted."""
+
+import json
+import os
+import re
+import ssl
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server(ThreadingHTTPServer):
+    """A server for clients that break connections, as tests make them do."""
+
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
+            super().handle_error(request, client_address)
+
+
+class Daemon(BaseHTTPRequestHandler):
+    """Answers like dockerd, as far as a probe and the Docker CLI's ping ask."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = re.sub(r"^/v[0-9.]+", "", self.path)
+        answers = {
+            "/version": {"Version": "27.0.0-front", "ApiVersion": "1.46", "MinAPIVersion": "1.24", "Os": "linux"},
+            "/_ping": "OK",
+            "/info": {"ID": "front", "ContainersRunning": 0, "ServerVersion": "27.0.0-front"},
+        }
+        found = answers.get(path)
+        body = (found if isinstance(found, str) else json.dumps(found or {"message": "page not found"})).encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+class Host(threading.Thread):
+    """A host that boots: it takes its identity from the shared folder, and serves."""
+
+    def __init__(self, folder, address):
+        super().__init__(daemon=True)
+        self.folder, self.address = folder, address
+        self.ended = threading.Event()
+        self.server = None
+
+    def run(self):
+        key = os.path.join(self.folder, "certs/server/key.pem")
+        while not os.path.exists(key):
+            if self.ended.wait(0.005):
+                return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(self.folder, "certs/server/cert.pem"), key)
+        context.load_verify_locations(os.path.join(self.folder, "certs/server/ca.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        os.remove(key)
+        self.server = Server((self.address, 1111), Daemon)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        with open(os.path.join(self.folder, "status"), "a", encoding="utf-8") as status:
+            status.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ready done\n")
+        if not self.ended.is_set():
+            self.server.serve_forever(poll_interval=0.05)
+
+    def end(self):
+        self.ended.set()
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
