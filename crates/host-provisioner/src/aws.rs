@@ -1,4 +1,4 @@
-//! The cloud's traits on aws-sdk-ec2 and aws-sdk-efs: a file per service, out of which no type of its SDK comes.
+//! The cloud's traits on aws-sdk-ec2, aws-sdk-efs and aws-sdk-servicequotas: a file per service, out of which no type of its SDK comes.
 //!
 //! Failed calls are tried again by the SDK itself, as the given settings say: its standard mode tries throttled calls, 5xx and lost
 //! answers again, with jitter, and never a refusal. Only `RunInstances` it leaves to the caller, who has to know of a lost answer.
@@ -6,6 +6,7 @@
 mod ec2;
 mod efs;
 mod errors;
+mod quotas;
 
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ pub fn cloud(config: &SdkConfig) -> Cloud {
         instance_types: ec2.clone(),
         security_groups: ec2.clone(),
         mount_targets: Arc::new(efs::Efs::new(config)),
-        instances: ec2,
+        instances: ec2.clone(),
+        networks: ec2.clone(),
+        quotas: Arc::new(quotas::ServiceQuotas::new(config)),
+        dry_runs: ec2,
     }
 }

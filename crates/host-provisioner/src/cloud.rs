@@ -3,20 +3,26 @@
 //! Every implementation (`aws`, `fake`, `sandbox`) passes the same conformance suite. Reads may be repeated freely;
 //! what a repeated write does is said at the method.
 
+mod dry_runs;
 mod error;
 mod images;
 mod instance_types;
 mod instances;
 mod mount_targets;
+mod networks;
+mod quotas;
 mod security_groups;
 
 use std::sync::Arc;
 
+pub use dry_runs::{DryRun, DryRuns};
 pub use error::{CloudError, CloudErrorKind};
 pub use images::{Architecture, Image, ImageFilter, Images};
 pub use instance_types::{InstanceTypeInfo, InstanceTypes};
 pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume};
 pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
+pub use networks::{Networks, VpcDns};
+pub use quotas::{QuotaClass, Quotas};
 pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
 
 /// A cloud: one object per capability. Cloning shares them.
@@ -32,20 +38,29 @@ pub struct Cloud {
     pub mount_targets: Arc<dyn MountTargets>,
     /// Instances.
     pub instances: Arc<dyn Instances>,
+    /// VPCs.
+    pub networks: Arc<dyn Networks>,
+    /// Service quotas.
+    pub quotas: Arc<dyn Quotas>,
+    /// Permissions, asked for without making the call.
+    pub dry_runs: Arc<dyn DryRuns>,
 }
 
 impl Cloud {
     /// A cloud of which one object has every capability.
     pub fn of<T>(all: Arc<T>) -> Self
     where
-        T: Images + InstanceTypes + SecurityGroups + MountTargets + Instances + 'static,
+        T: Images + InstanceTypes + SecurityGroups + MountTargets + Instances + Networks + Quotas + DryRuns + 'static,
     {
         Self {
             images: all.clone(),
             instance_types: all.clone(),
             security_groups: all.clone(),
             mount_targets: all.clone(),
-            instances: all,
+            instances: all.clone(),
+            networks: all.clone(),
+            quotas: all.clone(),
+            dry_runs: all,
         }
     }
 }

@@ -11,7 +11,7 @@ use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
 use crate::{
     Cloud, CloudError, CloudErrorKind, Image, ImageFilter, ImageId, Images, Instance, InstanceFilter, InstanceId,
     InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MountTarget, MountTargetId, MountTargets,
-    Rule, SecurityGroup, SecurityGroups,
+    Rule, SecurityGroup, SecurityGroups, Zone,
 };
 
 /// What happens to a call.
@@ -79,7 +79,16 @@ impl Faulty {
     /// This cloud, with the faults of a script.
     #[expect(clippy::new_ret_no_self, reason = "a cloud is what one wants of it")]
     pub fn new(cloud: Cloud, script: Arc<Script>) -> Cloud {
-        Cloud::of(Arc::new(Self { cloud, script }))
+        let faulty = Arc::new(Self { cloud: cloud.clone(), script });
+        Cloud {
+            images: faulty.clone(),
+            instance_types: faulty.clone(),
+            security_groups: faulty.clone(),
+            mount_targets: faulty.clone(),
+            instances: faulty,
+            // Only an examination asks these, and no creation depends on them.
+            ..cloud
+        }
     }
 
     async fn call<T>(
@@ -128,6 +137,10 @@ impl Images for Faulty {
 impl InstanceTypes for Faulty {
     async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError> {
         self.call("ec2:DescribeInstanceTypes", self.cloud.instance_types.describe(instance_type)).await
+    }
+
+    async fn zones(&self, instance_type: &InstanceType) -> Result<Vec<Zone>, CloudError> {
+        self.call("ec2:DescribeInstanceTypeOfferings", self.cloud.instance_types.zones(instance_type)).await
     }
 }
 
@@ -201,10 +214,6 @@ impl MountTargets for Faulty {
 impl Instances for Faulty {
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
         self.call("ec2:RunInstances", self.cloud.instances.run(spec)).await
-    }
-
-    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
-        self.call("ec2:RunInstances", self.cloud.instances.may_run(spec)).await
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {

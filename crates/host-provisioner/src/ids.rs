@@ -9,6 +9,8 @@ studio_discovery::identifiers! {
     ImageId;
     /// An EFS mount target, `fsmt-...`.
     MountTargetId;
+    /// A network interface, `eni-...`.
+    NetworkInterfaceId;
     /// An Availability Zone's name, such as `eu-west-1a`.
     Zone;
     /// The idempotence token of a `RunInstances` call: calls with the same token launch at most one instance.

@@ -16,6 +16,7 @@ mod instance_type;
 mod journal;
 mod observer;
 mod plan;
+pub mod preflight;
 mod provisioner;
 mod request;
 #[cfg(feature = "sandbox")]
@@ -27,20 +28,21 @@ mod warning;
 pub use bootstrap::{Bootstrap, Engine, HostMount, Identity, ProxySettings};
 pub use client_files::{ClientFiles, ClientFilesError};
 pub use cloud::{
-    Architecture, Cloud, CloudError, CloudErrorKind, Image, ImageFilter, Images, Instance, InstanceFilter,
-    InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget,
-    MountTargets, Peer, RootVolume, Rule, SecurityGroup, SecurityGroups,
+    Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, Images, Instance,
+    InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market,
+    MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
+    VpcDns,
 };
 pub use error::ProvisionError;
 pub use group_plan::{GroupPlan, PlannedRule};
-pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, Zone};
+pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, NetworkInterfaceId, Zone};
 pub use journal::{
     Entry, Journal, JournalError, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Resource,
     ResourceKind, ResourceState, Turn,
 };
 pub use observer::{Event, Observer, Step, Unobserved};
 pub use plan::{
-    HostGroups, HostPlan, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
+    HostGroups, HostPlan, MAX_TAGS, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
 };
 pub use provisioner::{
     Creation, Ended, Provisioner, PurgeReport, Recovered, Recovery, Remaining, Terminated, UndoReport,

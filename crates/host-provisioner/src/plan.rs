@@ -26,8 +26,8 @@ pub const TAG_OWNER: &str = "sdocker:owner";
 /// The tag whose value is the time at which the host ends itself at the latest, by RFC 3339.
 pub const TAG_EXPIRES: &str = "sdocker:expires";
 
-/// EC2 takes at most this many tags on a resource.
-const MAX_TAGS: usize = 50;
+/// EC2 takes at most this many tags on a resource (EC2 user guide, "Tag restrictions").
+pub const MAX_TAGS: usize = 50;
 
 /// Everything that creating a host will do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

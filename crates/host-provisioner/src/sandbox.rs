@@ -93,8 +93,11 @@ impl Sandbox {
             images: account.clone(),
             instance_types: account.clone(),
             security_groups: account.clone(),
-            mount_targets: account,
+            mount_targets: account.clone(),
             instances: Arc::new(instances),
+            networks: account.clone(),
+            quotas: account.clone(),
+            dry_runs: account,
         }
     }
 

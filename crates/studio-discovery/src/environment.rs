@@ -42,6 +42,18 @@ pub struct StudioEnvironment {
     pub tags: Vec<Tag>,
 }
 
+impl StudioEnvironment {
+    /// The domain's file system and those that the app has mounted, each once, sorted.
+    pub fn file_systems(&self) -> Vec<FileSystemId> {
+        let own = self.efs.iter().map(|efs| efs.file_system.clone());
+        let mut all: Vec<FileSystemId> =
+            own.chain(self.shared_mounts.iter().map(|mount| mount.file_system.clone())).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
 /// A Studio app.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudioApp {

@@ -129,6 +129,16 @@ impl LocalFacts {
         &self.domain
     }
 
+    /// The user profile, where the app is one's own; a space names its owner only to SageMaker.
+    pub fn profile(&self) -> Option<&UserProfileName> {
+        self.profile.as_ref()
+    }
+
+    /// The execution role, where the app's metadata name it.
+    pub fn execution_role(&self) -> Option<&RoleArn> {
+        self.execution_role.as_ref()
+    }
+
     /// The app.
     pub fn app(&self) -> &StudioApp {
         &self.app

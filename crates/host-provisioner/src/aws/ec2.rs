@@ -1,5 +1,6 @@
 //! EC2.
 
+mod dry_runs;
 mod instances;
 mod rules;
 
@@ -7,14 +8,17 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
     Client,
-    types::{ArchitectureType, ArchitectureValues, Filter, ResourceType, Tag as Ec2Tag, TagSpecification},
+    types::{
+        ArchitectureType, ArchitectureValues, Filter, LocationType, ResourceType, Tag as Ec2Tag, TagSpecification,
+        VpcAttributeName,
+    },
 };
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
 use super::errors::Place;
 use crate::{
-    Architecture, CloudError, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo, InstanceTypes, Rule,
-    SecurityGroup, SecurityGroups,
+    Architecture, CloudError, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo, InstanceTypes,
+    Networks, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
 };
 
 pub(super) struct Ec2 {
@@ -130,6 +134,40 @@ impl InstanceTypes for Ec2 {
                     .and_then(|count| count.try_into().ok()),
             }
         }))
+    }
+
+    async fn zones(&self, instance_type: &InstanceType) -> Result<Vec<Zone>, CloudError> {
+        let mut pages = self
+            .client
+            .describe_instance_type_offerings()
+            .location_type(LocationType::AvailabilityZone)
+            .filters(filter("instance-type", [instance_type.as_str()]))
+            .into_paginator()
+            .items()
+            .send();
+        let mut zones = Vec::new();
+        while let Some(found) = pages.next().await {
+            let sort = |error| self.place.sort("ec2:DescribeInstanceTypeOfferings", instance_type.as_str(), error);
+            zones.extend(found.map_err(sort)?.location().map(Zone::from));
+        }
+        zones.sort();
+        Ok(zones)
+    }
+}
+
+#[async_trait]
+impl Networks for Ec2 {
+    async fn dns(&self, vpc: &VpcId) -> Result<VpcDns, CloudError> {
+        let ask = |attribute: VpcAttributeName| async {
+            let answer = self.client.describe_vpc_attribute().vpc_id(vpc.as_str()).attribute(attribute).send().await;
+            answer.map_err(|error| self.place.sort("ec2:DescribeVpcAttribute", vpc.as_str(), error))
+        };
+        let (resolution, hostnames) =
+            tokio::try_join!(ask(VpcAttributeName::EnableDnsSupport), ask(VpcAttributeName::EnableDnsHostnames))?;
+        Ok(VpcDns {
+            resolution: resolution.enable_dns_support().and_then(|value| value.value()).unwrap_or_default(),
+            hostnames: hostnames.enable_dns_hostnames().and_then(|value| value.value()).unwrap_or_default(),
+        })
     }
 }
 

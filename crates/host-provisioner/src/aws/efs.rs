@@ -86,6 +86,7 @@ fn mount_target(found: &MountTargetDescription) -> Option<MountTarget> {
         subnet: found.subnet_id().into(),
         vpc: found.vpc_id().map(Into::into),
         zone: found.availability_zone_name().unwrap_or_default().into(),
+        interface: found.network_interface_id().map(Into::into),
         address: found.ip_address()?.parse().ok()?,
         available: *found.life_cycle_state() == LifeCycleState::Available,
     })

@@ -95,6 +95,14 @@ impl CloudError {
         }
     }
 
+    /// The action that the role may not call: the call's own, or one that the call needs as well.
+    pub fn refused_action(&self) -> &str {
+        match &self.kind {
+            CloudErrorKind::AccessDenied { refused: Some(refused) } => refused,
+            _ => self.action,
+        }
+    }
+
     /// Whether what the call names does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == CloudErrorKind::NotFound

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{Architecture, CloudError, InstanceType};
+use crate::{Architecture, CloudError, InstanceType, Zone};
 
 /// Reads of instance types.
 #[cfg_attr(test, mockall::automock)]
@@ -11,6 +11,9 @@ use crate::{Architecture, CloudError, InstanceType};
 pub trait InstanceTypes: Send + Sync {
     /// What a type is (`ec2:DescribeInstanceTypes`); `None` where the Region knows no such type.
     async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError>;
+
+    /// The Availability Zones that offer a type, sorted (`ec2:DescribeInstanceTypeOfferings`).
+    async fn zones(&self, instance_type: &InstanceType) -> Result<Vec<Zone>, CloudError>;
 }
 
 /// What provisioning needs to know of an instance type.

@@ -20,9 +20,6 @@ pub trait Instances: Send + Sync {
     /// repeats it by itself: the caller has to know when an answer was lost.
     async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError>;
 
-    /// Whether this launch would be allowed (`ec2:RunInstances` with `DryRun`). Launches nothing.
-    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError>;
-
     /// One instance (`ec2:DescribeInstances`); `None` where there is none of that id (or not yet, or no more).
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError>;
 
@@ -122,6 +119,8 @@ pub struct Instance {
     pub client_token: Option<ClientToken>,
     /// Spot or on demand.
     pub market: Market,
+    /// Its virtual CPUs; `None` where EC2 does not say.
+    pub vcpus: Option<u32>,
     /// The security groups of its network interface.
     pub security_groups: Vec<SecurityGroupId>,
     /// Its tags.

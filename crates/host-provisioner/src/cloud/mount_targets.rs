@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{FileSystemId, SecurityGroupId, SubnetId, VpcId};
 
-use crate::{CloudError, MountTargetId, Zone};
+use crate::{CloudError, MountTargetId, NetworkInterfaceId, Zone};
 
 /// How many security groups a mount target can have (EFS quota "Security groups per mount target").
 pub const MAX_SECURITY_GROUPS: usize = 5;
@@ -44,6 +44,8 @@ pub struct MountTarget {
     pub vpc: Option<VpcId>,
     /// The Availability Zone it is in.
     pub zone: Zone,
+    /// Its network interface, which carries its security groups; `None` where the answer does not say.
+    pub interface: Option<NetworkInterfaceId>,
     /// Its address in the subnet.
     pub address: IpAddr,
     /// Whether it is available; else it is being created, updated or deleted.

@@ -8,9 +8,9 @@ use studio_discovery::{
 
 use super::{Account, State, Store};
 use crate::{
-    CloudError, Image, ImageFilter, ImageId, Images, Instance, InstanceFilter, InstanceId, InstanceType,
-    InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MountTarget, MountTargetId, MountTargets, Rule,
-    SecurityGroup, SecurityGroups,
+    CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, ImageId, Images, Instance, InstanceFilter,
+    InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market, MountTarget,
+    MountTargetId, MountTargets, Networks, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
 };
 
 #[async_trait]
@@ -37,6 +37,15 @@ impl<S: Store> InstanceTypes for Account<S> {
         self.with(|state| {
             state.allow("ec2:DescribeInstanceTypes", "")?;
             Ok(state.instance_types.iter().find(|kind| kind.instance_type == *instance_type).cloned())
+        })?
+    }
+
+    async fn zones(&self, instance_type: &InstanceType) -> Result<Vec<Zone>, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeInstanceTypeOfferings", "")?;
+            let known = state.instance_types.iter().any(|kind| kind.instance_type == *instance_type);
+            let zones = state.subnets.iter().map(|subnet| subnet.zone.clone()).filter(|_| known);
+            Ok(zones.filter(|zone| !state.not_offered.contains(&(instance_type.clone(), zone.clone()))).collect())
         })?
     }
 }
@@ -111,10 +120,6 @@ impl<S: Store> Instances for Account<S> {
         self.with(|state| state.run(spec))?
     }
 
-    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
-        self.with(|state| state.may_run(spec))?
-    }
-
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
         Ok(self.with(|state| state.list(&filter))??.pop())
@@ -126,6 +131,39 @@ impl<S: Store> Instances for Account<S> {
 
     async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
         self.with(|state| state.terminate(id))?
+    }
+}
+
+#[async_trait]
+impl<S: Store> Networks for Account<S> {
+    async fn dns(&self, vpc: &VpcId) -> Result<VpcDns, CloudError> {
+        self.with(|state| state.allow("ec2:DescribeVpcAttribute", vpc.as_str()).map(|()| state.dns))?
+    }
+}
+
+#[async_trait]
+impl<S: Store> Quotas for Account<S> {
+    async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
+        let action = "servicequotas:GetServiceQuota";
+        let code = class.code(market);
+        self.with(|state| {
+            state.allow(action, code)?;
+            state.vcpus.ok_or_else(|| CloudError::new(action, code, CloudErrorKind::NotFound))
+        })?
+    }
+}
+
+#[async_trait]
+impl<S: Store> DryRuns for Account<S> {
+    async fn dry_run(&self, call: &DryRun) -> Result<(), CloudError> {
+        let action = call.action();
+        self.with(|state| match call {
+            DryRun::Launch(spec) => state.allow_tagged(action, spec.subnet.as_str(), &spec.tags),
+            DryRun::CreateGroup { vpc, tags, .. } => state.allow_tagged(action, vpc.as_str(), tags),
+            DryRun::AuthorizeIngress { group, .. } => state.allow(action, group.as_str()),
+            DryRun::SetInterfaceGroups { interface, .. } => state.allow(action, interface.as_str()),
+            DryRun::Terminate(instance) => state.allow(action, instance.as_str()),
+        })?
     }
 }
 

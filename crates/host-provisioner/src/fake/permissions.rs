@@ -1,5 +1,7 @@
 //! Who may do what.
 
+use studio_discovery::Tag;
+
 use super::State;
 use crate::{CloudError, CloudErrorKind};
 
@@ -26,6 +28,12 @@ impl State {
     /// Fails where the caller may not call an action.
     pub(super) fn allow(&self, action: &'static str, resource: &str) -> Result<(), CloudError> {
         self.allow_for(action, action, resource)
+    }
+
+    /// Fails where the caller may not call an action, or not give it tags.
+    pub(super) fn allow_tagged(&self, action: &'static str, resource: &str, tags: &[Tag]) -> Result<(), CloudError> {
+        self.allow(action, resource)?;
+        if tags.is_empty() { Ok(()) } else { self.allow_for(action, "ec2:CreateTags", resource) }
     }
 
     /// Fails where a call needs the permission for another action as well, as tags in a call need `ec2:CreateTags`.

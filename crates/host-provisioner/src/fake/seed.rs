@@ -41,6 +41,7 @@ impl State {
                     subnet: format!("subnet-{position}").into(),
                     vpc: Some("vpc-studio".into()),
                     zone: zone.into(),
+                    interface: Some(format!("eni-{position}").into()),
                     address: IpAddr::V4(Ipv4Addr::new(10, 0, position, 4)),
                     available: true,
                 },

@@ -12,8 +12,9 @@ use studio_discovery::{
 };
 
 use crate::{
-    CloudError, CloudErrorKind, Image, Instance, InstanceFilter, InstanceId, InstanceState, InstanceTypeInfo,
-    LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, Zone,
+    CloudError, CloudErrorKind, Image, Instance, InstanceFilter, InstanceId, InstanceState, InstanceType,
+    InstanceTypeInfo, LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup,
+    VpcDns, Zone,
 };
 
 /// The state of an account. The fields are what tests and the sandbox set up; the methods are what the services do.
@@ -34,8 +35,14 @@ pub struct State {
     pub subnets: Vec<SubnetState>,
     /// The images, all of them Amazon's and available.
     pub images: Vec<Image>,
-    /// The instance types, offered in every zone.
+    /// The instance types, offered in every zone that has a subnet.
     pub instance_types: Vec<InstanceTypeInfo>,
+    /// The zones that do not offer a type nevertheless.
+    pub not_offered: Vec<(InstanceType, Zone)>,
+    /// The DNS attributes of every VPC.
+    pub dns: VpcDns,
+    /// How many virtual CPUs of each class may run; `None`: Service Quotas does not say, and any number may.
+    pub vcpus: Option<u64>,
     /// The security groups.
     pub groups: Vec<SecurityGroup>,
     /// The mount targets.
@@ -113,10 +120,7 @@ impl State {
         tags: &[Tag],
     ) -> Result<SecurityGroupId, CloudError> {
         let action = "ec2:CreateSecurityGroup";
-        self.allow(action, vpc.as_str())?;
-        if !tags.is_empty() {
-            self.allow_for(action, "ec2:CreateTags", vpc.as_str())?;
-        }
+        self.allow_tagged(action, vpc.as_str(), tags)?;
         if self.subnets.iter().all(|subnet| subnet.vpc != *vpc) {
             return Err(CloudError::new(action, vpc.as_str(), CloudErrorKind::NotFound));
         }
@@ -237,15 +241,9 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
-        let action = "ec2:RunInstances";
-        self.allow(action, spec.subnet.as_str())?;
-        if spec.tags.is_empty() { Ok(()) } else { self.allow_for(action, "ec2:CreateTags", spec.subnet.as_str()) }
-    }
-
     pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
         let action = "ec2:RunInstances";
-        self.may_run(spec)?;
+        self.allow_tagged(action, spec.subnet.as_str(), &spec.tags)?;
         let described = format!("{spec:?}");
         let token = Some(&spec.client_token);
         if let Some(known) = self.instances.iter().find(|known| known.instance.client_token.as_ref() == token) {
@@ -263,14 +261,15 @@ impl State {
         if self.images.iter().all(|image| image.id != spec.image) {
             return Err(not_found(spec.image.as_str()));
         }
-        let offered = self.instance_types.iter().any(|kind| kind.instance_type == spec.instance_type);
+        let info = self.instance_types.iter().find(|kind| kind.instance_type == spec.instance_type).cloned();
         let subnet = self.subnets.iter_mut().find(|subnet| subnet.id == spec.subnet);
         let subnet = subnet.ok_or_else(|| not_found(spec.subnet.as_str()))?;
         let capacity = match spec.market {
             Market::OnDemand => &mut subnet.on_demand_capacity,
             Market::Spot => &mut subnet.spot_capacity,
         };
-        if !offered || *capacity == Some(0) {
+        let not_here = (spec.instance_type.clone(), subnet.zone.clone());
+        if info.is_none() || self.not_offered.contains(&not_here) || *capacity == Some(0) {
             let error = CloudError::new(action, spec.subnet.as_str(), CloudErrorKind::NoCapacity);
             return Err(
                 error.with_message("InsufficientInstanceCapacity".to_owned(), "there is no capacity in this zone")
@@ -295,6 +294,7 @@ impl State {
             launched: Some(Timestamp::now()),
             client_token: Some(spec.client_token.clone()),
             market: spec.market,
+            vcpus: info.and_then(|info| info.vcpus),
             security_groups: spec.security_groups.clone(),
             tags: spec.tags.clone(),
             state_reason: None,

@@ -67,8 +67,14 @@ impl Provisioner {
         let tagged = groups.create(&group.vpc, &group.name, &group.description, &tags).await;
         match tagged {
             Err(error) if error.may_be_for_tags() => {
-                self.warn(Warning::NoTags);
-                groups.create(&group.vpc, &group.name, &group.description, &[]).await
+                match groups.create(&group.vpc, &group.name, &group.description, &[]).await {
+                    // As for the launch.
+                    Err(untagged) if untagged.is_access_denied() => Err(error),
+                    outcome => {
+                        self.warn(Warning::NoTags);
+                        outcome
+                    }
+                }
             }
             outcome => outcome,
         }

@@ -78,9 +78,15 @@ impl Provisioner {
         let instance = match self.launch_once(plan, placement, market, groups, &tags, open).await {
             Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() => {
                 tags.clear();
-                let untagged = self.launch_once(plan, placement, market, groups, &tags, open).await?;
-                self.warn(Warning::NoTags);
-                untagged
+                match self.launch_once(plan, placement, market, groups, &tags, open).await {
+                    // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
+                    Err(ProvisionError::Cloud(untagged)) if untagged.is_access_denied() => return Err(error.into()),
+                    outcome => {
+                        let untagged = outcome?;
+                        self.warn(Warning::NoTags);
+                        untagged
+                    }
+                }
             }
             outcome => outcome?,
         };

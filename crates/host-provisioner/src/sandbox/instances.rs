@@ -77,10 +77,6 @@ impl Instances for SandboxInstances {
         Ok(instance)
     }
 
-    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
-        self.account.may_run(spec).await
-    }
-
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
         Ok(self.list(&filter).await?.pop())

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::{
     config::{Config, retry::RetryConfig},
-    error::ProvideErrorMetadata as _,
     operation::run_instances::builders::RunInstancesFluentBuilder,
     primitives::DateTime,
     types::{
@@ -37,15 +36,6 @@ impl Instances for Ec2 {
             CloudError::new(RUN, resource, CloudErrorKind::Unavailable)
                 .with_message(None, "the answer names no instance")
         })
-    }
-
-    async fn may_run(&self, spec: &LaunchSpec) -> Result<(), CloudError> {
-        match self.launch(spec).dry_run(true).send().await {
-            // EC2's answer to a dry run that would have succeeded (EC2 API reference, "Error codes").
-            Err(error) if error.code() == Some("DryRunOperation") => Ok(()),
-            Err(error) => Err(self.place.sort(RUN, launched(spec), error)),
-            Ok(_) => Ok(()),
-        }
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -89,7 +79,7 @@ impl Instances for Ec2 {
 
 impl Ec2 {
     /// The request of a launch.
-    fn launch(&self, spec: &LaunchSpec) -> RunInstancesFluentBuilder {
+    pub(super) fn launch(&self, spec: &LaunchSpec) -> RunInstancesFluentBuilder {
         let volume_size = i32::try_from(spec.root_volume.size_gib).unwrap_or(i32::MAX);
         let ebs = EbsBlockDevice::builder()
             .volume_size(volume_size)
@@ -160,6 +150,10 @@ fn instance(found: &aws_sdk_ec2::types::Instance) -> Option<Instance> {
             Some(InstanceLifecycleType::Spot) => Market::Spot,
             _ => Market::OnDemand,
         },
+        vcpus: found.cpu_options().and_then(|options| {
+            let count = options.core_count()?.checked_mul(options.threads_per_core()?)?;
+            count.try_into().ok()
+        }),
         security_groups: groups.map(Into::into).collect(),
         tags: tags(found.tags()),
         state_reason: text(reason).or_else(|| text(found.state_transition_reason())),

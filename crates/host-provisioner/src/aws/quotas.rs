@@ -1,0 +1,38 @@
+//! Service Quotas.
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_servicequotas::Client;
+
+use super::errors::Place;
+use crate::{CloudError, CloudErrorKind, Market, QuotaClass, Quotas};
+
+pub(super) struct ServiceQuotas {
+    client: Client,
+    place: Place,
+}
+
+impl ServiceQuotas {
+    pub(super) fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config), place: Place::new(config, "servicequotas") }
+    }
+}
+
+#[async_trait]
+impl Quotas for ServiceQuotas {
+    async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
+        let action = "servicequotas:GetServiceQuota";
+        let code = class.code(market);
+        let answer = self.client.get_service_quota().service_code("ec2").quota_code(code).send().await;
+        let answer = answer.map_err(|error| self.place.sort(action, code, error))?;
+        let value = answer.quota().and_then(|quota| quota.value()).filter(|value| *value >= 0.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a whole number, not negative"
+        )]
+        value
+            .map(|value| value as u64)
+            .ok_or_else(|| CloudError::new(action, code, CloudErrorKind::Other).with_message(None, "it has no value"))
+    }
+}

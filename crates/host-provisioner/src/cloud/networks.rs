@@ -1,0 +1,32 @@
+//! VPCs.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use studio_discovery::VpcId;
+
+use crate::CloudError;
+
+/// Reads of VPCs.
+#[cfg_attr(test, mockall::automock)]
+#[async_trait]
+pub trait Networks: Send + Sync {
+    /// How DNS is set up in a VPC (`ec2:DescribeVpcAttribute`, once for each of the two).
+    async fn dns(&self, vpc: &VpcId) -> Result<VpcDns, CloudError>;
+}
+
+/// The DNS attributes of a VPC. With either off, Amazon's resolver does not resolve the private names of instances (VPC user guide,
+/// "DNS attributes for your VPC").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcDns {
+    /// `enableDnsSupport`: whether Amazon's resolver answers in the VPC.
+    pub resolution: bool,
+    /// `enableDnsHostnames`: whether instances have names that it knows.
+    pub hostnames: bool,
+}
+
+impl Default for VpcDns {
+    /// Both on.
+    fn default() -> Self {
+        Self { resolution: true, hostnames: true }
+    }
+}

@@ -1,0 +1,174 @@
+//! What can be known of a plan before it is carried out, without changing anything.
+//!
+//! A plan exists only where the reads that it needs were allowed and gave what it needs; this looks at what only the changes would
+//! show otherwise: permissions, room on the mount target, the zones that offer the type, the account's quota, the VPC's DNS.
+
+mod finding;
+mod permissions;
+
+use std::future::Future;
+
+use studio_discovery::{StudioEnvironment, Tag};
+
+pub use finding::{Finding, Severity, Unproven};
+
+use crate::{
+    Cloud, CloudError, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MAX_SECURITY_GROUPS,
+    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_OWNER,
+};
+
+/// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
+///
+/// The findings are in a fixed order. What can't be told is a finding too.
+pub async fn examine(
+    cloud: &Cloud,
+    environment: &StudioEnvironment,
+    plan: &HostPlan,
+    instance_type: &InstanceTypeInfo,
+) -> Vec<Finding> {
+    let (dns, targets, offered, instances) =
+        tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances(cloud));
+    let attached = targets.attached;
+    let mut findings = vec![sizes(environment, plan), dns];
+    findings.extend(targets.findings);
+    findings.push(offered);
+    let own_host = match instances {
+        Ok(instances) => {
+            findings.extend(quota(cloud, plan, instance_type, &instances).await);
+            instances.into_iter().find(|instance| is_own(instance, plan)).map(|instance| instance.id)
+        }
+        Err(error) => {
+            findings.push(refused_or_unproven(error));
+            None
+        }
+    };
+    findings.extend(permissions::examine(cloud, environment, plan, &attached, own_host).await);
+    findings
+}
+
+/// The quick part, for right before a creation: whether EC2 would allow the launch, where something else would be made first.
+///
+/// # Errors
+/// The launch would be refused.
+pub async fn check_launch(
+    cloud: &Cloud,
+    environment: &StudioEnvironment,
+    plan: &HostPlan,
+) -> Result<(), ProvisionError> {
+    let makes_groups = match &plan.groups {
+        HostGroups::Given(_) => false,
+        HostGroups::Named { docker, nfs } => {
+            docker.existing.is_none() || nfs.as_ref().is_some_and(|nfs| nfs.existing.is_none())
+        }
+    };
+    if let (true, Some(launch)) = (makes_groups, permissions::launch(environment, plan))
+        && let Finding::Refused { error, only_tags: false } = permissions::ask(cloud, launch).await
+    {
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+fn sizes(environment: &StudioEnvironment, plan: &HostPlan) -> Finding {
+    let user_data = plan.placements.iter().map(|placement| placement.user_data.len()).max().unwrap_or_default();
+    let carried = |tag: &&Tag| tag.key.starts_with("aws:") || plan.tags.iter().any(|own| own.key == tag.key);
+    let tags_left_out = environment.tags.iter().filter(|tag| !carried(tag)).map(|tag| tag.key.clone()).collect();
+    Finding::Sizes { user_data, tags: plan.tags.len(), tags_left_out }
+}
+
+async fn dns(cloud: &Cloud, plan: &HostPlan) -> Finding {
+    match cloud.networks.dns(&plan.vpc).await {
+        Ok(dns) => Finding::Dns { vpc: plan.vpc.clone(), dns },
+        Err(error) => Finding::Unproven { action: error.action, why: Unproven::Asked(error) },
+    }
+}
+
+struct Targets {
+    findings: Vec<Finding>,
+    /// The first placement's mount targets, with the groups they have, where those could be read.
+    attached: Vec<(MountTarget, Vec<studio_discovery::SecurityGroupId>)>,
+}
+
+/// Whether there is room for one more group on each mount target, where one will be put there.
+async fn mount_targets(cloud: &Cloud, plan: &HostPlan) -> Targets {
+    let mut targets = Targets { findings: Vec::new(), attached: Vec::new() };
+    let HostGroups::Named { nfs: Some(nfs), .. } = &plan.groups else { return targets };
+    for (position, placement) in plan.placements.iter().enumerate() {
+        for target in &placement.mount_targets {
+            let groups = match cloud.mount_targets.security_groups(&target.id).await {
+                Ok(groups) => groups,
+                Err(error) => {
+                    targets.findings.push(refused_or_unproven(error));
+                    return targets;
+                }
+            };
+            let there = nfs.existing.as_ref().is_some_and(|id| groups.contains(id));
+            targets.findings.push(Finding::MountTarget {
+                mount_target: target.id.clone(),
+                subnet: placement.subnet.clone(),
+                groups: groups.len(),
+                has_room: there || groups.len() < MAX_SECURITY_GROUPS,
+                first_choice: position == 0,
+            });
+            if position == 0 {
+                targets.attached.push((target.clone(), groups));
+            }
+        }
+    }
+    targets
+}
+
+async fn offered(cloud: &Cloud, plan: &HostPlan) -> Finding {
+    match cloud.instance_types.zones(&plan.instance_type).await {
+        Ok(zones) => {
+            let wanted = plan.placements.iter().filter_map(|placement| placement.zone.clone()).collect();
+            Finding::Offered { instance_type: plan.instance_type.clone(), zones, wanted }
+        }
+        Err(error) => Finding::Unproven { action: error.action, why: Unproven::Asked(error) },
+    }
+}
+
+fn instances(cloud: &Cloud) -> impl Future<Output = Result<Vec<Instance>, CloudError>> {
+    let everything = InstanceFilter::default();
+    async move { cloud.instances.list(&everything).await }
+}
+
+fn is_own(instance: &Instance, plan: &HostPlan) -> bool {
+    !instance.state.is_ended()
+        && instance.tag(TAG_DOMAIN) == Some(plan.domain.as_str())
+        && instance.tag(TAG_OWNER) == Some(plan.owner.as_str())
+}
+
+/// The virtual CPUs that the account may run, those that run, and those that the host would add; `None` where the type is of a class
+/// whose quota is not looked at.
+async fn quota(
+    cloud: &Cloud,
+    plan: &HostPlan,
+    instance_type: &InstanceTypeInfo,
+    instances: &[Instance],
+) -> Option<Finding> {
+    let class = QuotaClass::of(&plan.instance_type)?;
+    let market = *plan.markets.last()?;
+    let limit = match cloud.quotas.vcpus(class, market).await {
+        Ok(limit) => limit,
+        Err(error) => return Some(Finding::Unproven { action: error.action, why: Unproven::Asked(error) }),
+    };
+    let counts = |instance: &&Instance| {
+        !instance.state.is_ended()
+            && instance.market == market
+            && QuotaClass::of(&instance.instance_type) == Some(class)
+    };
+    let running = instances.iter().filter(counts).filter_map(|instance| instance.vcpus).map(u64::from).sum();
+    Some(Finding::Quota { class, limit, running, wanted: instance_type.vcpus.map(u64::from) })
+}
+
+fn refused_or_unproven(error: CloudError) -> Finding {
+    if error.is_access_denied() {
+        Finding::Refused { error, only_tags: false }
+    } else {
+        Finding::Unproven { action: error.action, why: Unproven::Asked(error) }
+    }
+}
+
+#[cfg(all(test, feature = "fake"))]
+mod tests;

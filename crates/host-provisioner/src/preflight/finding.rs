@@ -1,0 +1,214 @@
+//! What an examination finds.
+
+use std::fmt;
+
+use studio_discovery::{SubnetId, VpcId};
+
+use crate::{
+    CloudError, InstanceType, MAX_SECURITY_GROUPS, MAX_TAGS, MAX_USER_DATA, MountTargetId, QuotaClass, VpcDns, Zone,
+};
+
+/// Something that was found out. Its `Display` says what.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Finding {
+    /// EC2 would allow a call.
+    Allowed {
+        /// The IAM action.
+        action: &'static str,
+    },
+    /// The caller may not make a call.
+    Refused {
+        /// EC2's or EFS's answer.
+        error: CloudError,
+        /// Whether only tags are refused, without which a host comes up as well.
+        only_tags: bool,
+    },
+    /// Whether the caller may make a call, or what it would say, is not known.
+    Unproven {
+        /// The IAM action.
+        action: &'static str,
+        /// Why.
+        why: Unproven,
+    },
+    /// How DNS is set up in the VPC.
+    Dns {
+        /// The VPC.
+        vpc: VpcId,
+        /// Its attributes.
+        dns: VpcDns,
+    },
+    /// Whether `EFSDockerHost` is on a mount target, or can be put there.
+    MountTarget {
+        /// The mount target.
+        mount_target: MountTargetId,
+        /// Its subnet.
+        subnet: SubnetId,
+        /// How many groups it has.
+        groups: usize,
+        /// Whether there is room for the group, or it is there already.
+        has_room: bool,
+        /// Whether the host would be launched in this subnet first.
+        first_choice: bool,
+    },
+    /// Where the instance type is offered.
+    Offered {
+        /// The type.
+        instance_type: InstanceType,
+        /// The zones of the Region that offer it.
+        zones: Vec<Zone>,
+        /// The zones in which the host could be, as far as they are known.
+        wanted: Vec<Zone>,
+    },
+    /// How many virtual CPUs may run.
+    Quota {
+        /// The class of types that share the quota.
+        class: QuotaClass,
+        /// How many may run.
+        limit: u64,
+        /// How many do.
+        running: u64,
+        /// How many the host would add; `None` where that is not known.
+        wanted: Option<u64>,
+    },
+    /// How much of EC2's limits the launch takes.
+    Sizes {
+        /// The user data, in bytes before base64.
+        user_data: usize,
+        /// The tags.
+        tags: usize,
+        /// The keys of the user profile's tags for which there is no room.
+        tags_left_out: Vec<String>,
+    },
+}
+
+/// Why something is not known.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unproven {
+    /// The service has no way to ask without doing it.
+    NoDryRun,
+    /// What the call is about does not exist yet.
+    NothingToAskAbout {
+        /// What.
+        what: &'static str,
+    },
+    /// Asking failed.
+    Asked(CloudError),
+}
+
+/// What a finding means for a creation, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It is as it should be.
+    Ok,
+    /// It is not known.
+    Unproven,
+    /// A host would come up, but something would be missing.
+    Warning,
+    /// No host could be expected to come up, or to be ended.
+    Failed,
+}
+
+impl Finding {
+    /// What it means for a creation.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Allowed { .. } => Severity::Ok,
+            Self::Refused { only_tags: true, .. } => Severity::Warning,
+            Self::Refused { .. } => Severity::Failed,
+            Self::Unproven { .. } => Severity::Unproven,
+            Self::Dns { dns, .. } if !dns.resolution => Severity::Failed,
+            Self::Dns { dns, .. } if !dns.hostnames => Severity::Warning,
+            Self::MountTarget { has_room: false, first_choice: true, .. } => Severity::Failed,
+            Self::MountTarget { has_room: false, .. } => Severity::Warning,
+            Self::Offered { zones, .. } if zones.is_empty() => Severity::Failed,
+            Self::Offered { zones, wanted, .. } if !wanted.is_empty() => {
+                match wanted.iter().filter(|zone| zones.contains(zone)).count() {
+                    0 => Severity::Failed,
+                    some if some < wanted.len() => Severity::Warning,
+                    _ => Severity::Ok,
+                }
+            }
+            Self::Quota { limit, running, wanted, .. } if running + wanted.unwrap_or(1) > *limit => Severity::Failed,
+            Self::Sizes { tags_left_out, .. } if !tags_left_out.is_empty() => Severity::Warning,
+            Self::Dns { .. }
+            | Self::MountTarget { .. }
+            | Self::Offered { .. }
+            | Self::Quota { .. }
+            | Self::Sizes { .. } => Severity::Ok,
+        }
+    }
+
+    /// The IAM action that it is about, where it is about one.
+    pub fn action(&self) -> Option<&str> {
+        match self {
+            Self::Allowed { action } | Self::Unproven { action, .. } => Some(action),
+            Self::Refused { error, .. } => Some(error.refused_action()),
+            _ => None,
+        }
+    }
+
+    /// Why it matters.
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Allowed { .. } | Self::Refused { .. } | Self::Unproven { .. } => {
+                "a creation that is refused midway is undone, but gives no host"
+            }
+            Self::Dns { .. } => {
+                "apps reach a host by its private DNS name, and the host finds its registry by DNS; without names, it is reached by its \
+                 address"
+            }
+            Self::MountTarget { .. } => {
+                "a host mounts EFS through its subnet's own mount target, to which a security group lets it"
+            }
+            Self::Offered { .. } => "a host must be in the zone of a mount target, and not every zone has every type",
+            Self::Quota { .. } => "EC2 refuses a launch beyond the account's quota",
+            Self::Sizes { .. } => "EC2 refuses larger user data and more tags",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed { action } => write!(f, "EC2 would allow {action}"),
+            Self::Refused { error, .. } => error.fmt(f),
+            Self::Unproven { action, why: Unproven::NoDryRun } => {
+                write!(f, "{action}: there is no way to ask but to do it")
+            }
+            Self::Unproven { action, why: Unproven::NothingToAskAbout { what } } => {
+                write!(f, "{action}: there is no {what} yet to ask about")
+            }
+            Self::Unproven { why: Unproven::Asked(error), .. } => error.fmt(f),
+            Self::Dns { vpc, dns } => {
+                let on = |on| if on { "on" } else { "off" };
+                write!(f, "DNS resolution is {} in {vpc}, DNS hostnames are {}", on(dns.resolution), on(dns.hostnames))
+            }
+            Self::MountTarget { mount_target, subnet, groups, has_room, .. } => {
+                let room = if *has_room { "room for a host's" } else { "no room for a host's" };
+                write!(f, "{mount_target} in {subnet} has {groups} of {MAX_SECURITY_GROUPS} security groups: {room}")
+            }
+            Self::Offered { instance_type, zones, wanted } => {
+                let names = |zones: &[Zone]| zones.iter().map(Zone::as_str).collect::<Vec<_>>().join(", ");
+                if zones.is_empty() {
+                    return write!(f, "{instance_type} is offered in no zone of this Region");
+                }
+                write!(f, "{instance_type} is offered in {}", names(zones))?;
+                let missing: Vec<Zone> = wanted.iter().filter(|zone| !zones.contains(zone)).cloned().collect();
+                if missing.is_empty() { Ok(()) } else { write!(f, ", not in {}", names(&missing)) }
+            }
+            Self::Quota { class, limit, running, wanted } => {
+                write!(f, "{running} of {limit} virtual CPUs of class {} are in use", class.name())?;
+                wanted.map_or(Ok(()), |wanted| write!(f, ", and a host takes {wanted}"))
+            }
+            Self::Sizes { user_data, tags, tags_left_out } => {
+                write!(f, "user data of {user_data} of {MAX_USER_DATA} bytes, {tags} of {MAX_TAGS} tags")?;
+                if tags_left_out.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; no room for the user profile's {}", tags_left_out.join(", "))
+            }
+        }
+    }
+}

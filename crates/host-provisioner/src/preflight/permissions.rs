@@ -1,0 +1,108 @@
+//! Whether the changes of a plan would be allowed.
+
+use studio_discovery::{SecurityGroupId, StudioEnvironment};
+
+use super::{Finding, Unproven};
+use crate::{Cloud, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule};
+
+/// Every change that the plan needs, and its undo.
+pub(super) async fn examine(
+    cloud: &Cloud,
+    environment: &StudioEnvironment,
+    plan: &HostPlan,
+    mount_targets: &[(MountTarget, Vec<SecurityGroupId>)],
+    own_host: Option<InstanceId>,
+) -> Vec<Finding> {
+    let mut calls: Vec<DryRun> = launch(environment, plan).into_iter().collect();
+    let mut unproven = Vec::new();
+    if let HostGroups::Named { docker, nfs } = &plan.groups {
+        group(plan, docker, &mut calls, &mut unproven);
+        if let Some(nfs) = nfs {
+            group(plan, nfs, &mut calls, &mut unproven);
+            for (target, groups) in mount_targets {
+                mount_target(nfs, target, groups, &mut calls, &mut unproven);
+            }
+        }
+    }
+    match own_host {
+        Some(id) => calls.push(DryRun::Terminate(id)),
+        None => unproven.push(("ec2:TerminateInstances", Unproven::NothingToAskAbout { what: "host" })),
+    }
+    let mut findings = Vec::new();
+    for finding in futures_util::future::join_all(calls.into_iter().map(|call| ask(cloud, call))).await {
+        // Two groups need the same permission.
+        if findings.iter().all(|known: &Finding| known.to_string() != finding.to_string()) {
+            findings.push(finding);
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    let unproven = unproven.into_iter().filter(|(action, _)| seen.insert(*action));
+    findings.extend(unproven.map(|(action, why)| Finding::Unproven { action, why }));
+    findings
+}
+
+/// The launch in the first placement. A group that does not exist yet can't be named: the app's own stand in for it.
+pub(super) fn launch(environment: &StudioEnvironment, plan: &HostPlan) -> Option<DryRun> {
+    let groups = match &plan.groups {
+        HostGroups::Given(groups) => groups.clone(),
+        HostGroups::Named { docker, nfs } => {
+            let wanted = std::iter::once(docker).chain(nfs);
+            let existing: Option<Vec<SecurityGroupId>> = wanted.map(|group| group.existing.clone()).collect();
+            existing.unwrap_or_else(|| environment.security_groups.clone())
+        }
+    };
+    let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, &groups, &plan.tags);
+    Some(DryRun::Launch(Box::new(spec)))
+}
+
+/// What EC2 says of a call; where it is refused, whether it would be allowed without tags.
+pub(super) async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
+    let action = call.action();
+    let error = match cloud.dry_runs.dry_run(&call).await {
+        Ok(()) => return Finding::Allowed { action },
+        Err(error) if !error.is_access_denied() => return Finding::Unproven { action, why: Unproven::Asked(error) },
+        Err(error) => error,
+    };
+    let only_tags = match call.without_tags() {
+        Some(untagged) if error.may_be_for_tags() => cloud.dry_runs.dry_run(&untagged).await.is_ok(),
+        _ => false,
+    };
+    Finding::Refused { error, only_tags }
+}
+
+/// What making a group comes to, or the rules that one lacks.
+fn group(plan: &HostPlan, group: &GroupPlan, calls: &mut Vec<DryRun>, unproven: &mut Vec<(&'static str, Unproven)>) {
+    let Some(id) = &group.existing else {
+        let tags = plan.group_tags().to_vec();
+        calls.push(DryRun::CreateGroup { vpc: group.vpc.clone(), name: group.name.clone(), tags });
+        let what = "security group";
+        let mut later = vec!["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"];
+        if group.egress.is_some() {
+            later.extend(["ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"]);
+        }
+        unproven.extend(later.into_iter().map(|action| (action, Unproven::NothingToAskAbout { what })));
+        return;
+    };
+    if !group.missing_ingress.is_empty() {
+        let rules: Vec<Rule> = group.missing_ingress.iter().map(|rule| rule.within(id)).collect();
+        calls.push(DryRun::AuthorizeIngress { group: id.clone(), rules });
+    }
+}
+
+/// What letting hosts onto a mount target comes to, unless they are.
+fn mount_target(
+    nfs: &GroupPlan,
+    target: &MountTarget,
+    groups: &[SecurityGroupId],
+    calls: &mut Vec<DryRun>,
+    unproven: &mut Vec<(&'static str, Unproven)>,
+) {
+    if nfs.existing.as_ref().is_some_and(|id| groups.contains(id)) {
+        return;
+    }
+    unproven.push(("elasticfilesystem:ModifyMountTargetSecurityGroups", Unproven::NoDryRun));
+    if let Some(interface) = &target.interface {
+        // The groups that it has: the permission is for the interface, whatever the list.
+        calls.push(DryRun::SetInterfaceGroups { interface: interface.clone(), groups: groups.to_vec() });
+    }
+}
