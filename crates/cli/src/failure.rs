@@ -4,7 +4,10 @@ use std::{fmt, process::ExitCode};
 
 use serde_json::json;
 
-use crate::{permission, printer::Printer};
+use crate::{
+    permission::{self, Caller},
+    printer::Printer,
+};
 
 /// An error of the command line itself, with what to do about it.
 #[derive(Debug)]
@@ -50,9 +53,9 @@ impl std::error::Error for Hinted {
     }
 }
 
-/// Prints an error, and says with which code to exit.
-pub(crate) fn report(printer: &Printer, error: &anyhow::Error) -> ExitCode {
-    let hints = hints(error);
+/// Prints an error of this caller's, and says with which code to exit.
+pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> ExitCode {
+    let hints = hints(error, caller);
     let remains = remains(error);
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
@@ -91,23 +94,24 @@ fn remains(error: &anyhow::Error) -> Vec<String> {
     remains
 }
 
-pub(crate) fn hints(error: &anyhow::Error) -> Vec<String> {
+/// What to do about an error of this caller's.
+pub(crate) fn hints(error: &anyhow::Error, caller: &Caller) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<Hinted>() {
             hints.extend(error.hints.iter().cloned());
         }
         if let Some(error) = cause.downcast_ref::<host_provisioner::ProvisionError>() {
-            hints.extend(provisioning_hints(error));
+            hints.extend(provisioning_hints(error, caller));
         }
         if let Some(error) = cause.downcast_ref::<host_provisioner::CloudError>() {
-            hints.extend(cloud_hints(error));
+            hints.extend(cloud_hints(error, caller));
         }
         if let Some(error) = cause.downcast_ref::<studio_discovery::DiscoveryError>() {
-            hints.extend(discovery_hints(error));
+            hints.extend(discovery_hints(error, caller));
         }
         if let Some(error) = cause.downcast_ref::<studio_discovery::ApiError>() {
-            hints.extend(api_hints(error));
+            hints.extend(api_hints(error, caller));
         }
     }
     if !remains(error).is_empty() {
@@ -118,7 +122,7 @@ pub(crate) fn hints(error: &anyhow::Error) -> Vec<String> {
     hints
 }
 
-fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
+pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, caller: &Caller) -> Vec<String> {
     use host_provisioner::ProvisionError as E;
     let list = |items: Vec<String>| items.join(", ");
     match error {
@@ -165,21 +169,23 @@ fn provisioning_hints(error: &host_provisioner::ProvisionError) -> Vec<String> {
         E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
         E::Busy { .. } => vec!["wait for the other sdocker command to end, and try again".to_owned()],
         E::Undone { error, .. } => {
-            let mut hints = provisioning_hints(error);
+            let mut hints = provisioning_hints(error, caller);
             if let E::Cloud(error) = error.as_ref() {
-                hints.extend(cloud_hints(error));
+                hints.extend(cloud_hints(error, caller));
             }
             hints
         }
-        E::Cloud(error) => cloud_hints(error),
+        E::Cloud(error) => cloud_hints(error, caller),
         _ => Vec::new(),
     }
 }
 
-fn cloud_hints(error: &host_provisioner::CloudError) -> Vec<String> {
+pub(crate) fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller) -> Vec<String> {
     use host_provisioner::CloudErrorKind as K;
     match &error.kind {
-        K::AccessDenied { refused } => permission::hints(refused.as_deref().unwrap_or(error.action), &error.resource),
+        K::AccessDenied { refused } => {
+            permission::hints(refused.as_deref().unwrap_or(error.action), &error.message, caller)
+        }
         K::Credentials => credential_hints(),
         K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region),
         K::LimitExceeded => {
@@ -189,18 +195,18 @@ fn cloud_hints(error: &host_provisioner::CloudError) -> Vec<String> {
     }
 }
 
-fn discovery_hints(error: &studio_discovery::DiscoveryError) -> Vec<String> {
+fn discovery_hints(error: &studio_discovery::DiscoveryError, caller: &Caller) -> Vec<String> {
     match error {
         // Transparent: the error of the call is not among the causes itself.
-        studio_discovery::DiscoveryError::Api(error) => api_hints(error),
+        studio_discovery::DiscoveryError::Api(error) => api_hints(error, caller),
         other => studio_discovery::hint(other).into_iter().collect(),
     }
 }
 
-fn api_hints(error: &studio_discovery::ApiError) -> Vec<String> {
+fn api_hints(error: &studio_discovery::ApiError, caller: &Caller) -> Vec<String> {
     use studio_discovery::ApiError as E;
     match error {
-        E::AccessDenied { action, resource, .. } => permission::hints(action, resource),
+        E::AccessDenied { action, message, .. } => permission::hints(action, message, caller),
         E::Credentials { .. } => credential_hints(),
         E::Unreachable { endpoint, region, .. } => unreachable_hints(endpoint, region),
         _ => Vec::new(),

@@ -26,6 +26,7 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let args = args::Args::parse();
+    let global = args.global.clone();
     let printer = printer::Printer::new(args.global.output, args.global.quiet, world::in_notebook());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
@@ -39,7 +40,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        Err(error) => failure::report(&printer, &error),
+        Err(error) => {
+            let caller = world::World::read(&global).map(|world| permission::Caller::of(&world));
+            failure::report(&printer, &error, &caller.unwrap_or_default())
+        }
     }
 }
 

@@ -8,13 +8,15 @@ use std::{net::IpAddr, time::SystemTime};
 use anyhow::Context as _;
 use clap::ValueEnum;
 use docker_remote::{ClientCredentials, Endpoint, HostCredentials, HostNames, WriteServerKey};
-use host_provisioner::{Creation, EngineChoice, HostPlan, InstanceType, Provisioner, RecordedInstance, Survey};
+use host_provisioner::{
+    Creation, EngineChoice, HostPlan, InstanceType, InstanceTypeInfo, Provisioner, RecordedInstance, Survey, preflight,
+};
 use studio_discovery::{StudioEnvironment, SubnetId};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client_files::{HostFiles, entry},
-    commands::configure,
+    commands::{configure, doctor},
     config, durations,
     durations::Timeout,
     failure::Hinted,
@@ -101,7 +103,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         session.facts = session::local_facts(world)?;
     }
     let environment = session.discover(printer).await?.environment;
-    let Planned { plan, shared_home, embedded } = plan(args, world, &config, &session.clouds, &environment).await?;
+    let Planned { plan, shared_home, embedded, .. } = plan(args, world, &config, &session.clouds, &environment).await?;
     for warning in &plan.warnings {
         printer.warn(warning);
     }
@@ -111,6 +113,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if args.dry_run {
         return outcome::print_plan(&plan, printer);
     }
+    for (_, what) in doctor::overrides(world) {
+        printer.warn(what);
+    }
+    preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
 
     if let Some(shared_home) = &shared_home {
         lookup.layout.link_hosts_to(shared_home)?;
@@ -162,6 +168,8 @@ impl Args {
 /// What a creation starts from.
 pub(super) struct Planned {
     pub(super) plan: HostPlan,
+    /// What the instance type is.
+    pub(super) instance_type: InstanceTypeInfo,
     shared_home: Option<std::path::PathBuf>,
     embedded: Option<HostCredentials>,
 }
@@ -181,7 +189,8 @@ pub(super) async fn plan(
     };
     let request = request::request(args, world, config, shared_home.clone(), embedded.as_ref());
     let survey = Survey::take(&clouds.cloud, environment, &request).await?;
-    Ok(Planned { plan: HostPlan::new(environment, &request, &survey)?, shared_home, embedded })
+    let plan = HostPlan::new(environment, &request, &survey)?;
+    Ok(Planned { plan, instance_type: survey.instance_type, shared_home, embedded })
 }
 
 /// A new host's way from instance to use.

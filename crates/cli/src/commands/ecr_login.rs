@@ -9,7 +9,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use crate::{failure::Hinted, printer::Printer, session, world::World};
+use crate::{
+    failure::Hinted,
+    permission::{self, Caller},
+    printer::Printer,
+    session,
+    world::World,
+};
 
 /// Log the Docker CLI in to the account's Amazon ECR. The login holds for twelve hours; run it again to renew it.
 #[derive(Debug, clap::Args)]
@@ -56,7 +62,8 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         let said = String::from_utf8_lossy(&output.stderr);
         let error = Hinted::new(format!("ECR gave no password: {}", said.trim()));
         let error = if said.contains("AccessDenied") || said.contains("not authorized") {
-            crate::permission::hints("ecr:GetAuthorizationToken", "*").into_iter().fold(error, Hinted::hint)
+            let hints = permission::hints("ecr:GetAuthorizationToken", &said, &Caller::of(world));
+            hints.into_iter().fold(error, Hinted::hint)
         } else {
             error
         };

@@ -2,12 +2,15 @@
 
 mod forms;
 mod scope;
+mod statement;
 mod statements;
 
 use clap::ValueEnum;
+use futures_util::future::try_join_all;
 use serde_json::json;
 
-pub(crate) use statements::Task;
+pub(crate) use scope::Scope;
+pub(crate) use statements::{Task, allowing};
 
 use crate::{printer::Printer, session::Session, world::World};
 
@@ -43,7 +46,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let mut scope = scope::Scope::default();
+    let mut scope = Scope::default();
     if !args.offline {
         match discovered(world, printer).await {
             Ok(found) => scope = found,
@@ -75,8 +78,17 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     Ok(())
 }
 
-async fn discovered(world: &World, printer: &Printer) -> anyhow::Result<scope::Scope> {
+async fn discovered(world: &World, printer: &Printer) -> anyhow::Result<Scope> {
     let session = Session::open(world, printer).await?;
     let environment = session.discover(printer).await?.environment;
-    Ok(scope::Scope::of(&environment))
+    let scope = Scope::of(&environment);
+    let mount_targets = &session.clouds.cloud.mount_targets;
+    let found = try_join_all(environment.file_systems().iter().map(|id| mount_targets.list(id))).await;
+    match found {
+        Ok(targets) => Ok(scope.with_mount_targets(&targets.concat())),
+        Err(error) => {
+            printer.warn(format!("not narrowed to the mount targets: {error}"));
+            Ok(scope)
+        }
+    }
 }

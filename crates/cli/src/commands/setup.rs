@@ -12,6 +12,8 @@ use crate::{failure::Hinted, printer::Printer, world::World};
 
 pub(crate) use found::Found;
 
+const DEFAULT_SDK: &str = "sagemaker>=2.80.0";
+
 /// Put docker, compose and the SageMaker SDK where they are missing.
 ///
 /// Takes the package manager that it finds and may use (apt-get, dnf or yum as root or with sudo, else conda), or the archives that
@@ -28,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "URL#sha256=SUM")]
     compose_from: Option<archive::Source>,
     /// The SDK to install with pip where it is missing.
-    #[arg(long, value_name = "REQUIREMENT", default_value = "sagemaker>=2.80.0")]
+    #[arg(long, value_name = "REQUIREMENT", default_value = DEFAULT_SDK)]
     sdk: String,
     /// The Python that runs the SDK, instead of the first on PATH.
     #[arg(long, value_name = "PROGRAM")]
@@ -53,6 +55,32 @@ pub(crate) fn default_bin(world: &World) -> PathBuf {
 }
 
 pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+    let report = carry_out(args, world, printer)?;
+    printer.result(&report, || {
+        if report.actions.is_empty() {
+            "nothing is missing".to_owned()
+        } else if report.dry_run {
+            "nothing was changed (--dry-run)".to_owned()
+        } else {
+            "everything that Local Mode needs is there".to_owned()
+        }
+    })
+}
+
+/// Does what `setup` does without options; what was done.
+pub(crate) fn install(world: &World, printer: &Printer) -> anyhow::Result<Vec<String>> {
+    let args = Args {
+        dry_run: false,
+        docker_from: None,
+        compose_from: None,
+        sdk: DEFAULT_SDK.to_owned(),
+        python: None,
+        prefix: None,
+    };
+    Ok(carry_out(&args, world, printer)?.actions)
+}
+
+fn carry_out(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<Report> {
     let bin = args.prefix.as_ref().map_or_else(|| default_bin(world), |prefix| prefix.join("bin"));
     if let Some(python) = &args.python
         && world.which(&python.to_string_lossy()).is_none()
@@ -100,14 +128,5 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
         printer.warn(format!("{} is not on PATH", bin.display()));
         printer.hint(format!("export PATH={}:$PATH", bin.display()));
     }
-    let report = Report { actions, dry_run: args.dry_run, found };
-    printer.result(&report, || {
-        if report.actions.is_empty() {
-            "nothing is missing".to_owned()
-        } else if report.dry_run {
-            "nothing was changed (--dry-run)".to_owned()
-        } else {
-            "everything that Local Mode needs is there".to_owned()
-        }
-    })
+    Ok(Report { actions, dry_run: args.dry_run, found })
 }

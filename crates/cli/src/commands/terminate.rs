@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use host_provisioner::{Ended, InstanceId, ProvisionError, PurgeReport, Record};
 use serde::Serialize;
-use studio_discovery::FileSystemId;
 
 use crate::{
     client_files::HostFiles,
@@ -216,12 +215,8 @@ async fn purge_groups(
 ) -> anyhow::Result<PurgeReport> {
     let session = Session::open(world, printer).await?;
     let environment = session.discover(printer).await?.environment;
-    let mut file_systems: Vec<FileSystemId> = environment.efs.iter().map(|efs| efs.file_system.clone()).collect();
-    file_systems.extend(environment.shared_mounts.iter().map(|mount| mount.file_system.clone()));
-    file_systems.sort();
-    file_systems.dedup();
     let provisioner = session::provisioner(&session.clouds, lookup, progress, stop);
-    Ok(progress.drive(provisioner.purge(&environment.vpc, &file_systems)).await?)
+    Ok(progress.drive(provisioner.purge(&environment.vpc, &environment.file_systems())).await?)
 }
 
 fn human(done: &Done) -> String {

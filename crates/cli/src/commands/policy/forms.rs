@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::statements::Statement;
+use super::statement::Statement;
 
 pub(super) fn document(statements: &[Statement]) -> Value {
     json!({

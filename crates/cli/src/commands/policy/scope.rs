@@ -1,6 +1,7 @@
 //! To what a policy is narrowed.
 
-use studio_discovery::StudioEnvironment;
+use host_provisioner::{MountTarget, NetworkInterfaceId};
+use studio_discovery::{LocalFacts, StudioEnvironment};
 
 /// Narrowing by hand, outside Studio.
 #[derive(Debug, clap::Args)]
@@ -20,37 +21,58 @@ pub(super) struct Options {
     /// The domain's EFS file system.
     #[arg(long, value_name = "ID")]
     file_system_id: Option<String>,
+    /// The role of the instance profile that InstanceProfileArn in sdocker.conf names.
+    #[arg(long, value_name = "ARN")]
+    pass_role: Option<String>,
 }
 
 /// What is known of the place; `None` narrows by nothing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
+pub(crate) struct Scope {
     pub(super) region: Option<String>,
     pub(super) account: Option<String>,
     pub(super) vpc: Option<String>,
     pub(super) domain: Option<String>,
     pub(super) owner: Option<String>,
+    pub(super) subnets: Vec<String>,
     pub(super) file_systems: Vec<String>,
+    /// The network interfaces of the file systems' mount targets.
+    pub(super) interfaces: Vec<String>,
+    /// The role that a host gets.
+    pub(super) passed_role: Option<String>,
 }
 
 impl Scope {
-    pub(super) fn of(environment: &StudioEnvironment) -> Self {
-        let mut file_systems: Vec<String> = environment
-            .efs
-            .iter()
-            .map(|efs| efs.file_system.to_string())
-            .chain(environment.shared_mounts.iter().map(|mount| mount.file_system.to_string()))
-            .collect();
-        file_systems.sort();
-        file_systems.dedup();
+    /// What an app knows of itself, without asking anybody.
+    pub(crate) fn of_app(facts: &LocalFacts) -> Self {
+        Self {
+            region: Some(facts.region().to_string()),
+            account: Some(facts.account().to_string()),
+            domain: Some(facts.domain().to_string()),
+            owner: facts.profile().map(ToString::to_string),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of(environment: &StudioEnvironment) -> Self {
         Self {
             region: Some(environment.region.to_string()),
             account: Some(environment.account.to_string()),
             vpc: Some(environment.vpc.to_string()),
             domain: Some(environment.domain.to_string()),
             owner: Some(environment.owner.to_string()),
-            file_systems,
+            subnets: environment.subnets.iter().map(ToString::to_string).collect(),
+            file_systems: environment.file_systems().iter().map(ToString::to_string).collect(),
+            ..Self::default()
         }
+    }
+
+    /// Names the interfaces of these mount targets, in place of all.
+    pub(super) fn with_mount_targets(mut self, targets: &[MountTarget]) -> Self {
+        let interfaces = targets.iter().filter_map(|target| target.interface.as_ref());
+        self.interfaces = interfaces.map(NetworkInterfaceId::to_string).collect();
+        self.interfaces.sort();
+        self
     }
 
     /// What the options say goes before what was found.
@@ -64,9 +86,24 @@ impl Scope {
         set(&mut self.vpc, &options.vpc_id);
         set(&mut self.domain, &options.domain_id);
         set(&mut self.owner, &options.owner);
+        set(&mut self.passed_role, &options.pass_role);
+        // What was found of another place does not narrow this one.
+        if options.vpc_id.is_some() {
+            self.subnets.clear();
+            self.interfaces.clear();
+        }
         if let Some(file_system) = &options.file_system_id {
             self.file_systems = vec![file_system.clone()];
+            self.interfaces.clear();
         }
+    }
+
+    /// ARNs of these resources of a kind; of all where none is known.
+    pub(super) fn arns(&self, service: &str, kind: &str, ids: &[String]) -> Vec<String> {
+        if ids.is_empty() {
+            return vec![self.arn(service, &format!("{kind}/*"))];
+        }
+        ids.iter().map(|id| self.arn(service, &format!("{kind}/{id}"))).collect()
     }
 
     /// An ARN of this Region and account.

@@ -1,0 +1,69 @@
+//! What `doctor --fix` mends: only here, and only what nobody can miss.
+
+use tokio_util::sync::CancellationToken;
+
+use super::finding::{Finding, State};
+use crate::{
+    client_files::HostFiles,
+    commands::setup,
+    lookup::{KnownHost, Lookup},
+    printer::Printer,
+    progress::Progress,
+    session::{self, Session},
+    world::World,
+};
+
+/// A way to mend something.
+#[derive(Debug)]
+pub(super) enum Repair {
+    /// Put there what Local Mode needs.
+    SetUp,
+    /// Remove the Docker context of a host that is gone.
+    RemoveContext(String),
+    /// Remove what is kept of a host that has ended.
+    ForgetHost(Box<KnownHost>),
+}
+
+/// Mends what can be mended, and says so in the findings.
+pub(super) async fn all(
+    findings: &mut [Finding],
+    lookup: &Lookup,
+    session: Option<&Session>,
+    world: &World,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    // One setup is enough for everything that is missing.
+    let mut set_up = None;
+    for finding in findings {
+        let Some(repair) = finding.repair.take() else { continue };
+        let outcome = match repair {
+            Repair::SetUp => {
+                let done =
+                    set_up.get_or_insert_with(|| setup::install(world, printer).map_err(|error| format!("{error:#}")));
+                done.as_ref().map(|_| ()).map_err(|error| anyhow::anyhow!(error.clone()))
+            }
+            Repair::RemoveContext(name) => lookup.contexts.remove(&name, None).map_err(Into::into),
+            Repair::ForgetHost(host) => forget(&host, lookup, session, printer).await,
+        };
+        match outcome {
+            Ok(()) => finding.state = State::Fixed,
+            Err(error) => {
+                finding.fix(format!("--fix could not do it: {error:#}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Terminating a host that has ended removes its files and its record, and nothing else.
+async fn forget(host: &KnownHost, lookup: &Lookup, session: Option<&Session>, printer: &Printer) -> anyhow::Result<()> {
+    match (&host.record, session) {
+        (Some(record), Some(session)) => {
+            let progress = Progress::new(printer);
+            let provisioner = session::provisioner(&session.clouds, lookup, &progress, CancellationToken::new());
+            progress.drive(provisioner.terminate(&record.host)).await?;
+            Ok(())
+        }
+        _ => HostFiles::new(lookup).forget_named(&host.name, &host.instance, None),
+    }
+}

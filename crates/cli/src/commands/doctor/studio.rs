@@ -1,0 +1,125 @@
+//! The app and its domain, and what a host would need of them.
+
+use host_provisioner::{
+    Market, ProvisionError,
+    preflight::{self, Severity, Unproven},
+};
+use studio_discovery::StudioEnvironment;
+
+use super::{Args, Findings, State};
+use crate::{
+    commands::{
+        create_host::{self, request},
+        policy::Scope,
+    },
+    config, failure,
+    lookup::Lookup,
+    permission::Caller,
+    session::Session,
+    world::World,
+};
+
+pub(super) async fn examine(args: &Args, world: &World, session: &Session, lookup: &Lookup, findings: &mut Findings) {
+    let discovery = match studio_discovery::discover(&session.facts, session.clouds.studio.as_ref()).await {
+        Ok(discovery) => discovery,
+        Err(error) => return findings.error("app", &error.into(), &Caller::of(world)),
+    };
+    let environment = &discovery.environment;
+    let caller = Caller::within(Scope::of(environment), environment.execution_role.as_ref().map(ToString::to_string));
+    let what = format!("{:?} app of {} in domain {}", environment.app.kind, environment.owner, environment.domain);
+    findings.ok("app", what);
+    for warning in &discovery.warnings {
+        findings.add("app", State::Warning, warning.to_string());
+    }
+    match request::shared_home(world, environment) {
+        Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
+        None => {
+            findings
+                .add("storage", State::Warning, request::WITHOUT_SHARED_STORAGE)
+                .because("Local Mode gives its data to containers by bind mounts")
+                .fix("in a space, ask an administrator to attach the domain's EFS or another EFS file system");
+        }
+    }
+    if let Err(error) = host(args, world, session, environment, lookup, &caller, findings).await {
+        findings.error("host", &error, &caller);
+    }
+}
+
+async fn host(
+    args: &Args,
+    world: &World,
+    session: &Session,
+    environment: &StudioEnvironment,
+    lookup: &Lookup,
+    caller: &Caller,
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    let config = config::read(&lookup.layout.configuration_files())?;
+    for warning in &config.warnings {
+        findings.add("configuration", State::Warning, warning.to_string());
+    }
+    let create = create_host::Args::plain(args.instance_type.clone(), args.subnet_id.clone());
+    let create_host::Planned { plan, instance_type, .. } =
+        create_host::plan(&create, world, &config, &session.clouds, environment).await?;
+    let subnets: Vec<_> = plan.placements.iter().map(|placement| placement.subnet.to_string()).collect();
+    findings.ok("host", format!("{} with image {} in {}", plan.instance_type, plan.image.id, subnets.join(", ")));
+    for warning in &plan.warnings {
+        findings.add("host", State::Warning, warning.to_string());
+    }
+    for found in preflight::examine(&session.clouds.cloud, environment, &plan, &instance_type).await {
+        let state = match found.severity() {
+            Severity::Ok => State::Ok,
+            Severity::Unproven => State::Unproven,
+            Severity::Warning => State::Warning,
+            Severity::Failed => State::Failed,
+        };
+        let finding = findings.add(subject(&found), state, found.to_string());
+        finding.action = found.action().map(str::to_owned);
+        if state != State::Ok {
+            finding.because(found.why()).fix = fixes(&found, caller);
+        }
+    }
+    Ok(())
+}
+
+fn subject(found: &preflight::Finding) -> &'static str {
+    use preflight::Finding as F;
+    match found {
+        F::Dns { .. } => "network",
+        F::MountTarget { .. } => "storage",
+        F::Offered { .. } => "host",
+        F::Quota { .. } | F::Sizes { .. } => "limits",
+        _ => "permissions",
+    }
+}
+
+fn fixes(found: &preflight::Finding, caller: &Caller) -> Vec<String> {
+    use preflight::Finding as F;
+    match found {
+        F::Refused { error, .. } => failure::cloud_hints(error, caller),
+        F::Unproven { why: Unproven::Asked(error), .. } => failure::cloud_hints(error, caller),
+        F::Unproven { .. } => {
+            vec!["`sdocker policy` prints the permissions; a creation that is refused is undone".to_owned()]
+        }
+        F::Dns { vpc, dns } => {
+            let switches = [(dns.resolution, "--enable-dns-support"), (dns.hostnames, "--enable-dns-hostnames")];
+            let off = switches.into_iter().filter(|(on, _)| !on);
+            let command =
+                |option| format!("ask an administrator for `aws ec2 modify-vpc-attribute --vpc-id {vpc} {option}`");
+            off.map(|(_, option)| command(option)).collect()
+        }
+        F::MountTarget { mount_target, groups, .. } => failure::provisioning_hints(
+            &ProvisionError::MountTargetFull { mount_target: mount_target.clone(), count: *groups },
+            caller,
+        ),
+        F::Offered { .. } => {
+            vec!["take another instance type, or a subnet in a zone that offers it (--subnet-id)".to_owned()]
+        }
+        F::Quota { class, .. } => vec![format!(
+            "take a smaller instance type, or ask an administrator to raise the quota {} of EC2 in Service Quotas",
+            class.code(Market::OnDemand)
+        )],
+        F::Sizes { .. } => vec!["remove tags from the user profile".to_owned()],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,50 @@
+//! What Docker clients and Local Mode need on this side. A host comes up without it.
+
+use super::{Findings, State, repair::Repair};
+use crate::{
+    commands::setup::{self, Found},
+    world::World,
+};
+
+/// The programs that Local Mode needs.
+pub(super) fn tools(world: &World, findings: &mut Findings) {
+    let found = Found::look(world, &setup::default_bin(world), None);
+    let missing = found.tools().missing();
+    for missing in &missing {
+        findings
+            .add("tools", State::Warning, format!("Local Mode does not find {missing}"))
+            .because("the SageMaker Python SDK runs docker and compose by themselves, and accepts only some versions of compose")
+            .fix("`sdocker setup` puts it there")
+            .repair(Repair::SetUp);
+    }
+    if missing.is_empty() {
+        let compose = found.compose_plugin.as_deref().unwrap_or("docker-compose");
+        let sdk = found.sdk.as_deref().unwrap_or_default();
+        findings.ok("tools", format!("the Docker CLI, {compose} and the SageMaker Python SDK {sdk} are there"));
+    }
+}
+
+/// Variables that lead clients elsewhere.
+pub(super) fn environment(world: &World, findings: &mut Findings) {
+    for (variable, what) in overrides(world) {
+        findings
+            .add("environment", State::Warning, what)
+            .because("docker and the SDK would talk to another daemon than the host's")
+            .fix(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once there is a host"));
+    }
+    for variable in &world.ca_bundles {
+        findings
+            .add("environment", State::Warning, format!("{variable} is set"))
+            .because("docker-py and docker-compose 1.x would not trust the host's own CA")
+            .fix(format!("`unset {variable}` where they are used"));
+    }
+}
+
+/// The variables that override every Docker context, with what is to be said of them.
+pub(in crate::commands) fn overrides(world: &World) -> Vec<(&'static str, String)> {
+    let variables = [("DOCKER_HOST", &world.docker_host), ("DOCKER_CONTEXT", &world.docker_context)];
+    let set = variables.into_iter().filter_map(|(variable, value)| Some((variable, value.as_ref()?)));
+    let what =
+        |variable, value| format!("{variable}={value} is set in the environment and overrides every Docker context");
+    set.map(|(variable, value)| (variable, what(variable, value))).collect()
+}
