@@ -9,7 +9,7 @@ use aws_sdk_efs::{
 use studio_discovery::{FileSystemId, SecurityGroupId};
 
 use super::errors::Place;
-use crate::{CloudError, MountTarget, MountTargetId, MountTargets};
+use crate::{CloudError, CloudErrorKind, MountTarget, MountTargetId, MountTargets};
 
 pub(super) struct Efs {
     client: Client,
@@ -54,7 +54,11 @@ impl MountTargets for Efs {
             .send()
             .await
             .map_err(|error| {
-                self.place.sort("elasticfilesystem:DescribeMountTargetSecurityGroups", mount_target.as_str(), error)
+                let action = "elasticfilesystem:DescribeMountTargetSecurityGroups";
+                for_interface(
+                    self.place.sort(action, mount_target.as_str(), error),
+                    "ec2:DescribeNetworkInterfaceAttribute",
+                )
             })?;
         Ok(answer.security_groups().iter().map(|id| id.as_str().into()).collect())
     }
@@ -72,10 +76,23 @@ impl MountTargets for Efs {
             .send()
             .await
             .map_err(|error| {
-                self.place.sort("elasticfilesystem:ModifyMountTargetSecurityGroups", mount_target.as_str(), error)
+                let action = "elasticfilesystem:ModifyMountTargetSecurityGroups";
+                for_interface(
+                    self.place.sort(action, mount_target.as_str(), error),
+                    "ec2:ModifyNetworkInterfaceAttribute",
+                )
             })?;
         Ok(())
     }
+}
+
+/// EFS does both on the mount target's network interface as well, with the caller's permissions (EFS API reference). It names its own
+/// action in a refusal, and not that of EC2 (github.com/aws/aws-parallelcluster/issues/1139).
+fn for_interface(mut error: CloudError, action: &'static str) -> CloudError {
+    if let CloudErrorKind::AccessDenied { refused: refused @ None } = &mut error.kind {
+        *refused = Some(action.to_owned());
+    }
+    error
 }
 
 /// `None` for a mount target without an address, which is of no use.

@@ -1,10 +1,10 @@
 //! The app and its domain, and what a host would need of them.
 
 use host_provisioner::{
-    Market, ProvisionError,
+    Market, ProvisionError, Warning,
     preflight::{self, Severity, Unproven},
 };
-use studio_discovery::StudioEnvironment;
+use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 
 use super::{Args, Findings, State};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     },
     config, failure,
     lookup::Lookup,
-    permission::Caller,
+    permission::{self, Caller},
     session::Session,
     world::World,
 };
@@ -29,7 +29,10 @@ pub(super) async fn examine(args: &Args, world: &World, session: &Session, looku
     let what = format!("{:?} app of {} in domain {}", environment.app.kind, environment.owner, environment.domain);
     findings.ok("app", what);
     for warning in &discovery.warnings {
-        findings.add("app", State::Warning, warning.to_string());
+        let finding = findings.add("app", State::Warning, warning.to_string());
+        if let DiscoveryWarning::TagsNotRead { why } = warning {
+            finding.because("tags say who pays for a host").fix = permission::hints("sagemaker:ListTags", why, &caller);
+        }
     }
     match request::shared_home(world, environment) {
         Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
@@ -56,7 +59,10 @@ async fn host(
 ) -> anyhow::Result<()> {
     let config = config::read(&lookup.layout.configuration_files())?;
     for warning in &config.warnings {
-        findings.add("configuration", State::Warning, warning.to_string());
+        findings
+            .add("configuration", State::Warning, warning.to_string())
+            .because("it is ignored")
+            .fix("correct or remove it in sdocker.conf");
     }
     let create = create_host::Args::plain(args.instance_type.clone(), args.subnet_id.clone());
     let create_host::Planned { plan, instance_type, .. } =
@@ -64,7 +70,10 @@ async fn host(
     let subnets: Vec<_> = plan.placements.iter().map(|placement| placement.subnet.to_string()).collect();
     findings.ok("host", format!("{} with image {} in {}", plan.instance_type, plan.image.id, subnets.join(", ")));
     for warning in &plan.warnings {
-        findings.add("host", State::Warning, warning.to_string());
+        let finding = findings.add("host", State::Warning, warning.to_string());
+        if let Warning::TypeNotDescribed { .. } = warning {
+            finding.fix = permission::hints("ec2:DescribeInstanceTypes", "", caller);
+        }
     }
     for found in preflight::examine(&session.clouds.cloud, environment, &plan, &instance_type).await {
         let state = match found.severity() {

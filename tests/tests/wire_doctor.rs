@@ -1,0 +1,231 @@
+//! `sdocker doctor` against moto over HTTP: broken worlds are found, none is invented, and nothing is changed.
+
+use sdocker_tests::{Front, Home, Run};
+use serde_json::{Value, json};
+
+/// What is about AWS: the machine that the tests run on may have no Docker CLI.
+const OF_AWS: [&str; 8] = ["app", "storage", "host", "network", "limits", "permissions", "configuration", "contexts"];
+
+/// What `doctor` says, as `state subject: what`, but for what is as it should be; and the code with which it ended.
+struct Diagnosis {
+    code: Option<i32>,
+    found: Vec<String>,
+    report: Value,
+}
+
+impl Diagnosis {
+    /// The findings that are more than unproven.
+    fn wrong(&self) -> Vec<&str> {
+        self.found.iter().map(String::as_str).filter(|found| !found.starts_with("unproven")).collect()
+    }
+}
+
+/// Nothing in AWS is changed, and no record is made, whatever is found.
+fn diagnose(front: &Front, home: &Home, arguments: &[&str]) -> Diagnosis {
+    let before = (front.live(), home.records(), front.shared());
+    let run = home.sdocker(&[&["doctor", "--output", "json"], arguments].concat());
+    assert_eq!((front.live(), home.records(), front.shared()), before);
+    let report = run.json();
+    let findings = report["findings"].as_array().expect("a list").iter();
+    let findings = findings.filter(|finding| OF_AWS.iter().any(|subject| finding["subject"] == *subject));
+    let text =
+        |finding: &Value| format!("{} {}: {}", finding["state"], finding["subject"], finding["what"]).replace('"', "");
+    let found = findings.filter(|finding| finding["state"] != "ok").map(text).collect();
+    assert_eq!(
+        run.code,
+        Some(i32::from(report["ready"] != json!(true))),
+        "the code says whether a host can be created"
+    );
+    Diagnosis { code: run.code, found, report }
+}
+
+fn place() -> Option<(Front, Home)> {
+    let front = Front::start()?;
+    front.change_dns(&json!({"EnableDnsHostnames": true}));
+    front.quotas(&json!({"L-1216C47A": 64.0}));
+    let home = front.home();
+    Some((front, home))
+}
+
+#[test]
+fn a_sound_world_has_nothing_but_what_nobody_can_tell() {
+    let Some((front, home)) = place() else { return };
+    let fresh = diagnose(&front, &home, &[]);
+    assert_eq!((fresh.code, fresh.wrong()), (Some(0), Vec::new()));
+    assert_eq!(fresh.found.len(), 6, "{:#?}", fresh.found);
+
+    // Once a host was made, everything can be asked about.
+    home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+    let lived_in = diagnose(&front, &home, &[]);
+    assert_eq!((lived_in.code, lived_in.found), (Some(0), Vec::new()));
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+#[test]
+fn broken_worlds_are_found() {
+    let Some((front, mut home)) = place() else { return };
+    let cases: [(&str, &[&str], i32, &str); 6] = [
+        (
+            "a mistyped type",
+            &["--instance-type", "c5.xlrge"],
+            1,
+            "failed host: no instance type c5.xlrge in this Region",
+        ),
+        (
+            "a foreign subnet",
+            &["--subnet-id", "subnet-0"],
+            1,
+            "failed host: subnet subnet-0 is not one of the domain's",
+        ),
+        ("a zone without mount target", &["--subnet-id", "THIRD"], 1, "failed host: no mount target of fs-"),
+        (
+            "a type that the zones lack",
+            &["--instance-type", "x8aedz.large"],
+            1,
+            "failed host: x8aedz.large is offered in eu-west-1c",
+        ),
+        ("a type that one zone lacks", &["--instance-type", "h1.2xlarge"], 0, "warning host: h1.2xlarge is offered in"),
+        ("another Region", &["--region", "us-west-2"], 1, "failed"),
+    ];
+    let third = front.seed()["subnets"][2].as_str().expect("an id").to_owned();
+    for (name, arguments, code, expected) in cases {
+        let arguments: Vec<&str> = arguments.iter().map(|word| if *word == "THIRD" { &third } else { *word }).collect();
+        let found = diagnose(&front, &home, &arguments);
+        let wrong = found.wrong();
+        assert_eq!(found.code, Some(code), "{name}: {wrong:?}");
+        assert!(!wrong.is_empty() && wrong.iter().any(|wrong| wrong.starts_with(expected)), "{name}: {wrong:?}");
+    }
+
+    let only = |expected: &str, code: i32, home: &Home| {
+        let found = diagnose(&front, home, &[]);
+        let wrong = found.wrong();
+        assert!(wrong.len() == 1 && wrong[0].starts_with(expected), "{expected}: {wrong:?}");
+        assert_eq!(found.code, Some(code), "{expected}");
+        let finding = found.report["findings"].as_array().expect("a list").iter();
+        let finding = finding.filter(|finding| finding["state"] != "ok" && finding["state"] != "unproven");
+        assert!(finding.clone().all(|finding| !finding["fix"].is_null()), "{expected}: each says how to mend it");
+    };
+    front.change_dns(&json!({"EnableDnsHostnames": false}));
+    only("warning network: DNS resolution is on", 0, &home);
+    front.change_dns(&json!({"EnableDnsHostnames": true, "EnableDnsSupport": false}));
+    only("failed network: DNS resolution is off", 1, &home);
+    front.change_dns(&json!({"EnableDnsSupport": true}));
+    front.quotas(&json!({"L-1216C47A": 3.0}));
+    only("failed limits: 0 of 3 virtual CPUs of class Standard", 1, &home);
+    front.quotas(&json!({"L-1216C47A": 64.0}));
+    front.crowd_mount_targets(5);
+    let crowded = diagnose(&front, &home, &[]);
+    assert!(
+        crowded.code == Some(1) && crowded.wrong()[0].contains("has 5 of 5 security groups"),
+        "{:?}",
+        crowded.found
+    );
+    front.crowd_mount_targets(1);
+    front.change_domain(&json!({"AppNetworkAccessType": "PublicInternetOnly"}));
+    only("failed app: domain d-wire does not use VpcOnly", 1, &home);
+    front.change_domain(&json!({"AppNetworkAccessType": "VpcOnly"}));
+    front.error_once("sagemaker:DescribeDomain", 0, "ExpiredTokenException");
+    only("failed app: the AWS credentials were not accepted", 1, &home);
+    front.reset();
+
+    let file_system = front.seed()["file_system"].clone();
+    front.change_domain(&json!({"HomeEfsFileSystemId": null}));
+    let without = diagnose(&front, &home, &[]);
+    assert!(
+        without.code == Some(0) && without.wrong()[0].starts_with("warning storage: this app has no EFS"),
+        "{:?}",
+        without.found
+    );
+    front.change_domain(&json!({"HomeEfsFileSystemId": file_system}));
+    std::fs::create_dir_all(home.join(".sdocker")).expect("made");
+    std::fs::write(home.join(".sdocker/sdocker.conf"), r#"{"Prot": 1111}"#).expect("written");
+    only("warning configuration", 0, &home);
+    std::fs::remove_file(home.join(".sdocker/sdocker.conf")).expect("removed");
+
+    home.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    let unreachable: Run = home.sdocker(&["doctor"]).expect(1);
+    assert!(unreachable.stdout.contains("no answer from http://127.0.0.1:9"), "{}", unreachable.stdout);
+}
+
+/// Of a permission that is missing `doctor` says so, or that it can't be told; never that all is well.
+#[test]
+fn each_missing_permission_is_found() {
+    let Some((front, home)) = place() else { return };
+    let policy = home.sdocker(&["policy", "--for", "create,terminate,doctor"]).expect(0).json();
+    let actions = |policy: &Value| -> Vec<String> {
+        let statements = policy["Statement"].as_array().expect("statements").iter();
+        let of = |statement: &Value| match &statement["Action"] {
+            Value::Array(many) => many.iter().map(|one| one.as_str().expect("text").to_owned()).collect(),
+            one => vec![one.as_str().expect("text").to_owned()],
+        };
+        statements.flat_map(of).collect()
+    };
+    // In a fresh world, and in one with groups and a host, of which one group lacks a rule.
+    let mut ever_failed = std::collections::BTreeSet::new();
+    for lived_in in [false, true] {
+        if lived_in {
+            home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+            std::fs::write(home.join(".sdocker/sdocker.conf"), r#"{"AdditionalPorts": [9000]}"#).expect("written");
+        }
+        for action in actions(&policy) {
+            // A KernelGateway app of a user profile asks nothing of spaces.
+            if action == "sagemaker:DescribeSpace" {
+                continue;
+            }
+            front.deny(&[&action]);
+            let found = diagnose(&front, &home, &[]);
+            front.deny(&[]);
+            let named: Vec<&String> = found.found.iter().filter(|found| found.contains(&action)).collect();
+            // What exists already needs no permission to be made.
+            assert!(lived_in || !named.is_empty(), "{action}: {:?}", found.found);
+            if named.iter().any(|found| found.starts_with("failed") || found.starts_with("warning")) {
+                ever_failed.insert(action.clone());
+            }
+            let others = found.wrong().into_iter().filter(|wrong| !wrong.contains(&action)).count();
+            assert_eq!(others, 0, "nothing else is invented for {action}: {:?}", found.found);
+        }
+    }
+    let only_unproven: Vec<String> = actions(&policy)
+        .into_iter()
+        .filter(|action| !ever_failed.contains(action) && action != "sagemaker:DescribeSpace")
+        .collect();
+    let expected = [
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:DeleteSecurityGroup",
+        "ec2:DescribeInstanceTypeOfferings",
+        "ec2:DescribeVpcAttribute",
+        "ec2:RevokeSecurityGroupEgress",
+        "elasticfilesystem:ModifyMountTargetSecurityGroups",
+        "servicequotas:GetServiceQuota",
+    ];
+    let mut only_unproven: Vec<&str> = only_unproven.iter().map(String::as_str).collect();
+    only_unproven.sort_unstable();
+    only_unproven.dedup();
+    assert_eq!(only_unproven, expected, "what EC2 and EFS let nobody ask, or what no host needs");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+#[test]
+fn what_is_left_of_hosts_is_mended() {
+    let Some((front, mut home)) = place() else { return };
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge", "--output", "json"]).expect(0).json();
+    let (name, instance) = (created["name"].as_str().expect("a name"), created["instance_id"].as_str().expect("an id"));
+    // It ends without sdocker.
+    let (code, _) = front.ec2("TerminateInstances", &[("InstanceId.1", instance)]);
+    assert_eq!(code, "", "terminated");
+    let run = home.sdocker(&["doctor"]);
+    assert!(run.stdout.contains(&format!("warning   hosts: {name} has ended")), "{}", run.stdout);
+    assert!(run.stderr.contains("doctor --fix"), "{}", run.stderr);
+    let configuration = home.join(".docker/config.json");
+    let current = || std::fs::read_to_string(&configuration).expect("readable");
+    assert!(current().contains(name));
+
+    // No program is found that could install packages.
+    home.set("PATH", home.join("empty"));
+    let fixed = home.sdocker(&["doctor", "--fix", "--output", "json"]).json();
+    let findings = fixed["findings"].as_array().expect("a list");
+    assert!(findings.iter().any(|finding| finding["subject"] == "hosts" && finding["state"] == "fixed"), "{fixed}");
+    assert!(!current().contains(name), "its context is gone");
+    assert_eq!(home.records(), Vec::<Value>::new());
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
