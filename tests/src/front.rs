@@ -133,6 +133,19 @@ impl Front {
         serde_json::from_value(self.get("used")).expect("a list of actions")
     }
 
+    /// The actions that were refused since the last change of faults.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn refused(&self) -> BTreeSet<String> {
+        serde_json::from_value(self.get("refused")).expect("a list of actions")
+    }
+
+    /// What hosts share: the VPC's security groups, ids by names, and the groups of each mount target.
+    pub fn shared(&self) -> Value {
+        self.get("shared")
+    }
+
     /// From now on this policy is enforced; with `null`, none. Takes the place of what is denied.
     pub fn enforce(&self, policy: &Value) {
         self.post("policy", policy);
@@ -168,15 +181,32 @@ impl Front {
     pub fn ec2(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
         let parameters = parameters.iter().map(|(name, value)| format!("&{name}={value}"));
         let body = format!("Action={action}&Version=2016-11-15{}", parameters.collect::<String>());
-        let scope = "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=none";
+        let scope =
+            "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=none";
         let kind = "Content-Type: application/x-www-form-urlencoded";
         let length = body.len();
-        let answer = self.talk(&format!("POST / HTTP/1.0\r\n{scope}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"));
+        let answer =
+            self.talk(&format!("POST / HTTP/1.0\r\n{scope}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"));
         let within = |tag: &str| {
             let (_, after) = answer.split_once(&format!("<{tag}>"))?;
             Some(after.split_once("</")?.0.to_owned())
         };
         (within("Code").unwrap_or_default(), within("Message").unwrap_or_default())
+    }
+
+    /// From now on instances have DNS names that nobody resolves, in place of none.
+    pub fn give_unknown_names(&self) {
+        self.post("names", &json!(true));
+    }
+
+    /// From now on the domain's VPC has these DNS attributes, such as `EnableDnsHostnames`.
+    pub fn change_dns(&self, attributes: &Value) {
+        self.post("dns", attributes);
+    }
+
+    /// From now on each mount target has this many security groups.
+    pub fn crowd_mount_targets(&self, count: usize) {
+        self.post("crowd", &json!(count));
     }
 
     /// Waits until a call is held; `false` where the caller ended before.

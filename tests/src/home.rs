@@ -30,7 +30,8 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(output: Output) -> Self {
+    /// What a program gave that has ended.
+    pub fn new(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

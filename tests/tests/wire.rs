@@ -50,6 +50,20 @@ fn the_main_job() {
 }
 
 #[test]
+fn a_host_whose_name_is_not_resolved_is_reached_by_its_address() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.give_unknown_names();
+    let created = home.sdocker(&CREATE).expect(0);
+    assert!(created.stderr.contains("does not resolve no-such-host.invalid"), "{}", created.stderr);
+    let endpoint = created.json()["endpoint"].as_str().expect("an endpoint").to_owned();
+    assert!(endpoint.starts_with("tcp://127."), "{endpoint}");
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    assert_eq!((&status["endpoint"], &status["daemon"]["answers"]), (&json!(endpoint), &json!(true)));
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_names_its_calls() {
     let Some(front) = Front::start() else { return };
     let home = front.home();

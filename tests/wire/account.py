@@ -1,6 +1,7 @@
 """The account: a Studio domain in moto's VPC, somebody else's VPC beside it, and the answers of services that moto lacks."""
 
 import base64
+import functools
 
 import boto3
 
@@ -42,6 +43,7 @@ class Account:
         self.lifecycle_configs = {}
         self.quotas = {}
 
+    @functools.cache
     def client(self, service):
         return boto3.client(service, region_name=REGION, endpoint_url=self.url)
 
@@ -55,6 +57,21 @@ class Account:
         )
         return answer["Instances"][0]["InstanceId"]
 
+    def dns(self, attributes):
+        """Sets DNS attributes of the domain's VPC."""
+        for attribute, value in attributes.items():
+            self.client("ec2").modify_vpc_attribute(VpcId=self.seed["vpc"], **{attribute: {"Value": value}})
+
+    def crowd(self, count):
+        """Gives each mount target this many security groups."""
+        ec2, efs = self.client("ec2"), self.client("efs")
+        groups = [self.seed["efs_group"]]
+        for n in range(1, count):
+            name = f"crowd-{len(ec2.describe_security_groups()['SecurityGroups'])}-{n}"
+            groups.append(ec2.create_security_group(GroupName=name, Description=name, VpcId=self.seed["vpc"])["GroupId"])
+        for target in self.seed["mount_targets"]:
+            efs.modify_mount_target_security_groups(MountTargetId=target, SecurityGroups=groups)
+
     def live_instances(self):
         live = []
         for page in self.client("ec2").get_paginator("describe_instances").paginate():
@@ -64,6 +81,16 @@ class Account:
                         tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
                         live.append({"id": instance["InstanceId"], "tags": tags})
         return live
+
+    def shared(self):
+        """What hosts share: the VPC's security groups by their names, and the groups of each mount target."""
+        ec2, efs = self.client("ec2"), self.client("efs")
+        groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [self.seed["vpc"]]}])["SecurityGroups"]
+        of_target = lambda target: sorted(efs.describe_mount_target_security_groups(MountTargetId=target)["SecurityGroups"])
+        return {
+            "groups": {group["GroupName"]: group["GroupId"] for group in groups},
+            "mount_targets": {target: of_target(target) for target in self.seed["mount_targets"]},
+        }
 
     def sagemaker(self, action, request):
         profile_arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:user-profile/d-wire/ana"

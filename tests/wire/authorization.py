@@ -25,6 +25,7 @@ UNNARROWED = {
 RULES = {
     "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress",
 }
+KINDS = {"i": "instance", "sg": "security-group", "subnet": "subnet", "vpc": "vpc", "eni": "network-interface", "vol": "volume"}
 
 
 class Missing(Exception):
@@ -72,6 +73,12 @@ def ec2(action, form, ask):
     elif action == "TerminateInstances":
         for instance in numbered(form, "InstanceId"):
             yield ask(*existing_instance(instance))
+    elif action == "ModifyNetworkInterfaceAttribute":
+        yield from change_interface(form["NetworkInterfaceId"], numbered(form, "SecurityGroupId"), ask)
+    elif action == "CreateTags":
+        for resource in numbered(form, "ResourceId"):
+            tags = dict(zip(numbered(form, "Tag", ".Key"), numbered(form, "Tag", ".Value")))
+            yield ask(arn(f"{KINDS[resource.split('-')[0]]}/{resource}"), {**resource_tags(resource), **request_tags(tags)})
     elif action == "DescribeVpcAttribute":
         yield ask(vpc_arn(form["VpcId"]), {"ec2:VpcID": form["VpcId"], **resource_tags(form["VpcId"])})
     else:
@@ -121,6 +128,20 @@ def create_tags(creator, tags, ask):
             yield ask(arn(f"{kind}/*"), {"ec2:CreateAction": creator, **request_tags(of_kind)}, "ec2:CreateTags")
 
 
+def change_interface(named, groups, ask):
+    """A network interface's groups are changed, by the caller or by EFS."""
+    action = "ec2:ModifyNetworkInterfaceAttribute"
+    interface = backend().enis.get(named)
+    if interface is None:
+        raise Missing("InvalidNetworkInterfaceID.NotFound", f"The networkInterface ID '{named}'")
+    place = {"ec2:Subnet": arn(f"subnet/{interface.subnet.id}"), "ec2:Vpc": vpc_arn(interface.subnet.vpc_id)}
+    yield ask(arn(f"network-interface/{named}"), {"ec2:NetworkInterfaceID": named, **place, **resource_tags(named)}, action)
+    # The groups count as well, although the reference has them as optional: EC2 refuses the action "on resource:
+    # arn:aws:ec2:...:security-group/sg-..." (github.com/deckhouse/deckhouse/pull/10854).
+    for each in groups:
+        yield ask(*group(each), action)
+
+
 def efs(action, request, ask):
     """EFS reads and changes the interface's groups with the caller's permissions: EFS API reference, "Permissions" of each call."""
     file_system = lambda of: f"arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/{of}"
@@ -134,16 +155,8 @@ def efs(action, request, ask):
     if action == "DescribeMountTargetSecurityGroups":
         yield ask("*", other="ec2:DescribeNetworkInterfaceAttribute")
     elif action == "ModifyMountTargetSecurityGroups":
-        other = "ec2:ModifyNetworkInterfaceAttribute"
-        keys = {
-            "ec2:NetworkInterfaceID": target.network_interface_id, "ec2:Subnet": arn(f"subnet/{target.subnet_id}"),
-            "ec2:Vpc": vpc_arn(target.vpc_id), **resource_tags(target.network_interface_id),
-        }
-        yield ask(arn(f"network-interface/{target.network_interface_id}"), keys, other)
-        # The groups count as well, although the reference has them as optional: EC2 refuses the action "on resource:
-        # arn:aws:ec2:...:security-group/sg-..." (github.com/deckhouse/deckhouse/pull/10854).
-        for named in request["SecurityGroups"]:
-            yield ask(*group(named), other)
+        yield from change_interface(target.network_interface_id, request["SecurityGroups"], ask)
+
 
 
 def sagemaker(action, request):
@@ -237,5 +250,5 @@ def tags_by_kind(form):
     return kinds
 
 
-def numbered(form, name):
-    return [value for key, value in form.items() if re.fullmatch(rf"{name}\.\d+", key)]
+def numbered(form, name, field=""):
+    return [value for key, value in form.items() if re.fullmatch(rf"{name}\.\d+{re.escape(field)}", key)]

@@ -4,8 +4,8 @@ The front answers SageMaker's and Service Quotas' calls, authorizes every call a
 idempotent by its ClientToken, adds latency, injects faults, writes down every call, and plays the hosts: an instance's address is a
 loopback address, on which a TLS server answers like dockerd once the host's certificate appears, as a booting host would.
 
-Control, as JSON: GET /__control/{seed,log,used,held,instances}, POST /__control/{reset,faults,hosts,domain,quotas,policy,deny,release,
-launch}.
+Control, as JSON: GET /__control/{seed,log,used,refused,held,instances,shared}, POST /__control/{reset,faults,hosts,domain,
+names,dns,crowd,quotas,policy,deny,release,launch}.
 """
 
 import argparse
@@ -43,12 +43,14 @@ class State:
         self.tokens = {}
         self.running = {}
         self.hosts_folder = None
+        self.keeps_names = False
         # None: nothing is refused.
         self.policies = None
         self.start_over([])
 
     def start_over(self, faults):
-        self.faults, self.log, self.counts, self.held, self.used = faults, [], {}, [], set()
+        self.faults, self.log, self.counts, self.held = faults, [], {}, []
+        self.used, self.refusals = set(), set()
         self.release = threading.Event()
 
     def next_fault(self, action):
@@ -69,6 +71,8 @@ class State:
                 self.used.add(ask.action)
             why = self.policies and self.policies.refusal(ask.action, ask.resource, ask.context)
             if why:
+                with self.lock:
+                    self.refusals.add(ask.action)
                 return ask, why
         return None
 
@@ -122,6 +126,10 @@ class Front(BaseHTTPRequestHandler):
                 return self.answer_json(state.log)
             if name == "used":
                 return self.answer_json(sorted(state.used))
+            if name == "refused":
+                return self.answer_json(sorted(state.refusals))
+            if name == "shared":
+                return self.answer_json(account.shared())
             if name == "held":
                 return self.answer_json(state.held)
             if name == "instances":
@@ -142,6 +150,12 @@ class Front(BaseHTTPRequestHandler):
                 state.policies = Policies([value]) if value else None
             elif name == "domain":
                 account.domain.update(value)
+            elif name == "names":
+                state.keeps_names = value
+            elif name == "dns":
+                account.dns(value)
+            elif name == "crowd":
+                account.crowd(value)
             elif name == "quotas":
                 account.quotas = value
             else:
@@ -159,7 +173,8 @@ class Front(BaseHTTPRequestHandler):
         service = scope.group(1) if scope else "unknown"
         try:
             action, request = self.call(service, body)
-            name = f"{service}:{action}"
+            dry = service == "ec2" and request.get("DryRun") == "true"
+            name = f"{service}:{action}{' (dry run)' if dry else ''}"
             fault = state.next_fault(name)
             refused = state.refused(authorization.asked(service, action, request))
         except authorization.Missing as missing:
@@ -168,10 +183,6 @@ class Front(BaseHTTPRequestHandler):
             return self.answer(*error(service, "InvalidAction", f"the front does not know {unknown}", 400))
         if refused:
             return self.answer(*error(service, *authorization.refusal(*refused)))
-        if service == "ec2" and request.get("DryRun") == "true":
-            # EC2 API reference, "Error codes". Some of moto's calls know no dry run.
-            message = "Request would have succeeded, but DryRun flag is set."
-            return self.answer(*error(service, "DryRunOperation", message, 412))
         kind = fault["kind"] if fault else None
         if kind == "error":
             return self.answer(*error(service, fault.get("code", "InternalError"), "injected", fault.get("status", 400)))
@@ -220,6 +231,9 @@ class Front(BaseHTTPRequestHandler):
         if service in ("sagemaker", "servicequotas"):
             status, value = account.sagemaker(action, request) if service == "sagemaker" else account.service_quota(request)
             return status, "application/x-amz-json-1.1", json.dumps(value).encode()
+        if service == "ec2" and request.get("DryRun") == "true":
+            # EC2 API reference, "Error codes". Some of moto's calls know no dry run.
+            return error(service, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         if service == "ec2" and action == "RunInstances":
             return self.run_instances(body, request)
         if service == "ec2" and action == "DescribeInstances":
@@ -287,11 +301,12 @@ def by_token(body):
 
 
 def loopback(answer):
-    """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name."""
+    """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name, or one that is unknown."""
     # The second part tells this endpoint from others that serve at the same time.
     own = b"<privateIpAddress>127.%d." % (os.getpid() % 254 + 1)
     answer = re.sub(rb"<privateIpAddress>10\.\d+\.", own, answer)
-    return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName></privateDnsName>", answer)
+    name = b"no-such-host.invalid" if state.keeps_names else b""
+    return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName>%s</privateDnsName>" % name, answer)
 
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)

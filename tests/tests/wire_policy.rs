@@ -1,0 +1,478 @@
+//! The policy that `sdocker policy` prints: exact, and enough, at an endpoint that enforces it as AWS does.
+
+#![expect(clippy::print_stdout, reason = "the matrix says how many cases ran")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::{Command, Stdio},
+};
+
+use sdocker_tests::{Fault, Front, Home, Run};
+use serde_json::{Value, json};
+
+const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
+const PURGE: [&str; 3] = ["terminate-host", "--all", "--purge"];
+const TASKS: [&str; 7] = ["create", "status", "keep", "terminate", "recover", "purge", "lifecycle-config"];
+
+/// An endpoint with a user who works in two apps.
+struct Place {
+    front: Front,
+    /// A KernelGateway app.
+    home: Home,
+    /// A JupyterLab space, whose owner SageMaker has to be asked for.
+    space: Home,
+    began: Value,
+}
+
+impl Place {
+    fn new() -> Option<Self> {
+        let front = Front::start()?;
+        let space = front.home();
+        let metadata = json!({
+            "AppType": "JupyterLab",
+            "DomainId": "d-wire",
+            "SpaceName": "lab",
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/studio",
+            "ResourceArn": "arn:aws:sagemaker:eu-west-1:123456789012:app/d-wire/lab/JupyterLab/default",
+            "ResourceName": "default",
+        });
+        let file = space.join("studio-root/opt/ml/metadata/resource-metadata.json");
+        std::fs::write(file, metadata.to_string()).expect("written");
+        let home = front.home();
+        let began = front.shared();
+        Some(Self { front, home, space, began })
+    }
+
+    /// The policy of these tasks in this place, which nothing is refused for while it is asked for.
+    fn policy(&self, tasks: &str, options: &[&str]) -> Value {
+        self.front.enforce(&Value::Null);
+        self.home.sdocker(&[&["policy", "--for", tasks], options].concat()).expect(0).json()
+    }
+
+    /// What a step uses and is refused, while this policy is enforced.
+    fn run(&self, step: &Step, policy: &Value) -> Seen {
+        self.front.reset();
+        (step.prepare)(self);
+        self.front.enforce(policy);
+        if let Some((action, code)) = step.error {
+            self.front.error_once(action, 0, code);
+        } else {
+            self.front.reset();
+        }
+        let run = (step.act)(self);
+        self.front.enforce(&Value::Null);
+        Seen { run, used: self.front.used(), refused: self.front.refused() }
+    }
+
+    /// Clears what a step left, while this policy is enforced; then all must be as it began.
+    fn clear(&self, policy: &Value, case: &str) {
+        self.front.reset();
+        self.front.boot_into(&self.home);
+        self.front.enforce(policy);
+        self.home.sdocker(&["recover", "--terminate"]).expect(0);
+        self.home.sdocker(&PURGE).expect(0);
+        self.front.enforce(&Value::Null);
+        assert_eq!((self.front.live(), self.home.records()), (Vec::new(), Vec::new()), "{case}");
+        assert_eq!(self.front.shared(), self.began, "{case}");
+    }
+}
+
+struct Seen {
+    run: Run,
+    used: BTreeSet<String>,
+    refused: BTreeSet<String>,
+}
+
+/// Something that a task does.
+struct Step {
+    task: &'static str,
+    name: &'static str,
+    /// What is there before, without a policy.
+    prepare: fn(&Place),
+    /// An error that the first call of an action gets, with its code.
+    error: Option<(&'static str, &'static str)>,
+    act: fn(&Place) -> Run,
+    /// The exit code where nothing is refused.
+    code: i32,
+}
+
+impl Step {
+    const fn new(task: &'static str, name: &'static str, prepare: fn(&Place), act: fn(&Place) -> Run) -> Self {
+        Self { task, name, prepare, error: None, act, code: 0 }
+    }
+}
+
+fn nothing(_: &Place) {}
+
+fn a_host(place: &Place) {
+    place.home.sdocker(&CREATE).expect(0);
+}
+
+/// A host that no record knows.
+fn an_orphan(place: &Place) {
+    a_host(place);
+    for file in std::fs::read_dir(place.home.join(".sdocker/journal")).expect("a journal").flatten() {
+        std::fs::remove_file(file.path()).expect("removed");
+    }
+    std::fs::remove_file(place.home.join(".sdocker/sdocker-hosts.conf")).expect("removed");
+}
+
+/// Groups that no host uses.
+fn the_groups(place: &Place) {
+    a_host(place);
+    place.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+/// A creation that died after this call took effect.
+fn killed_after(place: &Place, action: &str) {
+    place.front.fault(action, 0, Fault::HoldAfter);
+    let mut child = spawn(place);
+    assert!(place.front.wait_until_held(&mut child), "it gets to {action}");
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    place.front.release();
+}
+
+fn spawn(place: &Place) -> std::process::Child {
+    let mut command = place.home.sdocker_command(&CREATE);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+}
+
+/// A creation that is asked to stop while it waits for a host that does not come up.
+fn create_and_stop(place: &Place) -> Run {
+    let elsewhere = Home::new();
+    place.front.boot_into(&elsewhere);
+    let mut child = spawn(place);
+    while place.front.live().is_empty() {
+        if child.try_wait().expect("a child").is_some() {
+            break;
+        }
+    }
+    // It may have ended, where it was refused something.
+    place.home.run("kill", &["-s", "TERM", &child.id().to_string()]);
+    let run = Run::new(child.wait_with_output().expect("it ends"));
+    place.front.boot_into(&place.home);
+    run
+}
+
+/// The steps in which every action of every task is used.
+fn steps() -> Vec<Step> {
+    let purge_in_use =
+        Step::new("purge", "groups that something else uses", the_groups, |place| place.home.sdocker(&PURGE));
+    let create_undone = Step::new("create", "a creation that is undone", nothing, create_and_stop);
+    vec![
+        Step::new("create", "a creation", nothing, |place| place.home.sdocker(&CREATE)),
+        Step { code: 1, ..create_undone },
+        Step::new("create", "in a space", nothing, |place| {
+            place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
+        }),
+        Step::new("status", "list-hosts", a_host, |place| place.home.sdocker(&["list-hosts"])),
+        Step::new("status", "status", a_host, |place| place.home.sdocker(&["status"])),
+        Step::new("keep", "keep", a_host, |place| place.home.sdocker(&["keep"])),
+        Step::new("terminate", "the current host", a_host, |place| place.home.sdocker(&["terminate-current-host"])),
+        Step::new("terminate", "all hosts", a_host, |place| place.home.sdocker(&["terminate-host", "--all"])),
+        Step::new("purge", "groups", the_groups, |place| place.home.sdocker(&PURGE)),
+        Step { error: Some(("ec2:DeleteSecurityGroup", "DependencyViolation")), ..purge_in_use },
+        Step::new("purge", "in a space", nothing, |place| place.space.sdocker(&PURGE)),
+        Step::new("recover", "a launch", |place| killed_after(place, "ec2:RunInstances"), recover),
+        Step::new("recover", "a group", |place| killed_after(place, "ec2:CreateSecurityGroup"), recover),
+        Step::new("recover", "an orphan, to adopt it", an_orphan, |place| place.home.sdocker(&["recover", "--adopt"])),
+        Step::new("recover", "an orphan, to end it", an_orphan, |place| {
+            place.home.sdocker(&["recover", "--terminate"])
+        }),
+        Step::new("recover", "in a space", nothing, |place| place.space.sdocker(&["recover"])),
+        Step::new("lifecycle-config", "a lifecycle configuration", nothing, |place| {
+            let name = format!("sdocker-{}", std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos());
+            place.home.sdocker(&["lifecycle-config", "--create", &name])
+        }),
+    ]
+}
+
+fn recover(place: &Place) -> Run {
+    place.home.sdocker(&["recover"])
+}
+
+fn actions(policy: &Value) -> BTreeSet<String> {
+    let statements = policy["Statement"].as_array().expect("statements").iter();
+    let all = statements.flat_map(|statement| match &statement["Action"] {
+        Value::Array(several) => several.clone(),
+        one => vec![one.clone()],
+    });
+    all.map(|action| action.as_str().expect("a name").to_owned()).collect()
+}
+
+/// The policy without an action.
+fn without(policy: &Value, action: &str) -> Value {
+    let mut policy = policy.clone();
+    let statements = policy["Statement"].as_array_mut().expect("statements");
+    for statement in statements.iter_mut() {
+        let left = match statement["Action"].take() {
+            Value::Array(several) => several,
+            one => vec![one],
+        };
+        statement["Action"] = left.into_iter().filter(|allowed| allowed != action).collect();
+    }
+    statements.retain(|statement| statement["Action"] != json!([]));
+    policy
+}
+
+/// IAM's rules, each with a test of its own.
+#[test]
+fn the_endpoint_evaluates_as_iam_does() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("wire");
+    let mut tests = Command::new("python3");
+    tests.args(["-B", "-m", "unittest", "--quiet", "test_iam"]).current_dir(folder);
+    assert!(tests.status().expect("python3 runs").success());
+}
+
+/// Each task alone, with its own policy: nothing is refused, and nothing is allowed that is not used.
+#[test]
+fn each_tasks_policy_is_exact() {
+    let Some(place) = Place::new() else { return };
+    let whole = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    let mut all = BTreeSet::new();
+    for task in TASKS {
+        let policy = place.policy(task, &[]);
+        let mut used = BTreeSet::new();
+        for step in steps().iter().filter(|step| step.task == task) {
+            let seen = place.run(step, &policy);
+            assert_eq!(seen.refused, BTreeSet::new(), "{task}, {}: {:?}", step.name, seen.run);
+            used.extend(seen.used);
+            seen.run.expect(step.code);
+            place.clear(&whole, step.name);
+        }
+        assert_eq!(used, actions(&policy), "{task}");
+        if task != "lifecycle-config" {
+            all.extend(used);
+        }
+    }
+    assert_eq!(all, actions(&whole));
+}
+
+/// In every form in which it is printed, and under the whole policy, the whole flow passes.
+#[test]
+fn the_whole_flow_passes_under_every_form() {
+    let Some(place) = Place::new() else { return };
+    let print = |form: &str| place.home.sdocker(&["policy", form]).expect(0);
+    let policy = place.home.sdocker(&["policy"]).expect(0).json();
+    let template = print("--cloudformation").json();
+    assert_eq!(template["Resources"]["SdockerPolicy"]["Properties"]["PolicyDocument"], policy);
+    assert_eq!(in_terraform(&print("--terraform").stdout), policy);
+
+    place.front.enforce(&policy);
+    place.front.reset();
+    for arguments in
+        [&CREATE[..], &["list-hosts"], &["status"], &["keep"], &CREATE, &["terminate-current-host"], &["recover"]]
+    {
+        place.home.sdocker(arguments).expect(0);
+    }
+    assert_eq!((place.front.live().len(), place.front.refused()), (1, BTreeSet::new()));
+    place.clear(&policy, "the whole policy");
+}
+
+/// The document in a Terraform resource: what `jsonencode` is given is JSON, but for `$${` and `%%{`.
+fn in_terraform(resource: &str) -> Value {
+    let (_, after) = resource.split_once("jsonencode(").expect("a document");
+    let (document, _) = after.rsplit_once(')').expect("a document");
+    serde_json::from_str(&document.replace("$${", "${").replace("%%{", "%{")).expect("JSON")
+}
+
+/// Where an administrator has prepared groups and mount targets: no changes to either, and nothing that is not used.
+#[test]
+fn prepared_groups_need_no_more_than_launching_and_ending() {
+    let Some(place) = Place::new() else { return };
+    let group = place.front.seed()["group"].clone();
+    for home in [&place.home, &place.space] {
+        std::fs::create_dir_all(home.join(".sdocker")).expect("a folder");
+        std::fs::write(home.join(".sdocker/sdocker.conf"), json!({"HostSGs": [group]}).to_string()).expect("written");
+    }
+    let policy = place.policy("create,status,keep,terminate", &["--prepared"]);
+    let mut used = BTreeSet::new();
+    for step in steps().iter().filter(|step| ["create", "status", "keep", "terminate"].contains(&step.task)) {
+        let seen = place.run(step, &policy);
+        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", step.name, seen.run);
+        used.extend(seen.used);
+        seen.run.expect(step.code);
+        place.front.enforce(&policy);
+        place.home.sdocker(&["terminate-host", "--all"]).expect(0);
+        place.front.enforce(&Value::Null);
+        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{}", step.name);
+        assert_eq!(place.front.shared(), place.began, "{}", step.name);
+    }
+    assert_eq!(used, actions(&policy));
+}
+
+/// What is outside the user's own is refused, whoever calls: other users' hosts, launches without tags or elsewhere, others' groups.
+#[test]
+fn the_policy_is_narrow() {
+    let Some(place) = Place::new() else { return };
+    let front = &place.front;
+    a_host(&place);
+    let own = front.live()[0].clone();
+    let of = |owner: &str, domain: &str| json!({"sdocker:host": "1", "sdocker:domain": domain, "sdocker:owner": owner});
+    let [bens, abroad, untagged] =
+        [of("ben", "d-wire"), of("ana", "d-else"), json!({})].map(|tags| front.launch(&tags));
+    let alive = front.live();
+    let (seed, shared) = (front.seed(), front.shared());
+    let id = |value: &Value| value.as_str().expect("an id").to_owned();
+    let [vpc, subnet, group] = [&seed["vpc"], &seed["subnets"][0], &shared["groups"]["DockerHost"]].map(id);
+    let elsewhere = &seed["elsewhere"];
+    let [other_vpc, other_subnet, other_group] = ["vpc", "subnet", "group"].map(|what| id(&elsewhere[what]));
+    let apps = id(&seed["group"]);
+
+    let policy = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    front.enforce(&policy);
+    let tags = |kinds: &[&str], owner: &str, domain: &str| {
+        let mut parameters = Vec::new();
+        for (n, kind) in kinds.iter().enumerate() {
+            parameters.push((format!("TagSpecification.{}.ResourceType", n + 1), (*kind).to_owned()));
+            let pairs = [("sdocker:host", "1"), ("sdocker:domain", domain), ("sdocker:owner", owner)];
+            for (m, (key, value)) in pairs.into_iter().enumerate() {
+                let tag = format!("TagSpecification.{}.Tag.{}", n + 1, m + 1);
+                parameters.push((format!("{tag}.Key"), key.to_owned()));
+                parameters.push((format!("{tag}.Value"), value.to_owned()));
+            }
+        }
+        parameters
+    };
+    let call = |action: &str, named: &[(&str, &str)], tags: &[(String, String)]| {
+        let tags = tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let parameters: Vec<_> = named.iter().copied().chain(tags).chain([("DryRun", "true")]).collect();
+        front.ec2(action, &parameters)
+    };
+    let allowed = |answer: (String, String)| assert_eq!(answer.0, "DryRunOperation", "{}", answer.1);
+    let refused = |action: &str, resource: &str, answer: (String, String)| {
+        let expected = format!("perform: {action} on resource: arn:aws:ec2:eu-west-1:123456789012:{resource} ");
+        assert!(answer.0 == "UnauthorizedOperation" && answer.1.contains(&expected), "{action} {resource}: {answer:?}");
+    };
+
+    let made = ["instance", "volume", "network-interface"];
+    let launch = |subnet: &str, group: &str, tags: &[(String, String)]| {
+        let named =
+            [("ImageId", "ami-1"), ("InstanceType", "c5.xlarge"), ("SubnetId", subnet), ("SecurityGroupId.1", group)];
+        call("RunInstances", &named, tags)
+    };
+    let run = |resource: &str, answer| refused("ec2:RunInstances", resource, answer);
+    let own_tags = tags(&made, "ana", "d-wire");
+    allowed(launch(&subnet, &group, &own_tags));
+    run("instance/*", launch(&subnet, &group, &[]));
+    run("volume/*", launch(&subnet, &group, &tags(&made[..1], "ana", "d-wire")));
+    run("network-interface/*", launch(&subnet, &group, &tags(&made[..2], "ana", "d-wire")));
+    run("instance/*", launch(&subnet, &group, &tags(&made, "ben", "d-wire")));
+    run("instance/*", launch(&subnet, &group, &tags(&made, "ana", "d-else")));
+    run(&format!("subnet/{other_subnet}"), launch(&other_subnet, &group, &own_tags));
+    run(&format!("security-group/{other_group}"), launch(&subnet, &other_group, &own_tags));
+
+    let terminate = |instance: &str| call("TerminateInstances", &[("InstanceId.1", instance)], &[]);
+    allowed(terminate(&own));
+    for other in [&bens, &abroad, &untagged] {
+        refused("ec2:TerminateInstances", &format!("instance/{other}"), terminate(other));
+        // Nor can it be made one's own.
+        let taking = [("ResourceId.1", other.as_str()), ("Tag.1.Key", "sdocker:owner"), ("Tag.1.Value", "ana")];
+        refused("ec2:CreateTags", &format!("instance/{other}"), call("CreateTags", &taking, &[]));
+    }
+
+    let create =
+        |vpc: &str, tags: &[(String, String)]| call("CreateSecurityGroup", &[("GroupName", "x"), ("VpcId", vpc)], tags);
+    let group_tags = tags(&["security-group"], "ana", "d-wire");
+    allowed(create(&vpc, &group_tags));
+    refused("ec2:CreateSecurityGroup", "security-group/*", create(&vpc, &[]));
+    refused("ec2:CreateSecurityGroup", &format!("vpc/{other_vpc}"), create(&other_vpc, &group_tags));
+    let changes = [
+        "AuthorizeSecurityGroupIngress",
+        "AuthorizeSecurityGroupEgress",
+        "RevokeSecurityGroupEgress",
+        "DeleteSecurityGroup",
+    ];
+    for action in changes {
+        allowed(call(action, &[("GroupId", &group)], &[]));
+        let named = format!("ec2:{action}");
+        refused(&named, &format!("security-group/{apps}"), call(action, &[("GroupId", &apps)], &[]));
+    }
+
+    // The binary as well: it knows ben's host by its tags, and is refused.
+    let run = place.home.sdocker(&["terminate-host", "--instance-id", &bens]).expect(3);
+    assert!(run.stderr.contains("ec2:TerminateInstances"), "{}", run.stderr);
+    assert_eq!(front.live(), alive);
+}
+
+/// Where tags can't be given, an untagged launch is not allowed in their place: neither where the groups have to be made, nor where
+/// they are there.
+#[test]
+fn an_untagged_launch_is_refused() {
+    let Some(place) = Place::new() else { return };
+    let policy = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    for (prepare, case) in [(nothing as fn(&Place), "no groups"), (the_groups, "groups")] {
+        prepare(&place);
+        let before = place.front.shared();
+        place.front.reset();
+        place.front.enforce(&without(&policy, "ec2:CreateTags"));
+        let run = place.home.sdocker(&CREATE).expect(1);
+        assert!(run.stderr.contains("ec2:CreateTags"), "{case}: {}", run.stderr);
+        assert!(place.front.refused().contains("ec2:CreateTags"), "{case}");
+        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{case}");
+        assert_eq!(place.front.shared(), before, "{case}");
+        place.clear(&policy, case);
+    }
+}
+
+/// Refused without being named: of what could not be undone only what remains is said, and not why; and purging does silently without
+/// `ec2:DescribeNetworkInterfaces`.
+const UNNAMED: [(&str, &str); 11] = [
+    ("create", "ec2:DeleteSecurityGroup"),
+    ("create", "ec2:DescribeInstances"),
+    ("create", "ec2:TerminateInstances"),
+    ("purge", "ec2:DescribeNetworkInterfaces"),
+    ("recover", "ec2:DeleteSecurityGroup"),
+    ("recover", "ec2:DescribeNetworkInterfaceAttribute"),
+    ("recover", "ec2:DescribeSecurityGroups"),
+    ("recover", "ec2:ModifyNetworkInterfaceAttribute"),
+    ("recover", "ec2:TerminateInstances"),
+    ("recover", "elasticfilesystem:DescribeMountTargetSecurityGroups"),
+    ("recover", "elasticfilesystem:ModifyMountTargetSecurityGroups"),
+];
+
+/// Each action of each task's policy taken away: what then can't be done names it; and all is cleared once it is given back.
+#[test]
+fn each_action_that_is_missing_is_named() {
+    let (cases, unnamed) = std::thread::scope(|scope| {
+        let half = |tasks: &'static [&'static str]| scope.spawn(move || missing_actions(tasks).unwrap_or_default());
+        let [one, other] =
+            [half(&["create"]), half(&TASKS[1..])].map(|half| half.join().expect("every case is cleared"));
+        (one.0 + other.0, one.1.into_iter().chain(other.1).collect::<Unnamed>())
+    });
+    println!("{cases} cases of a missing action");
+    let expected: BTreeSet<_> = UNNAMED.map(|(task, action)| (task, action.to_owned())).into();
+    assert_eq!(unnamed.keys().cloned().collect::<BTreeSet<_>>(), expected, "{unnamed:#?}");
+}
+
+/// By task and action, what was said instead.
+type Unnamed = BTreeMap<(&'static str, String), String>;
+
+/// How many actions these tasks have, and those of them that are refused without being named.
+fn missing_actions(tasks: &[&'static str]) -> Option<(usize, Unnamed)> {
+    let place = Place::new()?;
+    let whole = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    let mut cases = 0;
+    let mut unnamed = BTreeMap::new();
+    for task in tasks {
+        let policy = place.policy(task, &[]);
+        for action in actions(&policy) {
+            let reduced = without(&policy, &action);
+            let steps = steps();
+            let mut seen = steps.iter().filter(|step| step.task == *task).map(|step| {
+                let seen = place.run(step, &reduced);
+                place.clear(&whole, &format!("{action} of {task}, {}", step.name));
+                seen
+            });
+            let seen = seen.find(|seen| seen.refused.contains(&action));
+            let seen = seen.unwrap_or_else(|| panic!("{task} uses {action}"));
+            let said = format!("{}{}", seen.run.stdout, seen.run.stderr);
+            if !said.contains(&action) {
+                unnamed.insert((*task, action), said);
+            }
+            cases += 1;
+        }
+    }
+    Some((cases, unnamed))
+}
