@@ -28,7 +28,7 @@ pub(crate) struct Global {
     pub(crate) output: Output,
 
     /// The AWS Region, instead of AWS_REGION, REGION_NAME or the app's own.
-    #[arg(long, global = true, value_name = "REGION")]
+    #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,
 
     /// Where hosts run: in AWS, or in the sandbox on this machine. The sandbox is the default on a machine without AWS.
@@ -42,6 +42,12 @@ pub(crate) struct Global {
     /// Say nothing but results, warnings and errors.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// The code of a Region, which becomes a part of host names.
+fn region(text: &str) -> Result<String, String> {
+    let is_label = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if is_label { Ok(text.to_owned()) } else { Err("a Region's code is like eu-west-1".to_owned()) }
 }
 
 /// How results are printed.

@@ -10,7 +10,7 @@ use std::future::Future;
 
 use studio_discovery::{StudioEnvironment, Tag};
 
-pub use finding::{Finding, Severity, Unproven};
+pub use finding::{Finding, Severity, Subject, Unproven};
 
 use crate::{
     Cloud, CloudError, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MAX_SECURITY_GROUPS,

@@ -7,7 +7,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sagemaker::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     types::{AppNetworkAccessType, SharingType, StudioLifecycleConfigAppType},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -81,9 +81,8 @@ impl SageMakerApi {
                 unreachable(Box::new(failure))
             }
             SdkError::ConstructionFailure(failure) => {
-                let message =
-                    DisplayErrorContext(SdkError::<E, HttpResponse>::ConstructionFailure(failure)).to_string();
-                ApiError::Credentials { action, message }
+                let message = root_cause(&SdkError::<E, HttpResponse>::ConstructionFailure(failure));
+                ApiError::Service { action, code: "the request can't be made".to_owned(), message }
             }
             other => unreachable(Box::new(other)),
         }

@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use docker_remote::{ClientCredentials, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    Creation, EngineChoice, HostPlan, InstanceType, InstanceTypeInfo, Provisioner, RecordedInstance, Survey, preflight,
+    Creation, EngineChoice, HostPlan, InstanceType, InstanceTypeInfo, Provisioner, Record, RecordedInstance, Survey,
+    preflight,
 };
 use studio_discovery::{StudioEnvironment, SubnetId};
 use tokio_util::sync::CancellationToken;
@@ -71,6 +72,9 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
+/// How long a name may take to be resolved.
+const RESOLVES_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Engine {
     Auto,
@@ -113,8 +117,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if args.dry_run {
         return outcome::print_plan(&plan, printer);
     }
-    for (_, what) in doctor::overrides(world) {
+    for (variable, what) in doctor::overrides(world) {
         printer.warn(what);
+        printer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once the host is there"));
     }
     preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
 
@@ -214,6 +219,13 @@ pub(super) struct Ready {
 
 impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> anyhow::Result<Ready> {
+        // A certificate that was made before the launch has no address in it.
+        if embedded.is_none()
+            && let Some(name) = unresolved(creation.record()).await
+        {
+            self.printer.warn(format!("this app does not resolve {name}: the host is reached by its address"));
+            creation.reach_by_address()?;
+        }
         let record = creation.record().clone();
         let host = entry(&record).context("the instance has no address")?;
         let name = host.name();
@@ -271,7 +283,6 @@ impl Flow<'_> {
                 self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
             }
         }
-        configure::warn_of_overrides(self.world, &name, self.printer);
         Ok(ready)
     }
 }
@@ -298,6 +309,15 @@ async fn undo(
             whole.because(error)
         }
     }
+}
+
+/// The host's name, where this app does not resolve it: Amazon's resolver does only where the VPC's DNS hostnames are on (VPC user
+/// guide, "DNS attributes for your VPC").
+async fn unresolved(record: &Record) -> Option<&str> {
+    let instance = record.instance.as_ref().filter(|instance| instance.private_address.is_some())?;
+    let name = instance.private_dns.as_deref()?;
+    let found = tokio::time::timeout(RESOLVES_WITHIN, tokio::net::lookup_host((name, record.daemon_port))).await;
+    (!matches!(found, Ok(Ok(_)))).then_some(name)
 }
 
 fn names(instance: &RecordedInstance) -> HostNames {

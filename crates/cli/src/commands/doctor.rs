@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
 }
 
 fn human(report: &Report) -> String {
-    let mut lines: Vec<String> = report.findings.iter().map(Finding::to_string).collect();
+    let mut lines = finding::lines(&report.findings);
     lines.push(if report.ready { "a host can be created" } else { "no host can be created" }.to_owned());
     lines.join("\n")
 }

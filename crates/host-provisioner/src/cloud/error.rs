@@ -119,10 +119,10 @@ impl fmt::Display for CloudError {
         let action = self.action;
         let on = if self.resource.is_empty() { String::new() } else { format!(" on {}", self.resource) };
         match &self.kind {
-            CloudErrorKind::AccessDenied { refused: Some(refused) } => {
+            CloudErrorKind::AccessDenied { refused: Some(refused) } if refused != action => {
                 return write!(f, "{action}{on} was refused: not allowed to call {refused}");
             }
-            CloudErrorKind::AccessDenied { refused: None } => return write!(f, "not allowed to call {action}{on}"),
+            CloudErrorKind::AccessDenied { .. } => return write!(f, "not allowed to call {action}{on}"),
             CloudErrorKind::Credentials => write!(f, "the AWS credentials were not accepted for {action}")?,
             CloudErrorKind::NotFound => write!(f, "{action} found no {}", self.resource)?,
             CloudErrorKind::NoAnswer { endpoint, region, .. } => {

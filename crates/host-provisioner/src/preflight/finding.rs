@@ -110,6 +110,41 @@ pub enum Severity {
     Failed,
 }
 
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// What the caller may do.
+    Permissions,
+    /// The VPC's DNS.
+    Network,
+    /// The mount targets.
+    Storage,
+    /// The zones that offer the type.
+    Zones,
+    /// The account's quota.
+    Quota,
+    /// EC2's limits of one launch.
+    Sizes,
+}
+
+impl Subject {
+    /// Why it matters.
+    pub fn why(self) -> &'static str {
+        match self {
+            Self::Permissions => "a creation that is refused midway is undone, but gives no host",
+            Self::Network => {
+                "apps reach a host by its private DNS name, or else by its address; and the host finds its registry by DNS"
+            }
+            Self::Storage => {
+                "a host mounts EFS through its subnet's own mount target, to which a security group lets it"
+            }
+            Self::Zones => "a host must be in the zone of a mount target, and not every zone has every type",
+            Self::Quota => "EC2 refuses a launch beyond the account's quota",
+            Self::Sizes => "EC2 refuses larger user data and more tags",
+        }
+    }
+}
+
 impl Finding {
     /// What it means for a creation.
     pub fn severity(&self) -> Severity {
@@ -149,22 +184,15 @@ impl Finding {
         }
     }
 
-    /// Why it matters.
-    pub fn why(&self) -> &'static str {
+    /// What it is about, where asking failed too.
+    pub fn subject(&self) -> Subject {
         match self {
-            Self::Allowed { .. } | Self::Refused { .. } | Self::Unproven { .. } => {
-                "a creation that is refused midway is undone, but gives no host"
-            }
-            Self::Dns { .. } => {
-                "apps reach a host by its private DNS name, and the host finds its registry by DNS; without names, it is reached by its \
-                 address"
-            }
-            Self::MountTarget { .. } => {
-                "a host mounts EFS through its subnet's own mount target, to which a security group lets it"
-            }
-            Self::Offered { .. } => "a host must be in the zone of a mount target, and not every zone has every type",
-            Self::Quota { .. } => "EC2 refuses a launch beyond the account's quota",
-            Self::Sizes { .. } => "EC2 refuses larger user data and more tags",
+            Self::Dns { .. } | Self::Unproven { action: "ec2:DescribeVpcAttribute", .. } => Subject::Network,
+            Self::MountTarget { .. } => Subject::Storage,
+            Self::Offered { .. } | Self::Unproven { action: "ec2:DescribeInstanceTypeOfferings", .. } => Subject::Zones,
+            Self::Quota { .. } | Self::Unproven { action: "servicequotas:GetServiceQuota", .. } => Subject::Quota,
+            Self::Sizes { .. } => Subject::Sizes,
+            Self::Allowed { .. } | Self::Refused { .. } | Self::Unproven { .. } => Subject::Permissions,
         }
     }
 }

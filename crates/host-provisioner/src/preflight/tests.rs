@@ -50,6 +50,9 @@ async fn lived_in() -> State {
     account.with(|state| state.clone()).expect("in memory")
 }
 
+/// What makes a world a broken one.
+type Break<'a> = &'a dyn Fn(&mut State);
+
 fn whole() -> State {
     State { vcpus: Some(64), ..State::studio() }
 }
@@ -74,7 +77,7 @@ async fn nothing_is_invented() {
 #[tokio::test]
 async fn every_broken_world_is_found() {
     let full: Vec<_> = (1..=5).map(|number| format!("sg-{number}").into()).collect();
-    let cases: [(&str, Severity, &str, &dyn Fn(&mut State)); 8] = [
+    let cases: [(&str, Severity, &str, Break<'_>); 8] = [
         ("hostnames", Severity::Warning, "DNS hostnames are off", &|state| state.dns.hostnames = false),
         ("resolution", Severity::Failed, "DNS resolution is off", &|state| state.dns.resolution = false),
         ("a full mount target", Severity::Failed, "fsmt-1 in subnet-1 has 5 of 5 security groups", &|state| {

@@ -100,6 +100,21 @@ impl Creation {
         &self.instance.security_groups
     }
 
+    /// From now on the host is reached by its private address in place of its name, for an app that does not resolve the name.
+    /// Without an address nothing changes.
+    ///
+    /// # Errors
+    /// A journal that can't be written.
+    pub fn reach_by_address(&mut self) -> Result<(), ProvisionError> {
+        Ok(self.open.update(|record| {
+            if let Some(instance) = &mut record.instance
+                && let Some(address) = instance.private_address
+            {
+                instance.endpoint = address.to_string();
+            }
+        })?)
+    }
+
     /// Puts the host into the user's hands: it is no longer undone when something fails.
     ///
     /// # Errors

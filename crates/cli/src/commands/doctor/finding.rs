@@ -58,15 +58,26 @@ impl State {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<9} {}: {}", self.state.label(), self.subject, self.what)?;
-        if self.state == State::Fixed {
-            return Ok(());
-        }
-        if !self.why.is_empty() {
-            write!(f, "\n          why: {}", self.why)?;
-        }
-        self.fix.iter().try_for_each(|fix| write!(f, "\n          fix: {fix}"))
+        write!(f, "{:<9} {}: {}", self.state.label(), self.subject, self.what)
     }
+}
+
+/// As lines for people: what several findings in a row have in common is said once.
+pub(super) fn lines(findings: &[Finding]) -> Vec<String> {
+    let advice = |finding: &Finding| {
+        let why = (!finding.why.is_empty()).then(|| format!("why: {}", finding.why));
+        let lines = why.into_iter().chain(finding.fix.iter().map(|fix| format!("fix: {fix}")));
+        if finding.state == State::Fixed { Vec::new() } else { lines.collect::<Vec<_>>() }
+    };
+    let mut lines = Vec::new();
+    for (position, finding) in findings.iter().enumerate() {
+        lines.push(finding.to_string());
+        let said = advice(finding);
+        if findings.get(position + 1).is_none_or(|next| advice(next) != said) {
+            lines.extend(said.into_iter().map(|line| format!("          {line}")));
+        }
+    }
+    lines
 }
 
 /// The findings so far.

@@ -2,7 +2,7 @@
 
 use host_provisioner::{
     Market, ProvisionError, Warning,
-    preflight::{self, Severity, Unproven},
+    preflight::{self, Severity, Subject, Unproven},
 };
 use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 
@@ -82,24 +82,20 @@ async fn host(
             Severity::Warning => State::Warning,
             Severity::Failed => State::Failed,
         };
-        let finding = findings.add(subject(&found), state, found.to_string());
+        let subject = match found.subject() {
+            Subject::Permissions => "permissions",
+            Subject::Network => "network",
+            Subject::Storage => "storage",
+            Subject::Zones => "host",
+            Subject::Quota | Subject::Sizes => "limits",
+        };
+        let finding = findings.add(subject, state, found.to_string());
         finding.action = found.action().map(str::to_owned);
         if state != State::Ok {
-            finding.because(found.why()).fix = fixes(&found, caller);
+            finding.because(found.subject().why()).fix = fixes(&found, caller);
         }
     }
     Ok(())
-}
-
-fn subject(found: &preflight::Finding) -> &'static str {
-    use preflight::Finding as F;
-    match found {
-        F::Dns { .. } => "network",
-        F::MountTarget { .. } => "storage",
-        F::Offered { .. } => "host",
-        F::Quota { .. } | F::Sizes { .. } => "limits",
-        _ => "permissions",
-    }
 }
 
 fn fixes(found: &preflight::Finding, caller: &Caller) -> Vec<String> {

@@ -17,16 +17,23 @@ pub(crate) struct Statement {
 
 impl Statement {
     /// As IAM takes it.
-    pub(crate) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let mut statement = Map::new();
         statement.insert("Sid".to_owned(), json!(self.sid));
+        statement.extend(self.anonymous());
+        Value::Object(statement)
+    }
+
+    /// The same without its name, of which a policy must not have two.
+    pub(crate) fn anonymous(&self) -> Map<String, Value> {
+        let mut statement = Map::new();
         statement.insert("Effect".to_owned(), json!("Allow"));
         statement.insert("Action".to_owned(), one_or_many(&self.actions));
         statement.insert("Resource".to_owned(), one_or_many(&self.resources));
         if let Some(condition) = &self.condition {
             statement.insert("Condition".to_owned(), condition.clone());
         }
-        Value::Object(statement)
+        statement
     }
 
     /// Whether it is about resources of the kind of this ARN: `subnet/` of `arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1`.
