@@ -1,4 +1,4 @@
-//! A whole life of a host in the fake account: survey, plan, create, terminate. With `aws::cloud` in place of the fake it is a
+//! A whole life of a host in the fake account: survey, plan, examine, create, terminate. With `aws::cloud` in place of the fake it is a
 //! real one.
 
 use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
@@ -6,7 +6,7 @@ use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use host_provisioner::{
     ClientFiles, ClientFilesError, Cloud, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity, Journal,
-    MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account,
+    MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account, preflight,
 };
 use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment};
 use tokio_util::sync::CancellationToken;
@@ -66,10 +66,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let survey = Survey::take(&cloud, &environment, &request).await?;
     let plan = HostPlan::new(&environment, &request, &survey)?;
 
+    let mut out = std::io::stdout().lock();
+    for finding in preflight::examine(&cloud, &environment, &plan, &survey.instance_type).await {
+        writeln!(out, "{:?}: {finding}", finding.severity())?;
+    }
+
     let journal = std::env::temp_dir().join(format!("sdocker-example-{}", std::process::id()));
     let stop = CancellationToken::new();
     let provisioner = Provisioner::new(cloud, Journal::new(&journal), Arc::new(NoFiles), Arc::new(Unobserved), stop);
-    let mut out = std::io::stdout().lock();
     let mut creation = provisioner.create(&plan, None).await?;
     writeln!(out, "{} runs", creation.instance().id)?;
     creation.hand_over()?;

@@ -15,6 +15,8 @@ mod security_groups;
 
 use std::sync::Arc;
 
+#[cfg(test)]
+pub(crate) use dry_runs::MockDryRuns;
 pub use dry_runs::{DryRun, DryRuns};
 pub use error::{CloudError, CloudErrorKind};
 pub use images::{Architecture, Image, ImageFilter, Images};

@@ -6,9 +6,7 @@
 mod finding;
 mod permissions;
 
-use std::future::Future;
-
-use studio_discovery::{StudioEnvironment, Tag};
+use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
 
 pub use finding::{Finding, Severity, Subject, Unproven};
 
@@ -26,8 +24,10 @@ pub async fn examine(
     plan: &HostPlan,
     instance_type: &InstanceTypeInfo,
 ) -> Vec<Finding> {
+    let everything = InstanceFilter::default();
+    let instances = cloud.instances.list(&everything);
     let (dns, targets, offered, instances) =
-        tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances(cloud));
+        tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances);
     let attached = targets.attached;
     let mut findings = vec![sizes(environment, plan), dns];
     findings.extend(targets.findings);
@@ -46,7 +46,8 @@ pub async fn examine(
     findings
 }
 
-/// The quick part, for right before a creation: whether EC2 would allow the launch, where something else would be made first.
+/// The quick part, for right before a creation: whether EC2 would allow the launch, where something else would be made first. What
+/// can't be told is no error.
 ///
 /// # Errors
 /// The launch would be refused.
@@ -61,12 +62,13 @@ pub async fn check_launch(
             docker.existing.is_none() || nfs.as_ref().is_some_and(|nfs| nfs.existing.is_none())
         }
     };
-    if let (true, Some(launch)) = (makes_groups, permissions::launch(environment, plan))
-        && let Finding::Refused { error, only_tags: false } = permissions::ask(cloud, launch).await
-    {
-        return Err(error.into());
+    if !makes_groups {
+        return Ok(());
     }
-    Ok(())
+    match permissions::launch(cloud, environment, plan).await {
+        Some(Finding::Refused { error, only_tags: false }) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn sizes(environment: &StudioEnvironment, plan: &HostPlan) -> Finding {
@@ -86,7 +88,7 @@ async fn dns(cloud: &Cloud, plan: &HostPlan) -> Finding {
 struct Targets {
     findings: Vec<Finding>,
     /// The first placement's mount targets, with the groups they have, where those could be read.
-    attached: Vec<(MountTarget, Vec<studio_discovery::SecurityGroupId>)>,
+    attached: Vec<(MountTarget, Vec<SecurityGroupId>)>,
 }
 
 /// Whether there is room for one more group on each mount target, where one will be put there.
@@ -126,11 +128,6 @@ async fn offered(cloud: &Cloud, plan: &HostPlan) -> Finding {
         }
         Err(error) => Finding::Unproven { action: error.action, why: Unproven::Asked(error) },
     }
-}
-
-fn instances(cloud: &Cloud) -> impl Future<Output = Result<Vec<Instance>, CloudError>> {
-    let everything = InstanceFilter::default();
-    async move { cloud.instances.list(&everything).await }
 }
 
 fn is_own(instance: &Instance, plan: &HostPlan) -> bool {

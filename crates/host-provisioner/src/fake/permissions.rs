@@ -44,6 +44,8 @@ impl State {
         }
         let refused = (call != action).then(|| action.to_owned());
         let error = CloudError::new(call, resource, CloudErrorKind::AccessDenied { refused });
-        Err(error.with_message("UnauthorizedOperation".to_owned(), "You are not authorized to perform this operation."))
+        let user = "arn:aws:sts::123456789012:assumed-role/studio/app";
+        let message = format!("User: {user} is not authorized to perform: {action} on resource: {resource}");
+        Err(error.with_message("UnauthorizedOperation".to_owned(), message))
     }
 }

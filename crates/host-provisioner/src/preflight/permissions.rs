@@ -3,7 +3,7 @@
 use studio_discovery::{SecurityGroupId, StudioEnvironment};
 
 use super::{Finding, Unproven};
-use crate::{Cloud, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule};
+use crate::{Cloud, CloudError, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule};
 
 /// Every change that the plan needs, and its undo.
 pub(super) async fn examine(
@@ -13,7 +13,7 @@ pub(super) async fn examine(
     mount_targets: &[(MountTarget, Vec<SecurityGroupId>)],
     own_host: Option<InstanceId>,
 ) -> Vec<Finding> {
-    let mut calls: Vec<DryRun> = launch(environment, plan).into_iter().collect();
+    let mut calls = Vec::new();
     let mut unproven = Vec::new();
     if let HostGroups::Named { docker, nfs } = &plan.groups {
         group(plan, docker, &mut calls, &mut unproven);
@@ -28,7 +28,7 @@ pub(super) async fn examine(
         Some(id) => calls.push(DryRun::Terminate(id)),
         None => unproven.push(("ec2:TerminateInstances", Unproven::NothingToAskAbout { what: "host" })),
     }
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = launch(cloud, environment, plan).await.into_iter().collect();
     for finding in futures_util::future::join_all(calls.into_iter().map(|call| ask(cloud, call))).await {
         // Two groups need the same permission.
         if findings.iter().all(|known: &Finding| known.to_string() != finding.to_string()) {
@@ -41,22 +41,32 @@ pub(super) async fn examine(
     findings
 }
 
-/// The launch in the first placement. A group that does not exist yet can't be named: the app's own stand in for it.
-pub(super) fn launch(environment: &StudioEnvironment, plan: &HostPlan) -> Option<DryRun> {
-    let groups = match &plan.groups {
-        HostGroups::Given(groups) => groups.clone(),
+/// What EC2 says of the launch in the first placement. A group that does not exist yet can't be named: the app's own stand in for it.
+pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan: &HostPlan) -> Option<Finding> {
+    let existing = match &plan.groups {
+        HostGroups::Given(groups) => Some(groups.clone()),
         HostGroups::Named { docker, nfs } => {
-            let wanted = std::iter::once(docker).chain(nfs);
-            let existing: Option<Vec<SecurityGroupId>> = wanted.map(|group| group.existing.clone()).collect();
-            existing.unwrap_or_else(|| environment.security_groups.clone())
+            std::iter::once(docker).chain(nfs).map(|group| group.existing.clone()).collect()
         }
     };
-    let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, &groups, &plan.tags);
-    Some(DryRun::Launch(Box::new(spec)))
+    let groups = existing.as_ref().unwrap_or(&environment.security_groups);
+    let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, groups, &plan.tags);
+    Some(match ask(cloud, DryRun::Launch(Box::new(spec))).await {
+        // Perhaps only with the groups that stand in: where EC2 names what it refuses, that tells.
+        Finding::Refused { error, .. } if existing.is_none() && !names_more_than_groups(&error) => {
+            Finding::Unproven { action: error.action, why: Unproven::NothingToAskAbout { what: "security group" } }
+        }
+        finding => finding,
+    })
+}
+
+/// Whether AWS's words name a resource, and no security group.
+fn names_more_than_groups(error: &CloudError) -> bool {
+    error.message.split_once("on resource: ").is_some_and(|(_, resource)| !resource.contains(":security-group/"))
 }
 
 /// What EC2 says of a call; where it is refused, whether it would be allowed without tags.
-pub(super) async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
+async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
     let action = call.action();
     let error = match cloud.dry_runs.dry_run(&call).await {
         Ok(()) => return Finding::Allowed { action },

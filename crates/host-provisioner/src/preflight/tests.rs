@@ -6,7 +6,7 @@ use studio_discovery::Tag;
 
 use super::*;
 use crate::{
-    Market, MarketChoice, Survey,
+    CloudErrorKind, Market, MarketChoice, Survey,
     fake::{Account, State},
     provisioner::tests::{environment, request},
 };
@@ -165,4 +165,31 @@ async fn a_refused_launch_is_told_before_groups_are_made() {
     launch_of(whole(), "ec2:CreateTags").await.expect("a host comes up without tags");
     // Where the launch itself is the first change, it is not asked about.
     launch_of(lived_in().await, "ec2:RunInstances").await.expect("not asked");
+}
+
+/// The app's own groups stand in for those that do not exist yet: that these are refused, or something unnamed, says nothing.
+#[tokio::test]
+async fn a_stand_in_that_is_refused_proves_nothing() {
+    let resource = "arn:aws:ec2:eu-west-1:123456789012";
+    let cases = [
+        (
+            format!("is not authorized to perform: ec2:RunInstances on resource: {resource}:security-group/sg-app"),
+            false,
+        ),
+        ("Encoded authorization failure message: abc".to_owned(), false),
+        (format!("is not authorized to perform: ec2:RunInstances on resource: {resource}:subnet/subnet-1"), true),
+    ];
+    for (message, refuses) in cases {
+        let refusal = message.clone();
+        let mut dry_runs = crate::cloud::MockDryRuns::new();
+        dry_runs.expect_dry_run().returning(move |call| {
+            let kind = CloudErrorKind::AccessDenied { refused: None };
+            Err(CloudError::new(call.action(), "", kind).with_message(None, refusal.clone()))
+        });
+        let cloud = Cloud { dry_runs: Arc::new(dry_runs), ..Cloud::of(Arc::new(Account::new(whole()))) };
+        let survey = Survey::take(&cloud, &environment(), &request("h")).await.expect("surveyed");
+        let plan = HostPlan::new(&environment(), &request("h"), &survey).expect("planned");
+        let told = check_launch(&cloud, &environment(), &plan).await;
+        assert_eq!(told.is_err(), refuses, "{message}");
+    }
 }
