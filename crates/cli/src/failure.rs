@@ -16,11 +16,12 @@ pub(crate) struct Hinted {
     hints: Vec<String>,
     remains: Vec<String>,
     cause: Option<anyhow::Error>,
+    others: Vec<anyhow::Error>,
 }
 
 impl Hinted {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), remains: Vec::new(), cause: None }
+        Self { message: message.into(), hints: Vec::new(), remains: Vec::new(), cause: None, others: Vec::new() }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -32,6 +33,12 @@ impl Hinted {
     pub(crate) fn because(mut self, cause: impl Into<anyhow::Error>) -> anyhow::Error {
         self.cause = Some(cause.into());
         self.into()
+    }
+
+    /// Another error that it is about, beside its cause: what to do about that one and what remains of it is said as well.
+    pub(crate) fn also(mut self, error: impl Into<anyhow::Error>) -> Self {
+        self.others.push(error.into());
+        self
     }
 
     /// Names something that may remain, which makes the exit code 3.
@@ -88,6 +95,7 @@ fn remains(error: &anyhow::Error) -> Vec<String> {
         }
         if let Some(error) = cause.downcast_ref::<Hinted>() {
             remains.extend(error.remains.iter().cloned());
+            remains.extend(error.others.iter().flat_map(self::remains));
         }
     }
     remains.dedup();
@@ -100,6 +108,7 @@ pub(crate) fn hints(error: &anyhow::Error, caller: &Caller) -> Vec<String> {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<Hinted>() {
             hints.extend(error.hints.iter().cloned());
+            hints.extend(error.others.iter().flat_map(|error| self::hints(error, caller)));
         }
         if let Some(error) = cause.downcast_ref::<host_provisioner::ProvisionError>() {
             hints.extend(provisioning_hints(error, caller));
@@ -168,12 +177,12 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
         }
         E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
         E::Busy { .. } => vec!["wait for the other sdocker command to end, and try again".to_owned()],
-        E::Undone { error, .. } => {
-            let mut hints = provisioning_hints(error, caller);
-            if let E::Cloud(error) = error.as_ref() {
-                hints.extend(cloud_hints(error, caller));
-            }
-            hints
+        E::Undone { error, report } => {
+            let remaining = report.remains.iter().filter_map(|remaining| remaining.why.as_deref());
+            std::iter::once(error.as_ref())
+                .chain(remaining)
+                .flat_map(|error| provisioning_hints(error, caller))
+                .collect()
         }
         E::Cloud(error) => cloud_hints(error, caller),
         _ => Vec::new(),

@@ -154,10 +154,10 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
-    /// What may remain after this error, by id or token; empty where nothing does.
+    /// What may remain after this error, by id or token, and why; empty where nothing does.
     pub fn remains(&self) -> Vec<String> {
         match self {
-            Self::Undone { report, .. } => report.remains.iter().map(|remaining| remaining.what.clone()).collect(),
+            Self::Undone { report, .. } => report.remains.iter().map(ToString::to_string).collect(),
             Self::StillThere { instance, .. } => vec![format!("instance {instance}")],
             _ => Vec::new(),
         }

@@ -301,13 +301,7 @@ async fn undo(
         host_provisioner::ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
             Hinted::new(format!("no host was created; undone: {}", report.undone.join(", "))).because(error)
         }
-        other => {
-            let mut whole = Hinted::new("no host was created, and not everything could be undone");
-            for what in other.remains() {
-                whole = whole.remains(what);
-            }
-            whole.because(error)
-        }
+        other => Hinted::new("no host was created, and not everything could be undone").also(other).because(error),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `sdocker recover`.
 
-use host_provisioner::{Entry, Instance, Record, Recovered, Recovery};
+use host_provisioner::{Entry, Record, Recovered};
 use serde::Serialize;
 
 use crate::{
@@ -95,18 +95,15 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let mut failed = Hinted::new("not everything could be settled");
     let mut all_settled = true;
     let mut report = Report::default();
-    for (record, outcome) in &recovery.settled {
+    for (record, outcome) in recovery.settled {
+        report.settled.push(settled(&record, &outcome));
         if let Recovered::Failed(error) = outcome {
             all_settled = false;
-            failed = failed.remains(format!("{}: {error}", name(record)));
-            for what in error.remains() {
-                failed = failed.remains(what);
-            }
+            failed = failed.remains(format!("{}: {error}", name(&record))).also(error);
         }
-        report.settled.push(settled(record, outcome));
     }
     report.unusable = recovery.unusable.iter().map(unusable).collect();
-    for instance in orphans(&recovery) {
+    for instance in &recovery.orphans {
         let outcome = if args.terminate {
             progress.drive(provisioner.terminate_unrecorded(&instance.id, true)).await.map(|_| "terminated")
         } else if let (true, Some(environment)) = (args.adopt, &environment) {
@@ -115,10 +112,14 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         } else {
             Ok("listed")
         };
-        let outcome = outcome.unwrap_or_else(|error| {
-            printer.error(format!("{}: {error}", instance.id));
-            "failed"
-        });
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                printer.error(format!("{}: {error}", instance.id));
+                failed = failed.also(error);
+                "failed"
+            }
+        };
         if outcome == "failed" {
             all_settled = false;
             failed = failed.remains(format!("instance {}", instance.id));
@@ -140,10 +141,6 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if all_settled { Ok(()) } else { Err(failed.into()) }
 }
 
-fn orphans(recovery: &Recovery) -> &[Instance] {
-    &recovery.orphans
-}
-
 fn name(record: &Record) -> String {
     match &record.instance {
         Some(instance) => host_name(&record.instance_type, &instance.id),
@@ -158,7 +155,7 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
         Recovered::Terminated => ("terminated", Vec::new()),
         Recovered::Ended => ("ended", Vec::new()),
         Recovered::Busy => ("busy", Vec::new()),
-        Recovered::Failed(error) => ("failed", vec![error.to_string()]),
+        Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
     };
     Settled { host: name(record), outcome, details }
 }

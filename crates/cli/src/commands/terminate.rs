@@ -190,8 +190,9 @@ fn finish(mut failures: Vec<(String, ProvisionError)>, printer: &Printer) -> any
         several => {
             let mut whole = Hinted::new(format!("{several} hosts could not be terminated"));
             for (name, error) in failures {
-                printer.error(format!("{name}: {:#}", anyhow::Error::new(error)));
-                whole = whole.remains(name);
+                let error = anyhow::Error::new(error);
+                printer.error(format!("{name}: {error:#}"));
+                whole = whole.remains(name).also(error);
             }
             Err(whole.into())
         }

@@ -38,8 +38,11 @@ impl Provisioner {
             if self.delete_group(&group.id, &group.name, &[]).await? {
                 report.removed.push(what);
             } else {
-                let interfaces = self.cloud.security_groups.interfaces_using(&group.id).await.unwrap_or_default();
-                let users = if interfaces.is_empty() { "another group".to_owned() } else { interfaces.join(", ") };
+                let users = match self.cloud.security_groups.interfaces_using(&group.id).await {
+                    Ok(interfaces) if interfaces.is_empty() => "another group".to_owned(),
+                    Ok(interfaces) => interfaces.join(", "),
+                    Err(error) => format!("something that can't be told: {error}"),
+                };
                 report.kept.push(format!("{what}: used by {users}"));
             }
         }

@@ -1,5 +1,7 @@
 //! Undoing what a creation made, from its record alone, in reverse.
 
+use std::{fmt, sync::Arc};
+
 use backon::Retryable;
 use jiff::Timestamp;
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// What undo did, and what it could not do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct UndoReport {
     /// What is gone again.
     pub undone: Vec<String>,
@@ -24,13 +26,29 @@ pub struct UndoReport {
     pub remains: Vec<Remaining>,
 }
 
-/// Something that may remain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl UndoReport {
+    /// Whether there was nothing to undo.
+    pub fn is_empty(&self) -> bool {
+        self.undone.is_empty() && self.kept.is_empty() && self.remains.is_empty()
+    }
+}
+
+/// Something that may remain. Its `Display` says what, and why.
+#[derive(Clone, Debug)]
 pub struct Remaining {
     /// What, by id or token.
     pub what: String,
-    /// Why.
-    pub why: String,
+    /// Why; `None` where the instance that uses it remains.
+    pub why: Option<Arc<ProvisionError>>,
+}
+
+impl fmt::Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Some(why) => write!(f, "{}: {why}", self.what),
+            None => write!(f, "{}: the instance that uses it remains", self.what),
+        }
+    }
 }
 
 /// What became of one resource.
@@ -52,19 +70,15 @@ impl Provisioner {
         });
         let mut report = self.undo_resources(&mut open).await;
         if let Err(journal) = marked {
-            report.remains.push(remaining("the record", &journal.into()));
+            report.remains.push(remaining("the record", journal.into()));
         }
-        let record = open.record().clone();
-        if report.remains.is_empty() {
-            let cleared = match self.files.forget(&record).await {
-                Ok(()) => open.remove().map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(why) = cleared {
-                report.remains.push(Remaining { what: format!("files of host {}", record.host), why });
-            }
+        let host = open.record().host.clone();
+        if report.remains.is_empty()
+            && let Err(error) = self.settle_terminated(open).await
+        {
+            report.remains.push(remaining(&format!("files of host {host}"), error));
         }
-        if report == UndoReport::default() {
+        if report.is_empty() {
             return error;
         }
         ProvisionError::Undone { error: Box::new(error), report }
@@ -82,10 +96,7 @@ impl Provisioner {
             };
             if instance_remains && !matches!(resource.kind, ResourceKind::Instance { .. }) {
                 // The instance still uses it; and only once the instance is gone can others' use of it be told from ours.
-                report.remains.push(Remaining {
-                    what: resource.kind.to_string(),
-                    why: "the instance that uses it remains".to_owned(),
-                });
+                report.remains.push(Remaining { what: resource.kind.to_string(), why: None });
                 continue;
             }
             let outcome = match &resource.kind {
@@ -118,12 +129,12 @@ impl Provisioner {
                 }
                 Err(error) => {
                     instance_remains |= matches!(resource.kind, ResourceKind::Instance { .. });
-                    report.remains.push(remaining(&resource.kind.to_string(), &error));
+                    report.remains.push(remaining(&resource.kind.to_string(), error));
                     continue;
                 }
             };
             if let Err(error) = open.update(|record| record.resources[position].state = state) {
-                report.remains.push(remaining("the record", &error.into()));
+                report.remains.push(remaining("the record", error.into()));
             }
         }
         report
@@ -281,6 +292,6 @@ fn own_instances(open: &OpenRecord) -> Vec<InstanceId> {
         .collect()
 }
 
-fn remaining(what: &str, error: &ProvisionError) -> Remaining {
-    Remaining { what: what.to_owned(), why: error.to_string() }
+fn remaining(what: &str, error: ProvisionError) -> Remaining {
+    Remaining { what: what.to_owned(), why: Some(Arc::new(error)) }
 }

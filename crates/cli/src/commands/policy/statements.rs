@@ -283,9 +283,10 @@ fn launch(wanted: &Wanted<'_>) -> Vec<Statement> {
         Statement {
             sid: "LaunchWith",
             actions: vec!["ec2:RunInstances"],
-            resources: [vec![image], ec2(&["key-pair/*", "spot-instances-request/*"])].concat(),
+            // A Spot request without tags of its own is not looked at (EC2 user guide, example policies for Spot Instances).
+            resources: [vec![image], ec2(&["key-pair/*"])].concat(),
             condition: None,
-            why: "the launch names an image, where Key is set a key pair, and with --spot makes a Spot request",
+            why: "the launch names an image, and a key pair where Key is set",
         },
         Statement {
             sid: "TagOnCreate",
