@@ -205,6 +205,49 @@ fn each_missing_permission_is_found() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
 
+/// From now on these are the only programs on PATH: a Docker CLI with this Compose, and a Python with this SDK.
+fn have_tools(home: &mut Home, compose: &str, sdk: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = home.join("bin");
+    std::fs::create_dir_all(&bin).expect("made");
+    for (program, says) in [("docker", compose), ("python3", sdk)] {
+        std::fs::write(bin.join(program), format!("#!/bin/sh\necho '{says}'\n")).expect("written");
+        std::fs::set_permissions(bin.join(program), PermissionsExt::from_mode(0o755)).expect("made executable");
+    }
+    home.set("PATH", bin);
+}
+
+#[test]
+fn traps_on_this_side_are_found() {
+    let Some((_front, mut home)) = place() else { return };
+    let found = |home: &Home, subject: &str| -> Vec<String> {
+        // A host comes up whatever is wrong here.
+        let report = home.sdocker(&["doctor", "--output", "json"]).expect(0).json();
+        let findings = report["findings"].as_array().expect("a list").iter();
+        let of = findings.filter(|finding| finding["subject"] == subject);
+        of.map(|finding| format!("{}: {}", finding["state"], finding["what"]).replace('"', "")).collect()
+    };
+    have_tools(&mut home, "Docker Compose version v2.29.1", "2.257.0");
+    let sound = "ok: the Docker CLI, Docker Compose version v2.29.1 and the SageMaker Python SDK 2.257.0 are there";
+    assert_eq!(found(&home, "tools"), [sound]);
+    assert_eq!(found(&home, "environment"), Vec::<String>::new());
+
+    // An SDK that takes Compose only in version 2, and one that is too old for Local Mode on a host.
+    have_tools(&mut home, "Docker Compose version v5.0.0", "2.257.0");
+    assert!(
+        found(&home, "tools")[0].contains("a docker-compose program, which this SDK needs"),
+        "a plugin that is too new"
+    );
+    have_tools(&mut home, "Docker Compose version v2.29.1", "2.79.0");
+    assert!(found(&home, "tools")[0].contains("the SageMaker Python SDK, 2.80 or newer"), "an SDK that is too old");
+
+    home.set("DOCKER_HOST", "unix:///var/run/docker.sock");
+    home.set("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt");
+    let overridden =
+        "warning: DOCKER_HOST=unix:///var/run/docker.sock is set in the environment and overrides every Docker context";
+    assert_eq!(found(&home, "environment"), [overridden, "warning: REQUESTS_CA_BUNDLE is set"]);
+}
+
 #[test]
 fn what_is_left_of_hosts_is_mended() {
     let Some((front, mut home)) = place() else { return };
@@ -220,8 +263,8 @@ fn what_is_left_of_hosts_is_mended() {
     let current = || std::fs::read_to_string(&configuration).expect("readable");
     assert!(current().contains(name));
 
-    // No program is found that could install packages.
-    home.set("PATH", home.join("empty"));
+    // Nothing is missing that `setup` would put there.
+    have_tools(&mut home, "Docker Compose version v2.29.1", "2.257.0");
     let fixed = home.sdocker(&["doctor", "--fix", "--output", "json"]).json();
     let findings = fixed["findings"].as_array().expect("a list");
     assert!(findings.iter().any(|finding| finding["subject"] == "hosts" && finding["state"] == "fixed"), "{fixed}");
