@@ -249,6 +249,29 @@ fn each_tasks_policy_is_exact() {
     assert_eq!(all, actions(&whole));
 }
 
+/// What `doctor` asks beside what it asks on behalf of a creation is its own policy, exactly.
+#[test]
+fn doctors_policy_is_exact() {
+    let Some(place) = Place::new() else { return };
+    let own = actions(&place.policy("doctor", &[]));
+    let of_creation = place.policy("create,terminate", &[]);
+    let policy = place.policy("create,terminate,doctor", &[]);
+    let mut used = BTreeSet::new();
+    for (home, prepare) in [(&place.home, nothing as fn(&Place)), (&place.home, a_host), (&place.space, nothing)] {
+        prepare(&place);
+        place.front.reset();
+        place.front.enforce(&policy);
+        let run = home.sdocker(&["doctor"]).expect(0);
+        place.front.enforce(&Value::Null);
+        assert_eq!(place.front.refused(), BTreeSet::new(), "{}", run.stdout);
+        used.extend(place.front.used());
+    }
+    place.clear(&policy, "doctor");
+    assert_eq!(own.difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing is unused");
+    let unexpected: Vec<_> = used.difference(&own).filter(|action| !actions(&of_creation).contains(*action)).collect();
+    assert_eq!(unexpected, Vec::<&String>::new(), "nothing is missing");
+}
+
 /// In every form in which it is printed, and under the whole policy, the whole flow passes.
 #[test]
 fn the_whole_flow_passes_under_every_form() {
