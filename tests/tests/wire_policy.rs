@@ -300,6 +300,28 @@ fn in_terraform(resource: &str) -> Value {
     serde_json::from_str(&document.replace("$${", "${").replace("%%{", "%{")).expect("JSON")
 }
 
+/// A Spot launch of a host with a role, which the policy must name.
+#[test]
+fn a_role_is_passed_only_where_the_policy_names_it() {
+    let Some(place) = Place::new() else { return };
+    let conf = json!({"InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/hosts"});
+    std::fs::create_dir_all(place.home.join(".sdocker")).expect("a folder");
+    std::fs::write(place.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
+    let policy = place.policy("create,terminate", &["--pass-role", "arn:aws:iam::123456789012:role/hosts"]);
+    let create = [&CREATE[..], &["--spot"]].concat();
+    let whole = place.policy("create,terminate,recover,purge", &[]);
+    for (policy, code) in [(&policy, 0), (&without(&policy, "iam:PassRole"), 1)] {
+        place.front.reset();
+        place.front.enforce(policy);
+        let run = place.home.sdocker(&create).expect(code);
+        place.front.enforce(&Value::Null);
+        let statement = r#""Action":"iam:PassRole","Resource":"arn:aws:iam::123456789012:role/hosts""#;
+        assert_eq!(run.stderr.contains(statement), code == 1, "{}", run.stderr);
+        assert_eq!(place.front.live().len(), usize::from(code == 0));
+        place.clear(&whole, "a role");
+    }
+}
+
 /// Where an administrator has prepared groups and mount targets: no changes to either, and nothing that is not used.
 #[test]
 fn prepared_groups_need_no_more_than_launching_and_ending() {

@@ -23,6 +23,7 @@ class Account:
         vpc, elsewhere = network("10.0.0.0/16"), network("10.1.0.0/16")
         subnets = [subnet(vpc, f"10.0.{n}.0/24", zone) for n, zone in ((1, "a"), (2, "b"), (3, "c"))]
         group, efs_group = security_group(vpc, "studio-apps"), security_group(vpc, "efs")
+        self.client("iam").create_instance_profile(InstanceProfileName="hosts")
         file_system = efs.create_file_system(CreationToken="studio")["FileSystemId"]
         targets = [
             efs.create_mount_target(FileSystemId=file_system, SubnetId=subnet, SecurityGroups=[efs_group])["MountTargetId"]

@@ -1,6 +1,6 @@
 //! What to ask an administrator for when a permission is missing.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     args::CloudChoice,
@@ -43,7 +43,12 @@ pub(crate) fn hints(action: &str, message: &str, caller: &Caller) -> Vec<String>
     let on = resource.map(|resource| format!(" on {resource}")).unwrap_or_default();
     let mut hints = vec![format!("{who} may not call {action}{on}")];
     let statements = allowing(action, resource, &caller.scope);
-    let json: Vec<String> = statements.iter().map(|statement| Value::from(statement.anonymous()).to_string()).collect();
+    let mut json: Vec<String> =
+        statements.iter().map(|statement| Value::from(statement.anonymous()).to_string()).collect();
+    if let (true, Some(resource)) = (json.is_empty(), resource) {
+        // What the policy has only on demand, such as `iam:PassRole`.
+        json.push(json!({"Effect": "Allow", "Action": action, "Resource": resource}).to_string());
+    }
     match json.as_slice() {
         [] => hints.push(format!("ask an administrator to allow {action}")),
         [one] => hints.push(format!("ask an administrator to add this statement to its policy: {one}")),
@@ -64,8 +69,6 @@ fn after<'m>(message: &'m str, phrase: &str) -> Option<&'m str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
