@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     hosts::examine(&lookup, session.as_ref(), &mut findings).await;
     let mut findings = findings.into_list();
     if args.fix {
-        repair::all(&mut findings, &lookup, session.as_ref(), world, printer).await?;
+        repair::all(&mut findings, &lookup, session.as_ref(), world, printer).await;
     }
 
     let ready = findings.iter().all(|finding| finding.state != State::Failed);

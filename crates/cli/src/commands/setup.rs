@@ -67,8 +67,8 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
     })
 }
 
-/// Does what `setup` does without options; what was done.
-pub(crate) fn install(world: &World, printer: &Printer) -> anyhow::Result<Vec<String>> {
+/// Does what `setup` does without options.
+pub(crate) fn install(world: &World, printer: &Printer) -> anyhow::Result<()> {
     let args = Args {
         dry_run: false,
         docker_from: None,
@@ -77,7 +77,7 @@ pub(crate) fn install(world: &World, printer: &Printer) -> anyhow::Result<Vec<St
         python: None,
         prefix: None,
     };
-    Ok(carry_out(&args, world, printer)?.actions)
+    carry_out(&args, world, printer).map(drop)
 }
 
 fn carry_out(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<Report> {

@@ -31,28 +31,27 @@ pub(super) async fn all(
     session: Option<&Session>,
     world: &World,
     printer: &Printer,
-) -> anyhow::Result<()> {
+) {
     // One setup is enough for everything that is missing.
     let mut set_up = None;
     for finding in findings {
         let Some(repair) = finding.repair.take() else { continue };
         let outcome = match repair {
-            Repair::SetUp => {
-                let done =
-                    set_up.get_or_insert_with(|| setup::install(world, printer).map_err(|error| format!("{error:#}")));
-                done.as_ref().map(|_| ()).map_err(|error| anyhow::anyhow!(error.clone()))
+            Repair::SetUp => set_up
+                .get_or_insert_with(|| setup::install(world, printer).map_err(|error| format!("{error:#}")))
+                .clone(),
+            Repair::RemoveContext(name) => lookup.contexts.remove(&name, None).map_err(|error| error.to_string()),
+            Repair::ForgetHost(host) => {
+                forget(&host, lookup, session, printer).await.map_err(|error| format!("{error:#}"))
             }
-            Repair::RemoveContext(name) => lookup.contexts.remove(&name, None).map_err(Into::into),
-            Repair::ForgetHost(host) => forget(&host, lookup, session, printer).await,
         };
         match outcome {
             Ok(()) => finding.state = State::Fixed,
             Err(error) => {
-                finding.fix(format!("--fix could not do it: {error:#}"));
+                finding.fix(format!("--fix could not do it: {error}"));
             }
         }
     }
-    Ok(())
 }
 
 /// Terminating a host that has ended removes its files and its record, and nothing else.
