@@ -1,4 +1,4 @@
-//! Prints the user data of a host, from a [`Bootstrap`](host_provisioner::Bootstrap) as JSON on standard input.
+//! Prints the user data of a host, from a [`Bootstrap`] as JSON on standard input.
 
 use std::io::{self, Write as _};
 
