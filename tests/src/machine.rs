@@ -77,6 +77,7 @@ impl Subnet {
         }
         let lease = format!("--dhcp-host={MAC},{}", Self::HOST);
         let leases = format!("--dhcp-leasefile={}", subnet.file("leases").display());
+        let pid = format!("--pid-file={}", subnet.file("dnsmasq.pid").display());
         subnet.serve(
             "dnsmasq",
             &[
@@ -92,6 +93,7 @@ impl Subnet {
                 "--synth-domain=ec2.internal,10.83.0.0/24,ip-",
                 &lease,
                 &leases,
+                &pid,
             ],
         );
         fs::create_dir_all(subnet.efs()).expect("a folder");
