@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import urllib.parse
+import uuid
 from http.server import BaseHTTPRequestHandler
 from xml.sax.saxutils import escape
 
@@ -110,6 +111,8 @@ class Front(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        # On every answer of AWS ("Common response headers" of each service); what lacks it did not come from there.
+        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
         self.end_headers()
         self.wfile.write(body)
 
