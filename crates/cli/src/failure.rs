@@ -197,6 +197,7 @@ pub(crate) fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller)
         }
         K::Credentials => credential_hints(),
         K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        K::ForeignAnswer(_) => foreign_hints(),
         K::LimitExceeded => {
             vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()]
         }
@@ -218,12 +219,21 @@ fn api_hints(error: &studio_discovery::ApiError, caller: &Caller) -> Vec<String>
         E::AccessDenied { action, message, .. } => permission::hints(action, message, caller),
         E::Credentials { .. } => credential_hints(),
         E::Unreachable { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        E::ForeignAnswer { .. } => foreign_hints(),
         _ => Vec::new(),
     }
 }
 
 fn credential_hints() -> Vec<String> {
     vec!["in Studio, restart the app to get new credentials; elsewhere, log in again (`aws sts get-caller-identity` shows whether it worked)".to_owned()]
+}
+
+fn foreign_hints() -> Vec<String> {
+    vec![
+        "something between this app and AWS answered in its place, such as a proxy: check HTTPS_PROXY and NO_PROXY, or ask who runs it \
+         to let AWS's endpoints through"
+            .to_owned(),
+    ]
 }
 
 fn unreachable_hints(endpoint: &str, region: &str) -> Vec<String> {

@@ -28,3 +28,6 @@ pub fn cloud(config: &SdkConfig) -> Cloud {
         dry_runs: ec2,
     }
 }
+
+#[cfg(all(test, feature = "fake"))]
+mod tests;

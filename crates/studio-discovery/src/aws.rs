@@ -1,12 +1,12 @@
 //! [`StudioApi`] on aws-sdk-sagemaker. No type of the SDK leaves this file, but for the configuration that it is made of.
 
-use std::{error::Error, fmt::Debug};
+use std::error::Error;
 
 use async_trait::async_trait;
+use aws_answers::{OnlyAws, SdkFailure};
 use aws_config::SdkConfig;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sagemaker::{
-    Client,
+    Client, config,
     error::{ProvideErrorMetadata, SdkError},
     types::{AppNetworkAccessType, SharingType, StudioLifecycleConfigAppType},
 };
@@ -33,7 +33,7 @@ impl SageMakerApi {
             Some(url) => url.to_owned(),
             None => format!("https://api.sagemaker.{region}.amazonaws.com"),
         };
-        Self { client: Client::new(config), endpoint, region }
+        Self { client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()), endpoint, region }
     }
 
     fn sort<E>(&self, action: &'static str, resource: &str, error: SdkError<E, HttpResponse>) -> ApiError
@@ -41,60 +41,36 @@ impl SageMakerApi {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let resource = resource.to_owned();
-        let unreachable = |source: Box<dyn Error + Send + Sync>| ApiError::Unreachable {
-            action,
-            endpoint: self.endpoint.clone(),
-            region: self.region.clone(),
-            source,
-        };
-        match error {
-            SdkError::ServiceError(failure) => {
-                let error = failure.err();
-                let code = error.code().unwrap_or("unknown").to_owned();
-                let message = error.message().unwrap_or_default().to_owned();
-                match code.as_str() {
-                    "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
-                        ApiError::AccessDenied { action, resource, message }
-                    }
-                    "ResourceNotFound" | "ResourceNotFoundException" => ApiError::NotFound { action, resource },
-                    // SageMaker answers so for a domain or profile that does not exist.
-                    "ValidationException" if message.contains("does not exist") || message.contains("not found") => {
-                        ApiError::NotFound { action, resource }
-                    }
-                    "ExpiredTokenException"
-                    | "ExpiredToken"
-                    | "UnrecognizedClientException"
-                    | "InvalidClientTokenId"
-                    | "InvalidSignatureException"
-                    | "MissingAuthenticationTokenException" => {
-                        ApiError::Credentials { action, message: format!("{code}: {message}") }
-                    }
-                    _ => ApiError::Service { action, code, message },
+        match SdkFailure::of(error) {
+            SdkFailure::Service { code, message, .. } => match code.as_str() {
+                "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
+                    ApiError::AccessDenied { action, resource, message }
                 }
-            }
-            SdkError::DispatchFailure(failure) => {
-                let failure = SdkError::<E, HttpResponse>::DispatchFailure(failure);
-                // The chain of credential providers ends without any.
-                if causes(&failure).any(<dyn Error>::is::<CredentialsError>) {
-                    return ApiError::Credentials { action, message: root_cause(&failure) };
+                "ResourceNotFound" | "ResourceNotFoundException" => ApiError::NotFound { action, resource },
+                // SageMaker answers so for a domain or profile that does not exist.
+                "ValidationException" if message.contains("does not exist") || message.contains("not found") => {
+                    ApiError::NotFound { action, resource }
                 }
-                unreachable(Box::new(failure))
-            }
-            SdkError::ConstructionFailure(failure) => {
-                let message = root_cause(&SdkError::<E, HttpResponse>::ConstructionFailure(failure));
+                "ExpiredTokenException"
+                | "ExpiredToken"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "InvalidSignatureException"
+                | "MissingAuthenticationTokenException" => {
+                    ApiError::Credentials { action, message: format!("{code}: {message}") }
+                }
+                _ => ApiError::Service { action, code, message },
+            },
+            SdkFailure::Foreign(answer) => ApiError::ForeignAnswer { action, answer },
+            SdkFailure::Credentials { message } => ApiError::Credentials { action, message },
+            SdkFailure::Unmade { message } => {
                 ApiError::Service { action, code: "the request can't be made".to_owned(), message }
             }
-            other => unreachable(Box::new(other)),
+            SdkFailure::NoAnswer { source, .. } => {
+                ApiError::Unreachable { action, endpoint: self.endpoint.clone(), region: self.region.clone(), source }
+            }
         }
     }
-}
-
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn root_cause(error: &(dyn Error + 'static)) -> String {
-    causes(error).last().unwrap_or(error).to_string()
 }
 
 #[async_trait]

@@ -45,6 +45,14 @@ pub enum ApiError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An answer that is not AWS's, such as a proxy's own page.
+    #[error("{action} got {answer}")]
+    ForeignAnswer {
+        /// The IAM action.
+        action: &'static str,
+        /// The answer.
+        answer: aws_answers::ForeignAnswer,
+    },
     /// Any other answer of the service that is an error.
     #[error("{action} failed: {code}: {message}")]
     Service {

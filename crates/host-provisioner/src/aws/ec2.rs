@@ -5,9 +5,10 @@ mod instances;
 mod rules;
 
 use async_trait::async_trait;
+use aws_answers::OnlyAws;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
-    Client,
+    Client, config,
     types::{
         ArchitectureType, ArchitectureValues, Filter, LocationType, ResourceType, Tag as Ec2Tag, TagSpecification,
         VpcAttributeName,
@@ -17,8 +18,8 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
 use super::errors::Place;
 use crate::{
-    Architecture, CloudError, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo, InstanceTypes,
-    Networks, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
+    Architecture, CloudError, CloudErrorKind, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo,
+    InstanceTypes, Networks, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
 };
 
 pub(super) struct Ec2 {
@@ -28,7 +29,10 @@ pub(super) struct Ec2 {
 
 impl Ec2 {
     pub(super) fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config), place: Place::new(config, "ec2") }
+        Self {
+            client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
+            place: Place::new(config, "ec2"),
+        }
     }
 }
 
@@ -216,7 +220,10 @@ impl SecurityGroups for Ec2 {
             .send()
             .await
             .map_err(sort)?;
-        Ok(answer.group_id().unwrap_or_default().into())
+        answer.group_id().filter(|id| !id.is_empty()).map(Into::into).ok_or_else(|| {
+            CloudError::new("ec2:CreateSecurityGroup", format!("{name} in {vpc}"), CloudErrorKind::Unavailable)
+                .with_message(None, "the answer names no group")
+        })
     }
 
     async fn authorize_ingress(&self, group: &SecurityGroupId, allowed: &[Rule]) -> Result<(), CloudError> {

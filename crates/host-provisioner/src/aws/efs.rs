@@ -1,9 +1,10 @@
 //! EFS.
 
 use async_trait::async_trait;
+use aws_answers::OnlyAws;
 use aws_config::SdkConfig;
 use aws_sdk_efs::{
-    Client,
+    Client, config,
     types::{LifeCycleState, MountTargetDescription},
 };
 use studio_discovery::{FileSystemId, SecurityGroupId};
@@ -18,7 +19,10 @@ pub(super) struct Efs {
 
 impl Efs {
     pub(super) fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config), place: Place::new(config, "elasticfilesystem") }
+        Self {
+            client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
+            place: Place::new(config, "elasticfilesystem"),
+        }
     }
 }
 

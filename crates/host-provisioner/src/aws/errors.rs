@@ -2,8 +2,8 @@
 
 use std::error::Error as StdError;
 
+use aws_answers::SdkFailure;
 use aws_config::SdkConfig;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -36,66 +36,28 @@ impl Place {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let resource = resource.into();
-        match error {
-            SdkError::ServiceError(failure) => {
-                let status = failure.raw().status().as_u16();
-                let error = failure.err();
-                let code = error.code().map(str::to_owned);
-                let message = error.message().unwrap_or_default().to_owned();
-                let kind = kind(code.as_deref().unwrap_or_default(), status, &message);
+        match SdkFailure::of(error) {
+            SdkFailure::Service { status, code, message } => {
+                let kind = kind(&code, status, &message);
                 CloudError::new(action, resource, kind).with_message(code, message)
             }
-            SdkError::DispatchFailure(failure) => {
-                let failure = SdkError::<E, HttpResponse>::DispatchFailure(failure);
-                if causes(&failure).any(<dyn StdError>::is::<CredentialsError>) {
-                    let error = root_cause(&failure);
-                    return CloudError::new(action, resource, CloudErrorKind::Credentials).with_message(None, error);
-                }
-                // What fails while connecting was certainly not sent; what fails in any other way may have been.
-                let never_sent = causes(&failure).any(is_connect);
-                self.no_answer(action, resource, never_sent, failure)
+            SdkFailure::Foreign(answer) => CloudError::new(action, resource, CloudErrorKind::ForeignAnswer(answer)),
+            SdkFailure::Credentials { message } => {
+                CloudError::new(action, resource, CloudErrorKind::Credentials).with_message(None, message)
             }
-            SdkError::ConstructionFailure(failure) => {
-                let source = SdkError::<E, HttpResponse>::ConstructionFailure(failure);
-                let message = root_cause(&source);
+            SdkFailure::Unmade { message } => {
                 CloudError::new(action, resource, CloudErrorKind::Invalid).with_message(None, message)
             }
-            other => self.no_answer(action, resource, false, other),
+            SdkFailure::NoAnswer { never_sent, message, source } => {
+                let (endpoint, region) = (self.endpoint.clone(), self.region.clone());
+                let kind = CloudErrorKind::NoAnswer { endpoint, region, never_sent };
+                CloudError {
+                    source: Some(source),
+                    ..CloudError::new(action, resource, kind).with_message(None, message)
+                }
+            }
         }
     }
-
-    fn no_answer(
-        &self,
-        action: &'static str,
-        resource: String,
-        never_sent: bool,
-        source: impl StdError + Send + Sync + 'static,
-    ) -> CloudError {
-        let kind =
-            CloudErrorKind::NoAnswer { endpoint: self.endpoint.clone(), region: self.region.clone(), never_sent };
-        let message = root_cause(&source);
-        CloudError {
-            source: Some(Box::new(source)),
-            ..CloudError::new(action, resource, kind).with_message(None, message)
-        }
-    }
-}
-
-/// Whether the connection was not made; the types that would say so belong to the SDK's HTTP client and are not public.
-fn is_connect(error: &(dyn StdError + 'static)) -> bool {
-    let text = error.to_string();
-    ["client error (Connect)", "tcp connect error", "dns error", "HTTP connect timeout"]
-        .iter()
-        .any(|known| text.starts_with(known))
-}
-
-fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    causes(error).last().unwrap_or(error).to_string()
 }
 
 /// What a code means (EC2 API reference, "Error codes"; EFS API reference, "Common errors").

@@ -1,8 +1,9 @@
 //! Service Quotas.
 
 use async_trait::async_trait;
+use aws_answers::OnlyAws;
 use aws_config::SdkConfig;
-use aws_sdk_servicequotas::Client;
+use aws_sdk_servicequotas::{Client, config};
 
 use super::errors::Place;
 use crate::{CloudError, CloudErrorKind, Market, QuotaClass, Quotas};
@@ -14,7 +15,10 @@ pub(super) struct ServiceQuotas {
 
 impl ServiceQuotas {
     pub(super) fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config), place: Place::new(config, "servicequotas") }
+        Self {
+            client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
+            place: Place::new(config, "servicequotas"),
+        }
     }
 }
 

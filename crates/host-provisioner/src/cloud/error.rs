@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aws_answers::ForeignAnswer;
+
 /// A call to the cloud failed.
 #[derive(Debug)]
 pub struct CloudError {
@@ -56,6 +58,8 @@ pub enum CloudErrorKind {
         /// Whether the connection could not even be made, so that the call certainly took no effect.
         never_sent: bool,
     },
+    /// An answer that is not AWS's, such as a proxy's own page: whether the call took effect is unknown.
+    ForeignAnswer(ForeignAnswer),
     /// Any other answer that is an error.
     Other,
 }
@@ -77,12 +81,23 @@ impl CloudError {
     /// Whether a second try of the same call may fare better, and does no harm if the first took effect after all
     /// (every write of this crate is idempotent or carries a token).
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, CloudErrorKind::Throttled | CloudErrorKind::Unavailable | CloudErrorKind::NoAnswer { .. })
+        matches!(
+            self.kind,
+            CloudErrorKind::Throttled
+                | CloudErrorKind::Unavailable
+                | CloudErrorKind::NoAnswer { .. }
+                | CloudErrorKind::ForeignAnswer(_)
+        )
     }
 
     /// Whether the call may have taken effect although it failed.
     pub fn outcome_is_unknown(&self) -> bool {
-        matches!(self.kind, CloudErrorKind::Unavailable | CloudErrorKind::NoAnswer { never_sent: false, .. })
+        matches!(
+            self.kind,
+            CloudErrorKind::Unavailable
+                | CloudErrorKind::NoAnswer { never_sent: false, .. }
+                | CloudErrorKind::ForeignAnswer(_)
+        )
     }
 
     /// Whether the call may have been refused only because it carried tags (`ec2:CreateTags`). EC2's encoded messages do not say.
@@ -128,6 +143,7 @@ impl fmt::Display for CloudError {
             CloudErrorKind::NoAnswer { endpoint, region, .. } => {
                 write!(f, "no answer from {endpoint} for {action} in Region {region}")?;
             }
+            CloudErrorKind::ForeignAnswer(answer) => write!(f, "{action}{on} got {answer}")?,
             _ => write!(f, "{action}{on} failed")?,
         }
         if let Some(code) = &self.code {

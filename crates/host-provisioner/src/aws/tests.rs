@@ -1,0 +1,167 @@
+//! Every call of every client, answered by something that is not AWS: never a result, never a plain no.
+
+use std::{future::Future, pin::Pin};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig};
+use aws_sdk_ec2::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+    runtime_components::RuntimeComponents,
+};
+use aws_smithy_types::body::SdkBody;
+
+use super::*;
+use crate::{
+    CloudError, CloudErrorKind, DryRun, ImageFilter, InstanceFilter, Market, QuotaClass, Rule,
+    provisioner::tests::{environment, request},
+};
+
+/// A connection on which every request gets the same answer.
+#[derive(Clone, Debug)]
+struct Canned {
+    status: u16,
+    headers: Vec<(&'static str, &'static str)>,
+    body: &'static str,
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, _request: HttpRequest) -> HttpConnectorFuture {
+        let status = aws_smithy_runtime_api::http::StatusCode::try_from(self.status).expect("a status");
+        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+fn answering(canned: &Canned) -> Cloud {
+    let connector = SharedHttpConnector::new(canned.clone());
+    let client = http_client_fn(move |_: &HttpConnectorSettings, _: &RuntimeComponents| connector.clone());
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("id", "secret", None, None, "test")))
+        .http_client(client)
+        .retry_config(RetryConfig::disabled())
+        .build();
+    cloud(&config)
+}
+
+type Asked<'a> = Pin<Box<dyn Future<Output = Result<String, CloudError>> + 'a>>;
+
+/// Every call that provisioning makes, by its name.
+async fn every_call(cloud: &Cloud) -> Vec<(&'static str, Asked<'_>)> {
+    fn told<'a, T: std::fmt::Debug + 'a>(call: impl Future<Output = Result<T, CloudError>> + 'a) -> Asked<'a> {
+        Box::pin(async move { call.await.map(|result| format!("{result:?}")) })
+    }
+    let spec: &'static crate::LaunchSpec = Box::leak(Box::new({
+        let account = Arc::new(crate::fake::Account::studio());
+        let survey = crate::Survey::take(&Cloud::of(account), &environment(), &request("h")).await.expect("a survey");
+        let plan = crate::HostPlan::new(&environment(), &request("h"), &survey).expect("a plan");
+        plan.launch_spec(&plan.placements[0], Market::OnDemand, &["sg-1".into()], &[])
+    }));
+    macro_rules! leak {
+        ($value:expr) => {
+            &*Box::leak(Box::new($value))
+        };
+    }
+    let rule: &'static [Rule] = Box::leak(Box::new([Rule::port(1111, crate::Peer::Group("sg-app".into()))]));
+    let groups: &'static [studio_discovery::SecurityGroupId] = leak!([studio_discovery::SecurityGroupId::new("sg-1")]);
+    let group = &groups[0];
+    vec![
+        ("list images", told(cloud.images.list(leak!(ImageFilter { names: vec!["al2023*".to_owned()] })))),
+        ("describe an image", told(cloud.images.describe(leak!("ami-1".into())))),
+        ("describe a type", told(cloud.instance_types.describe(leak!("c5.xlarge".into())))),
+        ("zones of a type", told(cloud.instance_types.zones(leak!("c5.xlarge".into())))),
+        ("find groups", told(cloud.security_groups.find(leak!("vpc-1".into()), &["DockerHost"]))),
+        ("describe groups", told(cloud.security_groups.describe(groups))),
+        ("create a group", told(cloud.security_groups.create(leak!("vpc-1".into()), "DockerHost", "a", &[]))),
+        ("authorize ingress", told(cloud.security_groups.authorize_ingress(group, rule))),
+        ("authorize egress", told(cloud.security_groups.authorize_egress(group, rule))),
+        ("revoke egress", told(cloud.security_groups.revoke_default_egress(group))),
+        ("delete a group", told(cloud.security_groups.delete(group))),
+        ("interfaces of a group", told(cloud.security_groups.interfaces_using(group))),
+        ("list mount targets", told(cloud.mount_targets.list(leak!("fs-1".into())))),
+        ("groups of a mount target", told(cloud.mount_targets.security_groups(leak!("fsmt-1".into())))),
+        ("set groups of a mount target", told(cloud.mount_targets.set_security_groups(leak!("fsmt-1".into()), groups))),
+        ("launch", told(cloud.instances.run(spec))),
+        ("describe an instance", told(cloud.instances.describe(leak!("i-1".into())))),
+        ("list instances", told(cloud.instances.list(leak!(InstanceFilter::default())))),
+        ("terminate", told(cloud.instances.terminate(leak!("i-1".into())))),
+        ("DNS of a VPC", told(cloud.networks.dns(leak!("vpc-1".into())))),
+        ("a quota", told(cloud.quotas.vcpus(QuotaClass::Standard, Market::OnDemand))),
+        ("a dry run", told(cloud.dry_runs.dry_run(leak!(DryRun::Terminate("i-1".into()))))),
+    ]
+}
+
+#[tokio::test]
+async fn what_is_not_awss_answer_is_no_answer_to_any_call() {
+    const PAGE: &str = "<!DOCTYPE html><html><head><title>Blocked</title></head><body>by policy</body></html>";
+    let html = |status| Canned { status, headers: vec![("content-type", "text/html")], body: PAGE };
+    let named = ("x-amzn-RequestId", "7560489e-8bc7-4a56-a09a-757ce6f4832a");
+    let foreign = [
+        html(200),
+        html(302),
+        html(403),
+        html(407),
+        html(451),
+        html(500),
+        html(503),
+        Canned { status: 200, headers: vec![], body: "" },
+        Canned { status: 204, headers: vec![], body: "" },
+        Canned { status: 200, headers: vec![named], body: "" },
+        Canned { status: 403, headers: vec![], body: "" },
+        Canned { status: 200, headers: vec![], body: "{}" },
+        Canned { status: 403, headers: vec![], body: "{\"code\": \"Blocked\", \"message\": \"by policy\"}" },
+        Canned { status: 200, headers: vec![named], body: "{\"MountTargets\": [" },
+        Canned { status: 200, headers: vec![], body: "<DescribeInstancesResponse/>" },
+        Canned {
+            status: 200,
+            headers: vec![named],
+            body: "<DescribeInstancesResponse><requestId>1</requestId><reservationSet>",
+        },
+    ];
+    let mut cases = 0;
+    for canned in foreign {
+        let cloud = answering(&canned);
+        for (name, call) in every_call(&cloud).await {
+            // EFS's one write reads nothing of its answer's body: here the header is what tells, and this one has it.
+            if name == "set groups of a mount target" && canned.status == 200 && canned.headers.contains(&named) {
+                continue;
+            }
+            let error = call.await.expect_err(name);
+            assert!(matches!(error.kind, CloudErrorKind::ForeignAnswer(_)), "{name}, {canned:?}: {error:?}");
+            assert!(error.outcome_is_unknown(), "{name}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("not AWS's (HTTP status {}", canned.status)), "{text}");
+            assert!(canned.body != PAGE || text.contains("text/html: \"Blocked by policy\""), "{text}");
+            cases += 1;
+        }
+    }
+    assert!(cases > 300, "{cases}");
+}
+
+#[tokio::test]
+async fn awss_own_answers_stay_what_they_are() {
+    let named = ("x-amzn-RequestId", "7560489e-8bc7-4a56-a09a-757ce6f4832a");
+    // EC2's own form names the request in the document.
+    let none = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeInstancesResponse><requestId>1</requestId><reservationSet/>\
+                </DescribeInstancesResponse>";
+    let cloud = answering(&Canned { status: 200, headers: vec![], body: none });
+    assert_eq!(cloud.instances.describe(&"i-1".into()).await.expect("AWS's"), None);
+
+    let refused = "<?xml version=\"1.0\"?><Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no</Message></Error>\
+                   </Errors><RequestID>1</RequestID></Response>";
+    let cloud = answering(&Canned { status: 403, headers: vec![], body: refused });
+    let error = cloud.instances.terminate(&"i-1".into()).await.expect_err("refused");
+    assert!(error.is_access_denied() && !error.outcome_is_unknown(), "{error:?}");
+
+    let cloud = answering(&Canned { status: 204, headers: vec![named], body: "" });
+    cloud.mount_targets.set_security_groups(&"fsmt-1".into(), &[]).await.expect("done");
+    let body = "{\"ErrorCode\": \"MountTargetNotFound\", \"Message\": \"no such mount target\"}";
+    let headers = vec![named, ("x-amzn-ErrorType", "MountTargetNotFound")];
+    let cloud = answering(&Canned { status: 404, headers, body });
+    assert!(cloud.mount_targets.security_groups(&"fsmt-1".into()).await.expect_err("gone").is_not_found());
+}
