@@ -1,5 +1,6 @@
 //! What this home keeps of a host: Docker context, credentials, entries.
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use docker_remote::{ClientCredentials, ContextSpec, ContextStore, DockerHost, Endpoint, probe_once};
 use host_provisioner::{ClientFiles, ClientFilesError, InstanceId, Record};
@@ -36,16 +37,25 @@ impl HostFiles {
         Ok(())
     }
 
-    /// Removes what is kept of a host. What is gone already is no error.
+    /// Removes what is kept of a host. What is gone already is no error, and what can't be removed keeps nothing else from going.
+    ///
+    /// # Errors
+    /// What is left, and why.
     pub(crate) fn forget_named(
         &self,
         name: &str,
         instance: &InstanceId,
         previous_context: Option<&str>,
     ) -> anyhow::Result<()> {
-        self.contexts.remove(name, previous_context)?;
-        self.hosts_conf.remove(instance)?;
-        self.layout.remove_host(name)?;
+        let context = self.contexts.remove(name, previous_context).map_err(anyhow::Error::from);
+        let entry = self.hosts_conf.remove(instance);
+        let folder = self
+            .layout
+            .remove_host(name)
+            .with_context(|| format!("cannot remove {} whole", self.layout.host(name).display()));
+        let left: Vec<String> =
+            [context, entry, folder].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+        anyhow::ensure!(left.is_empty(), "{}", left.join("; "));
         Ok(())
     }
 

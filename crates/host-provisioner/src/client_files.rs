@@ -14,6 +14,7 @@ pub trait ClientFiles: Send + Sync {
     /// May be repeated.
     async fn adopt(&self, record: &Record) -> Result<bool, ClientFilesError>;
 
-    /// Removes everything that is kept of a host. What is gone already is no error, so that this may be repeated.
+    /// Removes everything that is kept of a host. What is gone already is no error, so that this may be repeated. An error says what
+    /// is left; everything else must have been removed nevertheless.
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError>;
 }

@@ -128,15 +128,6 @@ pub enum ProvisionError {
         /// The host.
         host: HostId,
     },
-    /// The client's files of a host could not be removed; its record remains.
-    #[error("cannot remove what is kept of host {host}")]
-    ClientFiles {
-        /// The host.
-        host: HostId,
-        /// Why.
-        #[source]
-        source: crate::ClientFilesError,
-    },
     /// The journal can't be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),

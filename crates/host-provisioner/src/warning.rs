@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{InstanceId, InstanceType};
+use crate::{HostId, InstanceId, InstanceType};
 
 /// Something that a user should know, although the work goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,13 @@ pub enum Warning {
         /// What was left.
         what: String,
     },
+    /// The host is gone, and its record with it; something that this home keeps of it could not be removed.
+    FilesLeft {
+        /// The host.
+        host: HostId,
+        /// What, and why.
+        why: String,
+    },
     /// An instance could not be looked at, and was taken as it was recorded.
     NotVerified {
         /// The instance.
@@ -66,6 +73,7 @@ impl fmt::Display for Warning {
                  host and nothing else",
             ),
             Self::LeftInUse { what } => write!(f, "{what} was left, because something else uses it by now"),
+            Self::FilesLeft { host, why } => write!(f, "host {host} is gone, but not all that was kept of it: {why}"),
             Self::NotVerified { instance, why } => write!(f, "could not look at instance {instance}: {why}"),
         }
     }

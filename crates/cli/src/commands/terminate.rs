@@ -145,8 +145,10 @@ async fn terminate(
             (_, Some(record)) => progress.drive(provisioner.terminate(&record.host)).await,
             (Target::Known(host), None) => {
                 let ended = progress.drive(provisioner.terminate_unrecorded(&host.instance, true)).await;
-                if ended.is_ok() {
-                    HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)?;
+                if ended.is_ok()
+                    && let Err(error) = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)
+                {
+                    printer.warn(format!("{} is gone, but not all that was kept of it: {error:#}", host.name));
                 }
                 ended
             }

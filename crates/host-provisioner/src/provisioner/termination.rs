@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, ProvisionError, Record, RecordState,
-    ResourceKind, ResourceState, Step, TAG_HOST,
+    ResourceKind, ResourceState, Step, TAG_HOST, Warning,
 };
 
 /// A host that was terminated.
@@ -76,12 +76,14 @@ impl Provisioner {
         }
     }
 
+    /// The end of a host's record, whose instance is gone.
     pub(super) async fn settle_terminated(&self, open: OpenRecord) -> Result<(), ProvisionError> {
         let record: Record = open.record().clone();
-        self.files
-            .forget(&record)
-            .await
-            .map_err(|source| ProvisionError::ClientFiles { host: record.host.clone(), source })?;
+        // A record is there to end an instance. Files that can't be removed never keep it: whoever ran a host in Studio may be unable to
+        // remove what the host wrote, for ever.
+        if let Err(error) = self.files.forget(&record).await {
+            self.warn(Warning::FilesLeft { host: record.host, why: with_causes(error.as_ref()) });
+        }
         open.remove()?;
         Ok(())
     }
@@ -146,4 +148,10 @@ impl Provisioner {
         };
         look.retry(pauses(APPEARS_WITHIN)).when(|error| matches!(error, ProvisionError::StillThere { .. })).await
     }
+}
+
+/// What an error says, with its causes.
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

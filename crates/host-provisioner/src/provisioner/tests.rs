@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    ClientFilesError, EngineChoice, Entry, HostConfig, HostId, HostPlan, HostRequest, Identity, MarketChoice,
-    ProxySettings, Record, RecordState, Survey, Unobserved,
+    ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity, InstanceId,
+    MarketChoice, Observer, ProxySettings, Record, RecordState, Survey, Unobserved,
     fake::{Account, PERMISSIONS_OF_2022, World},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
@@ -43,6 +43,67 @@ impl ClientFiles for Files {
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
         Ok(())
     }
+}
+
+/// Files that can't be removed, as Studio Classic can't remove what belongs to root on EFS.
+struct Irremovable;
+
+#[async_trait]
+impl ClientFiles for Irremovable {
+    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
+        Ok(true)
+    }
+
+    async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
+        Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, "cannot remove /home/hosts/h").into())
+    }
+}
+
+/// Keeps what is warned of.
+#[derive(Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn notice(&self, event: &Event) {
+        if let Event::Warned(warning) = event {
+            self.0.lock().expect("not poisoned").push(warning.to_string());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_that_cannot_be_removed_never_keep_a_record() {
+    let setting = Setting::new();
+    let warnings = Arc::new(Warnings::default());
+    let journal = Journal::new(setting.home.path().join("journal"));
+    let cloud = Cloud::of(setting.account.clone());
+    let provisioner =
+        Provisioner::new(cloud, journal, Arc::new(Irremovable), warnings.clone(), CancellationToken::new());
+    let said = || std::mem::take(&mut *warnings.0.lock().expect("not poisoned"));
+    let create = async |host: &str| {
+        let environment = environment();
+        let survey = Survey::take(&provisioner.cloud, &environment, &request(host)).await.expect("surveyed");
+        let plan = HostPlan::new(&environment, &request(host), &survey).expect("planned");
+        provisioner.create(&plan, None).await.expect("created")
+    };
+    let left =
+        |host: &str| vec![format!("host {host} is gone, but not all that was kept of it: cannot remove /home/hosts/h")];
+
+    create("terminated").await.hand_over().expect("written");
+    provisioner.terminate(&HostId::new("terminated")).await.expect("terminated");
+    assert_eq!((said(), setting.records()), (left("terminated"), vec![]));
+
+    create("ended").await.hand_over().expect("written");
+    for instance in setting.world().live_instances {
+        provisioner.cloud.instances.terminate(&InstanceId::new(instance)).await.expect("it ends by itself");
+    }
+    provisioner.recover(None).await.expect("recovered");
+    assert_eq!((said(), setting.records()), (left("ended"), vec![]));
+
+    let creation = create("undone").await;
+    provisioner.undo(creation.into_record(), ProvisionError::Interrupted).await;
+    assert_eq!((said(), setting.records()), (left("undone"), vec![]));
+    assert_eq!(setting.world().live_instances, Vec::<String>::new());
 }
 
 /// An account, a home, and what is asked for.
