@@ -27,7 +27,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Output::Human, value_name = "FORMAT")]
     pub(crate) output: Output,
 
-    /// The AWS Region, instead of AWS_REGION, REGION_NAME or the app's own.
+    /// The AWS Region, instead of the app's own; AWS_REGION and REGION_NAME count only outside Studio.
     #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> a
         Command::Configure(args) => configure::run(&args, world, printer).await,
         Command::Doctor(args) => return doctor::run(&args, world, printer).await,
         Command::Setup(args) => setup::run(&args, world, printer),
-        Command::Keep(args) => keep::run(&args, world, printer),
+        Command::Keep(args) => keep::run(&args, world, printer).await,
         Command::Forward(args) => return forward::run(&args, world, printer).await,
         Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,

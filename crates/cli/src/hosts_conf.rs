@@ -217,7 +217,7 @@ mod tests {
     fn what_other_tools_wrote_stays() {
         let (_folder, conf) = conf();
         fs::create_dir_all(conf.path().parent().expect("a folder")).expect("made");
-        let theirs = r#"{"Extra": {"b": 1,  "a": 2}, "ActiveHosts": [{"InstanceId": "i-old", "InstanceDns": "x", "Port": "1111", "InstanceType": "t3.medium", "Note": "mine"}]}"#;
+        let theirs = r#"{"Extra": {"b": 1,  "a": 2}, "ActiveHosts": [{"InstanceId": "i-01d", "InstanceDns": "x", "Port": "1111", "InstanceType": "t3.medium", "Note": "mine"}]}"#;
         fs::write(conf.path(), theirs).expect("written");
         conf.put_first(&host("i-1")).expect("edited");
         conf.remove(&"i-1".into()).expect("edited");

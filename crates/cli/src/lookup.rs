@@ -1,7 +1,7 @@
 //! The hosts that this home knows: from the journal, and from `sdocker-hosts.conf` where older tools made them.
 
 use docker_remote::ContextStore;
-use host_provisioner::{Entry, InstanceId, InstanceType, Journal, Record, RecordState};
+use host_provisioner::{Entry, InstanceId, InstanceType, Journal, JournalError, Record, RecordState};
 
 use crate::{failure::Hinted, hosts_conf::HostsConf, layout::Layout, layout::host_name, world::World};
 
@@ -106,10 +106,7 @@ impl Lookup {
             match entry {
                 Entry::Idle(record) if record.is_unfinished() => unfinished.push(describe(&record)),
                 Entry::Idle(_) | Entry::Busy(_) => {}
-                Entry::Unusable(error) => notices.push(format!("a host's record is left alone: {error}")),
-                Entry::SetAside { error, moved_to } => {
-                    notices.push(format!("a host's record was set aside as {}: {error}", moved_to.display()));
-                }
+                Entry::Unusable(error) => notices.push(unusable(&error)),
             }
         }
         if !unfinished.is_empty() {
@@ -117,6 +114,19 @@ impl Lookup {
             notices.push(format!("{hosts} interrupted: {}; run `sdocker recover`", unfinished.join(", ")));
         }
         notices
+    }
+}
+
+/// A record that can't be read, and what to do about it.
+pub(crate) fn unusable(error: &JournalError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    match error {
+        JournalError::Newer { .. } => format!("a host's record is left alone: {error}; use the newer sdocker for it"),
+        JournalError::Malformed { path, .. } => format!(
+            "a host's record can't be read: {error}; `sdocker recover` looks for its host; remove {} once that is settled",
+            path.display()
+        ),
+        _ => format!("a host's record can't be read: {error}{cause}"),
     }
 }
 

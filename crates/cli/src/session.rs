@@ -20,7 +20,8 @@ pub(crate) fn local_facts(world: &World) -> anyhow::Result<LocalFacts> {
     let sources = LocalSources {
         metadata_root: clouds::metadata_root(world)?,
         home: world.home.clone(),
-        aws_region: world.region_option.clone().or_else(|| world.aws_region.clone()),
+        region: world.region_option.clone(),
+        aws_region: world.aws_region.clone(),
         region_name: world.region_name.clone(),
     };
     Ok(LocalFacts::read(&sources)?)
@@ -36,6 +37,9 @@ impl Session {
     /// Opens the cloud of the app's Region.
     pub(crate) async fn open(world: &World, printer: &Printer) -> anyhow::Result<Self> {
         let facts = local_facts(world)?;
+        for conflict in facts.region_conflicts() {
+            printer.warn(conflict);
+        }
         let clouds = clouds::open(world, Some(facts.region()), printer).await?;
         Ok(Self { facts, clouds })
     }

@@ -6,7 +6,8 @@
 //! - A reader sees either the old record or the new one, never a mixture.
 //! - While an [`OpenRecord`] lives, no other process opens the same record: it holds an exclusive lock, which the kernel
 //!   releases when the process dies, however it dies.
-//! - A record of a newer version is refused and never rewritten. One that can't be read is set aside under another name and reported.
+//! - A record of a newer version is refused and never rewritten. One that can't be read, for whatever reason, stays where it is, and is
+//!   reported each time: absent and unreadable are different answers.
 
 #[cfg(test)]
 pub(crate) mod fuse;
@@ -14,8 +15,9 @@ mod record;
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use atomic_write_file::AtomicWriteFile;
@@ -26,6 +28,12 @@ use crate::HostId;
 
 /// The version of the record format that this crate writes, and the newest that it reads.
 pub const RECORD_VERSION: u32 = 1;
+
+/// How long a record's lock is tried for before its host counts as busy: listings and starting processes hold one for a moment.
+const BUSY_AFTER: Duration = Duration::from_secs(1);
+
+/// The largest record that is read; real ones have a few kilobytes.
+const MAX_RECORD: u64 = 1 << 20;
 
 /// A folder or record of the journal can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +58,7 @@ pub enum JournalError {
         /// Its version.
         found: u32,
     },
-    /// The record is not one: torn, or not JSON, or of another shape.
+    /// The record is not one: torn, or not JSON, or of another shape, or another host's.
     #[error("{path}:{line}:{column}: {expected}")]
     Malformed {
         /// The file.
@@ -62,6 +70,12 @@ pub enum JournalError {
         /// What was expected.
         expected: String,
     },
+}
+
+impl JournalError {
+    fn malformed(path: &Path, expected: &impl ToString) -> Self {
+        Self::Malformed { path: path.to_owned(), line: 1, column: 1, expected: expected.to_string() }
+    }
 }
 
 /// A folder of records. Several processes, on several machines that share the folder, may use it at once.
@@ -80,15 +94,8 @@ pub enum Entry {
     Idle(Record),
     /// A record that another process works on right now.
     Busy(Record),
-    /// A record that can't be used, and stays where it is.
+    /// A record that can't be used, and stays where it is until someone looks at it.
     Unusable(JournalError),
-    /// A record that could not be read, and was set aside.
-    SetAside {
-        /// Why it could not be read.
-        error: JournalError,
-        /// Where it is now.
-        moved_to: PathBuf,
-    },
 }
 
 /// A record under an exclusive lock.
@@ -143,7 +150,7 @@ impl Journal {
         let (lock_path, lock) = self.lock_file(&record.host)?;
         lock.lock().map_err(io_error("lock", &lock_path))?;
         let path = self.path(&record.host);
-        if path.exists() {
+        if exists(&path)? {
             let source = io::Error::from(io::ErrorKind::AlreadyExists);
             return Err(JournalError::Io { attempted: "create", path, source });
         }
@@ -152,25 +159,33 @@ impl Journal {
         Ok(open)
     }
 
-    /// Opens the record of a host for working on it.
+    /// Opens the record of a host for working on it. A lock that another process holds for a moment is waited for.
     ///
     /// # Errors
     /// A record that can't be read, which stays as it is.
-    pub fn open(&self, host: &HostId) -> Result<Opened, JournalError> {
+    pub async fn open(&self, host: &HostId) -> Result<Opened, JournalError> {
         let path = self.path(host);
-        if !path.exists() {
+        // Only then: opening the lock would make its file.
+        if !exists(&path)? {
             return Ok(Opened::Missing);
         }
         let (lock_path, lock) = self.lock_file(host)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Opened::Busy),
-            Err(TryLockError::Error(source)) => {
-                return Err(JournalError::Io { attempted: "lock", path: lock_path, source });
+        let mut waited = Duration::ZERO;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if waited < BUSY_AFTER => {
+                    tokio::time::sleep(BUSY_AFTER / 20).await;
+                    waited += BUSY_AFTER / 20;
+                }
+                Err(TryLockError::WouldBlock) => return Ok(Opened::Busy),
+                Err(TryLockError::Error(source)) => {
+                    return Err(JournalError::Io { attempted: "lock", path: lock_path, source });
+                }
             }
         }
         // Read only now: whoever had the lock may have finished with the record meanwhile.
-        match read(&path)? {
+        match read(&path, host)? {
             Some(record) => Ok(Opened::Open(Box::new(self.open_record(record, path, lock_path, lock)))),
             None => {
                 // This lock file was made just now, for a record that is gone.
@@ -202,28 +217,34 @@ impl Journal {
         }
     }
 
-    /// Everything in the journal, oldest first; unreadable entries come last. Malformed records are set aside.
+    /// Everything in the journal, oldest first; what can't be used comes last. Takes no lock that keeps others waiting: only of an
+    /// unfinished record it is asked, for a moment, whether somebody works on it.
     ///
     /// # Errors
     /// A folder that can't be read. A missing one is an empty journal.
     pub fn entries(&self) -> Result<Vec<Entry>, JournalError> {
         let mut entries = Vec::new();
-        for host in self.hosts()? {
-            let path = self.path(&host);
-            match read(&path) {
-                Ok(None) => {}
-                Ok(Some(record)) if self.is_locked(&host) => entries.push(Entry::Busy(record)),
-                Ok(Some(record)) => entries.push(Entry::Idle(record)),
-                Err(error @ JournalError::Malformed { .. }) => {
-                    let moved_to = set_aside(&path)?;
-                    entries.push(Entry::SetAside { error, moved_to });
+        for path in self.files()? {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let host = match name.parse::<HostId>() {
+                Ok(host) => host,
+                Err(error) => {
+                    entries.push(Entry::Unusable(JournalError::malformed(&path, &error)));
+                    continue;
                 }
+            };
+            match read(&path, &host) {
+                Ok(None) => {}
+                Ok(Some(record)) if record.is_unfinished() && self.is_locked(&host) => {
+                    entries.push(Entry::Busy(record))
+                }
+                Ok(Some(record)) => entries.push(Entry::Idle(record)),
                 Err(error) => entries.push(Entry::Unusable(error)),
             }
         }
         entries.sort_by_key(|entry| match entry {
             Entry::Idle(record) | Entry::Busy(record) => (false, Some(record.created), Some(record.host.clone())),
-            Entry::Unusable(_) | Entry::SetAside { .. } => (true, None, None),
+            Entry::Unusable(_) => (true, None, None),
         });
         Ok(entries)
     }
@@ -235,7 +256,7 @@ impl Journal {
     pub fn records(&self) -> Result<Vec<Record>, JournalError> {
         let records = self.entries()?.into_iter().filter_map(|entry| match entry {
             Entry::Idle(record) | Entry::Busy(record) => Some(record),
-            Entry::Unusable(_) | Entry::SetAside { .. } => None,
+            Entry::Unusable(_) => None,
         });
         Ok(records.collect())
     }
@@ -251,29 +272,30 @@ impl Journal {
         }
     }
 
-    fn hosts(&self) -> Result<Vec<HostId>, JournalError> {
+    /// The files that are records by their names, sorted.
+    fn files(&self) -> Result<Vec<PathBuf>, JournalError> {
         let listing = match fs::read_dir(&self.dir) {
             Ok(listing) => listing,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(JournalError::Io { attempted: "read", path: self.dir.clone(), source }),
         };
-        let mut hosts = Vec::new();
+        let mut files = Vec::new();
         for file in listing {
             let path = file.map_err(io_error("read", &self.dir))?.path();
-            if path.extension().is_some_and(|extension| extension == "json")
-                && let Some(host) = path.file_stem().and_then(|stem| stem.to_str())
-                && !host.starts_with('.')
-            {
-                hosts.push(HostId::new(host));
+            // A file that begins with a dot is one that a dead process was writing.
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if path.extension().is_some_and(|extension| extension == "json") && !hidden {
+                files.push(path);
             }
         }
-        hosts.sort();
-        Ok(hosts)
+        files.sort();
+        Ok(files)
     }
 
+    /// Whether somebody works on a record. The lock is shared among those who ask, and whoever wants to work waits for longer than that.
     fn is_locked(&self, host: &HostId) -> bool {
-        let lock = File::options().read(true).write(true).open(self.lock_path(host));
-        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+        let lock = File::options().read(true).open(self.lock_path(host));
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     fn path(&self, host: &HostId) -> PathBuf {
@@ -335,28 +357,59 @@ impl OpenRecord {
     }
 }
 
-fn read(path: &Path) -> Result<Option<Record>, JournalError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
+/// Whether a file is there; an error where that can't be told.
+fn exists(path: &Path) -> Result<bool, JournalError> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(io_error("look at", path)(error)),
+    }
+}
+
+fn read(path: &Path, host: &HostId) -> Result<Option<Record>, JournalError> {
+    let bytes = match bytes(path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            let expected = "expected JSON, found bytes that are not UTF-8".to_owned();
-            return Err(JournalError::Malformed { path: path.to_owned(), line: 1, column: 1, expected });
-        }
         Err(source) => return Err(JournalError::Io { attempted: "read", path: path.to_owned(), source }),
     };
-    // The version is looked at first: what a newer version wrote need not have this version's shape.
+    let not_text = |_| JournalError::malformed(path, &"expected JSON, found bytes that are not UTF-8");
+    let text = String::from_utf8(bytes).map_err(not_text)?;
     let malformed = |error: serde_json::Error| JournalError::Malformed {
         path: path.to_owned(),
-        line: error.line(),
-        column: error.column(),
+        line: error.line().max(1),
+        column: error.column().max(1),
         expected: error.to_string(),
     };
+    // The version is looked at first: what a newer version wrote need not have this version's shape.
     let version: Version = serde_json::from_str(&text).map_err(malformed)?;
     if version.version > RECORD_VERSION {
         return Err(JournalError::Newer { path: path.to_owned(), found: version.version });
     }
-    serde_json::from_str(&text).map(Some).map_err(malformed)
+    let record: Record = serde_json::from_str(&text).map_err(malformed)?;
+    if record.host != *host {
+        return Err(JournalError::malformed(
+            path,
+            &format!("expected the record of host {host}, found that of {}", record.host),
+        ));
+    }
+    Ok(Some(record))
+}
+
+/// What a regular file of a sensible size holds. Whoever can write into the home could have put a pipe there, which would be waited for.
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    if found.len() > MAX_RECORD {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {} bytes", found.len())));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_RECORD).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[derive(serde::Deserialize)]
@@ -372,17 +425,6 @@ fn write(path: &Path, record: &Record) -> Result<(), JournalError> {
         file.commit()
     };
     write().map_err(io_error("write", path))
-}
-
-/// Renames a file to the first free name of `<name>.corrupt`, `<name>.corrupt.1`, ...
-fn set_aside(path: &Path) -> Result<PathBuf, JournalError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".corrupt");
-    let first = PathBuf::from(name);
-    let numbered = (1_u32..).map(|count| first.with_added_extension(count.to_string()));
-    let target = std::iter::once(first.clone()).chain(numbered).find(|free| !free.exists()).unwrap_or(first);
-    fs::rename(path, &target).map_err(io_error("set aside", path))?;
-    Ok(target)
 }
 
 fn create_private_dir(dir: &Path) -> Result<(), JournalError> {

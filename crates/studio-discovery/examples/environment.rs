@@ -9,6 +9,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let facts = LocalFacts::read(&LocalSources {
         metadata_root: PathBuf::from("/"),
         home: env::home_dir().ok_or("no home")?,
+        region: None,
         aws_region: env::var("AWS_REGION").ok(),
         region_name: env::var("REGION_NAME").ok(),
     })?;

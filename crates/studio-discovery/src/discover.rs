@@ -91,15 +91,18 @@ pub async fn discover(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Discove
     })
 }
 
-struct Owner {
-    name: UserProfileName,
-    profile: UserProfileDescription,
-    space: Option<SpaceDescription>,
-    tags: Vec<Tag>,
-    warnings: Vec<DiscoveryWarning>,
+/// Whose app it is: its own user profile, or the owner of its space, which only SageMaker knows.
+///
+/// # Errors
+/// A failed `sagemaker:DescribeSpace`; a space without an owner.
+pub async fn owner_of(facts: &LocalFacts, api: &dyn StudioApi) -> Result<UserProfileName, DiscoveryError> {
+    Ok(owner_and_space(facts, api).await?.0)
 }
 
-async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, DiscoveryError> {
+async fn owner_and_space(
+    facts: &LocalFacts,
+    api: &dyn StudioApi,
+) -> Result<(UserProfileName, Option<SpaceDescription>), DiscoveryError> {
     let space = match &facts.space {
         Some(name) => Some((name, api.describe_space(&facts.domain, name).await?)),
         None => None,
@@ -111,6 +114,19 @@ async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, Discove
         }
         (None, None) => unreachable!("facts name a user profile or a space"),
     };
+    Ok((name, space.map(|(_, description)| description)))
+}
+
+struct Owner {
+    name: UserProfileName,
+    profile: UserProfileDescription,
+    space: Option<SpaceDescription>,
+    tags: Vec<Tag>,
+    warnings: Vec<DiscoveryWarning>,
+}
+
+async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, DiscoveryError> {
+    let (name, space) = owner_and_space(facts, api).await?;
     let profile = api.describe_user_profile(&facts.domain, &name).await?;
     let mut warnings = Vec::new();
     let tags = match &profile.arn {
@@ -126,7 +142,7 @@ async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, Discove
     };
     let mut tags = tags;
     tags.sort();
-    Ok(Owner { name, profile, space: space.map(|(_, space)| space), tags, warnings })
+    Ok(Owner { name, profile, space, tags, warnings })
 }
 
 /// What to do about an error; `None` where there is nothing to add to its message.
@@ -135,9 +151,10 @@ pub fn hint(error: &DiscoveryError) -> Option<String> {
         DiscoveryError::NotStudio { .. } => {
             "run sdocker inside SageMaker Studio, or try it on this machine with `--cloud sandbox`".to_owned()
         }
-        DiscoveryError::Malformed { .. } | DiscoveryError::MissingField { .. } | DiscoveryError::Unreadable { .. } => {
-            "Studio writes this file when an app starts: restart the app".to_owned()
-        }
+        DiscoveryError::Malformed { .. }
+        | DiscoveryError::MissingField { .. }
+        | DiscoveryError::InvalidField { .. }
+        | DiscoveryError::Unreadable { .. } => "Studio writes this file when an app starts: restart the app".to_owned(),
         DiscoveryError::NotVpcOnly { domain } => format!(
             "ask an administrator to set the network access of {domain} to VPC only (`aws sagemaker update-domain --domain-id {domain} \
              --app-network-access-type VpcOnly`); its apps must be deleted and made anew for that"
@@ -145,7 +162,7 @@ pub fn hint(error: &DiscoveryError) -> Option<String> {
         DiscoveryError::NoOwner { space } => {
             format!("a space without an owner is left from a deleted user profile: make a new space instead of {space}")
         }
-        DiscoveryError::NoRegion => "set AWS_REGION, or give --region".to_owned(),
+        DiscoveryError::NoRegion | DiscoveryError::InvalidRegion(_) => "set AWS_REGION, or give --region".to_owned(),
         _ => return None,
     })
 }

@@ -106,6 +106,16 @@ pub enum DiscoveryError {
         /// What it is needed for.
         why: &'static str,
     },
+    /// A field of the metadata file is not the name that it should be.
+    #[error("{path}: {field}: {source}")]
+    InvalidField {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// What was expected.
+        source: crate::InvalidId,
+    },
     /// A kind of app in which sdocker can't work.
     #[error("{what} is not supported: {why}")]
     UnsupportedApp {
@@ -139,6 +149,9 @@ pub enum DiscoveryError {
     /// No Region: neither the environment nor the app's ARN names one.
     #[error("no AWS Region: AWS_REGION and REGION_NAME are not set, and the app's ARN names none")]
     NoRegion,
+    /// What names the Region is no Region's code.
+    #[error("no AWS Region: {0}")]
+    InvalidRegion(crate::InvalidId),
     /// A call failed.
     #[error(transparent)]
     Api(#[from] ApiError),

@@ -8,7 +8,8 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    AccountId, AppKind, DiscoveryError, DomainId, Region, RoleArn, SpaceName, StudioApp, UserProfileName,
+    AccountId, AppKind, DiscoveryError, DomainId, InvalidId, Region, RegionConflict, RegionSources, RoleArn, SpaceName,
+    StudioApp, UserProfileName,
     mounts::{self, LocalMount},
 };
 
@@ -22,9 +23,11 @@ pub struct LocalSources {
     pub metadata_root: PathBuf,
     /// The user's home directory.
     pub home: PathBuf,
-    /// A Region that goes before all others: `AWS_REGION`.
+    /// A Region that the user asks for, which goes before the app's own.
+    pub region: Option<String>,
+    /// `AWS_REGION`, which counts only where the app's ARN names no Region.
     pub aws_region: Option<String>,
-    /// Studio's own variable, which comes next: `REGION_NAME`.
+    /// Studio's own variable, `REGION_NAME`, which comes last.
     pub region_name: Option<String>,
 }
 
@@ -32,6 +35,7 @@ pub struct LocalSources {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalFacts {
     pub(crate) region: Region,
+    pub(crate) region_conflicts: Vec<RegionConflict>,
     pub(crate) account: AccountId,
     pub(crate) domain: DomainId,
     pub(crate) app: StudioApp,
@@ -91,32 +95,41 @@ impl LocalFacts {
         let arn = arn.ok_or_else(|| missing("ResourceArn", "it names the Region and the account"))?;
         // arn:<partition>:sagemaker:<region>:<account>:app/...
         let part = |index| arn.split(':').nth(index).filter(|part| !part.is_empty());
-        let named = |region: &Option<String>| given(region);
-        let region = named(&sources.aws_region)
-            .or_else(|| named(&sources.region_name))
-            .or_else(|| part(3).map(str::to_owned))
-            .ok_or(DiscoveryError::NoRegion)?;
+        let invalid = |field| move |source| DiscoveryError::InvalidField { path: path.to_owned(), field, source };
+        let choice = RegionSources {
+            asked: sources.region.clone(),
+            app: part(3).map(str::to_owned),
+            aws_region: sources.aws_region.clone(),
+            region_name: sources.region_name.clone(),
+        };
+        let choice = choice.choose().map_err(DiscoveryError::InvalidRegion)?.ok_or(DiscoveryError::NoRegion)?;
         let account = part(4).ok_or_else(|| missing("ResourceArn", "it should name the account in its fifth part"))?;
         let (profile, space) = (given(&metadata.user_profile_name), given(&metadata.space_name));
         if profile.is_none() && space.is_none() {
             return Err(missing("UserProfileName", "it, or SpaceName, tells whose app this is"));
         }
         Ok(Self {
-            region: Region::new(region),
-            account: AccountId::new(account),
-            domain: DomainId::new(domain),
+            region: choice.region,
+            region_conflicts: choice.conflicts,
+            account: account.parse().map_err(invalid("ResourceArn"))?,
+            domain: domain.parse().map_err(invalid("DomainId"))?,
             app: StudioApp { kind, name: given(&metadata.resource_name).unwrap_or_default(), arn: arn.clone() },
-            profile: profile.map(Into::into),
-            space: space.map(Into::into),
-            execution_role: given(&metadata.execution_role_arn).map(Into::into),
+            profile: parsed(profile).map_err(invalid("UserProfileName"))?,
+            space: parsed(space).map_err(invalid("SpaceName"))?,
+            execution_role: parsed(given(&metadata.execution_role_arn)).map_err(invalid("ExecutionRoleArn"))?,
             home: sources.home.clone(),
             mounts: Vec::new(),
         })
     }
 
-    /// The app's Region.
+    /// The Region: the one that the user asked for, else the app's own.
     pub fn region(&self) -> &Region {
         &self.region
+    }
+
+    /// Who names another Region.
+    pub fn region_conflicts(&self) -> &[RegionConflict] {
+        &self.region_conflicts
     }
 
     /// The account that the app belongs to.
@@ -165,6 +178,10 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<String, DiscoveryError> {
         let expected = "expected JSON, found bytes that are not UTF-8".to_owned();
         DiscoveryError::Malformed { path: path.to_owned(), line, column: 1, expected }
     })
+}
+
+fn parsed<I: std::str::FromStr<Err = InvalidId>>(name: Option<String>) -> Result<Option<I>, InvalidId> {
+    name.map(|name| name.parse()).transpose()
 }
 
 fn kind(metadata: &Metadata, arn: Option<&str>) -> Result<AppKind, DiscoveryError> {

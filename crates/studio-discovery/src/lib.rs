@@ -9,15 +9,17 @@ mod error;
 mod facts;
 mod ids;
 mod mounts;
+mod region;
 
 #[cfg(any(test, feature = "mock"))]
 pub use api::MockStudioApi;
 pub use api::{DomainDescription, LifecycleConfigs, SpaceDescription, StudioApi, UserProfileDescription};
-pub use discover::{Discovery, DiscoveryWarning, discover, hint};
+pub use discover::{Discovery, DiscoveryWarning, discover, hint, owner_of};
 pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironment, Tag};
 pub use error::{ApiError, DiscoveryError};
 pub use facts::{LocalFacts, LocalSources};
 pub use ids::{
-    AccessPointId, AccountId, DomainId, FileSystemId, Region, RoleArn, SecurityGroupId, SpaceName, SubnetId,
-    UserProfileName, VpcId,
+    AccessPointId, AccountId, Alphabet, DomainId, FileSystemId, InvalidId, Region, RoleArn, SecurityGroupId, Shape,
+    SpaceName, SubnetId, UserProfileName, VpcId,
 };
+pub use region::{RegionChoice, RegionConflict, RegionSources};

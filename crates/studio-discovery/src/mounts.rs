@@ -69,7 +69,7 @@ fn mount(line: &str) -> Option<LocalMount> {
     let source = unescape(info.mount_source.as_deref()?);
     let (server, remote) = source.split_once(":/")?;
     let mount_point = PathBuf::from(unescape(info.mount_point.to_str()?));
-    let by_name = server.split('.').next().filter(|name| name.starts_with("fs-")).map(FileSystemId::new);
+    let by_name = server.split('.').next().and_then(|name| name.parse::<FileSystemId>().ok());
     let by_folder = mount_point.file_name().and_then(|name| name.to_str()).and_then(ids);
     let (file_system, access_point) = match by_folder {
         Some((file_system, access_point)) => (Some(file_system), access_point),
@@ -87,8 +87,8 @@ fn ids(folder: &str) -> Option<(FileSystemId, Option<AccessPointId>)> {
         Some((file_system, access_point)) => (file_system, Some(access_point)),
         None => (folder, None),
     };
-    let access_point = access_point.filter(|id| id.starts_with("fsap-")).map(AccessPointId::new);
-    file_system.starts_with("fs-").then(|| (FileSystemId::new(file_system), access_point))
+    let access_point = access_point.and_then(|id| id.parse::<AccessPointId>().ok());
+    Some((file_system.parse().ok()?, access_point))
 }
 
 /// The kernel writes spaces, tabs, newlines and backslashes of paths as octal escapes (proc(5)).

@@ -38,10 +38,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU).
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
     instance_type: InstanceType,
     /// The subnet, instead of the first of the domain's that has a mount target and capacity.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
     /// What runs the daemon: Docker in Docker, or the image's own daemon. auto: dind, but native on GPU types. [default: auto]
     #[arg(long, value_enum)]

@@ -24,10 +24,10 @@ pub(super) use surroundings::overrides;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The EC2 instance type that is to be launched.
-    #[arg(long, value_name = "TYPE", default_value = "c5.xlarge")]
+    #[arg(long, value_name = "TYPE", default_value = "c5.xlarge", value_parser = str::parse::<InstanceType>)]
     instance_type: InstanceType,
     /// The subnet, instead of the first of the domain's that has a mount target.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
     /// Mend what can be mended safely here: remove what is kept of hosts that are gone, and do what `setup` does. Nothing in AWS is
     /// changed.

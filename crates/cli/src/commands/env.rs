@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Shell::Bash)]
     shell: Shell,
     /// The host, instead of the current one.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
 }
 

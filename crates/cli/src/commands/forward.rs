@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse)]
     ports: Ports,
     /// The host, instead of the current one.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
 }
 

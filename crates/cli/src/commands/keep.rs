@@ -17,7 +17,7 @@ pub(crate) struct Args {
     #[arg(long = "for", value_name = "DURATION", value_parser = durations::parse, default_value = "4h")]
     duration: Duration,
     /// The host, instead of the current one.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
 }
 
@@ -27,7 +27,7 @@ struct Kept {
     until: String,
 }
 
-pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
     let host = lookup.find(args.instance_id.as_ref())?;
     let folder = lookup.layout.host(&host.name);
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
     write().with_context(|| format!("cannot write {}", file.display()))?;
     if let Some(record) = &host.record
         && until > record.expires
-        && let host_provisioner::Opened::Open(mut open) = lookup.journal.open(&record.host)?
+        && let host_provisioner::Opened::Open(mut open) = lookup.journal.open(&record.host).await?
     {
         open.update(|record| record.expires = until)?;
     }

@@ -8,7 +8,7 @@ use crate::{
     failure::Hinted,
     interrupt,
     layout::host_name,
-    lookup::Lookup,
+    lookup::{self, Lookup},
     printer::Printer,
     progress::Progress,
     session::{self, Session},
@@ -162,8 +162,7 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
 
 fn unusable(entry: &Entry) -> String {
     match entry {
-        Entry::Unusable(error) => error.to_string(),
-        Entry::SetAside { error, moved_to } => format!("{error}; set aside as {}", moved_to.display()),
+        Entry::Unusable(error) => lookup::unusable(error),
         Entry::Idle(record) | Entry::Busy(record) => name(record),
     }
 }

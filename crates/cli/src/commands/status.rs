@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The host, instead of the current one.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
 }
 

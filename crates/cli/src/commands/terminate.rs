@@ -30,7 +30,7 @@ pub(crate) struct CurrentArgs {
 #[command(group = clap::ArgGroup::new("which").required(true).args(["instance_id", "all"]))]
 pub(crate) struct Args {
     /// The host.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
     /// Every host that this home knows, unfinished ones included.
     #[arg(long)]

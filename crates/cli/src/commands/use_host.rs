@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The host.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: InstanceId,
 }
 

@@ -48,7 +48,7 @@ async fn a_token_launches_once() {
     }
     let ended = cloud.instances.describe(&first.id).await.expect("answered").expect("still shown");
     assert!(matches!(ended.state, InstanceState::ShuttingDown | InstanceState::Terminated));
-    let unknown = cloud.instances.terminate(&"i-none".into()).await.expect_err("never there");
+    let unknown = cloud.instances.terminate(&"i-0".into()).await.expect_err("never there");
     assert_eq!(unknown.kind, CloudErrorKind::NotFound);
 }
 

@@ -53,21 +53,40 @@ fn a_record_is_durable_readable_and_private() {
     }));
 }
 
-#[test]
-fn a_record_has_one_worker_at_a_time() {
+#[tokio::test(start_paused = true)]
+async fn a_record_has_one_worker_at_a_time() {
     let (_folder, journal) = journal();
     let open = journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun");
-    assert!(matches!(journal.open(&"a".into()).expect("readable"), Opened::Busy));
+    assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Busy));
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Busy(_)]));
     drop(open);
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Idle(_)]));
-    let Opened::Open(open) = journal.open(&"a".into()).expect("readable") else { panic!("nobody has it") };
+    let Opened::Open(open) = journal.open(&"a".into()).await.expect("readable") else { panic!("nobody has it") };
     open.remove().expect("removed");
-    assert!(matches!(journal.open(&"a".into()).expect("readable"), Opened::Missing));
+    assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Missing));
     assert_eq!(fs::read_dir(journal.dir()).expect("there").count(), 0, "neither record nor lock stays");
     let again = journal.begin(record("b", "2026-01-02T03:04:05Z")).expect("begun");
     drop(again);
     assert!(journal.begin(record("b", "2026-01-02T03:04:05Z")).is_err(), "a record is never overwritten by another");
+}
+
+/// Whoever lists, or starts a program, holds a lock for a moment: nobody is turned away for that.
+#[tokio::test]
+async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+    let (_folder, journal) = journal();
+    drop(journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun"));
+    let lock = File::open(journal.dir().join("a.lock")).expect("there");
+    lock.lock_shared().expect("locked");
+    let host = HostId::from("a");
+    let (opened, ()) = tokio::join!(journal.open(&host), async {
+        // The other future has been turned away once by now.
+        tokio::task::yield_now().await;
+        drop(lock);
+    });
+    let Opened::Open(open) = opened.expect("readable") else { panic!("it is free") };
+    // A listing beside a worker neither waits nor keeps it.
+    assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Busy(_)]));
+    drop(open);
 }
 
 #[test]
@@ -85,8 +104,8 @@ fn records_come_oldest_first_and_unusable_ones_last() {
     assert!(matches!(error, JournalError::Newer { found: 2, .. }), "{error}");
 }
 
-#[test]
-fn a_newer_record_is_refused_and_never_rewritten() {
+#[tokio::test]
+async fn a_newer_record_is_refused_and_never_rewritten() {
     let (_folder, journal) = journal();
     fs::create_dir(journal.dir()).expect("made");
     let path = journal.dir().join("a.json");
@@ -95,37 +114,77 @@ fn a_newer_record_is_refused_and_never_rewritten() {
     let before = fs::read(&path).expect("readable");
     for _ in 0..2 {
         assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Unusable(_)]));
-        assert!(matches!(journal.open(&"a".into()), Err(JournalError::Newer { found: 7, .. })));
+        assert!(matches!(journal.open(&"a".into()).await, Err(JournalError::Newer { found: 7, .. })));
     }
     assert_eq!(fs::read(&path).expect("readable"), before);
 }
 
-#[test]
-fn a_torn_record_is_set_aside_and_reported_once() {
+#[tokio::test]
+async fn a_torn_record_stays_and_is_reported_each_time() {
     let (_folder, journal) = journal();
     fs::create_dir(journal.dir()).expect("made");
     let whole = RECORD.replace("HOST", "a").replace("CREATED", "2026-01-02T03:04:05Z");
     let halves = &whole.as_bytes()[..whole.len() / 2];
-    let torn: [&[u8]; 6] = [halves, b"", b"[]", b"\0\0", b"{\"version\": \"one\"}", b"{\n\xff"];
+    let astray = whole.replace("\"d-1\"", "\"../d-1\"");
+    let others = whole.replace("\"host\": \"a\"", "\"host\": \"b\"");
+    let torn: [&[u8]; 8] =
+        [halves, b"", b"[]", b"\0\0", b"{\"version\": \"one\"}", b"{\n\xff", astray.as_bytes(), others.as_bytes()];
     for torn in torn {
         let path = journal.dir().join("a.json");
         fs::write(&path, torn).expect("written");
-        let entries = journal.entries().expect("readable");
-        let [Entry::SetAside { error, moved_to }] = entries.as_slice() else { panic!("{torn:?}: {entries:?}") };
-        assert!(error.to_string().starts_with(&format!("{}:", path.display())), "{error}");
-        assert_eq!(fs::read(moved_to).expect("kept"), torn);
-        assert!(!path.exists());
-        assert!(journal.entries().expect("readable").is_empty());
+        for _ in 0..2 {
+            let entries = journal.entries().expect("readable");
+            let [Entry::Unusable(error)] = entries.as_slice() else { panic!("{torn:?}: {entries:?}") };
+            assert!(error.to_string().starts_with(&format!("{}:", path.display())), "{error}");
+            assert!(journal.open(&"a".into()).await.is_err(), "{torn:?}");
+        }
+        assert_eq!(fs::read(&path).expect("kept"), torn);
     }
-    let kept = fs::read_dir(journal.dir()).expect("there").flatten().filter(|file| file.path().is_file()).count();
-    assert_eq!(kept, 6, "none overwrites another");
+    fs::write(journal.dir().join("..x.json"), whole.as_bytes()).expect("written");
+    fs::write(journal.dir().join("a b.json"), whole.as_bytes()).expect("written");
+    let unusable = journal.entries().expect("readable");
+    assert_eq!(unusable.len(), 2, "a name that is none is said, a hidden file is not ours: {unusable:?}");
 }
 
-#[test]
-fn a_missing_folder_is_an_empty_journal() {
+/// What is there and can't be read is never taken for a host that is gone. (Modes do not stop root, as which these tests may run.)
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_not_missing() {
+    type Make = fn(&Path);
+    let ways: [(&str, Make); 5] = [
+        ("a folder", |path| fs::create_dir(path).expect("made")),
+        ("a link to itself", |path| std::os::unix::fs::symlink(path, path).expect("linked")),
+        ("a link to nothing", |path| std::os::unix::fs::symlink("/nowhere", path).expect("linked")),
+        ("a pipe that nobody writes to", |path| {
+            let made = std::process::Command::new("mkfifo").arg(path).status().expect("coreutils");
+            assert!(made.success());
+        }),
+        ("a file that never ends", |path| {
+            File::create(path).and_then(|file| file.set_len(1 << 40)).expect("made");
+        }),
+    ];
+    for (what, make) in ways {
+        let (_folder, journal) = journal();
+        fs::create_dir(journal.dir()).expect("made");
+        make(&journal.dir().join("a.json"));
+        let entries = journal.entries().expect("listed");
+        assert!(matches!(entries.as_slice(), [Entry::Unusable(JournalError::Io { .. })]), "{what}: {entries:?}");
+        let opened = journal.open(&"a".into()).await;
+        assert!(matches!(opened, Err(JournalError::Io { .. })), "{what}: {opened:?}");
+        assert!(journal.begin(record("a", "2026-01-02T03:04:05Z")).is_err(), "{what} is not overwritten");
+    }
+    // A home whose part is no folder (ENOTDIR, as ESTALE and EIO, is no ENOENT).
+    let (folder, _) = journal();
+    fs::write(folder.path().join("file"), "").expect("written");
+    let journal = Journal::new(folder.path().join("file/journal"));
+    assert!(journal.entries().is_err());
+    assert!(journal.open(&"a".into()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_an_empty_journal() {
     let (_folder, journal) = journal();
     assert!(journal.entries().expect("readable").is_empty());
-    assert!(matches!(journal.open(&"a".into()).expect("readable"), Opened::Missing));
+    assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Missing));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use studio_discovery::{DomainId, StudioEnvironment, SubnetId, Tag, UserProfileName};
+use studio_discovery::{DomainId, StudioEnvironment, Tag, UserProfileName};
 
 use super::Provisioner;
 use crate::{
@@ -80,7 +80,7 @@ impl Provisioner {
 
     /// `None` where the record is gone or finished by now.
     async fn settle(&self, host: &HostId) -> Option<Recovered> {
-        let mut open = match self.journal.open(host) {
+        let mut open = match self.journal.open(host).await {
             Ok(Opened::Open(open)) => *open,
             Ok(Opened::Busy) => return Some(Recovered::Busy),
             Ok(Opened::Missing) => return None,
@@ -132,7 +132,7 @@ impl Provisioner {
     }
 
     async fn settle_ended(&self, host: &HostId) -> Option<Recovered> {
-        match self.journal.open(host) {
+        match self.journal.open(host).await {
             Ok(Opened::Open(open)) if open.record().state == RecordState::Ready => {
                 Some(match self.settle_terminated(*open).await {
                     Ok(()) => Recovered::Ended,
@@ -155,13 +155,17 @@ impl Provisioner {
         environment: &StudioEnvironment,
         daemon_port: u16,
     ) -> Result<bool, ProvisionError> {
-        let Some(recorded) = super::launch::recorded(instance) else { return Ok(false) };
+        let Some((recorded, subnet)) = super::launch::recorded(instance).zip(instance.subnet.clone()) else {
+            return Ok(false);
+        };
         let launched = instance.launched.unwrap_or_else(Timestamp::now);
         let expires = instance.tag(TAG_EXPIRES).and_then(|time| time.parse().ok());
-        let token = instance.client_token.clone().unwrap_or_else(|| ClientToken::new(""));
+        let token = instance.client_token.clone().unwrap_or_else(ClientToken::generate);
+        // A tag is what anybody may have written: it names a host only if it could be a host's name.
+        let host = instance.tag(TAG_HOST).and_then(|tag| tag.parse().ok());
         let record = Record {
             version: RECORD_VERSION,
-            host: instance.tag(TAG_HOST).map_or_else(HostId::generate, HostId::new),
+            host: host.unwrap_or_else(HostId::generate),
             state: RecordState::Creating,
             created: launched,
             expires: expires.unwrap_or(launched),
@@ -176,7 +180,7 @@ impl Provisioner {
                 state: ResourceState::Adopted,
                 kind: ResourceKind::Instance {
                     client_token: token,
-                    subnet: instance.subnet.clone().unwrap_or_else(|| SubnetId::new("")),
+                    subnet,
                     market: instance.market,
                     asked: launched,
                     id: Some(instance.id.clone()),

@@ -37,7 +37,7 @@ impl Provisioner {
     /// # Errors
     /// [`ProvisionError::Busy`] while another process works on the host; a failed call, after which the record remains.
     pub async fn terminate(&self, host: &HostId) -> Result<Terminated, ProvisionError> {
-        match self.journal.open(host)? {
+        match self.journal.open(host).await? {
             Opened::Open(open) => self.terminate_open(*open).await,
             Opened::Busy => Err(ProvisionError::Busy { host: host.clone() }),
             Opened::Missing => Ok(Terminated { instance: None, ended: Ended::Already }),

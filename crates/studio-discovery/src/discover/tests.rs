@@ -12,6 +12,7 @@ use crate::{AccountId, AppKind, DomainDescription, DomainId, MockStudioApi, Regi
 fn facts(kind: AppKind, profile: Option<&str>, space: Option<&str>) -> LocalFacts {
     LocalFacts {
         region: Region::new("eu-west-1"),
+        region_conflicts: Vec::new(),
         account: AccountId::new("123456789012"),
         domain: DomainId::new("d-1"),
         app: StudioApp { kind, name: "default".into(), arn: "arn".into() },

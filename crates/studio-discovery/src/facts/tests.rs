@@ -23,7 +23,13 @@ impl Root {
 
     fn sources(&self) -> LocalSources {
         let home = self.0.path().join("home/sagemaker-user");
-        LocalSources { metadata_root: self.0.path().to_owned(), home, aws_region: None, region_name: None }
+        LocalSources {
+            metadata_root: self.0.path().to_owned(),
+            home,
+            region: None,
+            aws_region: None,
+            region_name: None,
+        }
     }
 
     fn read(&self) -> Result<LocalFacts, DiscoveryError> {
@@ -110,21 +116,37 @@ fn what_is_refused_says_where_and_why() {
 }
 
 #[test]
-fn the_region_is_the_first_that_is_named() {
+fn the_region_is_what_was_asked_for_or_the_apps_own_and_others_are_named() {
     let root = Root::new(format!(
         r#"{{"AppType":"KernelGateway","DomainId":"d-1","UserProfileName":"ann","ResourceArn":"{ARN}"}}"#
     ));
-    let region = |aws_region: Option<&str>, region_name: Option<&str>| {
+    let region = |asked: Option<&str>, aws_region: Option<&str>, region_name: Option<&str>| {
+        let text = |text: Option<&str>| text.map(str::to_owned);
         let sources = LocalSources {
-            aws_region: aws_region.map(str::to_owned),
-            region_name: region_name.map(str::to_owned),
+            region: text(asked),
+            aws_region: text(aws_region),
+            region_name: text(region_name),
             ..root.sources()
         };
-        LocalFacts::read(&sources).expect("read").region.to_string()
+        let facts = LocalFacts::read(&sources).expect("read");
+        let conflicts: Vec<String> = facts.region_conflicts().iter().map(ToString::to_string).collect();
+        format!("{}: {}", facts.region(), conflicts.join("; "))
     };
-    assert_eq!(region(Some("us-east-1"), Some("us-east-2")), "us-east-1");
-    assert_eq!(region(Some(""), Some("us-east-2")), "us-east-2");
-    assert_eq!(region(None, None), "eu-west-1");
+    assert_eq!(region(None, None, None), "eu-west-1: ");
+    assert_eq!(region(None, Some("eu-west-1"), Some("")), "eu-west-1: ");
+    insta::assert_snapshot!(
+        [
+            region(None, Some("us-east-1"), Some("us-east-2")),
+            region(Some("us-east-1"), Some("us-east-1"), None),
+            region(Some("us-east-1"), None, Some("eu-west-1")),
+        ]
+        .join("\n"),
+        @r"
+    eu-west-1: AWS_REGION says Region us-east-1, but the app's ARN says eu-west-1, which counts; REGION_NAME says Region us-east-2, but the app's ARN says eu-west-1, which counts
+    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which counts
+    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which counts; REGION_NAME says Region eu-west-1, but --region says us-east-1, which counts
+    "
+    );
 }
 
 #[test]
