@@ -23,10 +23,14 @@ pub struct Front {
 /// A fault of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// An error that stays one.
+    /// A refusal for good, with one of the service's own codes.
     Error,
     /// It throttles once.
     Throttle,
+    /// It throttles from now on.
+    ThrottleOn,
+    /// The service fails by itself (HTTP 500, with an AWS code), once.
+    Failure(Effect),
     /// The connection breaks before the call takes effect, once.
     DropBefore,
     /// The connection breaks after the call took effect, once.
@@ -35,19 +39,77 @@ pub enum Fault {
     HoldBefore,
     /// The call is held after it took effect, for the caller to be killed.
     HoldAfter,
+    /// An answer that is not AWS's, once.
+    Foreign(Foreign, Effect),
+    /// No answer, from now on, until the caller leaves or [`Front::release`].
+    Silent(Effect),
+}
+
+/// Whether a call takes effect although it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It does not.
+    NotDone,
+    /// It does.
+    Done,
+}
+
+/// An answer that is not AWS's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// A proxy's HTML page, with this status.
+    Page(u16),
+    /// Status 200 and nothing else.
+    Empty,
+    /// An answer of AWS's of which the beginning arrives, before the connection breaks.
+    Cut,
+}
+
+impl Foreign {
+    /// One of each kind that proxies and broken networks give.
+    pub const ALL: [Self; 7] =
+        [Self::Page(200), Self::Page(403), Self::Page(407), Self::Page(451), Self::Page(502), Self::Empty, Self::Cut];
 }
 
 impl Fault {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Throttle => "throttle",
-            Self::DropBefore => "drop-before",
-            Self::DropAfter => "drop-after",
-            Self::HoldBefore => "hold-before",
-            Self::HoldAfter => "hold-after",
+    /// This fault at the n-th call of an action, counted from 0, and so often from there on.
+    fn at(self, action: &str, nth: usize, times: usize) -> Value {
+        let (kind, effect) = match self {
+            Self::Error => ("error", Effect::NotDone),
+            Self::Throttle | Self::ThrottleOn => ("throttle", Effect::NotDone),
+            Self::Failure(effect) => ("failure", effect),
+            Self::DropBefore => ("drop", Effect::NotDone),
+            Self::DropAfter => ("drop", Effect::Done),
+            Self::HoldBefore => ("hold", Effect::NotDone),
+            Self::HoldAfter => ("hold", Effect::Done),
+            Self::Foreign(Foreign::Page(_), effect) => ("page", effect),
+            Self::Foreign(Foreign::Empty, effect) => ("empty", effect),
+            Self::Foreign(Foreign::Cut, effect) => ("cut", effect),
+            Self::Silent(effect) => ("silent", effect),
+        };
+        let mut fault =
+            json!({"kind": kind, "action": action, "nth": nth, "times": times, "done": effect == Effect::Done});
+        if let Self::Foreign(Foreign::Page(status), _) = self {
+            fault["status"] = json!(status);
         }
+        fault
     }
+
+    /// How often it happens unless a test says otherwise.
+    fn usual_times(self) -> usize {
+        if matches!(self, Self::Error | Self::ThrottleOn | Self::Silent(_)) { FROM_NOW_ON } else { 1 }
+    }
+}
+
+/// As often as any test can call.
+const FROM_NOW_ON: usize = 1_000_000;
+
+/// An account in a Region of the endpoint: two domains in one VPC, and another VPC.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    front: &'a Front,
+    account: &'a str,
+    region: &'a str,
 }
 
 impl Front {
@@ -63,32 +125,43 @@ impl Front {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("readable");
         let Some(url) = line.trim().strip_prefix("READY http://") else {
-            child.wait().expect("it ended");
+            let ended = child.wait().expect("it ended");
+            assert_eq!(ended.code(), Some(69), "the endpoint starts wherever its Python environment can be made");
             crate::skip("the AWS endpoint did not start: it needs python3 with venv, and PyPI");
             return None;
         };
         Some(Self { address: url.to_owned(), child, _stdin: stdin })
     }
 
+    /// An account in a Region. Each has domains, networks and hosts of its own.
+    pub fn place<'a>(&'a self, account: &'a str, region: &'a str) -> Place<'a> {
+        Place { front: self, account, region }
+    }
+
+    /// Where the suites are unless they say otherwise.
+    fn here(&self) -> Place<'_> {
+        self.place("123456789012", "eu-west-1")
+    }
+
     /// A home in a Studio app of the endpoint's domain. Hosts that are launched boot into it.
     pub fn home(&self) -> Home {
-        let mut home = Home::new();
-        home.be_studio("d-wire", "ana");
-        home.set("AWS_ENDPOINT_URL", format!("http://{}", self.address));
-        home.set("AWS_ACCESS_KEY_ID", "test");
-        home.set("AWS_SECRET_ACCESS_KEY", "test");
-        self.boot_into(&home);
-        home
+        self.here().home()
     }
 
     /// From now on hosts boot into this home.
     pub fn boot_into(&self, home: &Home) {
-        self.post("hosts", &json!(home.join(".sdocker/hosts")));
+        self.boot_into_any(&[home]);
+    }
+
+    /// From now on hosts boot into that of these homes which has their identity.
+    pub fn boot_into_any(&self, homes: &[&Home]) {
+        let folders: Vec<_> = homes.iter().map(|home| home.join(".sdocker/hosts")).collect();
+        self.post("hosts", &json!(folders));
     }
 
     /// What the account was seeded with.
     pub fn seed(&self) -> Value {
-        self.get("seed")
+        self.here().seed()
     }
 
     /// The actions called since the last change of faults.
@@ -96,23 +169,37 @@ impl Front {
     /// # Panics
     /// The endpoint does not answer as it should.
     pub fn log(&self) -> Vec<String> {
-        serde_json::from_value(self.get("log")).expect("a list of actions")
+        let calls = self.calls();
+        calls.iter().map(|call| call["action"].as_str().expect("an action").to_owned()).collect()
     }
 
-    /// The ids of the instances that live.
+    /// The calls since the last change of faults: `action`, `account` and `region` of each.
     ///
     /// # Panics
     /// The endpoint does not answer as it should.
-    pub fn live(&self) -> Vec<String> {
-        let instances = self.get("instances");
-        let ids = instances.as_array().expect("a list").iter();
-        ids.map(|instance| instance["id"].as_str().expect("an id").to_owned()).collect()
+    pub fn calls(&self) -> Vec<Value> {
+        serde_json::from_value(self.get("calls")).expect("a list of calls")
     }
 
-    /// From now on: this fault at the n-th call of an action, counted from 0. Clears the log.
+    /// The ids of the instances that live.
+    pub fn live(&self) -> Vec<String> {
+        self.here().live()
+    }
+
+    /// From now on: this fault at the n-th call of an action, counted from 0. `*` in the action stands for anything. Clears the log.
     pub fn fault(&self, action: &str, nth: usize, fault: Fault) {
-        let times = if fault == Fault::Error { 100 } else { 1 };
-        self.post("faults", &json!([{"action": action, "nth": nth, "kind": fault.name(), "times": times}]));
+        self.fault_times(action, nth, fault.usual_times(), fault);
+    }
+
+    /// From now on: this fault at the n-th call of an action and those that follow, so many in all. Clears the log.
+    pub fn fault_times(&self, action: &str, nth: usize, times: usize, fault: Fault) {
+        self.faults(&[(action, nth, times, fault)]);
+    }
+
+    /// From now on these faults: action, first call, number of calls, fault. The first that fits a call strikes. Clears the log.
+    pub fn faults(&self, faults: &[(&str, usize, usize, Fault)]) {
+        let faults = faults.iter().map(|(action, nth, times, fault)| fault.at(action, *nth, *times));
+        self.post("faults", &faults.collect());
     }
 
     /// From now on: this error at the n-th call of an action, counted from 0, once. Clears the log.
@@ -120,9 +207,25 @@ impl Front {
         self.post("faults", &json!([{"action": action, "nth": nth, "kind": "error", "code": code}]));
     }
 
+    /// From now on: this error at each call of an action, in the service's shape. Clears the log.
+    pub fn error_always(&self, action: &str, status: u16, code: &str, message: &str) {
+        let fault = Fault::Error.at(action, 0, FROM_NOW_ON);
+        let error = json!({"code": code, "message": message, "status": status});
+        let both = [fault, error].into_iter().flat_map(|part| part.as_object().cloned().unwrap_or_default());
+        self.post("faults", &json!([both.collect::<serde_json::Map<_, _>>()]));
+    }
+
+    /// How often each of the faults struck since they were set, in their order. A test of a fault has to see that it did.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn fired(&self) -> Vec<usize> {
+        serde_json::from_value(self.get("fired")).expect("a list of numbers")
+    }
+
     /// From now on no faults. Clears the log.
     pub fn reset(&self) {
-        self.post("reset", &Value::Null);
+        self.post("faults", &Value::Null);
     }
 
     /// The actions that were authorized since the last change of faults: those of the calls, and those of what the calls do further.
@@ -143,7 +246,7 @@ impl Front {
 
     /// What hosts share: the VPC's security groups, ids by names, and the groups of each mount target.
     pub fn shared(&self) -> Value {
-        self.get("shared")
+        self.here().shared()
     }
 
     /// From now on this policy is enforced; with `null`, none. Takes the place of what is denied.
@@ -156,9 +259,24 @@ impl Front {
         self.post("deny", &json!(actions));
     }
 
-    /// From now on the domain's description has these fields.
+    /// From now on this service control policy of the account's organization applies as well; with `null`, none.
+    pub fn enforce_organization(&self, policy: &Value) {
+        self.post("organization", policy);
+    }
+
+    /// From now on EC2's refusals say nothing but that they are encoded, or name what they refuse again.
+    pub fn encode_refusals(&self, encoded: bool) {
+        self.post("encoded", &json!(encoded));
+    }
+
+    /// From now on the domain's description has these fields; another domain's, where `DomainId` is among them.
     pub fn change_domain(&self, fields: &Value) {
         self.post("domain", fields);
+    }
+
+    /// From now on the user profile has these tags.
+    pub fn change_profile_tags(&self, tags: &Value) {
+        self.post("profile", tags);
     }
 
     /// From now on these are EC2's quotas, by their codes.
@@ -179,19 +297,7 @@ impl Front {
     /// # Panics
     /// The endpoint does not answer.
     pub fn ec2(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
-        let parameters = parameters.iter().map(|(name, value)| format!("&{name}={value}"));
-        let body = format!("Action={action}&Version=2016-11-15{}", parameters.collect::<String>());
-        let scope =
-            "Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, Signature=none";
-        let kind = "Content-Type: application/x-www-form-urlencoded";
-        let length = body.len();
-        let answer =
-            self.talk(&format!("POST / HTTP/1.0\r\n{scope}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}"));
-        let within = |tag: &str| {
-            let (_, after) = answer.split_once(&format!("<{tag}>"))?;
-            Some(after.split_once("</")?.0.to_owned())
-        };
-        (within("Code").unwrap_or_default(), within("Message").unwrap_or_default())
+        self.here().ec2(action, parameters)
     }
 
     /// From now on instances have DNS names that nobody resolves, in place of none.
@@ -227,6 +333,11 @@ impl Front {
         self.post("release", &Value::Null);
     }
 
+    /// A home in an app of this domain, which is of the suites' own account and Region.
+    pub fn home_in_domain(&self, domain: &str) -> Home {
+        self.here().home_in_domain(domain)
+    }
+
     fn get(&self, name: &str) -> Value {
         self.ask(&format!("GET /__control/{name} HTTP/1.0\r\n\r\n"))
     }
@@ -248,6 +359,92 @@ impl Front {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer
+    }
+}
+
+impl Place<'_> {
+    /// The account's id.
+    pub fn account(&self) -> &str {
+        self.account
+    }
+
+    /// The Region.
+    pub fn region(&self) -> &str {
+        self.region
+    }
+
+    /// What the account has in this Region: `domain`, `neighbour` (a second domain in the same VPC), `vpc`, `subnets`, ...
+    pub fn seed(&self) -> Value {
+        self.front.get(&self.control("seed"))
+    }
+
+    /// A home in a Studio app of the first domain, with this account's credentials. Hosts that are launched boot into it.
+    pub fn home(&self) -> Home {
+        let seed = self.seed();
+        self.home_in_domain(seed["domain"].as_str().unwrap_or_default())
+    }
+
+    /// A home in a Studio app of this domain, with this account's credentials. Hosts that are launched boot into it.
+    pub fn home_in_domain(&self, domain: &str) -> Home {
+        let mut home = Home::new();
+        home.be_studio_in(self.region, self.account, domain, "ana");
+        home.set("AWS_ENDPOINT_URL", format!("http://{}", self.front.address));
+        home.set("AWS_ACCESS_KEY_ID", self.access_key());
+        home.set("AWS_SECRET_ACCESS_KEY", "test");
+        self.front.boot_into(&home);
+        home
+    }
+
+    /// The access key by which the endpoint knows the account.
+    pub fn access_key(&self) -> String {
+        format!("test-{}", self.account)
+    }
+
+    /// The ids of the instances that live.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn live(&self) -> Vec<String> {
+        self.instances().iter().map(|instance| instance["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// The instances that live: `id`, `token` and `tags` of each.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn instances(&self) -> Vec<Value> {
+        serde_json::from_value(self.front.get(&self.control("instances"))).expect("a list")
+    }
+
+    /// What hosts share: the VPC's security groups, ids by names, and the groups of each mount target.
+    pub fn shared(&self) -> Value {
+        self.front.get(&self.control("shared"))
+    }
+
+    /// A call of EC2 that the binary does not make: the answer's error code and message, both empty where it succeeds.
+    ///
+    /// # Panics
+    /// The endpoint does not answer.
+    pub fn ec2(&self, action: &str, parameters: &[(&str, &str)]) -> (String, String) {
+        let parameters = parameters.iter().map(|(name, value)| format!("&{name}={value}"));
+        let body = format!("Action={action}&Version=2016-11-15{}", parameters.collect::<String>());
+        let (key, region) = (self.access_key(), self.region);
+        let scope = format!(
+            "Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/ec2/aws4_request, Signature=none"
+        );
+        let kind = "Content-Type: application/x-www-form-urlencoded";
+        let length = body.len();
+        let request = format!("POST / HTTP/1.0\r\n{scope}\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let answer = self.front.talk(&request);
+        let within = |tag: &str| {
+            let (_, after) = answer.split_once(&format!("<{tag}>"))?;
+            Some(after.split_once("</")?.0.to_owned())
+        };
+        (within("Code").unwrap_or_default(), within("Message").unwrap_or_default())
+    }
+
+    fn control(&self, name: &str) -> String {
+        format!("{name}?account={}&region={}", self.account, self.region)
     }
 }
 

@@ -120,8 +120,16 @@ impl Home {
     /// # Panics
     /// The file can't be written.
     pub fn be_studio(&mut self, domain: &str, profile: &str) {
+        self.be_studio_in("eu-west-1", "123456789012", domain, profile);
+    }
+
+    /// The same in this Region of this account.
+    ///
+    /// # Panics
+    /// The file can't be written.
+    pub fn be_studio_in(&mut self, region: &str, account: &str, domain: &str, profile: &str) {
         let root = self.join("studio-root");
-        let arn = format!("arn:aws:sagemaker:eu-west-1:123456789012:app/{domain}/{profile}/KernelGateway/app");
+        let arn = format!("arn:aws:sagemaker:{region}:{account}:app/{domain}/{profile}/KernelGateway/app");
         let metadata = json!({
             "AppType": "KernelGateway",
             "DomainId": domain,

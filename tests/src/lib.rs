@@ -4,7 +4,7 @@ mod front;
 mod home;
 mod machine;
 
-pub use front::{Fault, Front};
+pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 

@@ -4,8 +4,7 @@ The front answers SageMaker's and Service Quotas' calls, authorizes every call a
 idempotent by its ClientToken, adds latency, injects faults, writes down every call, and plays the hosts: an instance's address is a
 loopback address, on which a TLS server answers like dockerd once the host's certificate appears, as a booting host would.
 
-Control, as JSON: GET /__control/{seed,log,used,refused,held,instances,shared}, POST /__control/{reset,faults,hosts,domain,
-names,dns,crowd,quotas,policy,deny,release,launch}.
+The account of a call is that of its access key, the Region that of its credential scope. See control.py for what tests can ask.
 """
 
 import argparse
@@ -18,84 +17,78 @@ import sys
 import threading
 import time
 import urllib.parse
-import uuid
 from http.server import BaseHTTPRequestHandler
-from xml.sax.saxutils import escape
 
 from moto.server import ThreadedMotoServer
 
+import answers
 import authorization
-from account import Account
+from account import Accounts, account_of
+from answers import Answer
+from control import Control
+from faults import PAGE, Faults
 from hosts import Host, Server
-from iam import Policies
 
 EFS_ACTIONS = [
     ("GET", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "DescribeMountTargetSecurityGroups"),
     ("PUT", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "ModifyMountTargetSecurityGroups"),
     ("GET", r"/2015-02-01/mount-targets", "DescribeMountTargets"),
 ]
+SCOPE = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/")
 
 
 class State:
-    """What the front knows of the calls."""
+    """What the front knows beside the accounts."""
 
     def __init__(self):
+        self.faults = Faults()
         self.lock = threading.RLock()
         self.tokens = {}
         self.running = {}
-        self.hosts_folder = None
+        self.hosts_folders = []
         self.keeps_names = False
-        # None: nothing is refused.
-        self.policies = None
-        self.start_over([])
-
-    def start_over(self, faults):
-        self.faults, self.log, self.counts, self.held = faults, [], {}, []
-        self.used, self.refusals = set(), set()
-        self.release = threading.Event()
-
-    def next_fault(self, action):
-        with self.lock:
-            number = self.counts.get(action, 0)
-            self.counts[action] = number + 1
-            self.log.append(action)
-            for fault in self.faults:
-                first = fault.get("nth", 0)
-                if fault["action"] == action and first <= number < first + fault.get("times", 1):
-                    return fault
-        return None
+        # The role's policies, and the organization's service control policies. None: nothing is refused.
+        self.policies = self.organization = None
+        self.encoded = False
 
     def refused(self, asks):
         """The first ask that is refused, with why; None where all are allowed."""
         for ask in asks:
-            with self.lock:
-                self.used.add(ask.action)
-            why = self.policies and self.policies.refusal(ask.action, ask.resource, ask.context)
+            with self.faults.lock:
+                self.faults.used.add(ask.action)
+            why = authorization.denial(self.organization, self.policies, ask)
             if why:
-                with self.lock:
-                    self.refusals.add(ask.action)
+                with self.faults.lock:
+                    self.faults.refused.add(ask.action)
                 return ask, why
         return None
 
 
-state = State()
+class Call:
+    """A call of a service: who makes it, where, of what, and with what."""
 
+    def __init__(self, handler, body):
+        scope = SCOPE.search(handler.headers.get("Authorization", ""))
+        key, self.region, self.service = scope.groups() if scope else ("", "", "unknown")
+        self.account = account_of(key)
+        self.body = body
+        self.action, self.request = self.read(handler)
+        self.dry = self.service == "ec2" and self.request.get("DryRun") == "true"
+        self.name = f"{self.service}:{self.action}{' (dry run)' if self.dry else ''}"
 
-def error(service, code, message, status):
-    if service == "ec2":
-        body = (
-            f'<?xml version="1.0"?><Response><Errors><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors>'
-            "<RequestID>1</RequestID></Response>"
-        )
-        return status, "text/xml", body.encode()
-    body = json.dumps({"__type": code, "ErrorCode": code, "message": message, "Message": message})
-    return status, "application/json", body.encode()
-
-
-def everything_but(actions):
-    """The policies of a role that may do all but this."""
-    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": actions, "Resource": "*"}]
-    return Policies([{"Version": "2012-10-17", "Statement": statements}])
+    def read(self, handler):
+        if self.service == "ec2":
+            form = dict(urllib.parse.parse_qsl(self.body.decode(), keep_blank_values=True))
+            return form["Action"], form
+        if self.service in ("sagemaker", "servicequotas"):
+            return handler.headers["X-Amz-Target"].split(".")[1], json.loads(self.body or "{}")
+        url = urllib.parse.urlparse(handler.path)
+        for method, pattern, action in EFS_ACTIONS:
+            found = re.fullmatch(pattern, url.path)
+            if self.service == "elasticfilesystem" and method == handler.command and found:
+                target = {"MountTargetId": found[1]} if found.groups() else {}
+                return action, {**dict(urllib.parse.parse_qsl(url.query)), **target, **json.loads(self.body or "{}")}
+        raise authorization.Unknown(f"{handler.command} {handler.path} of {self.service}")
 
 
 class Front(BaseHTTPRequestHandler):
@@ -107,193 +100,137 @@ class Front(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def answer(self, status, kind, body):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        # On every answer of AWS ("Common response headers" of each service); what lacks it did not come from there.
-        self.send_header("x-amzn-RequestId", str(uuid.uuid4()))
+    def send(self, answer, cut=False):
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
-
-    def answer_json(self, value, status=200):
-        self.answer(status, "application/json", json.dumps(value).encode())
-
-    def control(self, body):
-        name = self.path.removeprefix("/__control/")
-        value = json.loads(body) if body else None
-        with state.lock:
-            if name == "seed":
-                return self.answer_json(account.seed)
-            if name == "log":
-                return self.answer_json(state.log)
-            if name == "used":
-                return self.answer_json(sorted(state.used))
-            if name == "refused":
-                return self.answer_json(sorted(state.refusals))
-            if name == "shared":
-                return self.answer_json(account.shared())
-            if name == "held":
-                return self.answer_json(state.held)
-            if name == "instances":
-                return self.answer_json(account.live_instances())
-            if name == "launch":
-                return self.answer_json(account.launch(value["tags"]))
-            if name == "reset":
-                state.start_over([])
-            elif name == "faults":
-                state.start_over(value)
-            elif name == "release":
-                state.release.set()
-            elif name == "hosts":
-                state.hosts_folder = value
-            elif name == "deny":
-                state.policies = everything_but(value) if value else None
-            elif name == "policy":
-                state.policies = Policies([value]) if value else None
-            elif name == "domain":
-                account.domain.update(value)
-            elif name == "names":
-                state.keeps_names = value
-            elif name == "dns":
-                account.dns(value)
-            elif name == "crowd":
-                account.crowd(value)
-            elif name == "quotas":
-                account.quotas = value
-            else:
-                return self.answer_json({"message": f"no control {name}"}, 404)
-        return self.answer_json(None)
-
-    def handle_any(self):
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if self.path.startswith("/__control/"):
-            return self.control(body)
-        if options.latency:
-            time.sleep(options.latency / 1000)
-        scope = re.search(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/", self.headers.get("Authorization", ""))
-        service = scope.group(1) if scope else "unknown"
-        try:
-            action, request = self.call(service, body)
-            dry = service == "ec2" and request.get("DryRun") == "true"
-            name = f"{service}:{action}{' (dry run)' if dry else ''}"
-            fault = state.next_fault(name)
-            refused = state.refused(authorization.asked(service, action, request))
-        except authorization.Missing as missing:
-            return self.answer(*error(service, missing.code, str(missing), missing.status))
-        except authorization.Unknown as unknown:
-            return self.answer(*error(service, "InvalidAction", f"the front does not know {unknown}", 400))
-        if refused:
-            return self.answer(*error(service, *authorization.refusal(*refused)))
-        kind = fault["kind"] if fault else None
-        if kind == "error":
-            return self.answer(*error(service, fault.get("code", "InternalError"), "injected", fault.get("status", 400)))
-        if kind == "throttle":
-            code = "RequestLimitExceeded" if service == "ec2" else "ThrottlingException"
-            return self.answer(*error(service, code, "injected", 400))
-        if kind == "drop-before":
-            return self.drop()
-        if kind == "hold-before":
-            self.hold(name)
-            return self.drop()
-        status, content, answer = self.serve(service, action, body, request)
-        if kind == "drop-after":
-            return self.drop()
-        if kind == "hold-after":
-            self.hold(name)
-            return self.drop()
-        return self.answer(status, content, answer)
-
-    def hold(self, name):
-        with state.lock:
-            state.held.append(name)
-            release = state.release
-        release.wait(30)
+        self.wfile.write(answer.body[: len(answer.body) // 4] if cut else answer.body)
+        if cut:
+            self.drop()
 
     def drop(self):
         self.close_connection = True
+        self.wfile.flush()
         self.connection.close()
 
-    def call(self, service, body):
-        """The action that is called, and with what."""
-        if service == "ec2":
-            form = dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True))
-            return form["Action"], form
-        if service in ("sagemaker", "servicequotas"):
-            return self.headers["X-Amz-Target"].split(".")[1], json.loads(body or "{}")
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         url = urllib.parse.urlparse(self.path)
-        for method, pattern, action in EFS_ACTIONS:
-            found = re.fullmatch(pattern, url.path)
-            if service == "elasticfilesystem" and method == self.command and found:
-                target = {"MountTargetId": found[1]} if found.groups() else {}
-                return action, {**dict(urllib.parse.parse_qsl(url.query)), **target, **json.loads(body or "{}")}
-        raise authorization.Unknown(f"{self.command} {self.path} of {service}")
+        if url.path.startswith("/__control/"):
+            status, value = control.answer(url.path.removeprefix("/__control/"), dict(urllib.parse.parse_qsl(url.query)), body)
+            return self.send(Answer(status, answers.JSON, json.dumps(value).encode()))
+        if options.latency:
+            time.sleep(options.latency / 1000)
+        try:
+            call = Call(self, body)
+        except authorization.Unknown as unknown:
+            return self.send(answers.error("ec2", "InvalidAction", f"the front does not know {unknown}", 400))
+        fault = state.faults.next(call.name, call.account, call.region)
+        if fault and not fault.done:
+            return self.fail(fault, call, None)
+        answer = self.serve(call)
+        return self.fail(fault, call, answer) if fault else self.send(answer)
 
-    def serve(self, service, action, body, request):
-        if service in ("sagemaker", "servicequotas"):
-            status, value = account.sagemaker(action, request) if service == "sagemaker" else account.service_quota(request)
-            return status, "application/x-amz-json-1.1", json.dumps(value).encode()
-        if service == "ec2" and request.get("DryRun") == "true":
+    def fail(self, fault, call, answer):
+        """Answers in place of AWS, or not at all; `answer` is AWS's, where the call took effect."""
+        if fault.kind == "error":
+            return self.send(answers.refused(call.service, **fault.rest))
+        if fault.kind == "throttle":
+            return self.send(answers.throttled(call.service))
+        if fault.kind == "failure":
+            return self.send(answers.failed(call.service))
+        if fault.kind == "page":
+            return self.send(Answer(fault.rest["status"], "text/html; charset=utf-8", PAGE, request=None))
+        if fault.kind == "empty":
+            return self.send(Answer(200, "text/plain", b"", request=None))
+        if fault.kind == "cut":
+            return self.send(answer or answers.failed(call.service), cut=True)
+        if fault.kind == "hold":
+            state.faults.hold(call.name)
+        elif fault.kind == "silent":
+            state.faults.keep_silent(call.name, self.connection)
+        return self.drop()
+
+    def serve(self, call):
+        """AWS's answer."""
+        place = accounts.get(call.account, call.region)
+        try:
+            refused = state.refused(authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request))
+        except authorization.Missing as missing:
+            return answers.error(call.service, missing.code, str(missing), missing.status)
+        except authorization.Unknown as unknown:
+            return answers.error(call.service, "InvalidAction", f"the front does not know {unknown}", 400)
+        if refused:
+            return answers.error(call.service, *authorization.refusal(place.user, *refused, state.encoded))
+        if call.service in ("sagemaker", "servicequotas"):
+            status, value = place.sagemaker(call.action, call.request) if call.service == "sagemaker" else place.service_quota(call.request)
+            return answers.result(value) if status == 200 else answers.error(call.service, *value, status)
+        if call.dry:
             # EC2 API reference, "Error codes". Some of moto's calls know no dry run.
-            return error(service, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-        if service == "ec2" and action == "RunInstances":
-            return self.run_instances(body, request)
-        if service == "ec2" and action == "DescribeInstances":
-            body = by_token(body)
-        status, content, answer = self.forward(body)
-        if service == "ec2":
-            answer = loopback(answer)
-            if action == "TerminateInstances" and status == 200:
-                for instance in re.findall(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer):
+            return answers.error("ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+        if call.name == "ec2:RunInstances":
+            return self.run_instances(call)
+        body = by_token(call) if call.name == "ec2:DescribeInstances" else call.body
+        answer = self.forward(call, body)
+        if call.service == "ec2":
+            answer.body = loopback(answer.body)
+            if call.action == "TerminateInstances" and answer.status == 200:
+                for instance in re.findall(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body):
                     host = state.running.pop(instance.decode(), None)
                     if host:
                         host.end()
-        return status, content, answer
+        return answer
 
-    def run_instances(self, body, form):
-        token = form["ClientToken"]
+    def run_instances(self, call):
+        form = sorted(call.request.items())
+        token = (call.account, call.region, call.request["ClientToken"])
         with state.lock:
             if token in state.tokens:
                 before, answer = state.tokens[token]
-                if before != sorted(form.items()):
-                    return error("ec2", "IdempotentParameterMismatch", "the token was used with other parameters", 400)
+                if before != form:
+                    return answers.error("ec2", "IdempotentParameterMismatch", "the token was used with other parameters", 400)
                 return answer
-            status, content, answer = self.forward(body)
-            answer = loopback(answer)
-            result = (status, content, answer)
-            if status == 200:
-                state.tokens[token] = (sorted(form.items()), result)
-                instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer).group(1).decode()
-                address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer).group(1).decode()
-                if state.hosts_folder:
-                    folder = os.path.join(state.hosts_folder, f"{form['InstanceType']}_{instance}")
-                    host = Host(folder, address)
+            answer = self.forward(call, call.body)
+            answer.body = loopback(answer.body)
+            if answer.status == 200:
+                state.tokens[token] = (form, answer)
+                instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
+                address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body).group(1).decode()
+                if state.hosts_folders:
+                    name = f"{call.request['InstanceType']}_{instance}"
+                    host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
                     state.running[instance] = host
                     host.start()
-            return result
+            return answer
 
-    def forward(self, body):
+    def forward(self, call, body):
         connection = http.client.HTTPConnection("127.0.0.1", moto_port, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length", "connection")}
+        headers["x-moto-account-id"] = call.account
         connection.request(self.command, self.path, body, headers)
         response = connection.getresponse()
-        answer = response.read()
-        return response.status, response.getheader("Content-Type", "text/plain"), answer
+        body = response.read()
+        if call.service == "elasticfilesystem" and response.status >= 400:
+            said = json.loads(body)
+            return answers.error(call.service, said.get("ErrorCode", "BadRequest"), said.get("Message", ""), response.status)
+        return Answer(response.status, response.getheader("Content-Type", "text/plain"), body)
 
     do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
 
-def by_token(body):
+def by_token(call):
     """moto has no filter client-token: the instances of the token, by their ids, instead."""
-    form = urllib.parse.parse_qsl(body.decode())
+    form = urllib.parse.parse_qsl(call.body.decode())
     names = {value: key.rsplit(".", 1)[0] for key, value in form if key.endswith(".Name")}
     if "client-token" not in names:
-        return body
+        return call.body
     filter_key = names["client-token"]
-    wanted = {value for key, value in form if key.startswith(f"{filter_key}.Value")}
+    wanted = {(call.account, call.region, value) for key, value in form if key.startswith(f"{filter_key}.Value")}
     ids = [
-        re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer[2]).group(1).decode()
+        re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
         for token, (_, answer) in state.tokens.items()
         if token in wanted
     ]
@@ -319,7 +256,10 @@ options = parser.parse_args()
 moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 moto.start()
 moto_host, moto_port = moto.get_host_and_port()
-account = Account(f"http://127.0.0.1:{moto_port}")
+state = State()
+accounts = Accounts(f"http://127.0.0.1:{moto_port}")
+accounts.get()
+control = Control(state, accounts)
 server = Server(("127.0.0.1", 0), Front)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(f"READY http://127.0.0.1:{server.server_address[1]}", flush=True)

@@ -45,27 +45,28 @@ class Daemon(BaseHTTPRequestHandler):
 
 
 class Host(threading.Thread):
-    """A host that boots: it takes its identity from the shared folder, and serves."""
+    """A host that boots: it takes its identity from the shared folder, which is the first of these that appears, and serves."""
 
-    def __init__(self, folder, address):
+    def __init__(self, folders, address):
         super().__init__(daemon=True)
-        self.folder, self.address = folder, address
+        self.folders, self.address = folders, address
         self.ended = threading.Event()
         self.server = None
 
     def run(self):
-        key = os.path.join(self.folder, "certs/server/key.pem")
-        while not os.path.exists(key):
+        in_folder = lambda folder, name: os.path.join(folder, name)
+        while not (found := [folder for folder in self.folders if os.path.exists(in_folder(folder, "certs/server/key.pem"))]):
             if self.ended.wait(0.005):
                 return
+        folder, key = found[0], in_folder(found[0], "certs/server/key.pem")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(os.path.join(self.folder, "certs/server/cert.pem"), key)
-        context.load_verify_locations(os.path.join(self.folder, "certs/server/ca.pem"))
+        context.load_cert_chain(in_folder(folder, "certs/server/cert.pem"), key)
+        context.load_verify_locations(in_folder(folder, "certs/server/ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
         os.remove(key)
         self.server = Server((self.address, 1111), Daemon)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        with open(os.path.join(self.folder, "status"), "a", encoding="utf-8") as status:
+        with open(in_folder(folder, "status"), "a", encoding="utf-8") as status:
             status.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ready done\n")
         if not self.ended.is_set():
             self.server.serve_forever(poll_interval=0.05)

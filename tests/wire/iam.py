@@ -27,13 +27,13 @@ class Policies:
                 raise Unsupported(f"version {document.get('Version')}")
             self.statements.extend(Statement(statement) for statement in many(document["Statement"]))
 
-    def refusal(self, action, resource, context):
+    def refusal(self, action, resource, context, kind="identity-based policy"):
         """Why a call is refused, in AWS's words; None where it is allowed."""
         effects = {statement.effect for statement in self.statements if statement.applies(action, resource, context)}
         if "Deny" in effects:
-            return "with an explicit deny in an identity-based policy"
+            return f"with an explicit deny in {a(kind)}"
         if "Allow" not in effects:
-            return f"because no identity-based policy allows the {action} action"
+            return f"because no {kind} allows the {action} action"
         return None
 
 
@@ -96,6 +96,10 @@ class Condition:
 def context_of(keys):
     """A request context in which keys are found whatever their case."""
     return {key.lower(): value for key, value in keys.items()}
+
+
+def a(kind):
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def many(value):

@@ -1,0 +1,102 @@
+"""What tests ask of the front: JSON at `/__control/NAME`, of the account and the Region that the query names."""
+
+import json
+
+from account import ACCOUNT, REGION
+from iam import Policies
+
+
+def everything_but(actions):
+    """The policies of a role that may do all but this."""
+    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": actions, "Resource": "*"}]
+    return Policies([{"Version": "2012-10-17", "Statement": statements}])
+
+
+class Control:
+    """Each method is a name; its argument is the body, and what it returns the answer."""
+
+    def __init__(self, state, accounts):
+        self.state, self.accounts = state, accounts
+
+    def answer(self, name, query, body):
+        method = getattr(self, f"on_{name}", None)
+        if method is None:
+            return 404, {"message": f"no control {name}"}
+        place = self.accounts.get(query.get("account", ACCOUNT), query.get("region", REGION))
+        with self.state.faults.lock:
+            return 200, method(place, json.loads(body) if body else None)
+
+    # Of the calls since the last change of faults.
+
+    def on_faults(self, _, faults):
+        self.state.faults.released.set()
+        self.state.faults.start_over(faults or [])
+
+    def on_release(self, *_):
+        self.state.faults.released.set()
+
+    def on_fired(self, *_):
+        return self.state.faults.fired()
+
+    def on_calls(self, *_):
+        return self.state.faults.calls
+
+    def on_used(self, *_):
+        return sorted(self.state.faults.used)
+
+    def on_refused(self, *_):
+        return sorted(self.state.faults.refused)
+
+    def on_held(self, *_):
+        return self.state.faults.held
+
+    # Of permissions.
+
+    def on_deny(self, _, actions):
+        self.state.policies = everything_but(actions) if actions else None
+
+    def on_policy(self, _, document):
+        self.state.policies = Policies([document]) if document else None
+
+    def on_organization(self, _, document):
+        self.state.organization = Policies([document]) if document else None
+
+    def on_encoded(self, _, encoded):
+        self.state.encoded = encoded
+
+    # Of hosts.
+
+    def on_hosts(self, _, folders):
+        self.state.hosts_folders = folders
+
+    def on_names(self, _, kept):
+        self.state.keeps_names = kept
+
+    # Of an account in a Region.
+
+    def on_seed(self, place, _):
+        return place.seed
+
+    def on_instances(self, place, _):
+        return place.live_instances()
+
+    def on_shared(self, place, _):
+        return place.shared()
+
+    def on_launch(self, place, value):
+        return place.launch(value["tags"])
+
+    def on_domain(self, place, fields):
+        place.domains[fields.get("DomainId", place.seed["domain"])].update(fields)
+
+    def on_profile(self, place, tags):
+        place.profile_tags = tags
+
+    def on_dns(self, place, attributes):
+        place.dns(attributes)
+
+    def on_crowd(self, place, count):
+        place.crowd(count)
+
+    def on_quotas(self, place, quotas):
+        place.quotas = quotas
