@@ -79,6 +79,9 @@ impl<'p> Progress<'p> {
                     Event::Started(step) => stages.start(&step.to_string()),
                     Event::Finished(step) => stages.finish(&step.to_string(), ""),
                     Event::Warned(warning) => self.warn(warning),
+                    Event::Waiting { wait, at_most, .. } => {
+                        self.printer.info(format!("  waiting for {wait} (at most {} s)", at_most.as_secs()));
+                    }
                     _ => {}
                 }
             }

@@ -3,6 +3,7 @@
 //! Every implementation (`aws`, `fake`, `sandbox`) passes the same conformance suite. Reads may be repeated freely;
 //! what a repeated write does is said at the method.
 
+mod around;
 mod dry_runs;
 mod error;
 mod images;
@@ -15,6 +16,7 @@ mod security_groups;
 
 use std::sync::Arc;
 
+pub(crate) use around::Around;
 #[cfg(test)]
 pub(crate) use dry_runs::MockDryRuns;
 pub use dry_runs::{DryRun, DryRuns};

@@ -128,6 +128,12 @@ pub enum ProvisionError {
         /// The host.
         host: HostId,
     },
+    /// Another process of this home went on changing what hosts share.
+    #[error("another sdocker command was changing mount targets for {} s", within.as_secs())]
+    NoTurn {
+        /// How long was waited for it.
+        within: std::time::Duration,
+    },
     /// The journal can't be read or written.
     #[error(transparent)]
     Journal(#[from] JournalError),

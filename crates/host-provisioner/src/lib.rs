@@ -15,6 +15,7 @@ mod ids;
 mod instance_type;
 mod journal;
 mod observer;
+mod patience;
 mod plan;
 pub mod preflight;
 mod provisioner;
@@ -40,7 +41,8 @@ pub use journal::{
     Entry, Journal, JournalError, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Resource,
     ResourceKind, ResourceState, Turn,
 };
-pub use observer::{Event, Observer, Step, Unobserved};
+pub use observer::{Event, Observer, Step, Unobserved, Wait};
+pub use patience::Patience;
 pub use plan::{
     HostGroups, HostPlan, MAX_TAGS, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
 };

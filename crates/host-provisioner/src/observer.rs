@@ -1,7 +1,8 @@
 //! What a caller is told while work goes on.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use jiff::Timestamp;
 use studio_discovery::SubnetId;
 
 use crate::{InstanceId, Market, MountTargetId, Warning, Zone, error::place};
@@ -28,8 +29,72 @@ pub enum Event {
     Started(Step),
     /// A step came to its end.
     Finished(Step),
+    /// Something is waited for, and has been for [`Patience::silence`](crate::Patience::silence).
+    Waiting {
+        /// What.
+        wait: Wait,
+        /// Since when.
+        since: Timestamp,
+        /// For how long at most, from then on.
+        at_most: Duration,
+    },
     /// Something works less well than it could.
     Warned(Warning),
+}
+
+/// What is waited for. Its `Display` goes after "waiting for".
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// The cloud's answer to a call.
+    Answer {
+        /// The IAM action.
+        action: &'static str,
+    },
+    /// A call to succeed that the cloud did not carry out, or did not answer.
+    Success {
+        /// What the call is to do.
+        doing: &'static str,
+    },
+    /// A security group that was made a moment ago to be found.
+    Group {
+        /// Its id or name.
+        group: String,
+    },
+    /// An instance that was launched a moment ago to be found, or to be certainly none.
+    Launched,
+    /// An instance to have its address.
+    Address {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// An instance to end.
+    End {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Instances that are ending to let go of a security group.
+    Release {
+        /// The group's name.
+        group: String,
+    },
+    /// Another process of this home that changes what hosts share.
+    Turn,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer { action } => write!(f, "an answer to {action}"),
+            Self::Success { doing } => write!(f, "the cloud to carry out {doing}"),
+            Self::Group { group } => write!(f, "security group {group} to be found"),
+            Self::Launched => f.write_str("EC2 to know whether an instance was launched"),
+            Self::Address { instance } => write!(f, "the address of {instance}"),
+            Self::End { instance } => write!(f, "{instance} to end"),
+            Self::Release { group } => write!(f, "ending instances to let go of security group {group}"),
+            Self::Turn => f.write_str("another sdocker command that changes mount targets"),
+        }
+    }
 }
 
 /// A step of provisioning that changes something or takes its time.

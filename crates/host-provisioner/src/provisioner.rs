@@ -10,7 +10,7 @@ mod recovery;
 mod termination;
 mod undo;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,8 @@ pub use recovery::{Recovered, Recovery};
 pub use termination::{Ended, Terminated};
 pub use undo::{Remaining, UndoReport};
 
-use crate::{ClientFiles, Cloud, Event, Journal, Observer, ProvisionError, Step};
+use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step};
+use patience::Bounds;
 
 /// Creates, undoes, terminates and recovers hosts.
 ///
@@ -31,12 +32,18 @@ use crate::{ClientFiles, Cloud, Event, Journal, Observer, ProvisionError, Step};
 /// - A host is never launched twice for one creation: a repeated launch carries the journaled token of the first.
 /// - Asked to stop (the token is cancelled), creation stops between two calls, never within one, and undoes what it made.
 ///
+/// - No wait is without an end: see [`Patience`], which [`with_patience`](Self::with_patience) sets.
+///
 /// # Caveats
 /// Single calls are tried again by the cloud's own adapter (the AWS SDK's standard retry with jitter). Here only what one call
 /// can't know is tried again: a resource that does not appear yet, the launch, and every call that cleans up.
 #[derive(Clone)]
 pub struct Provisioner {
+    /// As it was given.
+    asked: Cloud,
+    /// The same, with every call bounded in time.
     cloud: Cloud,
+    bounds: Bounds,
     journal: Journal,
     files: Arc<dyn ClientFiles>,
     observer: Arc<dyn Observer>,
@@ -52,7 +59,29 @@ impl Provisioner {
         observer: Arc<dyn Observer>,
         stop: CancellationToken,
     ) -> Self {
-        Self { cloud, journal, files, observer, stop }
+        let bounds = Bounds::new(Patience::default(), observer.clone(), stop.clone());
+        Self { cloud: bounds.around(cloud.clone()), asked: cloud, bounds, journal, files, observer, stop }
+    }
+
+    /// The same, with this patience in place of the default.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        let bounds = Bounds::new(patience, self.observer.clone(), self.stop.clone());
+        self.bounded(bounds)
+    }
+
+    /// The same, with all that it does within this time from now.
+    fn within(&self, at_most: Duration) -> Self {
+        self.clone().bounded(self.bounds.within(at_most))
+    }
+
+    /// The same, for what is done even though the user asked to stop.
+    fn to_the_end(&self) -> Self {
+        Self { stop: CancellationToken::new(), ..self.clone().bounded(self.bounds.to_the_end()) }
+    }
+
+    fn bounded(self, bounds: Bounds) -> Self {
+        Self { cloud: bounds.around(self.asked.clone()), bounds, ..self }
     }
 
     /// The journal.

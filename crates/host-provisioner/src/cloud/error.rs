@@ -1,6 +1,6 @@
 //! Why a call to the cloud failed, sorted by what the caller can do about it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_answers::ForeignAnswer;
 
@@ -58,6 +58,11 @@ pub enum CloudErrorKind {
         /// Whether the connection could not even be made, so that the call certainly took no effect.
         never_sent: bool,
     },
+    /// No answer within the caller's own patience. Whether the call took effect is unknown, unless the time was up before it was made.
+    NotInTime {
+        /// How long was waited for it; `None` where the call was not made any more.
+        waited: Option<Duration>,
+    },
     /// An answer that is not AWS's, such as a proxy's own page: whether the call took effect is unknown.
     ForeignAnswer(ForeignAnswer),
     /// Any other answer that is an error.
@@ -86,6 +91,7 @@ impl CloudError {
             CloudErrorKind::Throttled
                 | CloudErrorKind::Unavailable
                 | CloudErrorKind::NoAnswer { .. }
+                | CloudErrorKind::NotInTime { .. }
                 | CloudErrorKind::ForeignAnswer(_)
         )
     }
@@ -96,7 +102,16 @@ impl CloudError {
             self.kind,
             CloudErrorKind::Unavailable
                 | CloudErrorKind::NoAnswer { never_sent: false, .. }
+                | CloudErrorKind::NotInTime { waited: Some(_) }
                 | CloudErrorKind::ForeignAnswer(_)
+        )
+    }
+
+    /// Whether nothing came back that the cloud said: the next call will hardly fare better.
+    pub(crate) fn is_without_answer(&self) -> bool {
+        matches!(
+            self.kind,
+            CloudErrorKind::NoAnswer { .. } | CloudErrorKind::NotInTime { .. } | CloudErrorKind::ForeignAnswer(_)
         )
     }
 
@@ -143,6 +158,10 @@ impl fmt::Display for CloudError {
             CloudErrorKind::NoAnswer { endpoint, region, .. } => {
                 write!(f, "no answer from {endpoint} for {action} in Region {region}")?;
             }
+            CloudErrorKind::NotInTime { waited: Some(waited) } => {
+                write!(f, "no answer to {action}{on} within {} s", waited.as_secs())?;
+            }
+            CloudErrorKind::NotInTime { waited: None } => write!(f, "{action}{on} was not called: the time was up")?,
             CloudErrorKind::ForeignAnswer(answer) => write!(f, "{action}{on} got {answer}")?,
             _ => write!(f, "{action}{on} failed")?,
         }

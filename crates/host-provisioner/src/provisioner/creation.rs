@@ -29,7 +29,7 @@ impl Provisioner {
     pub async fn create(&self, plan: &HostPlan, previous_context: Option<String>) -> Result<Creation, ProvisionError> {
         self.check_stop()?;
         let mut open = self.journal.begin(Record::creating(plan, previous_context))?;
-        match self.build(plan, &mut open).await {
+        match self.within(self.bounds.patience.creation).build(plan, &mut open).await {
             Ok(instance) => Ok(Creation { open, instance }),
             Err(error) => Err(self.undo(open, error).await),
         }

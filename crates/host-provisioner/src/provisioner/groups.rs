@@ -2,7 +2,7 @@
 
 use studio_discovery::{SecurityGroupId, Tag};
 
-use super::{Provisioner, patience::once_it_appears};
+use super::Provisioner;
 use crate::{
     CloudError, CloudErrorKind, GroupPlan, HostPlan, OpenRecord, ProvisionError, Resource, ResourceKind, ResourceState,
     Rule, SecurityGroup, Step, TAG_HOST, Warning,
@@ -82,7 +82,7 @@ impl Provisioner {
 
     async fn find_group(&self, group: &GroupPlan) -> Result<SecurityGroup, CloudError> {
         let names = [group.name.as_str()];
-        once_it_appears(|| async {
+        let found = self.bounds.once_it_appears(&group.name, || async {
             let found = self.cloud.security_groups.find(&group.vpc, &names).await?;
             found.into_iter().next().ok_or_else(|| {
                 CloudError::new(
@@ -91,8 +91,8 @@ impl Provisioner {
                     CloudErrorKind::NotFound,
                 )
             })
-        })
-        .await
+        });
+        found.await
     }
 
     /// Adds the inbound rules that are missing. Someone else may be adding the same ones.
@@ -103,7 +103,7 @@ impl Provisioner {
         }
         self.check_stop()?;
         let groups = &self.cloud.security_groups;
-        match once_it_appears(|| groups.authorize_ingress(id, &missing)).await {
+        match self.bounds.once_it_appears(id.as_str(), || groups.authorize_ingress(id, &missing)).await {
             Err(error) if error.kind == CloudErrorKind::AlreadyExists => {
                 for rule in &missing {
                     match groups.authorize_ingress(id, std::slice::from_ref(rule)).await {
@@ -125,7 +125,7 @@ impl Provisioner {
         let rules: Vec<Rule> = egress.iter().map(|rule| rule.within(id)).collect();
         let groups = &self.cloud.security_groups;
         let narrowed = async {
-            match once_it_appears(|| groups.authorize_egress(id, &rules)).await {
+            match self.bounds.once_it_appears(id.as_str(), || groups.authorize_egress(id, &rules)).await {
                 Err(error) if error.kind != CloudErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }

@@ -1,20 +1,13 @@
 //! Launching the instance: somewhere, once.
 
-use backon::Retryable;
 use jiff::Timestamp;
 use studio_discovery::{SecurityGroupId, Tag};
 
-use super::{
-    Provisioner,
-    patience::{APPEARS_WITHIN, pauses},
-};
+use super::Provisioner;
 use crate::{
-    CloudErrorKind, HostPlan, Instance, Market, OpenRecord, Placement, ProvisionError, RecordedInstance, Resource,
-    ResourceKind, ResourceState, Step, Warning, error::place,
+    CloudError, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement, ProvisionError,
+    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Wait, Warning, error::place,
 };
-
-/// How often a launch is asked for, with the same token, when it was throttled or its answer was lost.
-const LAUNCH_TRIES: usize = 4;
 
 impl Provisioner {
     /// Launches in the first placement with capacity, by the first way of payment that finds one.
@@ -115,31 +108,62 @@ impl Provisioner {
         let position = open.record().resources.len();
         open.update(|record| record.resources.push(Resource { state: ResourceState::Intended, kind }))?;
 
-        // The token makes asking again safe: it can only ever be one instance.
-        let instances = &self.cloud.instances;
-        let mut unknown = false;
-        let answer = (|| instances.run(&spec))
-            .retry(pauses(APPEARS_WITHIN).with_max_times(LAUNCH_TRIES - 1))
-            .when(|error| {
-                unknown |= error.outcome_is_unknown();
-                error.is_transient()
-            })
-            .await;
-        match answer {
-            Ok(instance) => {
-                open.update(|record| {
-                    settle(&mut record.resources[position], ResourceState::Created, &instance);
-                    record.instance = recorded(&instance);
-                })?;
-                Ok(instance)
+        let instance = match self.ask_to_launch(&spec, position, open).await? {
+            Asked::Launched(instance) => instance,
+            Asked::Refused(error) => {
+                open.update(|record| record.resources[position].state = ResourceState::Gone)?;
+                return Err(error.into());
             }
-            Err(error) => {
-                // One lost answer is enough: an instance may be there, whatever a later try was told.
-                if !unknown && !error.outcome_is_unknown() {
+            // The record keeps the token: the undo finds what came of it.
+            Asked::Unknown(error) => return Err(error.into()),
+            Asked::RefusedAtLast(error) => {
+                // An earlier request was not answered and may have made an instance, whatever this one was told. Nothing else is
+                // launched before that is known.
+                let step = Step::Resolve;
+                self.started(&step);
+                let asked = asked_at(open, position);
+                let found = self.find_launched(&spec.client_token, asked).await?;
+                self.finished(step);
+                let Some(instance) = found else {
                     open.update(|record| record.resources[position].state = ResourceState::Gone)?;
-                }
-                Err(error.into())
+                    return Err(error.into());
+                };
+                instance
             }
+        };
+        open.update(|record| {
+            settle(&mut record.resources[position], ResourceState::Created, &instance);
+            record.instance = recorded(&instance);
+        })?;
+        Ok(instance)
+    }
+
+    /// Asks for a launch until it is clear what came of it, or the time is up. The token makes asking again safe: it can only ever be
+    /// one instance.
+    async fn ask_to_launch(
+        &self,
+        spec: &LaunchSpec,
+        position: usize,
+        open: &mut OpenRecord,
+    ) -> Result<Asked, ProvisionError> {
+        let wait = Wait::Success { doing: "the launch" };
+        let mut tries = self.bounds.tries(wait, self.bounds.patience.launch);
+        let mut unknown = false;
+        loop {
+            let error = match self.cloud.instances.run(spec).await {
+                Ok(instance) => return Ok(Asked::Launched(instance)),
+                Err(error) => error,
+            };
+            unknown |= error.outcome_is_unknown();
+            if !error.is_transient() || !tries.another().await {
+                return Ok(match (error.outcome_is_unknown(), unknown) {
+                    (true, _) => Asked::Unknown(error),
+                    (false, true) => Asked::RefusedAtLast(error),
+                    (false, false) => Asked::Refused(error),
+                });
+            }
+            // What the next request makes may take as long to appear as what the first one made.
+            open.update(|record| ask_again(&mut record.resources[position]))?;
         }
     }
 
@@ -163,11 +187,36 @@ impl Provisioner {
                 _ => Err(ProvisionError::NoAddress { instance: id.clone() }),
             }
         };
-        let instance =
-            look.retry(pauses(APPEARS_WITHIN)).when(|error| matches!(error, ProvisionError::NoAddress { .. })).await?;
+        let none = |error: &ProvisionError| matches!(error, ProvisionError::NoAddress { .. });
+        let wait = Wait::Address { instance: id.clone() };
+        let instance = self.bounds.repeat(wait, self.bounds.patience.appears, none, look).await?;
         open.update(|record| record.instance = recorded(&instance))?;
         self.finished(step);
         Ok(instance)
+    }
+}
+
+/// What came of asking for a launch.
+enum Asked {
+    Launched(Instance),
+    /// It was refused each time it was answered, and it was answered each time.
+    Refused(CloudError),
+    /// It was refused in the end, but an earlier request was not answered.
+    RefusedAtLast(CloudError),
+    /// It was not answered.
+    Unknown(CloudError),
+}
+
+fn asked_at(open: &OpenRecord, position: usize) -> Timestamp {
+    match &open.record().resources[position].kind {
+        ResourceKind::Instance { asked, .. } => *asked,
+        _ => Timestamp::now(),
+    }
+}
+
+fn ask_again(resource: &mut Resource) {
+    if let ResourceKind::Instance { asked, .. } = &mut resource.kind {
+        *asked = Timestamp::now();
     }
 }
 

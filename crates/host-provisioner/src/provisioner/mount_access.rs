@@ -2,10 +2,10 @@
 
 use studio_discovery::SecurityGroupId;
 
-use super::{Provisioner, patience::persistently};
+use super::Provisioner;
 use crate::{
     CloudError, MAX_SECURITY_GROUPS, MountTargetId, OpenRecord, ProvisionError, Resource, ResourceKind, ResourceState,
-    Step,
+    Step, Turn, Wait,
 };
 
 impl Provisioner {
@@ -52,7 +52,7 @@ impl Provisioner {
 
     /// The list is read right before it is replaced, and by one process of this home at a time.
     async fn add_to_list(&self, target: &MountTargetId, group: &SecurityGroupId) -> Result<(), ProvisionError> {
-        let _turn = self.journal.turn().await?;
+        let _turn = self.turn().await?;
         let mut groups = self.groups_with_room(target, group).await?;
         if !groups.contains(group) {
             groups.push(group.clone());
@@ -63,19 +63,34 @@ impl Provisioner {
 
     /// Takes the group off the list, and leaves the others there. A mount target that is gone is no error.
     pub(super) async fn detach(&self, target: &MountTargetId, group: &SecurityGroupId) -> Result<(), ProvisionError> {
-        let _turn = self.journal.turn().await?;
+        let _turn = self.turn().await?;
         let mount_targets = &self.cloud.mount_targets;
         let result = async {
-            let mut groups = persistently(|| mount_targets.security_groups(target)).await?;
+            let mut groups = self
+                .bounds
+                .persistently("reading a mount target's groups", || mount_targets.security_groups(target))
+                .await?;
             if !groups.contains(group) {
                 return Ok(());
             }
             groups.retain(|other| other != group);
-            persistently(|| mount_targets.set_security_groups(target, &groups)).await
+            self.bounds
+                .persistently("taking a group off a mount target", || {
+                    mount_targets.set_security_groups(target, &groups)
+                })
+                .await
         };
         match result.await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
+        }
+    }
+
+    async fn turn(&self) -> Result<Turn, ProvisionError> {
+        let within = self.bounds.patience.cleans_up;
+        match self.bounds.wait(Wait::Turn, within, self.journal.turn()).await {
+            Some(turn) => Ok(turn?),
+            None => Err(ProvisionError::NoTurn { within }),
         }
     }
 

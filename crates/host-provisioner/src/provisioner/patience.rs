@@ -1,52 +1,180 @@
-//! How long to wait for what one call can't settle.
+//! Waiting for what one call can't settle, and never for ever.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use crate::CloudError;
+use crate::{Cloud, CloudError, CloudErrorKind, Event, Observer, Patience, Wait, cloud::Around};
 
-/// How long after a create EC2 may still answer "not found" (EC2 API reference, "Eventual consistency": usually seconds).
-pub(super) const APPEARS_WITHIN: Duration = Duration::from_secs(60);
-
-/// How long to wait for what is terminating to let go of its security groups; the network interface goes with the instance.
-pub(super) const RELEASES_WITHIN: Duration = Duration::from_secs(300);
-
-/// How long to keep trying to clean up while the cloud throttles, fails or does not answer.
-const CLEANS_UP_WITHIN: Duration = Duration::from_secs(60);
-
-pub(super) fn pauses(total: Duration) -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(3))
-        .with_factor(1.6)
-        .with_jitter()
-        .with_total_delay(Some(total))
-        .without_max_times()
+/// How long waits may take from now on, and who hears of them.
+#[derive(Clone)]
+pub(super) struct Bounds {
+    pub(super) patience: Patience,
+    /// The end of the whole piece of work.
+    deadline: Option<Instant>,
+    observer: Arc<dyn Observer>,
+    /// Cancelled when the user asks to stop: then nothing is waited for again.
+    stop: CancellationToken,
 }
 
-/// Repeats a call while it says "not found" of something that was made a moment ago.
-pub(super) async fn once_it_appears<T, F, R>(call: F) -> Result<T, CloudError>
-where
-    F: FnMut() -> R,
-    R: Future<Output = Result<T, CloudError>>,
-{
-    call.retry(pauses(APPEARS_WITHIN)).when(CloudError::is_not_found).await
+impl Bounds {
+    pub(super) fn new(patience: Patience, observer: Arc<dyn Observer>, stop: CancellationToken) -> Self {
+        Self { patience, deadline: None, observer, stop }
+    }
+
+    /// The same, with all of it within this time from now.
+    pub(super) fn within(&self, at_most: Duration) -> Self {
+        Self { deadline: Some(Instant::now() + at_most), ..self.clone() }
+    }
+
+    /// The same, for what is done even though the user asked to stop.
+    pub(super) fn to_the_end(&self) -> Self {
+        Self { stop: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// A cloud of which every call is answered in time, or fails as one whose outcome is unknown.
+    pub(super) fn around(&self, cloud: Cloud) -> Cloud {
+        cloud.with(self.clone())
+    }
+
+    /// The end of a wait that begins now.
+    pub(super) fn end(&self, at_most: Duration) -> Instant {
+        let end = Instant::now() + at_most;
+        self.deadline.map_or(end, |deadline| end.min(deadline))
+    }
+
+    /// Tells the observer of a wait that is as old as this.
+    fn tell(&self, wait: Wait, began: Instant, end: Instant) {
+        let since = Timestamp::now().checked_sub(began.elapsed()).unwrap_or_else(|_| Timestamp::now());
+        self.observer.notice(&Event::Waiting { wait, since, at_most: end.duration_since(began) });
+    }
+
+    /// Pauses before another try, unless there is no time for one, or the user asked to stop.
+    async fn pauses(&self, pause: Duration, end: Instant) -> bool {
+        if Instant::now() + pause >= end {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => false,
+            () = sleep(pause) => true,
+        }
+    }
+
+    /// Repeats a call while its error says that another try may fare better.
+    pub(super) async fn repeat<T, E, F, R>(
+        &self,
+        wait: Wait,
+        at_most: Duration,
+        again: impl Fn(&E) -> bool,
+        mut call: F,
+    ) -> Result<T, E>
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, E>>,
+    {
+        let mut tries = self.tries(wait, at_most);
+        loop {
+            match call().await {
+                Err(error) if again(&error) && tries.another().await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Tries over some time, with growing pauses in between.
+    pub(super) fn tries(&self, wait: Wait, at_most: Duration) -> Tries<'_> {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(3))
+            .with_factor(1.6)
+            .with_jitter()
+            .without_max_times();
+        Tries {
+            bounds: self,
+            wait: Some(wait),
+            began: Instant::now(),
+            end: self.end(at_most),
+            pauses: Box::new(pauses.build()),
+        }
+    }
+
+    /// Repeats a call while it says "not found" of something that was made a moment ago.
+    pub(super) async fn once_it_appears<T, F, R>(&self, group: &str, call: F) -> Result<T, CloudError>
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, CloudError>>,
+    {
+        let wait = Wait::Group { group: group.to_owned() };
+        self.repeat(wait, self.patience.appears, CloudError::is_not_found, call).await
+    }
+
+    /// Repeats an idempotent call that cleans up while another try may fare better.
+    pub(super) async fn persistently<T, F, R>(&self, doing: &'static str, call: F) -> Result<T, CloudError>
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, CloudError>>,
+    {
+        self.repeat(Wait::Success { doing }, self.patience.cleans_up, CloudError::is_transient, call).await
+    }
+
+    /// How much of the time is left in which something may appear that was asked for at that time.
+    pub(super) fn may_still_appear_for(&self, asked: Timestamp) -> Duration {
+        let age = Timestamp::now().duration_since(asked);
+        // A clock that went backwards makes the age negative: then wait the whole bound.
+        self.patience.appears.saturating_sub(Duration::try_from(age).unwrap_or_default())
+    }
+
+    /// Waits for something of this process, such as a lock; `None` where it does not come in time.
+    pub(super) async fn wait<T>(&self, wait: Wait, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
+        let (began, end) = (Instant::now(), self.end(at_most));
+        tokio::pin!(work);
+        if let Ok(done) = timeout_at(end.min(began + self.patience.silence), &mut work).await {
+            return Some(done);
+        }
+        self.tell(wait, began, end);
+        timeout_at(end, work).await.ok()
+    }
 }
 
-/// Repeats an idempotent call that cleans up while another try may fare better.
-pub(super) async fn persistently<T, F, R>(call: F) -> Result<T, CloudError>
-where
-    F: FnMut() -> R,
-    R: Future<Output = Result<T, CloudError>>,
-{
-    call.retry(pauses(CLEANS_UP_WITHIN)).when(CloudError::is_transient).await
+/// Tries of one thing, over some time.
+pub(super) struct Tries<'a> {
+    bounds: &'a Bounds,
+    /// Until the observer was told.
+    wait: Option<Wait>,
+    began: Instant,
+    end: Instant,
+    pauses: Box<dyn Iterator<Item = Duration> + Send>,
 }
 
-/// How much of [`APPEARS_WITHIN`] is left for something that was asked for at that time.
-pub(super) fn may_still_appear_for(asked: Timestamp) -> Duration {
-    let age = Timestamp::now().duration_since(asked);
-    // A clock that went backwards makes the age negative: then wait the whole bound.
-    APPEARS_WITHIN.saturating_sub(Duration::try_from(age).unwrap_or_default())
+impl Tries<'_> {
+    /// Pauses, and says whether there is time for another try.
+    pub(super) async fn another(&mut self) -> bool {
+        let Some(pause) = self.pauses.next() else { return false };
+        if self.began.elapsed() + pause > self.bounds.patience.silence
+            && let Some(wait) = self.wait.take()
+        {
+            self.bounds.tell(wait, self.began, self.end);
+        }
+        self.bounds.pauses(pause, self.end).await
+    }
+}
+
+impl Around for Bounds {
+    async fn call<T: Send>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, CloudError>> + Send,
+    ) -> Result<T, CloudError> {
+        let late = |waited| CloudError::new(action, "", CloudErrorKind::NotInTime { waited });
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(late(None));
+        }
+        let began = Instant::now();
+        let answer = self.wait(Wait::Answer { action }, self.patience.call, call).await;
+        answer.unwrap_or_else(|| Err(late(Some(began.elapsed()))))
+    }
 }

@@ -20,6 +20,10 @@ impl Provisioner {
     /// # Errors
     /// A failed call. May be repeated.
     pub async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
+        self.within(self.bounds.patience.purge).purge_groups(vpc, file_systems).await
+    }
+
+    async fn purge_groups(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
         let mut report = PurgeReport::default();
         for group in self.cloud.security_groups.find(vpc, &group_plan::NAMES).await? {
             let what = format!("security group {} ({})", group.name, group.id);

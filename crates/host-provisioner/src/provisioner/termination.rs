@@ -1,15 +1,11 @@
 //! Terminating a host, and seeing it go.
 
-use backon::Retryable;
 use jiff::Timestamp;
 
-use super::{
-    Provisioner,
-    patience::{APPEARS_WITHIN, may_still_appear_for, pauses, persistently},
-};
+use super::Provisioner;
 use crate::{
-    HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, ProvisionError, Record, RecordState,
-    ResourceKind, ResourceState, Step, TAG_HOST, Warning,
+    CloudError, HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, ProvisionError, Record, RecordState,
+    ResourceKind, ResourceState, Step, TAG_HOST, Wait, Warning,
 };
 
 /// A host that was terminated.
@@ -56,7 +52,7 @@ impl Provisioner {
             let ResourceKind::Instance { id: Some(id), .. } = &resource.kind else { continue };
             let id = id.clone();
             if resource.state != ResourceState::Gone {
-                terminated.ended = self.end_instance(&id, None).await?;
+                terminated.ended = self.within(self.bounds.patience.termination).end_instance(&id, None).await?;
                 open.update(|record| record.resources[position].state = ResourceState::Gone)?;
             }
             terminated.instance = Some(id);
@@ -104,7 +100,9 @@ impl Provisioner {
             return Err(ProvisionError::NotAHost { instance: id.clone() });
         }
         let ended = match instance {
-            Some(instance) if !instance.state.is_ended() => self.end_instance(id, None).await?,
+            Some(instance) if !instance.state.is_ended() => {
+                self.within(self.bounds.patience.termination).end_instance(id, None).await?
+            }
             _ => Ended::Already,
         };
         Ok(Terminated { instance: Some(id.clone()), ended })
@@ -120,9 +118,9 @@ impl Provisioner {
         let step = Step::Terminate { instance: id.clone() };
         self.started(&step);
         let instances = &self.cloud.instances;
-        let terminate = || async { persistently(|| instances.terminate(id)).await };
-        let patience = asked.map(may_still_appear_for).unwrap_or_default();
-        let answer = terminate.retry(pauses(patience)).when(|error| error.is_not_found() && !patience.is_zero()).await;
+        let terminate = || self.bounds.persistently("a termination", || instances.terminate(id));
+        let patience = asked.map(|asked| self.bounds.may_still_appear_for(asked)).unwrap_or_default();
+        let answer = self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, terminate).await;
         match answer {
             Ok(()) => self.see_it_go(id).await?,
             Err(error) if error.is_not_found() => {
@@ -138,7 +136,8 @@ impl Provisioner {
     async fn see_it_go(&self, id: &InstanceId) -> Result<(), ProvisionError> {
         let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
         let look = || async {
-            let found = persistently(|| self.cloud.instances.list(&filter)).await?;
+            let list = || self.cloud.instances.list(&filter);
+            let found = self.bounds.persistently("looking for an instance", list).await?;
             match found.into_iter().find(|instance| !instance.state.is_ended()) {
                 Some(instance) => {
                     Err(ProvisionError::StillThere { instance: id.clone(), state: instance.state.as_str() })
@@ -146,7 +145,8 @@ impl Provisioner {
                 None => Ok(()),
             }
         };
-        look.retry(pauses(APPEARS_WITHIN)).when(|error| matches!(error, ProvisionError::StillThere { .. })).await
+        let lives = |error: &ProvisionError| matches!(error, ProvisionError::StillThere { .. });
+        self.bounds.repeat(Wait::End { instance: id.clone() }, self.bounds.patience.ends, lives, look).await
     }
 }
 

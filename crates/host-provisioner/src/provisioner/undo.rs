@@ -2,17 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use backon::Retryable;
 use jiff::Timestamp;
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
-use super::{
-    Provisioner,
-    patience::{RELEASES_WITHIN, may_still_appear_for, pauses, persistently},
-};
+use super::Provisioner;
 use crate::{
     ClientToken, CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, MountTargetId, OpenRecord,
-    ProvisionError, RecordState, ResourceKind, ResourceState, SecurityGroup, Step, TAG_HOST, Warning,
+    ProvisionError, RecordState, ResourceKind, ResourceState, SecurityGroup, Step, TAG_HOST, Wait, Warning,
 };
 
 /// What undo did, and what it could not do.
@@ -68,7 +64,7 @@ impl Provisioner {
             record.state = RecordState::Undoing;
             record.failure.get_or_insert(failure);
         });
-        let mut report = self.undo_resources(&mut open).await;
+        let mut report = self.within(self.bounds.patience.undo).to_the_end().undo_resources(&mut open).await;
         if let Err(journal) = marked {
             report.remains.push(remaining("the record", journal.into()));
         }
@@ -87,6 +83,7 @@ impl Provisioner {
     async fn undo_resources(&self, open: &mut OpenRecord) -> UndoReport {
         let mut report = UndoReport::default();
         let mut instance_remains = false;
+        let mut unanswered = None;
         for position in (0..open.record().resources.len()).rev() {
             let resource = open.record().resources[position].clone();
             let intended = match resource.state {
@@ -97,6 +94,13 @@ impl Provisioner {
             if instance_remains && !matches!(resource.kind, ResourceKind::Instance { .. }) {
                 // The instance still uses it; and only once the instance is gone can others' use of it be told from ours.
                 report.remains.push(Remaining { what: resource.kind.to_string(), why: None });
+                continue;
+            }
+            if let Some(why) = &unanswered
+                && !matches!(resource.kind, ResourceKind::Instance { .. })
+            {
+                // What costs nothing by the hour is not worth another wait for a cloud that does not answer.
+                report.remains.push(Remaining { what: resource.kind.to_string(), why: Some(Arc::clone(why)) });
                 continue;
             }
             let outcome = match &resource.kind {
@@ -129,7 +133,12 @@ impl Provisioner {
                 }
                 Err(error) => {
                     instance_remains |= matches!(resource.kind, ResourceKind::Instance { .. });
-                    report.remains.push(remaining(&resource.kind.to_string(), error));
+                    let silent = matches!(&error, ProvisionError::Cloud(error) if error.is_without_answer());
+                    let why = Arc::new(error);
+                    if silent {
+                        unanswered = Some(Arc::clone(&why));
+                    }
+                    report.remains.push(Remaining { what: resource.kind.to_string(), why: Some(why) });
                     continue;
                 }
             };
@@ -149,20 +158,32 @@ impl Provisioner {
     async fn undo_lost_launch(&self, token: &ClientToken, asked: Timestamp) -> Result<Outcome, ProvisionError> {
         let step = Step::Resolve;
         self.started(&step);
+        let found = self.find_launched(token, asked).await;
+        self.finished(step);
+        match found? {
+            Some(instance) => self.undo_instance(&instance.id, asked).await,
+            None => Ok(Outcome::NothingToUndo),
+        }
+    }
+
+    /// The instance that carries a token; `None` once there is certainly none.
+    pub(super) async fn find_launched(
+        &self,
+        token: &ClientToken,
+        asked: Timestamp,
+    ) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { client_token: Some(token.clone()), ..InstanceFilter::default() };
         let look = || async {
-            let found = persistently(|| self.cloud.instances.list(&filter)).await?;
+            let found = self.bounds.persistently("looking for a launch", || self.cloud.instances.list(&filter)).await?;
             found.into_iter().next().ok_or_else(|| {
                 CloudError::new("ec2:DescribeInstances", format!("instance of token {token}"), CloudErrorKind::NotFound)
             })
         };
-        let patience = pauses(may_still_appear_for(asked));
-        let found = look.retry(patience).when(CloudError::is_not_found).await;
-        self.finished(step);
-        match found {
-            Ok(instance) => self.undo_instance(&instance.id, asked).await,
-            Err(error) if error.is_not_found() => Ok(Outcome::NothingToUndo),
-            Err(error) => Err(error.into()),
+        let patience = self.bounds.may_still_appear_for(asked);
+        match self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, look).await {
+            Ok(instance) => Ok(Some(instance)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
@@ -197,8 +218,10 @@ impl Provisioner {
         }
         // The answer to the creation was lost: the tag tells whose the group is. Without the permission to tag it can't be told,
         // and the group stays, which costs nothing.
-        let found: Vec<SecurityGroup> =
-            persistently(|| async { self.cloud.security_groups.find(vpc, &[name]).await }).await?;
+        let found: Vec<SecurityGroup> = self
+            .bounds
+            .persistently("looking for a group", || async { self.cloud.security_groups.find(vpc, &[name]).await })
+            .await?;
         let ours = found.into_iter().find(|group| group.tags.contains(&Tag::new(TAG_HOST, host)));
         Ok(ours.map(|group| group.id))
     }
@@ -242,7 +265,8 @@ impl Provisioner {
             if !self.others_in(id, ending).await?.is_empty() {
                 return Ok(false);
             }
-            match persistently(|| self.cloud.security_groups.delete(id)).await {
+            let delete = || self.cloud.security_groups.delete(id);
+            match self.bounds.persistently("deleting a group", delete).await {
                 Ok(()) => Ok(true),
                 Err(error) if error.is_not_found() => Ok(true),
                 // Worth waiting only while an instance that is ending still holds it.
@@ -250,10 +274,9 @@ impl Provisioner {
                 Err(error) => Err(ProvisionError::from(error)),
             }
         };
-        let deleted = try_once
-            .retry(pauses(RELEASES_WITHIN))
-            .when(|error| matches!(error, ProvisionError::Cloud(error) if error.kind == CloudErrorKind::InUse))
-            .await?;
+        let held = |error: &ProvisionError| matches!(error, ProvisionError::Cloud(error) if error.kind == CloudErrorKind::InUse);
+        let wait = Wait::Release { group: name.to_owned() };
+        let deleted = self.bounds.repeat(wait, self.bounds.patience.releases, held, try_once).await?;
         self.finished(step);
         Ok(deleted)
     }
@@ -277,7 +300,7 @@ impl Provisioner {
 
     async fn in_group(&self, group: &SecurityGroupId) -> Result<Vec<Instance>, ProvisionError> {
         let filter = InstanceFilter { security_group: Some(group.clone()), ..InstanceFilter::default() };
-        Ok(persistently(|| self.cloud.instances.list(&filter)).await?)
+        Ok(self.bounds.persistently("listing a group's instances", || self.cloud.instances.list(&filter)).await?)
     }
 }
 
