@@ -4,9 +4,9 @@
 //! and nothing else; in it only `local_code` (bool), `region_name` (string), `serving_port` (integer), `container_root` (string) and
 //! `container_config` (object). Anything more, and the SDK raises a ValidationError.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
-use yaml_serde::Value;
+use yaml_serde::{Mapping, Value};
 use yamlpatch::{Op, Patch, apply_yaml_patches};
 use yamlpath::{Document, route};
 
@@ -14,51 +14,134 @@ use crate::Error;
 
 /// The value of `local.container_root`.
 pub(crate) fn container_root(path: &Path, text: &str) -> Result<Option<String>, Error> {
-    let local = local(path, text)?;
-    Ok(local.as_ref().and_then(|local| local.get("container_root")).and_then(Value::as_str).map(str::to_owned))
+    Ok(root_in(&document(path, text)?).and_then(Value::as_str).map(str::to_owned))
+}
+
+/// The lines that say this value, for a file that has none of them.
+pub(crate) fn lines(value: &str) -> String {
+    format!("local:\n  container_root: {}\n", scalar(value))
 }
 
 /// The text with `local.container_root` set to this value, or without it.
+///
+/// What comes out differs from what went in by that value alone: in what it means, and in its bytes. A file in which that can't be
+/// done for sure (anchors, several documents, an unusual style) is not edited.
 pub(crate) fn with_container_root(path: &Path, text: &str, value: Option<&str>) -> Result<String, Error> {
-    let set = |value: &str| Value::String(value.to_owned());
-    let local = local(path, text)?;
-    let present = local.as_ref().is_some_and(|local| local.get("container_root").is_some());
-    let has_other_keys = local.as_ref().and_then(Value::as_mapping).is_some_and(|local| !local.is_empty());
-    let patch = match (value, present) {
-        (None, false) => return Ok(text.to_owned()),
-        (None, true) => Patch { route: route!("local", "container_root"), operation: Op::Remove },
-        (Some(value), true) => Patch { route: route!("local", "container_root"), operation: Op::Replace(set(value)) },
-        (Some(value), false) if has_other_keys => {
-            Patch { route: route!("local"), operation: Op::Add { key: "container_root".to_owned(), value: set(value) } }
-        }
-        // Nothing but comments, or `local:` without a value, which the patcher can't add to.
-        (Some(value), false) => return Ok(appended(text, value, local.is_some())),
-    };
+    let before = document(path, text)?;
+    let present = root_in(&before);
+    if present.and_then(Value::as_str) == value {
+        return Ok(text.to_owned());
+    }
     let not_editable = |why: String| Error::NotEditable { path: path.to_owned(), why };
-    let document = Document::new(text).map_err(|error| not_editable(error.to_string()))?;
-    let edited = apply_yaml_patches(&document, &[patch]).map_err(|error| not_editable(error.to_string()))?;
-    let edited = edited.source().to_owned();
-    // The patcher works on text; what it made must say what it was told to.
-    match container_root(path, &edited) {
-        Ok(found) if found.as_deref() == value => Ok(edited),
-        _ => Err(not_editable("its layout is unusual".to_owned())),
-    }
+    let unusual = || not_editable("its layout is unusual".to_owned());
+    let other_keys = before.get("local").and_then(Value::as_mapping).is_some_and(|local| !local.is_empty());
+    let patched = |operation: Op<'_>, replaces: bool| {
+        let route = if replaces { route!("local", "container_root") } else { route!("local") };
+        let document = Document::new(text).map_err(|error| not_editable(error.to_string()))?;
+        let edited = apply_yaml_patches(&document, &[Patch { route, operation }]);
+        edited.map(|edited| edited.source().to_owned()).map_err(|error| not_editable(error.to_string()))
+    };
+    let set = |value: &str| Value::String(value.to_owned());
+    let edited = match (value, present.is_some()) {
+        (None, _) => patched(Op::Remove, true)?,
+        (Some(value), true) => patched(Op::Replace(set(value)), true)?,
+        (Some(value), false) if other_keys => {
+            patched(Op::Add { key: "container_root".to_owned(), value: set(value) }, false)?
+        }
+        // The patcher can't add to `local:` without a value, nor to an empty file.
+        (Some(value), false) => extended(text, value, before.get("local").is_some()).ok_or_else(unusual)?,
+    };
+    let after = document(path, &edited).map_err(|_| unusual())?;
+    let removed = removed(text, &edited);
+    let is_clean = match (value, present.is_some()) {
+        (None, _) => true,
+        // Comments, anchors and tags beside the old value would go with it.
+        (Some(_), true) => !removed.contains(['\n', '#', '&', '*', '!', '|', '>']),
+        (Some(_), false) => removed.is_empty() || removed == "{}",
+    };
+    if is_clean && normal(after) == with_root(before, value) { Ok(edited) } else { Err(unusual()) }
 }
 
-fn appended(text: &str, value: &str, has_local: bool) -> String {
-    // A JSON string is a YAML string as well.
-    let value = Value::String(value.to_owned());
-    let line = yamlpatch::serialize_flow(&value).unwrap_or_default();
-    let kept: Vec<&str> = text.lines().filter(|line| !(has_local && line.trim_start().starts_with("local:"))).collect();
-    let mut text = kept.join("\n");
-    if !text.is_empty() {
-        text.push('\n');
+/// The text with `local` added at its end, or with the key below its `local:`, which has no value; `None` where there is no such line.
+fn extended(text: &str, value: &str, has_local: bool) -> Option<String> {
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    if !has_local {
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { newline };
+        return Some(format!("{text}{gap}{}", lines(value).replace('\n', newline)));
     }
-    format!("{text}local:\n  container_root: {line}\n")
+    let mut extended = String::with_capacity(text.len() + value.len() + 32);
+    let mut found = false;
+    for line in text.split_inclusive('\n') {
+        let rest = line.strip_prefix("local:").filter(|_| !found).map(str::trim);
+        let is_comment = |rest: &str| rest.is_empty() || rest.starts_with('#');
+        match rest {
+            Some(rest) if is_comment(rest) => {
+                let gap = if line.ends_with('\n') { "" } else { newline };
+                let _ = write!(extended, "{line}{gap}  container_root: {}{newline}", scalar(value));
+                found = true;
+            }
+            Some(rest) if rest.strip_prefix("{}").is_some_and(|rest| is_comment(rest.trim_start())) => {
+                extended.push_str(&line.replacen("{}", &format!("{{container_root: {}}}", scalar(value)), 1));
+                found = true;
+            }
+            _ => extended.push_str(line),
+        }
+    }
+    found.then_some(extended)
 }
 
-/// The object `local`; `None` where the file has none.
-fn local(path: &Path, text: &str) -> Result<Option<Value>, Error> {
+/// A JSON string is a YAML string as well, in any style.
+fn scalar(value: &str) -> String {
+    serde_json::Value::from(value).to_string()
+}
+
+/// What of a text is missing in another that was made of it by one change.
+fn removed<'t>(before: &'t str, after: &str) -> &'t str {
+    let common = |pairs: &mut dyn Iterator<Item = (char, char)>| {
+        pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>()
+    };
+    let start = common(&mut before.chars().zip(after.chars()));
+    let (before, after) = (&before[start..], &after[start..]);
+    let end = common(&mut before.chars().rev().zip(after.chars().rev()));
+    &before[..before.len() - end]
+}
+
+fn root_in(whole: &Value) -> Option<&Value> {
+    whole.get("local")?.get("container_root")
+}
+
+/// The same document with this value. An empty `local` and one without a value mean the same.
+fn with_root(mut whole: Value, value: Option<&str>) -> Value {
+    if let Some(value) = value {
+        if whole.is_null() {
+            whole = Value::Mapping(Mapping::new());
+        }
+        let local = whole.as_mapping_mut().map(|whole| whole.entry("local".into()).or_insert(Value::Null));
+        if let Some(local) = local {
+            if local.is_null() {
+                *local = Value::Mapping(Mapping::new());
+            }
+            if let Some(local) = local.as_mapping_mut() {
+                local.insert("container_root".into(), value.into());
+            }
+        }
+    } else if let Some(local) = whole.get_mut("local").and_then(Value::as_mapping_mut) {
+        local.remove("container_root");
+    }
+    normal(whole)
+}
+
+fn normal(mut whole: Value) -> Value {
+    if let Some(local) = whole.get_mut("local")
+        && local.as_mapping().is_some_and(Mapping::is_empty)
+    {
+        *local = Value::Null;
+    }
+    whole
+}
+
+/// The document, where it is what the SDK takes.
+fn document(path: &Path, text: &str) -> Result<Value, Error> {
     let malformed = |line, column, expected: String| Error::Malformed { path: path.to_owned(), line, column, expected };
     let whole: Value = yaml_serde::from_str(text).map_err(|error| {
         let place = error.location();
@@ -66,10 +149,10 @@ fn local(path: &Path, text: &str) -> Result<Option<Value>, Error> {
         malformed(line, column, error.to_string())
     })?;
     let line_of = |key: &str| 1 + text.lines().position(|line| line.trim_start().starts_with(key)).unwrap_or_default();
-    match whole {
-        Value::Null => Ok(None),
-        Value::Mapping(whole) => match whole.get("local") {
-            None => Ok(None),
+    match &whole {
+        Value::Null => Ok(whole),
+        Value::Mapping(mapping) => match mapping.get("local") {
+            None => Ok(whole),
             Some(local @ (Value::Mapping(_) | Value::Null)) => {
                 let root = local.get("container_root");
                 if root.is_some_and(|root| !root.is_string()) {
@@ -79,7 +162,7 @@ fn local(path: &Path, text: &str) -> Result<Option<Value>, Error> {
                         "expected a path as local.container_root".to_owned(),
                     ));
                 }
-                Ok(Some(local.clone()))
+                Ok(whole)
             }
             Some(_) => Err(malformed(line_of("local"), 1, "expected a mapping as local".to_owned())),
         },
@@ -117,6 +200,24 @@ mod tests {
                 "{text}"
             );
             assert!(edited.contains("# only") == text.contains("# only"));
+        }
+    }
+
+    #[test]
+    fn only_the_value_changes() {
+        let cases = [
+            ("other:\n  local: x\n", "other:\n  local: x\nlocal:\n  container_root: \"/t\"\n"),
+            (
+                "# local:\n  # local:\nlocal: # mine\n",
+                "# local:\n  # local:\nlocal: # mine\n  container_root: \"/t\"\n",
+            ),
+            ("local: {} # mine", "local: {container_root: \"/t\"} # mine"),
+            ("local:\r\n", "local:\r\n  container_root: \"/t\"\r\n"),
+            ("# no newline", "# no newline\nlocal:\n  container_root: \"/t\"\n"),
+            ("local:", "local:\n  container_root: \"/t\"\n"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(set(text, "/t"), expected, "{text}");
         }
     }
 

@@ -29,14 +29,6 @@ pub enum Error {
         /// What was expected.
         expected: String,
     },
-    /// A folder that Local Mode needs is on storage that the host can't see, and holds files.
-    #[error("{path} must become a link to {target}, but it holds files")]
-    FolderInTheWay {
-        /// The folder.
-        path: PathBuf,
-        /// Where it should lead.
-        target: PathBuf,
-    },
     /// The file is valid YAML, but can't be edited without touching the rest of it.
     #[error("cannot edit {path} in place: {why}")]
     NotEditable {

@@ -1,27 +1,34 @@
 //! Putting back what was there before.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Action, Error, config_yaml,
+    Action, Error, aside, config_yaml,
     error::file,
     plan::{read, write},
+    whole_file,
 };
 
 /// What was there before, kept in a file until it is put back.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Before {
     version: u32,
     /// Folders that were made.
     folders: Vec<PathBuf>,
-    /// Links that were made, with where they lead and what the link led to before.
+    /// Folders above them and above the configuration file, which were missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    parents: Vec<PathBuf>,
+    /// Links that were made.
     links: Vec<Link>,
+    /// What was moved aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    moved: Vec<Moved>,
     /// The configuration file.
     config: Option<Config>,
 }
@@ -30,7 +37,15 @@ pub(crate) struct Before {
 struct Link {
     link: PathBuf,
     target: PathBuf,
+    /// Where a link that was there led: version 1 replaced links.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Moved {
+    path: PathBuf,
+    to: PathBuf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,17 +57,44 @@ struct Config {
     after: String,
 }
 
-const VERSION: u32 = 1;
+/// Version 2 moves aside what version 1 removed.
+const VERSION: u32 = 2;
+
+impl Default for Before {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            folders: Vec::new(),
+            parents: Vec::new(),
+            links: Vec::new(),
+            moved: Vec::new(),
+            config: None,
+        }
+    }
+}
 
 impl Before {
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
-        let Some(text) = read(path)? else { return Ok(Self { version: VERSION, ..Self::default() }) };
-        serde_json::from_str(&text).map_err(|error| Error::Malformed {
-            path: path.to_owned(),
-            line: error.line().max(1),
-            column: error.column().max(1),
-            expected: error.to_string(),
-        })
+        let Some(text) = read(path)? else { return Ok(Self::default()) };
+        let malformed = |line, column, expected| Error::Malformed { path: path.to_owned(), line, column, expected };
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        // What a newer version remembers may be more than this one knows how to put back.
+        if let Ok(Versioned { version }) = serde_json::from_str(&text)
+            && version > VERSION
+        {
+            return Err(malformed(
+                1,
+                1,
+                format!("version {version} was written by a newer sdocker, which can undo it"),
+            ));
+        }
+        let mut before: Self = serde_json::from_str(&text)
+            .map_err(|error| malformed(error.line().max(1), error.column().max(1), error.to_string()))?;
+        before.version = VERSION;
+        Ok(before)
     }
 
     pub(crate) fn save(&self, path: &Path) -> Result<(), Error> {
@@ -60,20 +102,34 @@ impl Before {
         write(path, &format!("{text}\n"))
     }
 
+    /// Whether a link is one of those that were made.
+    pub(crate) fn made_link(&self, link: &Path, target: &Path) -> bool {
+        self.links.iter().any(|made| made.link == link && made.target == target)
+    }
+
     pub(crate) fn remember(&mut self, action: &Action) -> Result<(), Error> {
+        if let Some((path, to)) = action.moves() {
+            self.moved.push(Moved { path: path.to_owned(), to: to.to_owned() });
+        }
         match action {
-            Action::MakeFolder(path) if !self.folders.contains(path) => self.folders.push(path.clone()),
-            Action::MakeFolder(_) => {}
-            Action::Link { link, target } => {
-                let known = self.links.iter().any(|known| known.link == *link);
-                if !known {
-                    let before = fs::read_link(link).ok();
-                    self.links.push(Link { link: link.clone(), target: target.clone(), before });
+            Action::MakeFolder { folder, .. } => {
+                self.remember_parents(folder);
+                if !self.folders.contains(folder) {
+                    self.folders.push(folder.clone());
+                }
+            }
+            Action::Link { link, target, .. } => {
+                let known = self.links.iter_mut().find(|known| known.link == *link);
+                match known {
+                    Some(known) => known.target = target.clone(),
+                    None => self.links.push(Link { link: link.clone(), target: target.clone(), before: None }),
                 }
             }
             Action::SetContainerRoot { file, value } => {
+                self.remember_parents(&whole_file::target(file).unwrap_or_else(|_| file.clone()));
                 let text = read(file)?;
-                let after = config_yaml::with_container_root(file, text.as_deref().unwrap_or_default(), Some(value))?;
+                let after = config_yaml::with_container_root(file, text.as_deref().unwrap_or_default(), Some(value));
+                let after = after.unwrap_or_default();
                 match &mut self.config {
                     // What was there before the first time is what undo puts back.
                     Some(known) => known.after = after,
@@ -82,6 +138,13 @@ impl Before {
             }
         }
         Ok(())
+    }
+
+    fn remember_parents(&mut self, path: &Path) {
+        let missing = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+        let missing: Vec<PathBuf> =
+            missing.filter(|folder| !self.parents.contains(&folder.to_path_buf())).map(Path::to_owned).collect();
+        self.parents.extend(missing.into_iter().rev());
     }
 }
 
@@ -95,7 +158,8 @@ pub struct Undone {
 }
 
 /// Puts back what was there before [`apply`](crate::apply()), as its record says, and removes the record. What the user has changed
-/// since stays; folders go only when they are empty.
+/// since stays; folders go only when they are empty. What was moved aside and can't go back, because something else has taken its
+/// place, stays where it is, and the record with it: another undo gives it back.
 ///
 /// # Errors
 /// A file that can't be read or written; the record then remains.
@@ -117,13 +181,47 @@ pub fn undo(record: &Path) -> Result<Undone, Error> {
     for folder in before.folders.iter().rev() {
         match fs::remove_dir(folder) {
             Ok(()) => undone.done.push(format!("removed {}", folder.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => undone.kept.push(format!("{} holds files", folder.display())),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                undone.kept.push(format!("{} holds files", folder.display()));
+            }
+            // Gone, or something else by now.
+            Err(_) => {}
         }
     }
+    let mut remaining = Before::default();
+    for moved in before.moved.into_iter().rev() {
+        give_back(moved, &mut undone, &mut remaining);
+    }
+    for folder in before.parents.iter().rev() {
+        let _ = fs::remove_dir(folder);
+    }
+    if !remaining.moved.is_empty() {
+        remaining.save(record)?;
+        return Ok(undone);
+    }
     match fs::remove_file(record) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file("remove", record)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file("remove", record)(error)),
         _ => Ok(undone),
+    }
+}
+
+fn give_back(moved: Moved, undone: &mut Undone, remaining: &mut Before) {
+    match aside::give_back(&moved.to, &moved.path) {
+        Ok(()) => undone.done.push(format!("put back {}", moved.path.display())),
+        // It was never moved, or the user has taken it back.
+        Err(_) if fs::symlink_metadata(&moved.to).is_err() => {
+            if let Some(folder) = moved.to.parent() {
+                let _ = fs::remove_dir(folder);
+            }
+        }
+        Err(error) => {
+            let why = match error.kind() {
+                io::ErrorKind::AlreadyExists => format!("{} is there again", moved.path.display()),
+                _ => error.to_string(),
+            };
+            undone.kept.push(format!("{} stays where it is: {why}", moved.to.display()));
+            remaining.moved.insert(0, moved);
+        }
     }
 }
 
@@ -131,12 +229,15 @@ fn undo_config(config: &Config, undone: &mut Undone) -> Result<(), Error> {
     let path = &config.path;
     match (read(path)?, &config.before) {
         (None, _) => {}
+        (Some(now), Some(before)) if now == *before => {}
         (Some(now), Some(before)) if now == config.after => {
             write(path, before)?;
             undone.done.push(format!("put back {}", path.display()));
         }
         (Some(now), None) if now == config.after => {
-            fs::remove_file(path).map_err(file("remove", path))?;
+            // A link that led nowhere stays.
+            let target = whole_file::target(path).map_err(file("read", path))?;
+            fs::remove_file(&target).map_err(file("remove", &target))?;
             undone.done.push(format!("removed {}", path.display()));
         }
         // Edited since: only our own value goes back.
@@ -145,8 +246,13 @@ fn undo_config(config: &Config, undone: &mut Undone) -> Result<(), Error> {
                 Some(before) => config_yaml::container_root(path, before)?,
                 None => None,
             };
-            write(path, &config_yaml::with_container_root(path, &now, value.as_deref())?)?;
-            undone.done.push(format!("put back local.container_root in {}", path.display()));
+            match config_yaml::with_container_root(path, &now, value.as_deref()) {
+                Ok(text) => {
+                    write(path, &text)?;
+                    undone.done.push(format!("put back local.container_root in {}", path.display()));
+                }
+                Err(error) => undone.kept.push(format!("local.container_root in {} stays: {error}", path.display())),
+            }
         }
     }
     Ok(())

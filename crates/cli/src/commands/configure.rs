@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use host_provisioner::shared_paths;
-use localmode_config::{DockerHostCheck, Request, SharedFolder, check_docker_host, not_visible, plan, undo};
+use localmode_config::{
+    Action, DockerHostCheck, Left, Request, SharedFolder, check_docker_host, not_visible, plan, undo,
+};
 use serde::Serialize;
 use studio_discovery::{LocalFacts, StudioEnvironment};
 
@@ -13,7 +15,8 @@ use crate::{lookup::Lookup, printer::Printer, session::Session, world::World};
 /// Configure the SageMaker Python SDK's Local Mode.
 ///
 /// Makes the temporary folder that containers share with the SDK, on storage that the host sees, and names it in
-/// ~/.sagemaker/config.yaml. Says what else would stand in Local Mode's way.
+/// ~/.sagemaker/config.yaml. What is in the way is moved aside as it is, and --undo gives it back. Says what else would stand in
+/// Local Mode's way.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Put back what was there before.
@@ -34,6 +37,9 @@ struct Report {
     /// What stays although it was asked to go, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kept: Vec<String>,
+    /// What stays as it is although Local Mode would have it otherwise, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
     dry_run: bool,
 }
 
@@ -41,19 +47,30 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let lookup = Lookup::new(world);
     if args.undo {
         let undone = undo(&lookup.layout.configure_record())?;
-        let report = Report { actions: undone.done, kept: undone.kept, dry_run: false };
+        let report = Report { actions: undone.done, kept: undone.kept, ..Report::default() };
         return printer.result(&report, || human(&report, "nothing to undo"));
     }
     let session = Session::open(world, printer).await?;
     let environment = session.discover(printer).await?.environment;
     let request = request(world, &session.facts, &lookup);
     let plan = plan(&request)?;
-    if !args.dry_run {
-        localmode_config::apply(&plan)?;
-    }
-    let actions = plan.actions.iter().map(ToString::to_string).collect();
-    let report = Report { actions, kept: Vec::new(), dry_run: args.dry_run };
+    let (actions, left) = if args.dry_run {
+        (plan.actions, plan.left)
+    } else {
+        let applied = localmode_config::apply(&plan)?;
+        (applied.done, applied.left)
+    };
+    let report = Report {
+        actions: actions.iter().map(ToString::to_string).collect(),
+        left: left.iter().map(ToString::to_string).collect(),
+        dry_run: args.dry_run,
+        ..Report::default()
+    };
     printer.result(&report, || human(&report, "Local Mode is configured already"))?;
+    warn_of_left(&left, printer);
+    if !args.dry_run {
+        warn_of_moves(&actions, printer);
+    }
     if let Ok(host) = lookup.current() {
         warn_of_overrides(world, &host.name, printer);
     }
@@ -83,22 +100,57 @@ fn human(report: &Report, nothing: &str) -> String {
 }
 
 /// Configures Local Mode for an app, and returns what was done.
-pub(crate) fn apply(world: &World, facts: &LocalFacts, lookup: &Lookup) -> anyhow::Result<Vec<String>> {
-    let plan = plan(&request(world, facts, lookup))?;
-    localmode_config::apply(&plan)?;
-    Ok(plan.actions.iter().map(|action| format!("Local Mode: {action}")).collect())
+pub(crate) fn apply(
+    world: &World,
+    facts: &LocalFacts,
+    lookup: &Lookup,
+    printer: &Printer,
+) -> anyhow::Result<Vec<String>> {
+    let applied = localmode_config::apply(&plan(&request(world, facts, lookup))?)?;
+    warn_of_left(&applied.left, printer);
+    warn_of_moves(&applied.done, printer);
+    Ok(applied.done.iter().map(|action| format!("Local Mode: {action}")).collect())
 }
 
 /// In a space, whose home is an EBS volume, the folders that Local Mode uses must lie on EFS before the host is planned, because the
 /// host mounts what is there then. Whether anything was changed.
-pub(crate) fn prepare_space(world: &World, facts: &LocalFacts, lookup: &Lookup) -> anyhow::Result<bool> {
+///
+/// What can't be done is said, and never keeps a host from being created.
+pub(crate) fn prepare_space(world: &World, facts: &LocalFacts, lookup: &Lookup, printer: &Printer) -> bool {
     let request = request(world, facts, lookup);
     if !matches!(request.shared, SharedFolder::At(_)) {
-        return Ok(false);
+        return false;
     }
-    let plan = plan(&request)?;
-    localmode_config::apply(&plan)?;
-    Ok(!plan.actions.is_empty())
+    match plan(&request).and_then(|plan| Ok((localmode_config::apply(&plan)?, plan.actions.is_empty()))) {
+        Ok((applied, was_done)) => {
+            // What is left is said once the host is there, by `apply`.
+            warn_of_moves(&applied.done, printer);
+            !was_done
+        }
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            printer.warn(format!("Local Mode's folders are not ready, so containers will not share them: {error:#}"));
+            printer.hint("mend it, run `sdocker configure`, and create another host then");
+            true
+        }
+    }
+}
+
+fn warn_of_left(left: &[Left], printer: &Printer) {
+    for left in left {
+        printer.warn(left);
+        for advice in &left.advice {
+            printer.hint(advice);
+        }
+    }
+}
+
+/// What is the user's and lies elsewhere now.
+fn warn_of_moves(done: &[Action], printer: &Printer) {
+    for (path, to) in done.iter().filter_map(Action::moves) {
+        printer.warn(format!("what was at {} is at {} now: Local Mode needs its place", path.display(), to.display()));
+        printer.hint("`sdocker configure --undo` gives it back");
+    }
 }
 
 fn request(world: &World, facts: &LocalFacts, lookup: &Lookup) -> Request {

@@ -103,7 +103,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let previous_context = lookup.contexts.current()?;
 
     let mut session = Session::open(world, printer).await?;
-    if !args.dry_run && configure::prepare_space(world, &session.facts, &lookup)? {
+    if !args.dry_run && configure::prepare_space(world, &session.facts, &lookup, printer) {
         session.facts = session::local_facts(world)?;
     }
     let environment = session.discover(printer).await?.environment;
@@ -277,7 +277,7 @@ impl Flow<'_> {
         creation.hand_over()?;
         ready.docker_version = Some(answered.version().to_owned());
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
-        match configure::apply(self.world, &self.session.facts, self.lookup) {
+        match configure::apply(self.world, &self.session.facts, self.lookup, self.printer) {
             Ok(notes) => ready.notes.extend(notes),
             Err(error) => {
                 self.printer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
