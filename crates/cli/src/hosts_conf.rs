@@ -5,12 +5,11 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::PathBuf,
 };
 
 use anyhow::Context as _;
-use atomic_write_file::AtomicWriteFile;
 use host_provisioner::{InstanceId, InstanceType};
 use jsonc_parser::{
     ParseOptions,
@@ -21,6 +20,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use crate::{
     failure::Hinted,
     layout::{create_private, host_name},
+    whole_file,
 };
 
 /// The file.
@@ -128,9 +128,7 @@ impl HostsConf {
             .map_err(|error| self.malformed(error.line_display(), error.column_display(), &error.kind().to_string()))?;
         let hosts = root.object_value_or_set().array_value_or_set("ActiveHosts");
         change(&hosts);
-        let mut file = AtomicWriteFile::open(&self.path).with_context(failed)?;
-        file.write_all(root.to_string().as_bytes()).with_context(failed)?;
-        file.commit().with_context(failed)
+        whole_file::replace(&self.path, root.to_string().as_bytes(), 0o600).with_context(failed)
     }
 
     fn text(&self) -> anyhow::Result<Option<String>> {

@@ -18,6 +18,7 @@ mod printer;
 mod progress;
 mod readiness;
 mod session;
+mod whole_file;
 mod world;
 
 use std::process::ExitCode;

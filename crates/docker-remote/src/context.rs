@@ -3,21 +3,22 @@
 //! The layout is the CLI's own (docker/cli, `cli/context/store`): a context's folder is named by the SHA-256 of its name, with
 //! `contexts/meta/<id>/meta.json` and `contexts/tls/<id>/docker/{ca,cert,key}.pem`. The current context is the field
 //! `currentContext` of `config.json`, in which everything else stays as it is.
+//!
+//! What is made is for its owner alone, where the CLI lets others read what is no secret; what is there keeps its mode, and links stay
+//! links.
 
 mod config_json;
 
 use std::{
     fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
-use atomic_write_file::AtomicWriteFile;
 use config_json::ConfigJson;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{DockerHost, Error, error::file};
+use crate::{DockerHost, Error, error::file, whole_file};
 
 /// The context store of one Docker configuration folder.
 #[derive(Clone, Debug)]
@@ -134,17 +135,14 @@ impl ContextStore {
         let credentials = spec.host.credentials();
         let tls = self.tls(spec.name).join("docker");
         // The certificates come first: a context is there as soon as its meta.json is.
-        folder(&tls, 0o700)?;
         for (name, pem) in
             [("ca.pem", &credentials.ca), ("cert.pem", &credentials.certificate), ("key.pem", &credentials.key)]
         {
             write(&tls.join(name), pem.as_bytes(), 0o600)?;
         }
-        let folder_of_meta = self.meta(spec.name);
-        folder(&folder_of_meta, 0o755)?;
-        let path = folder_of_meta.join("meta.json");
+        let path = self.meta(spec.name).join("meta.json");
         let json = serde_json::to_vec(&meta).map_err(|error| malformed(&path, &error))?;
-        write(&path, &json, 0o644)
+        write(&path, &json, 0o600)
     }
 
     /// Removes a context; gone already is no error. Where it was the current one, the fallback becomes current if it (still)
@@ -240,19 +238,8 @@ fn malformed(path: &Path, error: &serde_json::Error) -> Error {
     Error::Malformed { path: path.to_owned(), line, column, expected: error.to_string() }
 }
 
-fn folder(path: &Path, mode: u32) -> Result<(), Error> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(file("create", path))
-}
-
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let write = || -> io::Result<()> {
-        let mut file = AtomicWriteFile::options().mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.commit()
-    };
-    write().map_err(file("write", path))
+    whole_file::replace(path, bytes, mode).map_err(file("write", path))
 }
 
 #[cfg(test)]

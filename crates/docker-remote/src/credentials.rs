@@ -2,20 +2,18 @@
 
 use std::{
     fmt, fs,
-    io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use atomic_write_file::AtomicWriteFile;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::{Error, error::file};
+use crate::{Error, error::file, whole_file};
 
 /// Clocks of client and host may differ by this much.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
@@ -154,10 +152,8 @@ impl HostCredentials {
             WriteServerKey::No => files.len() - 1,
         };
         for (part, name, pem) in &files[..written] {
-            let part = folder.join(part);
-            private_folder(&part).map_err(file("create", &part))?;
-            let path = part.join(name);
-            write_private(&path, pem).map_err(file("write", &path))?;
+            let path = folder.join(part).join(name);
+            whole_file::replace(&path, pem.as_bytes(), 0o600).map_err(file("write", &path))?;
         }
         Ok(())
     }
@@ -200,18 +196,6 @@ impl fmt::Debug for ClientCredentials {
 
 fn failed(what: &'static str) -> impl FnOnce(rcgen::Error) -> Error {
     move |source| Error::Credentials { what, source }
-}
-
-fn private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = AtomicWriteFile::options().mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.commit()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod probe;
 mod readiness;
 mod stages;
 mod transport;
+mod whole_file;
 
 pub use bollard::models;
 pub use client::{BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream};

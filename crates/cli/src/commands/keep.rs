@@ -1,14 +1,13 @@
 //! `sdocker keep`: put off the end of a host, through the storage it shares. That needs no permission in AWS.
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use atomic_write_file::AtomicWriteFile;
 use host_provisioner::InstanceId;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, world::World};
+use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, whole_file, world::World};
 
 /// Put off the end of a host: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]
@@ -38,12 +37,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     }
     let until = Timestamp::now() + args.duration;
     let file = folder.join("keep-until");
-    let write = || -> std::io::Result<()> {
-        let mut file = AtomicWriteFile::open(&file)?;
-        writeln!(file, "{}", until.as_second())?;
-        file.commit()
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))?;
+    // The host, which reads it, is root.
+    let text = format!("{}\n", until.as_second());
+    whole_file::replace(&file, text.as_bytes(), 0o600).with_context(|| format!("cannot write {}", file.display()))?;
     if let Some(record) = &host.record
         && until > record.expires
         && let host_provisioner::Opened::Open(mut open) = lookup.journal.open(&record.host).await?

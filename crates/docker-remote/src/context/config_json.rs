@@ -2,14 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::PathBuf,
 };
 
-use atomic_write_file::AtomicWriteFile;
 use jsonc_parser::{ParseOptions, cst::CstRootNode};
 
-use crate::{Error, error::file};
+use crate::{Error, error::file, whole_file};
 
 /// What the CLI writes into a new file.
 const EMPTY: &str = "{\n\t\"auths\": {}\n}";
@@ -49,14 +48,8 @@ impl ConfigJson {
             (Some(field), None) => field.remove(),
             (None, None) => {}
         }
-        let write = || -> io::Result<()> {
-            // A link, as people who keep their dotfiles elsewhere have, stays one.
-            let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-            let mut file = AtomicWriteFile::options().open(target)?;
-            file.write_all(root.to_string().as_bytes())?;
-            file.commit()
-        };
-        write().map_err(file("write", &self.path))
+        // It may hold registries' passwords, which the CLI keeps to their owner as well (docker/cli, `cli/config/configfile`).
+        whole_file::replace(&self.path, root.to_string().as_bytes(), 0o600).map_err(file("write", &self.path))
     }
 
     /// Several processes of one home may edit the file; the CLI itself takes no lock.

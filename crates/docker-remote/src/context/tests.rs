@@ -65,7 +65,13 @@ fn byte_for_byte_what_the_docker_cli_writes() {
     store.create(&ContextSpec::for_host(&host, "c5.xlarge_i-1", "a host")).expect("created");
     store.use_context(Some("c5.xlarge_i-1")).expect("used");
     fs::remove_file(ours.join(".config.json.sdocker-lock")).expect("ours alone");
-    assert_eq!(tree(&ours.join("contexts")), tree(&theirs.join("contexts")));
+    let (made, model) = (tree(&ours.join("contexts")), tree(&theirs.join("contexts")));
+    let contents = |tree: &BTreeMap<PathBuf, (u32, Vec<u8>)>| -> BTreeMap<PathBuf, Vec<u8>> {
+        tree.iter().map(|(path, (_, bytes))| (path.clone(), bytes.clone())).collect()
+    };
+    assert_eq!(contents(&made), contents(&model));
+    let all = tree(&ours);
+    assert!(all.values().all(|(mode, _)| mode & 0o077 == 0), "nothing is for others: {all:?}");
     let config = |folder: &Path| fs::read_to_string(folder.join("config.json")).expect("written");
     let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
     assert_eq!(value(&config(&ours))["currentContext"], value(&config(&theirs))["currentContext"]);
@@ -102,12 +108,15 @@ fn config_json_keeps_every_other_byte() {
     let path = folder.path().join("elsewhere/config.json");
     fs::create_dir(path.parent().expect("a folder")).expect("made");
     std::os::unix::fs::symlink(&path, folder.path().join("config.json")).expect("linked");
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("changed");
     let theirs = "{\n   \"auths\" : { \"x\":{}},\r\n\t\"credsStore\": \"ecr-login\",  \"z\": 1.50\n}\n";
     fs::write(&path, theirs).expect("written");
+    mode(0o640);
     let store = ContextStore::new(folder.path());
     let host = host();
     store.create(&ContextSpec::for_host(&host, "one", "")).expect("created");
     store.use_context(Some("one")).expect("used");
+    assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o640);
     let with = fs::read_to_string(&path).expect("still a link's target");
     assert!(
         with.starts_with("{\n   \"auths\" : { \"x\":{}},\r\n\t\"credsStore\": \"ecr-login\",  \"z\": 1.50"),
@@ -116,6 +125,22 @@ fn config_json_keeps_every_other_byte() {
     store.use_context(None).expect("used");
     assert_eq!(fs::read_to_string(&path).expect("readable"), theirs);
     assert!(fs::symlink_metadata(folder.path().join("config.json")).expect("there").is_symlink());
+}
+
+#[test]
+fn a_link_that_leads_nowhere_yet_stays_a_link() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (docker, dotfiles) = (folder.path().join("docker"), folder.path().join("dotfiles"));
+    for made in [&docker, &dotfiles] {
+        fs::create_dir(made).expect("made");
+    }
+    std::os::unix::fs::symlink("../dotfiles/docker.json", docker.join("config.json")).expect("linked");
+    let store = ContextStore::new(&docker);
+    store.create(&ContextSpec::for_host(&host(), "one", "")).expect("created");
+    store.use_context(Some("one")).expect("used");
+    assert!(docker.join("config.json").is_symlink());
+    let made = dotfiles.join("docker.json").metadata().expect("the link's target");
+    assert_eq!(made.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
