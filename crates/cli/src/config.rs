@@ -1,5 +1,7 @@
 //! `sdocker.conf`: the settings that the first `sdocker` had, and ours.
 
+mod values;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -50,9 +52,9 @@ struct Raw {
     #[serde(rename = "Key")]
     key: Option<String>,
     #[serde(rename = "Port")]
-    port: Option<Port>,
+    port: Option<u16>,
     #[serde(rename = "EBSVolumeSize")]
-    volume: Option<VolumeSize>,
+    volume: Option<u32>,
     #[serde(rename = "InstanceProfileArn")]
     instance_profile: Option<String>,
     #[serde(rename = "HostSGs")]
@@ -62,39 +64,13 @@ struct Raw {
     #[serde(rename = "DockerImageNvidiaURI")]
     dind_nvidia_image: Option<String>,
     #[serde(rename = "AdditionalPorts")]
-    additional_ports: Option<Vec<Port>>,
+    additional_ports: Option<Vec<u16>>,
     #[serde(rename = "Engine")]
     engine: Option<Engine>,
     #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
     idle_timeout: Option<Timeout>,
     #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
     max_lifetime: Option<std::time::Duration>,
-}
-
-/// A TCP port; 0 is none.
-#[derive(Clone, Copy, Debug)]
-struct Port(u16);
-
-impl<'de> Deserialize<'de> for Port {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u16::deserialize(deserializer)? {
-            0 => Err(de::Error::custom("expected a port between 1 and 65535, found 0")),
-            port => Ok(Self(port)),
-        }
-    }
-}
-
-/// GiB of a gp3 volume (EBS user guide: 1 GiB to 64 TiB).
-#[derive(Clone, Copy, Debug)]
-struct VolumeSize(u32);
-
-impl<'de> Deserialize<'de> for VolumeSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match u32::deserialize(deserializer)? {
-            size @ 1..=65536 => Ok(Self(size)),
-            size => Err(de::Error::custom(format!("expected a volume size between 1 and 65536 GiB, found {size}"))),
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -157,6 +133,9 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Config> {
     // An empty file is what `touch` makes of it.
     let text = if text.trim().is_empty() { "{}" } else { text };
     let raw: Raw = serde_json::from_str(text).map_err(malformed)?;
+    values::check(text).map_err(|wrong| {
+        Hinted::new(format!("{}:{}:{}: {}", path.display(), wrong.line, wrong.column, wrong.what)).hint(wrong.advice)
+    })?;
     let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(malformed)?;
     let unknown = keys.keys().filter(|key| !KEYS.contains(&key.as_str()));
     let warnings = unknown
@@ -166,20 +145,21 @@ fn parse(path: &Path, text: &str) -> anyhow::Result<Config> {
         })
         .collect();
 
-    let given = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let given = |text: Option<String>| text.map(|text| text.trim().to_owned());
+    let groups = raw.security_groups;
     let defaults = HostConfig::default();
     Ok(Config {
         file: None,
         host: HostConfig {
             image: given(raw.image).map(Into::into),
             key_name: given(raw.key),
-            daemon_port: raw.port.map_or(defaults.daemon_port, |port| port.0),
-            volume_gib: raw.volume.map_or(defaults.volume_gib, |size| size.0),
+            daemon_port: raw.port.unwrap_or(defaults.daemon_port),
+            volume_gib: raw.volume.unwrap_or(defaults.volume_gib),
             instance_profile_arn: given(raw.instance_profile),
-            security_groups: raw.security_groups.unwrap_or_default().into_iter().map(Into::into).collect(),
+            security_groups: groups.unwrap_or_default().into_iter().map(|id| id.trim().into()).collect(),
             dind_image: given(raw.dind_image).unwrap_or(defaults.dind_image),
             dind_nvidia_image: given(raw.dind_nvidia_image),
-            additional_ports: raw.additional_ports.unwrap_or_default().into_iter().map(|port| port.0).collect(),
+            additional_ports: raw.additional_ports.unwrap_or_default(),
         },
         engine: raw.engine.map(|engine| match engine {
             Engine::Auto => EngineChoice::Auto,
@@ -232,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_empty_file_and_null_mean_the_defaults() {
-        for text in ["", "\n", "{}", r#"{"Port": null, "ImageId": "", "HostSGs": null, "IdleTimeout": null}"#] {
+        for text in ["", "\n", "{}", r#"{"Port": null, "ImageId": null, "HostSGs": null, "IdleTimeout": null}"#] {
             assert_eq!(parsed(text).expect("it is well-formed").host, HostConfig::default(), "{text}");
         }
     }
@@ -253,7 +233,7 @@ mod tests {
     fn a_wrong_value_is_an_error_with_its_place() {
         let cases = [
             ("{\n  \"Port\": \"1111\"\n}", "sdocker.conf:2:16: invalid type: string \"1111\", expected u16"),
-            ("{\n  \"Port\": 0\n}", "sdocker.conf:3:1: expected a port between 1 and 65535, found 0"),
+            ("{\n  \"Port\": 0\n}", "sdocker.conf:2:11: expected a port between 1 and 65535, found 0"),
             ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected u16"),
             ("[]", "sdocker.conf:1:1: "),
             ("{\"Port\": 1111", "sdocker.conf:1:13: EOF while parsing an object"),
@@ -269,6 +249,39 @@ mod tests {
         for (text, expected) in cases {
             let message = parsed(text).expect_err(text);
             assert!(message.starts_with(expected), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_meant_is_an_error_with_its_place_and_what_to_do() {
+        let cases = [
+            (r#"{"Port": 8080}"#, "1:10: port 8080 is the one of model endpoints", "another port"),
+            (r#"{"Port": 22}"#, "1:10: port 22 is taken: the host's SSH server", "another port"),
+            (r#"{"EBSVolumeSize": 0}"#, "1:19: expected a volume size between 1 and 65536", "EBSVolumeSize"),
+            ("{\"AdditionalPorts\": [80,\n 0]}", "2:2: expected a port between 1 and 65535, found 0", "a port"),
+            (r#"{"AdditionalPorts": [80, 81, 80]}"#, "1:30: port 80 is there twice", "remove 80"),
+            (r#"{"AdditionalPorts": [22]}"#, "1:22: port 22 is taken", "remove 22"),
+            (r#"{"AdditionalPorts": [2376]}"#, "1:22: port 2376 is taken: the daemon", "remove 2376"),
+            (r#"{"AdditionalPorts": [1111]}"#, "1:22: port 1111 is the Docker daemon's own", "remove 1111"),
+            (r#"{"AdditionalPorts": [9], "Port": 9}"#, "1:22: port 9 is the Docker daemon's own", "remove 9"),
+            (r#"{"HostSGs": [""]}"#, "1:14: the id of a security group is empty", "remove HostSGs"),
+            (r#"{"HostSGs": ["ü", "sg-1"]}"#, "1:14: `ü` is not the id of a security group", "like sg-"),
+            (r#"{"HostSGs": ["sg-1", " sg-1"]}"#, "1:22: sg-1 is there twice", "remove one"),
+            (r#"{"ImageId": ""}"#, "1:13: ImageId is empty", "remove ImageId"),
+            ("{\n\t\"Key\": \"  \"}", "2:9: Key is empty", "remove Key"),
+            (r#"{"DockerImageURI": ""}"#, "1:20: DockerImageURI is empty", "remove DockerImageURI"),
+        ];
+        for (text, expected, advice) in cases {
+            let error = parse(Path::new("sdocker.conf"), text).expect_err(text);
+            assert!(error.to_string().starts_with(&format!("sdocker.conf:{expected}")), "{text}: {error}");
+            let hints = crate::failure::hints(&error, &crate::permission::Caller::default());
+            assert!(hints.iter().any(|hint| hint.contains(advice)), "{text}: {hints:?}");
+        }
+        // What every host opens anyway may be named as well, and 2376 may be the daemon's port on the host.
+        for text in
+            [r#"{"AdditionalPorts": [8080, 80]}"#, r#"{"Port": 2376}"#, r#"{"HostSGs": [], "AdditionalPorts": []}"#]
+        {
+            parsed(text).expect(text);
         }
     }
 }
