@@ -2,9 +2,10 @@
 
 use std::{error::Error as StdError, io, time::Duration};
 
+use hyper_util::client::legacy::connect::Connect;
 use serde::Deserialize;
 
-use crate::{Client, ClientCredentials, Endpoint, Error, transport};
+use crate::{Client, ClientCredentials, ClientProxy, Endpoint, Error, transport};
 
 /// A Docker host that has answered under mutual TLS. Only a probe makes one.
 #[derive(Clone, Debug)]
@@ -123,7 +124,33 @@ pub async fn probe_once(
     within: Duration,
 ) -> Result<DockerHost, ProbeError> {
     let connector = transport::connector(credentials)?;
-    let asked = tokio::time::timeout(within, transport::get(&connector, endpoint, "/version")).await;
+    let version = ask(&connector, endpoint, within).await?;
+    let client = Client::with_connector(endpoint, connector, &version.api_version);
+    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version })
+}
+
+/// Asks a host once, within a time, through the proxy that a client of it takes.
+///
+/// # Errors
+/// Why that client gets no answer.
+pub async fn probe_through(
+    proxy: &ClientProxy,
+    endpoint: &Endpoint,
+    credentials: &ClientCredentials,
+    within: Duration,
+) -> Result<(), ProbeError> {
+    let Some(connector) = transport::connector_through(proxy, credentials)? else {
+        let why = format!("the proxy {proxy} can't be tried from here");
+        return Err(ProbeError::Unreachable { endpoint: endpoint.clone(), why });
+    };
+    ask(&connector, endpoint, within).await.map(|_| ())
+}
+
+async fn ask<C>(connector: &C, endpoint: &Endpoint, within: Duration) -> Result<Version, ProbeError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let asked = tokio::time::timeout(within, transport::get(connector, endpoint, "/version")).await;
     let (status, body) = match asked {
         Err(_) => return Err(ProbeError::TimedOut { endpoint: endpoint.clone(), within }),
         Ok(Err(error)) => return Err(sort(endpoint, &error)),
@@ -133,9 +160,7 @@ pub async fn probe_once(
     if status != 200 {
         return Err(not_docker(format!("HTTP status {status}")));
     }
-    let version: Version = serde_json::from_slice(&body).map_err(|error| not_docker(error.to_string()))?;
-    let client = Client::with_connector(endpoint, connector, &version.api_version);
-    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version })
+    serde_json::from_slice(&body).map_err(|error| not_docker(error.to_string()))
 }
 
 fn sort(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {

@@ -5,17 +5,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client as HttpClient, Error as HttpError, connect::HttpConnector},
+    client::legacy::{
+        Client as HttpClient, Error as HttpError,
+        connect::{Connect, HttpConnector, proxy::Tunnel},
+    },
     rt::TokioExecutor,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::{ClientCredentials, Endpoint, Error};
+use crate::{ClientCredentials, ClientProxy, Endpoint, Error};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -24,6 +28,39 @@ pub(crate) type Connector = HttpsConnector<HttpConnector>;
 
 /// A connector for one host.
 pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Error> {
+    Ok(HttpsConnectorBuilder::new()
+        .with_tls_config(tls(credentials)?)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(tcp()))
+}
+
+/// The same, through a proxy; `None` where it is none that plain HTTP reaches.
+pub(crate) fn connector_through(
+    proxy: &ClientProxy,
+    credentials: &ClientCredentials,
+) -> Result<Option<HttpsConnector<Tunnel<HttpConnector>>>, Error> {
+    let Some(uri) = proxy.uri() else { return Ok(None) };
+    let mut tunnel = Tunnel::new(uri, tcp());
+    // The password of a URL is percent-encoded, as few have to be.
+    let basic = proxy.user().map(|user| format!("Basic {}", STANDARD.encode(user)));
+    if let Some(Ok(basic)) = basic.map(TryInto::try_into) {
+        tunnel = tunnel.with_auth(basic);
+    }
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls(credentials)?).https_only().enable_http1();
+    Ok(Some(builder.wrap_connector(tunnel)))
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp
+}
+
+fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     let bad = |expected| Error::NotPem { path: "the client's credentials".into(), expected };
     for ca in CertificateDer::pem_slice_iter(credentials.ca.as_bytes()) {
@@ -31,7 +68,7 @@ pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Er
     }
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(credentials.certificate.as_bytes()).collect();
     let key = PrivateKeyDer::from_pem_slice(credentials.key.as_bytes());
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(Error::Tls)?
         .with_root_certificates(roots)
@@ -39,17 +76,14 @@ pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Er
             chain.map_err(|_| bad("a certificate in PEM"))?,
             key.map_err(|_| bad("a private key in PEM"))?,
         )
-        .map_err(Error::Tls)?;
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    tcp.set_nodelay(true);
-    tcp.set_keepalive(Some(KEEPALIVE));
-    Ok(HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().wrap_connector(tcp))
+        .map_err(Error::Tls)
 }
 
 /// What a daemon says of itself without being asked for a version of its API.
-pub(crate) async fn get(connector: &Connector, endpoint: &Endpoint, path: &str) -> Result<(u16, Bytes), HttpError> {
+pub(crate) async fn get<C>(connector: &C, endpoint: &Endpoint, path: &str) -> Result<(u16, Bytes), HttpError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
     let client: HttpClient<_, Full<Bytes>> = HttpClient::builder(TokioExecutor::new()).build(connector.clone());
     let uri = format!("https://{}{path}", endpoint.authority());
     let uri = uri.parse().unwrap_or_else(|_| hyper::Uri::from_static("https://invalid.invalid/"));
