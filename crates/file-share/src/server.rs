@@ -1,0 +1,378 @@
+//! The server of one shared folder.
+
+mod attributes;
+mod files;
+mod folders;
+mod names;
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{AtFlags, OFlags, Statx},
+    io::Errno,
+};
+
+use crate::{
+    handles::{Handle, Handles},
+    message::{Answer, Attr, EntryOut, InHeader, InitIn, InitOut, MAX_WRITE, Operation, init, opcode},
+    nodes::{Nodes, ROOT},
+    owners::{Owners, Shown},
+    replies::Replies,
+    tree::{self, Identity},
+};
+
+/// What is shared, and how.
+#[derive(Clone, Debug)]
+pub struct ShareSettings {
+    /// The folder.
+    pub root: PathBuf,
+    /// Whether the other side may only read. The server refuses every operation that would change something.
+    pub read_only: bool,
+    /// How long the other side may answer from what it was told, without asking again.
+    pub cache_for: Duration,
+    /// How many files may be open at the same time; each is a descriptor of this process.
+    pub max_open: usize,
+    /// How many files the other side may know at the same time; each takes some 200 bytes.
+    pub max_known: usize,
+    /// For how many files owners and modes that were set are remembered; each takes some 80 bytes.
+    pub max_owners: usize,
+}
+
+impl ShareSettings {
+    /// A folder to be read and written, with limits for a process that may open 1,024 files and should take less than 64 MB.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            read_only: false,
+            cache_for: Duration::from_secs(1),
+            max_open: 800,
+            max_known: 1_000_000,
+            max_owners: 500_000,
+        }
+    }
+}
+
+/// Why a folder can't be shared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// It can't be opened.
+    #[error("cannot open the folder {path}")]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// It shows the kernel or processes.
+    #[error("{path} is no folder of files, and is not shared")]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// The server of one shared folder. It outlives the connections that it is asked over.
+#[derive(Debug)]
+pub struct Server {
+    root: OwnedFd,
+    root_identity: Identity,
+    settings: ShareSettings,
+    state: Mutex<State>,
+    pub(crate) replies: Replies,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The mount that the numbers are for.
+    session: [u8; 16],
+    nodes: Nodes,
+    handles: Handles,
+    owners: Owners,
+    /// File systems below the folder, and whether they hold files.
+    devices: HashMap<u64, bool>,
+}
+
+/// A file for one operation.
+enum Fd {
+    Named(OwnedFd),
+    /// It has no name any more.
+    Open(Arc<Handle>),
+}
+
+impl AsFd for Fd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Named(fd) => fd.as_fd(),
+            Self::Open(handle) => handle.fd.as_fd(),
+        }
+    }
+}
+
+struct Found {
+    fd: Fd,
+    status: Statx,
+}
+
+impl AsFd for Found {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Server {
+    /// Opens the folder.
+    ///
+    /// # Errors
+    /// It is no folder of files, or may not be opened.
+    pub fn new(settings: ShareSettings) -> Result<Self, ShareError> {
+        let failed = |source: Errno| ShareError::Open { path: settings.root.clone(), source: source.into() };
+        let root = tree::open_root(&settings.root).map_err(failed)?;
+        if !tree::holds_files(&root).map_err(failed)? {
+            return Err(ShareError::NoFiles { path: settings.root });
+        }
+        let root_identity = Identity::of(&tree::status(&root).map_err(failed)?);
+        let state = State {
+            session: [0; 16],
+            nodes: Nodes::new(root_identity, first_number(), settings.max_known),
+            handles: Handles::new(first_number(), settings.max_open),
+            owners: Owners::new(settings.max_owners),
+            devices: HashMap::from([(root_identity.device, true)]),
+        };
+        Ok(Self { root, root_identity, settings, state: Mutex::new(state), replies: Replies::default() })
+    }
+
+    /// How many files the other side knows.
+    pub fn known(&self) -> usize {
+        self.state().nodes.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to answer a mount. One that is new knows nothing of what an earlier one was told, and has opened nothing.
+    pub(crate) fn begin(&self, session: [u8; 16]) {
+        let mut state = self.state();
+        if state.session != session {
+            state.session = session;
+            state.nodes = Nodes::new(self.root_identity, first_number(), self.settings.max_known);
+            state.handles = Handles::new(first_number(), self.settings.max_open);
+            drop(state);
+            self.replies.clear();
+        }
+    }
+
+    /// Answers a request; `None` where the kernel waits for no answer.
+    pub(crate) fn answer(&self, header: &InHeader, body: &[u8]) -> Option<Result<Answer, Errno>> {
+        if matches!(header.opcode, opcode::NOTIFY_REPLY | opcode::DESTROY) {
+            return None;
+        }
+        if self.settings.read_only && changes_something(header.opcode) {
+            return Some(Err(Errno::ROFS));
+        }
+        match Operation::parse(header.opcode, body) {
+            Ok(Operation::Forget(times)) => self.forget(&[(header.nodeid, times)]),
+            Ok(Operation::BatchForget(entries)) => {
+                self.forget(&entries.iter().map(|entry| (entry.nodeid, entry.nlookup)).collect::<Vec<_>>());
+            }
+            // There is nobody to tell.
+            Err(_) if matches!(header.opcode, opcode::FORGET | opcode::BATCH_FORGET) => {}
+            Ok(operation) => return Some(self.perform(header, operation)),
+            Err(malformed) => return Some(Err(malformed.error)),
+        }
+        None
+    }
+
+    fn perform(&self, header: &InHeader, operation: Operation<'_>) -> Result<Answer, Errno> {
+        let node = header.nodeid;
+        match operation {
+            Operation::Init(offered) => Ok(offer(offered)),
+            Operation::Lookup(name) => self.lookup(node, name),
+            Operation::GetAttr => self.get_attributes(node),
+            Operation::SetAttr(arguments) => self.set_attributes(node, &arguments),
+            Operation::Access(arguments) => self.access(node, arguments.mask),
+            Operation::StatFs => self.file_system(),
+            Operation::ReadLink => self.read_link(node),
+            Operation::SymLink { name, target } => self.make_link(header, name, target),
+            Operation::MkNod(arguments, name) => self.make_node(header, name, arguments.mode),
+            Operation::MkDir(arguments, name) => self.make_folder(header, name, arguments.mode),
+            Operation::Unlink(name) => self.remove(node, name, AtFlags::empty()),
+            Operation::RmDir(name) => self.remove(node, name, AtFlags::REMOVEDIR),
+            Operation::Rename { from, new_parent, to, flags } => self.rename((node, from), (new_parent, to), flags),
+            Operation::Link { node: file, name } => self.link(file, node, name),
+            Operation::Open(arguments) => self.open(node, arguments.flags),
+            Operation::Create(arguments, name) => self.create(header, name, &arguments),
+            Operation::Read(arguments) => self.read(node, &arguments),
+            Operation::Write(arguments, data) => self.write(node, &arguments, data),
+            Operation::Release(arguments) | Operation::ReleaseDir(arguments) => self.release(node, arguments.fh),
+            Operation::FSync(arguments) | Operation::FSyncDir(arguments) => self.sync(node, &arguments),
+            Operation::OpenDir => self.open_folder(node),
+            Operation::ReadDir { arguments, plus } => self.read_folder(node, &arguments, plus),
+            Operation::FAllocate(arguments) => self.allocate(node, &arguments),
+            Operation::LSeek(arguments) => self.seek(node, &arguments),
+            Operation::CopyFileRange(arguments) => self.copy_range(node, &arguments),
+            Operation::Other | Operation::Forget(_) | Operation::BatchForget(_) | Operation::Destroy => {
+                Err(Errno::NOSYS)
+            }
+        }
+    }
+
+    /// Opens the file of a node, if it is still where it was seen, or still open.
+    fn find(&self, node: u64) -> Result<Found, Errno> {
+        let (identity, ways, open) = {
+            let state = self.state();
+            let open = state.nodes.open(node).iter().find_map(|handle| state.handles.get(*handle, node).ok());
+            (state.nodes.identity(node)?, state.nodes.ways(node)?, open)
+        };
+        let mut refused = None;
+        for way in ways {
+            let opened = tree::open(&self.root, &way);
+            let found = opened.and_then(|fd| Ok(Found { status: tree::status(&fd)?, fd: Fd::Named(fd) }));
+            match found {
+                // The shared folder itself is the one that was opened, whatever becomes of its name.
+                Ok(found) if node == ROOT || Identity::of(&found.status) == identity => return Ok(found),
+                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+        match open {
+            Some(handle) => Ok(Found { status: tree::status(&handle.fd)?, fd: Fd::Open(handle) }),
+            None => Err(refused.unwrap_or(Errno::STALE)),
+        }
+    }
+
+    /// As [`find`](Self::find), for a folder.
+    fn find_folder(&self, node: u64) -> Result<Found, Errno> {
+        let found = self.find(node)?;
+        if Identity::of(&found.status).is_folder { Ok(found) } else { Err(Errno::NOTDIR) }
+    }
+
+    /// Refuses what is mounted below the folder and shows the kernel or processes.
+    fn check_device(&self, folder: &Found, name: &std::ffi::OsStr, status: &Statx) -> Result<(), Errno> {
+        let device = Identity::of(status).device;
+        if let Some(holds_files) = self.state().devices.get(&device) {
+            return if *holds_files { Ok(()) } else { Err(Errno::ACCESS) };
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let mounted = tree::open_beneath(folder, name, flags, rustix::fs::Mode::empty())?;
+        let holds_files = tree::holds_files(mounted)?;
+        self.state().devices.insert(device, holds_files);
+        if holds_files { Ok(()) } else { Err(Errno::ACCESS) }
+    }
+
+    /// Tells the other side of a file at a place.
+    fn entry(&self, parent: u64, name: &[u8], status: &Statx) -> Result<EntryOut, Errno> {
+        let identity = Identity::of(status);
+        let mut state = self.state();
+        let shown = state.owners.get(identity);
+        let nodeid = state.nodes.seen(identity, parent, name)?;
+        let (seconds, nanoseconds) = self.cache_for();
+        Ok(EntryOut {
+            nodeid,
+            generation: 0,
+            entry_valid: seconds,
+            attr_valid: seconds,
+            entry_valid_nsec: nanoseconds,
+            attr_valid_nsec: nanoseconds,
+            attr: attributes(status, shown),
+        })
+    }
+
+    fn cache_for(&self) -> (u64, u32) {
+        (self.settings.cache_for.as_secs(), self.settings.cache_for.subsec_nanos())
+    }
+}
+
+/// A number that none before it, in this process or another, is likely to be near. The other side may still hold those: they must not
+/// mean another file.
+fn first_number() -> u64 {
+    let mut bytes = [0; 4];
+    // With the flag it never waits, and does not fail on a kernel that has openat2.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::INSECURE);
+    (u64::from(u32::from_ne_bytes(bytes) >> 1) << 32) | (1 << 31)
+}
+
+/// Whether an operation would change something.
+fn changes_something(operation: u32) -> bool {
+    matches!(
+        operation,
+        opcode::SETATTR
+            | opcode::SYMLINK
+            | opcode::MKNOD
+            | opcode::MKDIR
+            | opcode::UNLINK
+            | opcode::RMDIR
+            | opcode::RENAME
+            | opcode::RENAME2
+            | opcode::LINK
+            | opcode::WRITE
+            | opcode::SETXATTR
+            | opcode::REMOVEXATTR
+            | opcode::CREATE
+            | opcode::FALLOCATE
+            | opcode::COPY_FILE_RANGE
+            | opcode::TMPFILE
+    )
+}
+
+/// What the server can do of what the kernel offers.
+fn offer(offered: InitIn) -> Answer {
+    let wanted = init::ASYNC_READ
+        | init::ATOMIC_O_TRUNC
+        | init::BIG_WRITES
+        | init::AUTO_INVAL_DATA
+        | init::DO_READDIRPLUS
+        | init::READDIRPLUS_AUTO
+        | init::ASYNC_DIO
+        | init::PARALLEL_DIROPS
+        | init::MAX_PAGES
+        | init::CACHE_SYMLINKS;
+    Answer::of(&InitOut {
+        major: 7,
+        // What the kernel does of later versions, it does only where a flag asks for it.
+        minor: offered.minor.min(38),
+        max_readahead: offered.max_readahead,
+        flags: offered.flags & wanted,
+        max_background: 32,
+        congestion_threshold: 24,
+        max_write: MAX_WRITE,
+        time_gran: 1,
+        max_pages: u16::try_from(MAX_WRITE / 4096).unwrap_or(u16::MAX),
+        ..InitOut::default()
+    })
+}
+
+/// A file's attributes, as the other side sees them.
+#[expect(clippy::cast_sign_loss, reason = "the kernel's own type for seconds before 1970 is unsigned, too")]
+fn attributes(status: &Statx, shown: Shown) -> Attr {
+    Attr {
+        ino: status.stx_ino,
+        size: status.stx_size,
+        blocks: status.stx_blocks,
+        atime: status.stx_atime.tv_sec as u64,
+        mtime: status.stx_mtime.tv_sec as u64,
+        ctime: status.stx_ctime.tv_sec as u64,
+        atimensec: status.stx_atime.tv_nsec,
+        mtimensec: status.stx_mtime.tv_nsec,
+        ctimensec: status.stx_ctime.tv_nsec,
+        mode: shown.mode(status.stx_mode.into()),
+        nlink: status.stx_nlink,
+        uid: shown.uid.unwrap_or(status.stx_uid),
+        gid: shown.gid.unwrap_or(status.stx_gid),
+        rdev: 0,
+        blksize: status.stx_blksize,
+        flags: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;
