@@ -18,6 +18,8 @@ pub enum Fault {
     Throttle,
     /// The role may not make it.
     Deny,
+    /// There is no capacity for it.
+    NoCapacity,
     /// It takes effect, and its answer is lost.
     LoseAnswer,
     /// It never reaches the service, which the caller can't tell.
@@ -51,6 +53,8 @@ struct Inner {
     faults: Vec<(usize, Fault)>,
     /// From this call on no call is answered.
     silent_from: Option<usize>,
+    /// What happens to every call of an action.
+    always: Option<(&'static str, Fault)>,
     calls: Vec<&'static str>,
     /// The numbers of the calls that a fault hit.
     fired: Vec<usize>,
@@ -69,6 +73,12 @@ impl Script {
         Arc::new(Self { inner: Mutex::new(inner) })
     }
 
+    /// This fault at each call of an action.
+    pub fn always(action: &'static str, fault: Fault) -> Arc<Self> {
+        let inner = Inner { always: Some((action, fault)), ..Inner::default() };
+        Arc::new(Self { inner: Mutex::new(inner) })
+    }
+
     /// The numbers of the calls that a fault hit so far.
     pub fn fired(&self) -> Vec<usize> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).fired.clone()
@@ -79,12 +89,26 @@ impl Script {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).calls.clone()
     }
 
+    /// Makes a call of something that is no cloud, with the fault that is due.
+    ///
+    /// # Errors
+    /// The call's own, or the fault's.
+    pub async fn call<T: Send>(
+        self: &Arc<Self>,
+        action: &'static str,
+        effect: impl Future<Output = Result<T, CloudError>> + Send,
+    ) -> Result<T, CloudError> {
+        Following(self.clone()).call(action, effect).await
+    }
+
     fn next(&self, action: &'static str) -> Option<Fault> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let number = inner.calls.len();
         inner.calls.push(action);
         let silent = inner.silent_from.filter(|first| number >= *first).map(|_| Fault::SwallowRequest);
-        let fault = silent.or_else(|| inner.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault));
+        let always = inner.always.filter(|(known, _)| *known == action).map(|(_, fault)| fault);
+        let fault =
+            silent.or(always).or_else(|| inner.faults.iter().find(|(at, _)| *at == number).map(|(_, fault)| *fault));
         if fault.is_some() {
             inner.fired.push(number);
         }
@@ -131,6 +155,7 @@ impl Around for Following {
             Some(Fault::Deny) => {
                 Err(CloudError::new(action, "", CloudErrorKind::AccessDenied { refused: Some(action.to_owned()) }))
             }
+            Some(Fault::NoCapacity) => Err(CloudError::new(action, "", CloudErrorKind::NoCapacity)),
             Some(Fault::LoseRequest) => Err(CloudError::new(action, "", lost())),
             Some(Fault::LoseAnswer) => effect.await.and(Err(CloudError::new(action, "", lost()))),
             Some(Fault::BlockRequest) => Err(CloudError::new(action, "", page())),

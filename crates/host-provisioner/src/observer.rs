@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use studio_discovery::SubnetId;
 
-use crate::{InstanceId, Market, MountTargetId, Warning, Zone, error::place};
+use crate::{HostId, InstanceId, Market, MountTargetId, Warning, Zone, error::place};
 
 /// Is told what happens, as it happens. Called between awaits: it must not block for long.
 pub trait Observer: Send + Sync {
@@ -80,6 +80,11 @@ pub enum Wait {
     },
     /// Another process of this home that changes what hosts share.
     Turn,
+    /// The client's files of a host.
+    Files {
+        /// The host.
+        host: HostId,
+    },
 }
 
 impl fmt::Display for Wait {
@@ -92,6 +97,7 @@ impl fmt::Display for Wait {
             Self::Address { instance } => write!(f, "the address of {instance}"),
             Self::End { instance } => write!(f, "{instance} to end"),
             Self::Release { group } => write!(f, "ending instances to let go of security group {group}"),
+            Self::Files { host } => write!(f, "the files of host {host}"),
             Self::Turn => f.write_str("another sdocker command that changes mount targets"),
         }
     }

@@ -1,6 +1,7 @@
 //! Creating, undoing, terminating and recovering hosts: every change journaled before it is made.
 
 mod creation;
+mod files;
 mod groups;
 mod launch;
 mod mount_access;
@@ -21,7 +22,7 @@ pub use termination::{Ended, Terminated};
 pub use undo::{Remaining, UndoReport};
 
 use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step};
-use patience::Bounds;
+pub(crate) use patience::Bounds;
 
 /// Creates, undoes, terminates and recovers hosts.
 ///

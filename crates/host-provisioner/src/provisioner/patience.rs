@@ -11,7 +11,7 @@ use crate::{Cloud, CloudError, CloudErrorKind, Event, Observer, Patience, Wait, 
 
 /// How long waits may take from now on, and who hears of them.
 #[derive(Clone)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     pub(super) patience: Patience,
     /// The end of the whole piece of work.
     deadline: Option<Instant>,
@@ -21,7 +21,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    pub(super) fn new(patience: Patience, observer: Arc<dyn Observer>, stop: CancellationToken) -> Self {
+    pub(crate) fn new(patience: Patience, observer: Arc<dyn Observer>, stop: CancellationToken) -> Self {
         Self { patience, deadline: None, observer, stop }
     }
 
@@ -36,7 +36,7 @@ impl Bounds {
     }
 
     /// A cloud of which every call is answered in time, or fails as one whose outcome is unknown.
-    pub(super) fn around(&self, cloud: Cloud) -> Cloud {
+    pub(crate) fn around(&self, cloud: Cloud) -> Cloud {
         cloud.with(self.clone())
     }
 

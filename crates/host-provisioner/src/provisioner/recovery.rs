@@ -114,7 +114,7 @@ impl Provisioner {
             Ok(Some(found)) => !found.state.is_ended(),
             Ok(None) | Err(_) => false,
         };
-        alive && matches!(self.files.adopt(record).await, Ok(true))
+        alive && matches!(self.adopt_files(record).await, Ok(true))
     }
 
     /// Those whose instance is certainly gone.
@@ -189,7 +189,7 @@ impl Provisioner {
             instance: Some(recorded),
             failure: None,
         };
-        if !matches!(self.files.adopt(&record).await, Ok(true)) {
+        if !matches!(self.adopt_files(&record).await, Ok(true)) {
             return Ok(false);
         }
         self.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;

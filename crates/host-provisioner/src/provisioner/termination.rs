@@ -77,7 +77,7 @@ impl Provisioner {
         let record: Record = open.record().clone();
         // A record is there to end an instance. Files that can't be removed never keep it: whoever ran a host in Studio may be unable to
         // remove what the host wrote, for ever.
-        if let Err(error) = self.files.forget(&record).await {
+        if let Err(error) = self.forget_files(&record).await {
             self.warn(Warning::FilesLeft { host: record.host, why: with_causes(error.as_ref()) });
         }
         open.remove()?;

@@ -13,35 +13,46 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity, InstanceId,
-    MarketChoice, Observer, ProxySettings, Record, RecordState, Survey, Unobserved,
+    ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity, Instance,
+    InstanceId, MarketChoice, Observer, ProxySettings, Record, RecordState, ResourceKind, ResourceState, Survey,
+    Unobserved,
     fake::{Account, PERMISSIONS_OF_2022, World},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
 };
 
-const FAULTS: [Fault; 7] = [
+mod examination;
+mod silence;
+
+const FAULTS: [Fault; 12] = [
     Fault::Fail,
     Fault::Throttle,
     Fault::Deny,
+    Fault::NoCapacity,
     Fault::LoseAnswer,
     Fault::LoseRequest,
+    Fault::BlockRequest,
+    Fault::ReplaceAnswer,
+    Fault::SwallowRequest,
+    Fault::SwallowAnswer,
     Fault::DieBefore,
     Fault::DieAfter,
 ];
 
+/// Files of which nothing is kept, and which fail as calls of the cloud do.
 struct Files {
     answers: bool,
+    script: Arc<Script>,
 }
 
 #[async_trait]
 impl ClientFiles for Files {
     async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
-        Ok(self.answers)
+        Ok(self.script.call("adopting files", async { Ok(self.answers) }).await?)
     }
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
-        Ok(())
+        Ok(self.script.call("forgetting files", async { Ok(()) }).await?)
     }
 }
 
@@ -124,7 +135,8 @@ impl Setting {
         let mut journal = Journal::new(self.home.path().join("journal"));
         journal.fuse = fuse;
         let cloud = Faulty::new(Cloud::of(self.account.clone()), script.clone());
-        Provisioner::new(cloud, journal, Arc::new(Files { answers }), Arc::new(Unobserved), CancellationToken::new())
+        let files = Arc::new(Files { answers, script: script.clone() });
+        Provisioner::new(cloud, journal, files, Arc::new(Unobserved), CancellationToken::new())
     }
 
     fn sound(&self, answers: bool) -> Provisioner {
@@ -144,16 +156,62 @@ impl Setting {
         entries.into_iter().map(record).collect()
     }
 
-    /// No live instance without a record.
+    /// No live instance without a record: one that knows its id, or was about to launch with its token.
     fn assert_accounted(&self, case: &str) {
-        let records = format!("{:?}", self.records());
-        for instance in self.world().live_instances {
-            let tokens = self.account.with(|state| {
-                let found = state.instances.iter().find(|record| record.instance.id.as_str() == instance);
-                found.and_then(|record| record.instance.client_token.clone())
-            });
-            let token = tokens.expect("in memory").expect("launched with a token");
-            assert!(records.contains(token.as_str()), "{case}: {instance} has no record");
+        let records = self.records();
+        let known = |instance: &Instance| {
+            records.iter().flat_map(|record| &record.resources).any(|resource| match &resource.kind {
+                ResourceKind::Instance { client_token, id, .. } => {
+                    id.as_ref() == Some(&instance.id)
+                        || (resource.state == ResourceState::Intended
+                            && Some(client_token) == instance.client_token.as_ref())
+                }
+                _ => false,
+            })
+        };
+        for instance in self.instances() {
+            assert!(
+                instance.state.is_ended() || known(&instance),
+                "{case}: {} has no record: {records:?}",
+                instance.id
+            );
+        }
+    }
+
+    /// Every instance there ever was.
+    fn instances(&self) -> Vec<Instance> {
+        let all = |state: &mut crate::fake::State| state.instances.iter().map(|known| known.instance.clone()).collect();
+        self.account.with(all).expect("in memory")
+    }
+
+    /// What is there that was not there at the beginning, by the names that an error gives it.
+    fn left(&self) -> Vec<String> {
+        let world = self.world();
+        let mut left = Vec::new();
+        for instance in self.instances().iter().filter(|instance| !instance.state.is_ended()) {
+            left.push(
+                instance.client_token.as_ref().map_or_else(String::new, |token| format!("{}|{token}", instance.id)),
+            );
+        }
+        left.extend(world.groups.keys().filter(|name| !self.began.groups.contains_key(*name)).cloned());
+        let changed =
+            world.mount_targets.iter().filter(|(id, groups)| self.began.mount_targets.get(*id) != Some(*groups));
+        left.extend(changed.map(|(id, _)| id.clone()));
+        left
+    }
+
+    /// The error names everything that is left.
+    fn assert_told(&self, error: &ProvisionError, case: &str) {
+        let kept = match error {
+            ProvisionError::Undone { report, .. } => report.kept.clone(),
+            _ => Vec::new(),
+        };
+        let told = [error.remains(), kept].concat().join("; ");
+        for what in self.left() {
+            assert!(
+                what.split('|').any(|name| told.contains(name)),
+                "{case}: {what} is left, told is {told:?}: {error}"
+            );
         }
     }
 
@@ -254,11 +312,10 @@ async fn check_after_create(setting: &Setting, outcome: Option<Result<(), Provis
     setting.assert_accounted(case);
     match &outcome {
         Some(Ok(())) => assert_eq!(setting.world().live_instances.len(), 1, "{case}"),
-        Some(Err(error)) if error.remains().is_empty() => {
-            assert_eq!(setting.world().live_instances, Vec::<String>::new(), "{case}: {error}");
-        }
-        Some(Err(_)) | None => {}
+        Some(Err(error)) => setting.assert_told(error, case),
+        None => {}
     }
+    assert!(setting.instances().len() <= 1, "{case}: launched twice");
     for answers in [true, false] {
         recover(setting.sound(answers)).await;
         recover(setting.sound(answers)).await;
@@ -292,7 +349,9 @@ async fn every_failure_of_create_is_cleared() {
             let setting = Setting::new();
             let script = Script::new([(number, fault)]);
             let outcome = create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await;
-            check_after_create(&setting, outcome, &format!("{fault:?} at call {number}, {call}")).await;
+            let case = format!("{fault:?} at call {number}, {call}");
+            assert_eq!(script.fired(), [number], "{case}");
+            check_after_create(&setting, outcome, &case).await;
             cases += 1;
         }
     }
@@ -333,7 +392,9 @@ async fn every_failure_of_the_undo_is_cleared() {
                 let setting = Setting::new();
                 let script = Script::new([first, (second, fault)]);
                 let outcome = create(&setting, setting.provisioner(&script, Fuse::default(), false), "h").await;
-                check_after_create(&setting, outcome, &format!("{first:?}, then {fault:?} at call {second}")).await;
+                let case = format!("{first:?}, then {fault:?} at call {second}");
+                assert_eq!(script.fired(), [first.0, second], "{case}");
+                check_after_create(&setting, outcome, &case).await;
                 cases += 1;
             }
         }
@@ -344,24 +405,70 @@ async fn every_failure_of_the_undo_is_cleared() {
 #[tokio::test(start_paused = true)]
 async fn every_failure_of_terminate_is_cleared() {
     silence_deaths();
+    let calls = {
+        let setting = Setting::new();
+        create(&setting, setting.sound(false), "h").await;
+        let script = Script::new([]);
+        setting.provisioner(&script, Fuse::default(), false).terminate(&HostId::new("h")).await.expect("terminated");
+        script.calls()
+    };
     let mut cases = 0;
-    for number in 0..4 {
+    for (number, call) in calls.iter().enumerate() {
         for fault in FAULTS {
-            let case = format!("{fault:?} at call {number} of terminate");
+            let case = format!("{fault:?} at call {number} of terminate, {call}");
             let setting = Setting::new();
             create(&setting, setting.sound(false), "h").await;
-            let provisioner = setting.provisioner(&Script::new([(number, fault)]), Fuse::default(), false);
+            let script = Script::new([(number, fault)]);
+            let provisioner = setting.provisioner(&script, Fuse::default(), false);
             let outcome = tokio::spawn(async move { provisioner.terminate(&HostId::new("h")).await }).await.ok();
+            assert_eq!(script.fired(), [number], "{case}");
             setting.assert_accounted(&case);
             if matches!(outcome, Some(Ok(_))) {
-                assert_eq!(setting.records(), [], "{case}");
+                assert_eq!((setting.records(), setting.world().live_instances), (vec![], vec![]), "{case}");
             }
             recover(setting.sound(true)).await;
             setting.assert_cleared(&case).await;
             cases += 1;
         }
     }
-    println!("terminate: {cases} cases");
+    println!("terminate: {cases} cases over {} calls", calls.len());
+}
+
+/// A create that died once it had its instance, of a host that answers and of one that does not; and a host that ended by itself.
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_recovery_is_cleared() {
+    silence_deaths();
+    let mut cases = 0;
+    for (ended, answers) in [(false, true), (false, false), (true, false)] {
+        let begin = async || {
+            let setting = Setting::new();
+            let plan = plan(&setting.account, &request("h")).await;
+            let mut creation = setting.sound(answers).create(&plan, None).await.expect("created");
+            if ended {
+                creation.hand_over().expect("written");
+                let end = |state: &mut crate::fake::State| state.instances[0].instance.end();
+                setting.account.with(end).expect("in memory");
+            }
+            setting
+        };
+        let script = Script::new([]);
+        recover(begin().await.provisioner(&script, Fuse::default(), answers)).await;
+        for (number, call) in script.calls().iter().enumerate() {
+            for fault in FAULTS {
+                let case = format!("{fault:?} at call {number} of recovery, {call}; ended {ended}, answers {answers}");
+                let setting = begin().await;
+                let script = Script::new([(number, fault)]);
+                recover(setting.provisioner(&script, Fuse::default(), answers)).await;
+                assert_eq!(script.fired(), [number], "{case}");
+                setting.assert_accounted(&case);
+                recover(setting.sound(answers)).await;
+                assert_eq!(setting.records().into_iter().filter(Record::is_unfinished).count(), 0, "{case}");
+                setting.assert_cleared(&case).await;
+                cases += 1;
+            }
+        }
+    }
+    println!("recovery: {cases} cases");
 }
 
 #[tokio::test(start_paused = true)]

@@ -54,6 +54,14 @@ enum Outcome {
     InUse(String),
 }
 
+/// Who made a security group.
+enum Made {
+    Here(SecurityGroupId),
+    Elsewhere,
+    /// It has no tags at all.
+    Untold(SecurityGroupId),
+}
+
 impl Provisioner {
     /// Undoes a creation that failed. The record goes when nothing remains; else it stays, for [`recover`](Self::recover).
     ///
@@ -114,8 +122,11 @@ impl Provisioner {
                 ResourceKind::SecurityGroup { vpc, name, id } => {
                     let host = open.record().host.to_string();
                     match self.group_made_here(vpc, name, id.as_ref(), intended, &host).await {
-                        Ok(Some(id)) => self.undo_group(&id, name, open).await,
-                        Ok(None) => Ok(Outcome::NothingToUndo),
+                        Ok(Made::Here(id)) => self.undo_group(&id, name, open).await,
+                        Ok(Made::Untold(id)) => Ok(Outcome::InUse(format!(
+                            "security group {name} ({id}), which has no tag that says who made it"
+                        ))),
+                        Ok(Made::Elsewhere) => Ok(Outcome::NothingToUndo),
                         Err(error) => Err(error),
                     }
                 }
@@ -204,7 +215,7 @@ impl Provisioner {
         Ok(Outcome::Undone(what))
     }
 
-    /// The id of the group, where it is this host's creation that made it.
+    /// Whether it is this host's creation that made the group.
     async fn group_made_here(
         &self,
         vpc: &VpcId,
@@ -212,18 +223,21 @@ impl Provisioner {
         id: Option<&SecurityGroupId>,
         intended: bool,
         host: &str,
-    ) -> Result<Option<SecurityGroupId>, ProvisionError> {
+    ) -> Result<Made, ProvisionError> {
         if let (Some(id), false) = (id, intended) {
-            return Ok(Some(id.clone()));
+            return Ok(Made::Here(id.clone()));
         }
         // The answer to the creation was lost: the tag tells whose the group is. Without the permission to tag it can't be told,
-        // and the group stays, which costs nothing.
+        // and the group stays, which costs nothing, and is said.
         let found: Vec<SecurityGroup> = self
             .bounds
             .persistently("looking for a group", || async { self.cloud.security_groups.find(vpc, &[name]).await })
             .await?;
-        let ours = found.into_iter().find(|group| group.tags.contains(&Tag::new(TAG_HOST, host)));
-        Ok(ours.map(|group| group.id))
+        Ok(match found.into_iter().next() {
+            Some(group) if group.tags.contains(&Tag::new(TAG_HOST, host)) => Made::Here(group.id),
+            Some(group) if group.tags.is_empty() => Made::Untold(group.id),
+            _ => Made::Elsewhere,
+        })
     }
 
     async fn undo_group(&self, id: &SecurityGroupId, name: &str, open: &OpenRecord) -> Result<Outcome, ProvisionError> {
