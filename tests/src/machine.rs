@@ -17,8 +17,11 @@ use tempfile::TempDir;
 
 /// The subnet, in which `10.83.0.1` is the router and the resolver.
 const ROUTER: &str = "10.83.0.1";
-/// The registry that the machine's Docker takes for a mirror of Docker Hub.
+/// The registry that the machine's Docker takes for a mirror of Docker Hub, at port 5000, and for Amazon's public one, at port 80.
 const REGISTRY: &str = "10.83.0.20";
+const PROXY_PORT: &str = "3128";
+/// Whom the user's folder belongs to: a profile's HomeEfsFileSystemUid, and the group that Studio gives such folders.
+const OWNER: (u32, u32) = (200_005, 1001);
 const METADATA: &str = "169.254.169.254";
 const MAC: &str = "02:00:0a:53:00:32";
 
@@ -91,12 +94,20 @@ impl Subnet {
                 "--dhcp-range=10.83.0.0,static",
                 "--dhcp-authoritative",
                 "--synth-domain=ec2.internal,10.83.0.0/24,ip-",
+                "--address=/public.ecr.aws/10.83.0.20",
                 &lease,
                 &leases,
                 &pid,
             ],
         );
-        fs::create_dir_all(subnet.efs()).expect("a folder");
+        fs::create_dir_all(subnet.efs().join(".docker")).expect("a folder");
+        // What a user may have at home, and what no host may follow: a context of another host, a proxy that is not there.
+        for (name, text) in
+            [(".docker/config.json", r#"{"currentContext": "gone"}"#), (".curlrc", "proxy = 127.0.0.1:9\n")]
+        {
+            fs::write(subnet.efs().join(name), text).expect("written");
+        }
+        subnet.give_to_owner();
         fs::create_dir(subnet.file("recovery")).expect("a folder");
         let settings =
             include_str!("../machine/ganesha.conf").replace("FOLDER", &subnet.folder.path().display().to_string());
@@ -104,20 +115,27 @@ impl Subnet {
         let file = |name: &str| subnet.file(name).display().to_string();
         let (config, log, pid) = (file("ganesha.conf"), file("ganesha.log"), file("ganesha.pid"));
         subnet.serve("ganesha.nfsd", &["-F", "-f", &config, "-L", &log, "-p", &pid]);
-        let registry = include_str!("../machine/image/registry.yml")
-            .replace("FOLDER", &subnet.cache.join("registry").display().to_string())
-            .replace("ADDRESS", &format!("{REGISTRY}:5000"));
-        fs::write(subnet.file("registry.yml"), registry).expect("written");
-        let registry = subnet.file("registry.yml").display().to_string();
-        subnet.serve("docker-registry", &["serve", &registry]);
-        let imds = Path::new(env!("CARGO_MANIFEST_DIR")).join("machine/imds.py").display().to_string();
+        for port in ["5000", "80"] {
+            let registry = include_str!("../machine/image/registry.yml")
+                .replace("FOLDER", &subnet.cache.join("registry").display().to_string())
+                .replace("ADDRESS", &format!("{REGISTRY}:{port}"));
+            let path = subnet.file(&format!("registry-{port}.yml"));
+            fs::write(&path, registry).expect("written");
+            subnet.serve("docker-registry", &["serve", &path.display().to_string()]);
+        }
+        let script =
+            |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("machine").join(name).display().to_string();
+        let (imds, proxy) = (script("imds.py"), script("proxy.py"));
         let own = subnet.folder.path().display().to_string();
         subnet.serve("python3", &[&imds, METADATA, Self::INSTANCE, MAC, &own]);
+        subnet.serve("python3", &[&proxy, ROUTER, PROXY_PORT, &own]);
         for address in [
             format!("{ROUTER}:53"),
             format!("{}:2049", Self::EFS),
             format!("{REGISTRY}:5000"),
+            format!("{REGISTRY}:80"),
             format!("{METADATA}:80"),
+            format!("{ROUTER}:{PROXY_PORT}"),
         ] {
             eventually(Duration::from_secs(30), &address, || std::net::TcpStream::connect(&address).ok());
         }
@@ -127,6 +145,33 @@ impl Subnet {
     /// The user's folder of the file system: what `/200005` of EFS is.
     pub fn efs(&self) -> PathBuf {
         self.file("efs/200005")
+    }
+
+    /// Gives the user's folder, with all that is in it, to the user: EFS goes by numbers, and has files of theirs only.
+    ///
+    /// # Panics
+    /// It can't be given.
+    pub fn give_to_owner(&self) {
+        run(Command::new("chown").args(["-hR", &format!("{}:{}", OWNER.0, OWNER.1)]).arg(self.efs()));
+    }
+
+    /// What of the user's folder does not belong to the user, whom the app is on the file system: nothing that it could remove.
+    ///
+    /// # Panics
+    /// It can't be looked at.
+    pub fn not_the_owners(&self) -> String {
+        let found = Command::new("find").arg(self.efs()).args(["!", "-user", &OWNER.0.to_string()]).output();
+        String::from_utf8_lossy(&found.expect("it runs").stdout).into_owned()
+    }
+
+    /// A proxy for plain HTTP.
+    pub fn proxy() -> String {
+        format!("http://{ROUTER}:{PROXY_PORT}")
+    }
+
+    /// What went through the proxy.
+    pub fn proxied(&self) -> String {
+        fs::read_to_string(self.file("proxied")).unwrap_or_default()
     }
 
     /// An image that containers on the machine run, `busybox:test`, as `docker load` takes it.

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::PathBuf,
     process::Command,
     time::{Duration, Instant},
@@ -69,6 +70,7 @@ impl Host {
         let host = Self { subnet, machine, credentials };
         // The client learns the instance's name only once it runs: the machine boots meanwhile.
         host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
+        host.subnet.give_to_owner();
         Some(host)
     }
 
@@ -121,6 +123,46 @@ impl Host {
         let lines = StatusFile::new(self.folder().join("status")).lines();
         let done = lines.into_iter().filter(|line| line.state == StageState::Done);
         done.map(|line| (line.stage, line.detail)).collect()
+    }
+
+    /// What the host wrote is the user's, who can remove it: the app is not root on the file system.
+    fn writes_as_the_owner(&self) {
+        let written =
+            ["status", "life.json", "logs/bootstrap.log", "logs/dockerd.log"].map(|name| self.folder().join(name));
+        eventually(Duration::from_secs(120), "what the host writes", || {
+            written.iter().all(|path| path.is_file()).then_some(())
+        });
+        assert_eq!(self.subnet.not_the_owners(), "");
+    }
+
+    /// What containers may have put into the shared folder leads the host nowhere: links, pipes, devices, whoever owns them.
+    async fn follows_nothing_in_the_shared_folder(&self) {
+        let before = self.life().expect("there")["checked_at"].to_string();
+        self.machine.shell("echo untouched | tee /etc/victim >/home/victim; chown 200005 /home/victim; mkdir -p /home/victims; chown 200005 /home/victims");
+        let folder = self.folder();
+        for name in ["life.json", "logs/dockerd.log"] {
+            fs::remove_file(folder.join(name)).expect("there");
+        }
+        symlink("/etc/victim", folder.join("life.json")).expect("linked");
+        symlink("/home/victim", folder.join("logs/dockerd.log")).expect("linked");
+        symlink("/home/victim", folder.join("logs/.dockerd.log")).expect("linked");
+        run(Command::new("mkfifo").arg(folder.join("keep-until")));
+        let written = || {
+            let plain = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_file());
+            (plain("life.json") && plain("logs/dockerd.log")).then_some(())
+        };
+        eventually(Duration::from_secs(120), "the host's own files in the place of links", written);
+        self.look("a look beside a pipe", |life| life["checked_at"].to_string() > before).await;
+        fs::remove_file(folder.join("keep-until")).expect("there");
+        // A folder that is elsewhere.
+        fs::rename(folder.join("logs"), folder.join("logs.before")).expect("renamed");
+        symlink("/home/victims", folder.join("logs")).expect("linked");
+        let seen = self.life().expect("there")["checked_at"].to_string();
+        self.look("a look beside a folder elsewhere", |life| life["checked_at"].to_string() > seen).await;
+        fs::remove_file(folder.join("logs")).expect("there");
+        fs::rename(folder.join("logs.before"), folder.join("logs")).expect("renamed");
+        assert_eq!(self.machine.shell("cat /etc/victim /home/victim; ls -A /home/victims"), "untouched\nuntouched\n");
+        assert_eq!(self.subnet.not_the_owners(), "");
     }
 
     /// Waits until a stage has failed, for this reason. Nobody is there with whom to share a status: it is kept on the machine.
@@ -188,6 +230,11 @@ impl Host {
         self.machine.shell("date +%s").trim().parse().expect("seconds")
     }
 
+    /// What the Docker CLI of the machine prints of the image's own daemon, which is not ours with engine dind.
+    fn docker_of_the_image(&self, arguments: &str) -> String {
+        self.machine.shell(&format!("docker -H unix:///run/docker.sock {arguments}"))
+    }
+
     /// What the Docker CLI of the machine prints.
     fn docker(&self, arguments: &str) -> String {
         self.machine.shell(&format!("docker -H unix:///run/sdocker/docker.sock {arguments}"))
@@ -225,6 +272,12 @@ impl Host {
         ports.dedup();
         ports
     }
+}
+
+#[track_caller]
+fn run(command: &mut Command) {
+    let status = command.status().expect("it runs");
+    assert!(status.success(), "{command:?}: {status}");
 }
 
 /// What `curl` gets from a URL; `None` where it gets nothing.
@@ -287,7 +340,11 @@ fn port_8080_reaches_whatever_serves(host: &Host) {
 
 #[tokio::test]
 async fn dind() {
-    let Some(mut host) = Host::boot(json!({"engine": {"dind": {"image": "docker:dind"}}})) else { return };
+    // The registry is reached through a proxy.
+    let proxy = json!({"http": Subnet::proxy(), "https": null, "no_proxy": ["localhost"]});
+    let Some(mut host) = Host::boot(json!({"proxy": proxy, "engine": {"dind": {"image": "docker:29-dind"}}})) else {
+        return;
+    };
     let seen = host.ready().await.expect("it comes up");
 
     // The stages were told while they happened, and overlapped.
@@ -298,6 +355,17 @@ async fn dind() {
     assert!(position("image", StageState::Started) < position("mounts", StageState::Done), "{seen:?}");
     host.is_ready();
     println!("dind, s: {:?}", host.stages());
+    let proxied = host.subnet.proxied();
+    assert!(proxied.contains("/v2/library/docker/blobs/"), "the image came by itself: {proxied}");
+    let environment = host.docker_of_the_image("inspect -f '{{json .Config.Env}}' sdocker");
+    for setting in [
+        format!("HTTP_PROXY={}", Subnet::proxy()),
+        "NO_PROXY=localhost".to_owned(),
+        "DOCKER_MIN_API_VERSION=1.24".to_owned(),
+    ] {
+        assert!(environment.contains(&setting), "{environment}");
+    }
+    host.writes_as_the_owner();
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111, 8080]);
 
@@ -364,6 +432,8 @@ async fn native() {
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
+    host.writes_as_the_owner();
+    host.follows_nothing_in_the_shared_folder().await;
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111], "nothing listens on the endpoint port while nothing serves");
 
@@ -374,12 +444,12 @@ async fn native() {
 
     let info: Value = serde_json::from_str(&host.docker("info -f '{{json .}}'")).expect("JSON");
     assert_eq!(info["LiveRestoreEnabled"], json!(true));
-    let environment = host.machine.shell("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ | grep PROXY");
+    let environment = host.machine.shell("tr '\\0' '\\n' </proc/$(pidof dockerd)/environ | grep -E 'PROXY|API'");
     assert_eq!(
         environment,
-        "HTTP_PROXY=http://user:p%40ss@proxy.internal:3128\nNO_PROXY=localhost,169.254.169.254,.amazonaws.com\n"
+        "HTTP_PROXY=http://user:p%40ss@proxy.internal:3128\nNO_PROXY=localhost,169.254.169.254,.amazonaws.com\nDOCKER_MIN_API_VERSION=1.24\n"
     );
-    assert_eq!(host.machine.shell("systemctl is-enabled ecs; systemctl is-active ecs; true"), "disabled\ninactive\n");
+    assert_eq!(host.machine.shell("systemctl is-enabled ecs; systemctl is-active ecs; true"), "masked\ninactive\n");
 
     host.says_whether_containers_can_use_the_gpu();
 
@@ -433,7 +503,7 @@ async fn the_daemon_is_up_as_fast_as_docker_alone() {
 /// A host whose mount target is not there, which lives for so many seconds.
 fn without_a_mount_target(lifetime: u64) -> Option<Host> {
     let host = Host::boot(json!({
-        "max_lifetime": {"secs": lifetime, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:dind"}},
+        "max_lifetime": {"secs": lifetime, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:29-dind"}},
         "mounts": [{
             "file_system": "fs-0aaaaaaaaaaaaaaaa", "access_point": null, "address": "10.83.0.99", "remote_path": "/200005",
             "paths": ["/home/sagemaker-user"],
@@ -458,10 +528,33 @@ async fn a_bootstrap_that_fails_says_why() {
     host.fails("image", "no-such:image can not be pulled");
     again("s,^dind_image=.*,dind_image=10.83.0.98:5000/unreachable:1,");
     host.fails("image", "10.83.0.98");
+    // Docker Hub does not have it; Amazon's public registry does, with a daemon that wants a newer API than is asked of it.
+    again("s,^dind_image=.*,dind_image=docker:40-dind,");
+    let warned = |state, text: &str| {
+        let found = StatusFile::new(host.folder().join("status")).lines();
+        found.into_iter().find(|line| line.stage == "image" && line.state == state && line.detail.contains(text))
+    };
+    eventually(BOOT, "the image of another registry", || {
+        warned(
+            StageState::Info,
+            "it came from public.ecr.aws/docker/library/docker:40-dind: docker:40-dind can not be pulled",
+        )
+    });
+    host.is_ready();
+    let environment = host.docker_of_the_image("inspect -f '{{json .Config.Env}}' sdocker");
+    assert!(environment.contains("DOCKER_MIN_API_VERSION=1.40"), "{environment}");
+    host.docker_of_the_image("rm -f sdocker");
+    // No registry has it: the image's own daemon serves.
+    again("s,^dind_image=.*,dind_image=docker:nowhere,");
+    eventually(BOOT, "a warning", || {
+        warned(StageState::Warning, "the image's own Docker serves in its place: docker:nowhere can not be pulled")
+    });
+    host.is_ready();
+    host.docker("info");
+    assert_eq!(host.docker("ps -aq"), "");
+    host.machine.shell("systemctl stop docker docker.socket");
     // A daemon that can't have its port.
     host.machine.shell("systemd-run -q busybox httpd -f -p 1111");
-    host.machine
-        .shell("/usr/local/lib/sdocker/native.sh && systemctl daemon-reload && systemctl stop docker docker.socket");
     again("s,^engine=.*,engine=native,");
     host.fails("daemon", "Docker does not start");
 }

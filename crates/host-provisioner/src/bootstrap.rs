@@ -34,7 +34,7 @@ pub struct Bootstrap {
     pub max_lifetime: Duration,
     /// After how long without use the host ends itself; `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// Proxy settings for the daemon.
+    /// Proxy settings for the daemon, and with engine `dind` for the image's own, which pulls.
     pub proxy: ProxySettings,
     /// Whether the host is a Spot instance, whose two-minute notice is watched for.
     pub spot: bool,
@@ -46,7 +46,7 @@ pub struct Bootstrap {
 pub enum Engine {
     /// Docker in Docker: the daemon is a container of this image.
     Dind {
-        /// The image, `docker:dind` by default.
+        /// The image, `docker:29-dind` by default.
         image: String,
     },
     /// The image's own `dockerd`, reconfigured.

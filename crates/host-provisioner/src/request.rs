@@ -61,7 +61,8 @@ pub struct HostConfig {
 }
 
 impl Default for HostConfig {
-    /// The defaults of `sdocker.conf`, unchanged since 2022.
+    /// The defaults of `sdocker.conf`, unchanged since 2022, but for the image: Docker's next major version may give up what Studio's CLI and
+    /// the host's scripts rely on.
     fn default() -> Self {
         Self {
             image: None,
@@ -70,7 +71,7 @@ impl Default for HostConfig {
             volume_gib: 400,
             instance_profile_arn: None,
             security_groups: Vec::new(),
-            dind_image: "docker:dind".to_owned(),
+            dind_image: "docker:29-dind".to_owned(),
             dind_nvidia_image: None,
             additional_ports: Vec::new(),
         }

@@ -88,10 +88,13 @@ async fn describe_type(cloud: &Cloud, request: &HostRequest) -> Result<TypeAnswe
 /// the Deep Learning Base image with NVIDIA's driver. Found by name and owner, because `ssm:GetParameter` is not among the
 /// permissions that the first `sdocker` asked for.
 ///
+/// The names hold a date and, of the ECS-optimised ones, a kernel (aws/amazon-ecs-ami, `al2023.pkr.hcl`): the newest date counts, whatever the
+/// kernel.
+///
 /// The engine does not matter: Docker in Docker on a GPU type needs the driver on the host as well.
 fn image_filter(instance_type: &InstanceTypeInfo) -> ImageFilter {
     let name = match (instance_type.nvidia_gpus > 0, instance_type.architecture) {
-        (false, architecture) => format!("al2023-ami-ecs-hvm-2023.0.*-kernel-6.1-{}", architecture.as_str()),
+        (false, architecture) => format!("al2023-ami-ecs-hvm-2023.0.????????-kernel-*-{}", architecture.as_str()),
         (true, Architecture::X86_64) => {
             "Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023) ????????".to_owned()
         }

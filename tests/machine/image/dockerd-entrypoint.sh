@@ -5,6 +5,11 @@ if [ "$#" -eq 0 ] || [ "${1#-}" != "$1" ]; then
     echo 'this stand-in takes an explicit dockerd command only' >&2
     exit 64
 fi
+# As dockerd says it from 25 on (moby, cmd/dockerd: `loadDaemonCliConfig`).
+case $DOCKER_MIN_API_VERSION in
+"$LEAST_API") ;;
+*) echo "invalid DOCKER_MIN_API_VERSION: minimum supported API version is $LEAST_API: $DOCKER_MIN_API_VERSION" >&2; exit 1 ;;
+esac
 export container=docker
 if ! mountpoint -q /tmp; then mount -t tmpfs none /tmp; fi
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then

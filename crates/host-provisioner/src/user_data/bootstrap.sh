@@ -5,7 +5,6 @@ exec >>/var/lib/sdocker/bootstrap.log 2>&1
 mkdir -p /run/sdocker
 rm -f /run/sdocker/{mounted,ready,over}
 why=/run/sdocker/why
-metadata() { curl -sfm 5 --retry 10 --retry-connrefused --retry-delay 1 "$@"; }
 
 # Says that a stage which began at a time in microseconds is done, with the seconds that it took, to a tenth.
 finished() {
@@ -15,9 +14,13 @@ finished() {
 
 # A stage writes a line when it begins and one when it ends; what it echoes last says why it failed.
 stage() {
-    local name=$1 began=${EPOCHREALTIME/[.,]/} code
-    shift
-    say "$name" started
+    say "$1" started
+    ends "$1" "${EPOCHREALTIME/[.,]/}" "${@:2}"
+}
+# ends STAGE BEGAN COMMAND...
+ends() {
+    local name=$1 began=$2 code
+    shift 2
     "$@" >"$why.$name" 2>&1
     code=$?
     [[ ! -s $why.$name ]] || cat "$why.$name"
@@ -25,7 +28,7 @@ stage() {
         finished "$name" "$began"
     else
         say "$name" failed "$(tail -n 1 "$why.$name")"
-        shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
+        show /var/lib/sdocker/bootstrap.log logs/bootstrap.log
         return 1
     fi
 }
@@ -40,15 +43,22 @@ over() {
     touch /run/sdocker/over
     wait
     publish
-    shared cp /var/lib/sdocker/bootstrap.log "$folder/logs/bootstrap.log"
+    show /var/lib/sdocker/bootstrap.log logs/bootstrap.log
     exit "$1"
 }
 
+metadata() {
+    local token try=(curl -sfm 5 --retry 10 --retry-connrefused --retry-delay 1) base=http://169.254.169.254/latest
+    token=$("${try[@]}" -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$base/api/token") &&
+        "${try[@]}" -H "X-aws-ec2-metadata-token: $token" "$base/meta-data/$1"
+}
+
 identify() {
-    local token base=http://169.254.169.254/latest
-    token=$(metadata -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' "$base"/api/token) || { echo "no instance metadata"; return 1; }
-    id=$(metadata -H "X-aws-ec2-metadata-token: $token" "$base"/meta-data/instance-id) || { echo "no instance id"; return 1; }
-    type=$(metadata -H "X-aws-ec2-metadata-token: $token" "$base"/meta-data/instance-type) || { echo "no instance type"; return 1; }
+    local id type
+    if ! id=$(metadata instance-id) || ! type=$(metadata instance-type); then
+        echo "no instance metadata"
+        return 1
+    fi
     printf 'instance=%q\n' "${type}_$id" >/etc/sdocker/identity
 }
 
@@ -61,9 +71,9 @@ efs() {
     while :; do
         if [[ -n $access ]]; then
             [[ -x /sbin/mount.efs ]] || dnf -qy install amazon-efs-utils || { echo "amazon-efs-utils can not be installed"; return 1; }
-            error=$(timeout -s KILL 30 mount -t efs -o "tls,accesspoint=$access,mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
+            error=$(timeout -s KILL 30 mount -t efs -o "nosuid,nodev,tls,accesspoint=$access,mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
         else
-            error=$(timeout -s KILL 30 mount -t nfs4 -o retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
+            error=$(timeout -s KILL 30 mount -t nfs4 -o nosuid,nodev,retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
         fi
         ((SECONDS < deadline)) || { echo "$system ($address:$remote) does not mount at $first: ${error:-no answer}"; return 1; }
         sleep 5
@@ -77,24 +87,94 @@ efs() {
 identity() {
     local from=$folder/certs/server to=/etc/sdocker/tls
     [[ ! -e $to/key.pem ]] || return 0
+    install -d -m 700 "$to.new"
     for ((tries = 0; ; tries++)); do
-        # Reading the folder anew makes NFS forget what it knew.
-        if [[ $(timeout -s KILL 10 ls "$from" 2>/dev/null) == *key.pem* ]]; then break; fi
-        ((tries < 600)) || { echo "no certificate appeared in $from"; return 1; }
+        # Reading the folders anew makes NFS forget what it knew.
+        [[ $(timeout -s KILL 10 ls "${folder%/*}" "$folder" "$folder/certs" "$from" 2>/dev/null) == *key.pem* ]] && certificates && break
+        ((tries < 600)) || { echo "no certificate appeared in $from, for the user $(timeout -s KILL 10 stat -c %u "$folder") to read"; return 1; }
         sleep 0.5
     done
-    install -D -m 600 -t "$to.new" "$from"/{ca,cert,key}.pem && mv "$to.new" "$to" && rm -f "$from/key.pem"
+    mv "$to.new" "$to" && shared drop "$from" key.pem
+}
+certificates() {
+    local name
+    for name in ca cert key; do
+        shared get "$from" "$name.pem" 65536 >"$to.new/$name.pem" && chmod 600 "$to.new/$name.pem" && [[ -s $to.new/$name.pem ]] || return
+    done
 }
 
+# pull IMAGE: within the time that its size warrants.
+pull() {
+    docker image inspect "$1" >/dev/null 2>&1 || timeout -s KILL "$limit" docker pull -q "$1"
+}
+# The first try goes along with the mounts.
+early() { systemctl start docker && ecr_login && pull "$dind_image"; }
 image() {
+    local image login said code tries=("$dind_image" "$dind_image") whys=() silent=
+    if [[ -n $pulling ]]; then
+        wait "$pulling" && return
+        (($? != 137)) || silent=$dind_image whys+=("$dind_image can not be pulled: no answer within $limit s")
+    fi
     systemctl start docker || { echo "Docker does not start"; return 1; }
-    docker image inspect "$dind_image" >/dev/null 2>&1 && return 0
-    for _ in 1 2 3; do
-        docker pull -q "$dind_image" && return 0
-        sleep 5
+    # Docker Hub limits pulls by address, and may be out of reach. Its own images are in Amazon's public registry too (ECR Public user guide,
+    # "Docker official images").
+    [[ -z $hub ]] || tries=("$dind_image" "$hub" "$hub")
+    for image in "${tries[@]}"; do
+        # What did not answer for so long is not asked again.
+        [[ $image != "$silent" ]] || continue
+        login=$(ecr_login 2>&1)
+        said=$(pull "$image" 2>&1)
+        code=$?
+        if ((code == 0)); then
+            [[ $image == "$dind_image" ]] || { docker tag "$image" "$dind_image" && say image info "it came from $image: ${whys[0]}"; }
+            return 0
+        fi
+        ((code != 137)) || silent=$image
+        said=${said##*$'\n'}
+        whys+=("$image can not be pulled: ${said:-no answer within $limit s}${login:+; ${login##*$'\n'}}")
+        echo "${whys[-1]}"
+        sleep 3
     done
-    echo "$dind_image can not be pulled: $(docker pull -q "$dind_image" 2>&1 | tail -n 1)"
-    return 1
+    [[ -n $hub ]] || return 1
+    say image warning "the image's own Docker serves in its place: ${whys[0]}; ${whys[-1]}"
+    engine=native
+    echo engine=native >>/etc/sdocker/settings
+    /usr/local/lib/sdocker/daemon.sh
+    systemctl daemon-reload
+    systemctl stop docker.socket docker
+}
+
+# An image in ECR is pulled with the instance profile, where there is one. The ECS-optimised image has no AWS CLI (aws/amazon-ecs-ami makes it of
+# Amazon Linux's minimal image), so curl asks (ECR API reference, "GetAuthorizationToken"; "Amazon ECR endpoints").
+ecr_login() {
+    [[ $dind_image =~ ^([0-9]+\.dkr\.ecr\.([a-z0-9-]+)\.(amazonaws\.com(\.cn)?))/ ]] || return 0
+    local registry=${BASH_REMATCH[1]} region=${BASH_REMATCH[2]} domain=${BASH_REMATCH[3]} role credentials answer
+    # What the user's own hook has logged in to is left as it is.
+    ! grep -qsF "\"$registry\"" "$DOCKER_CONFIG/config.json" || return 0
+    if ! role=$(metadata iam/security-credentials/) || ! credentials=$(metadata "iam/security-credentials/$role"); then
+        echo "no instance profile to log in to $registry with"
+        return 0
+    fi
+    field() { [[ $2 =~ \"$1\"\ *:\ *\"([^\"]*)\" ]] && echo "${BASH_REMATCH[1]}"; }
+    answer=$(env "${proxies[@]}" curl -sSm 30 --config - 2>&1 <<END
+url = "https://api.ecr.$region.$domain/"
+user = "$(field AccessKeyId "$credentials"):$(field SecretAccessKey "$credentials")"
+aws-sigv4 = "aws:amz:$region:ecr"
+header = "X-Amz-Security-Token: $(field Token "$credentials")"
+header = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"
+header = "Content-Type: application/x-amz-json-1.1"
+data = "{}"
+END
+    )
+    field authorizationToken "$answer" | base64 -d | cut -d: -f2 | docker login -u AWS --password-stdin "$registry" >/dev/null ||
+        echo "no login to $registry: $answer"
+}
+
+# A daemon that wants a higher minimum of its API says which.
+raises() {
+    [[ $1 =~ DOCKER_MIN_API_VERSION.*\ is\ ([0-9.]+) && ${BASH_REMATCH[1]} != "$least_api" ]] || return
+    least_api=${BASH_REMATCH[1]}
+    echo "least_api=$least_api" >>/etc/sdocker/settings
 }
 
 dind() {
@@ -105,21 +185,39 @@ dind() {
         -p "$daemon_port:2376" -p "$endpoint_port:$endpoint_port")
     for port in "${additional_ports[@]}"; do run+=(-p "$port:$port"); done
     for path in "${paths[@]}"; do run+=(-v "$path:$path:rslave"); done
-    for setting in "${proxies[@]}"; do run+=(-e "$setting"); done
+    for setting in "${proxies[@]}" "DOCKER_MIN_API_VERSION=$least_api"; do run+=(-e "$setting"); done
+    if nvidia-smi -L >/dev/null 2>&1 && [[ $(docker info -f '{{json .Runtimes}}') == *nvidia* ]]; then run+=(--gpus all); fi
     docker run "${run[@]}" "$dind_image" dockerd --host "unix://$socket" --host tcp://0.0.0.0:2376 "${tls[@]}" \
         --log-opt max-size=10m --log-opt max-file=3
 }
 
 native() {
-    systemctl start docker || { echo "Docker does not start: $(journalctl -u docker -n 20 --no-pager -o cat | grep -v '^$' | tail -n 1)"; return 1; }
+    local said
+    systemctl start docker && return
+    said=$(journalctl -u docker -n 20 --no-pager -o cat | grep -v '^$')
+    if raises "$said"; then
+        /usr/local/lib/sdocker/daemon.sh
+        systemctl daemon-reload
+        systemctl reset-failed docker
+        systemctl restart docker && return
+    fi
+    echo "Docker does not start: ${said##*$'\n'}"
+    return 1
 }
 
 answers() {
+    local said
     for ((tries = 0; ; tries++)); do
         curl -sf -o /dev/null --unix-socket "$socket" http://docker/_ping && break
         ((tries < 600)) || { echo "the daemon does not answer"; return 1; }
         if [[ $engine == dind && $(docker inspect -f '{{.State.Restarting}}' sdocker) == true ]]; then
-            echo "the daemon ends again and again: $(docker logs --tail 1 sdocker 2>&1)"
+            said=$(docker logs --tail 9 sdocker 2>&1)
+            if raises "$said"; then
+                docker rm -f sdocker
+                dind || return
+                continue
+            fi
+            echo "the daemon ends again and again: ${said##*$'\n'}"
             return 1
         fi
         sleep 0.1
@@ -134,8 +232,14 @@ network() {
     [[ $code == 201 || $code == 409 ]] || { echo "the network sagemaker can not be made: $(cat "$why.answer")"; return 1; }
 }
 
+# The user's own script, as it was when it was read. A registry that it logs in to is logged in to for the host.
 hook() {
-    bash "$shared_home/$1" || { echo "$1 ended with exit code $?"; return 1; }
+    local own=/var/lib/sdocker/$1
+    if ! shared get "$shared_home" "$1" 131073 >"$own" || (($(stat -c %s "$own") > 131072)); then
+        echo "$1 is no file of at most 128 KiB that its owner may read"
+        return 1
+    fi
+    HOME=/root bash "$own" || { echo "$1 ended with exit code $?"; return 1; }
 }
 
 started=${EPOCHREALTIME/[.,]/}
@@ -147,23 +251,33 @@ fi
 first_boot=
 [[ -e /var/lib/sdocker/came-up ]] || first_boot=1
 pulling=
+# A name of Docker Hub's own image, by which Amazon's public registry has it.
+hub=
+limit=1500
+if [[ $dind_image =~ ^((docker\.io/)?library/)?docker(:[^/]*)?$ ]]; then
+    hub=public.ecr.aws/docker/library/docker${BASH_REMATCH[3]}
+    limit=300
+fi
+image_began=$started
 if [[ $engine == dind && -n $first_boot ]]; then
-    stage image image &
+    say image started
+    early >"$why.early" 2>&1 &
     pulling=$!
 fi
 if declare -F mounts >/dev/null; then stage mounts mounts || over 1; fi
 if [[ -n $identifying ]]; then wait "$identifying" || over 1; fi
 . /usr/local/lib/sdocker/host.sh
 if [[ -n $folder ]]; then
-    mkdir -p "$folder/logs"
     : >/run/sdocker/mounted
     publishing &
     if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || over 1; fi
     stage identity identity || over 1
 fi
 # At later boots Docker starts only now: containers that it starts then find the home mounted.
-if [[ $engine == dind && -z $first_boot ]]; then stage image image || over 1; fi
-if [[ -n $pulling ]]; then wait "$pulling" || over 1; fi
+if [[ $engine == dind ]]; then
+    [[ -n $first_boot ]] || { image_began=${EPOCHREALTIME/[.,]/} && say image started; }
+    ends image "$image_began" image || over 1
+fi
 stage daemon "$engine" || over 1
 stage answers answers || over 1
 stage network network || over 1
@@ -182,7 +296,6 @@ fi
 finished ready "$started"
 if [[ -n $first_boot ]]; then
     systemctl disable docker.service docker.socket
-    systemctl disable --now --no-block ecs
     touch /var/lib/sdocker/came-up
 fi
 over 0

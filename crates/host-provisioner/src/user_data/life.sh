@@ -4,8 +4,8 @@
 time=$(date +%s)
 kept() {
     local until
-    until=$(shared head -c 12 "$folder/keep-until" | tr -dc 0-9)
-    echo "${until:-0}"
+    until=$(shared get "$folder" keep-until 12 | tr -dc 0-9)
+    echo "$((10#${until:-0}))"
 }
 end() {
     say life info "the host ends itself: $1"
@@ -93,8 +93,8 @@ timeout_json=null
 ((idle_timeout == 0)) || timeout_json=$idle_timeout
 json="{\"checked_at\":\"$(now)\",\"expires_at\":\"$(at "$expires")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
 echo "$json" >/var/lib/sdocker/life.json
-shared bash -c 'cp "$1" "$2/.life.json" && mv "$2/.life.json" "$2/life.json"' - /var/lib/sdocker/life.json "$folder"
+show /var/lib/sdocker/life.json life.json
 if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
-shared cp /var/lib/sdocker/dockerd.log "$folder/logs/dockerd.log"
+show /var/lib/sdocker/dockerd.log logs/dockerd.log
 publish
 ((time < ends)) || end "$why"

@@ -1,5 +1,6 @@
+# The host's set-up, which user data ends with; its `instance_id` is known.
 # The first thing is the end: the host ends itself after its maximum lifetime, whatever else fails. The second is the idle watch.
-install -d -m 700 /etc/sdocker /run/sdocker /var/lib/sdocker
+install -d -m 700 /etc/sdocker /run/sdocker /var/lib/sdocker/{home,docker}
 echo $(($(date +%s) + max_lifetime)) >/etc/sdocker/expires
 unit() { cat >"/etc/systemd/system/$1"; }
 unit sdocker-lifetime.service <<'END'
@@ -61,15 +62,18 @@ wanted() { install -d "/etc/systemd/system/$1.wants" && ln -sf "../$2" "/etc/sys
 wanted timers.target sdocker-lifetime.timer
 wanted timers.target sdocker-idle.timer
 wanted multi-user.target sdocker-bootstrap.service
-[[ $engine != native ]] || /usr/local/lib/sdocker/native.sh
+/usr/local/lib/sdocker/daemon.sh
+# The ECS-optimised image starts its agent beside Docker, as a container that a Docker host has no use for.
+systemctl stop --no-block ecs 2>/dev/null
+ln -sf /dev/null /etc/systemd/system/ecs.service
 systemctl daemon-reload
 systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
 # What the bootstrap and Docker need first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user
-# guide).
+# guide). cloud-init waits until everyone has let go of its pipe.
 {
     modprobe -aq nfs nfsv4 overlay bridge br_netfilter ip_tables nf_nat xt_conntrack xt_MASQUERADE xt_addrtype
     cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null
-} 2>/dev/null &
+} >/dev/null 2>&1 </dev/null &
 # cloud-init has asked the instance metadata service already.
 facts=$(cat /run/cloud-init/instance-data.json)
 if [[ -n $instance_id && $facts =~ \"instance-type\":\ *\"([a-z0-9.-]+)\" ]]; then

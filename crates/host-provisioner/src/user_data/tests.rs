@@ -2,6 +2,8 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use proptest::prelude::*;
 
+mod scripts;
+
 use super::*;
 use crate::ProxySettings;
 
@@ -43,7 +45,7 @@ fn bootstrap(engine: Engine) -> Bootstrap {
 }
 
 fn variants() -> Vec<(&'static str, Bootstrap)> {
-    let dind = || bootstrap(Engine::Dind { image: "docker:dind".to_owned() });
+    let dind = || bootstrap(Engine::Dind { image: "docker:29-dind".to_owned() });
     let pem = |name: &str| format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", "A".repeat(700));
     let mut embedded = dind();
     embedded.identity =
@@ -88,8 +90,7 @@ fn no_key_unless_it_is_embedded() {
 
 #[test]
 fn the_lifetime_is_armed_before_anything_that_can_fail() {
-    let script = render_user_data(&variants()[0].1).expect("it fits");
-    let position = |text: &str| script.rfind(text).unwrap_or_else(|| panic!("{text}"));
+    let position = |text: &str| START.find(text).unwrap_or_else(|| panic!("{text}"));
     assert!(position("start --no-block sdocker-lifetime.timer") < position("start --no-block sdocker-bootstrap"));
 }
 

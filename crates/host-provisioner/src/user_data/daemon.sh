@@ -1,0 +1,27 @@
+#!/bin/bash
+# What the image's own daemon is started with: the proxies, and with engine native our command line.
+. /usr/local/lib/sdocker/host.sh
+settings=("${proxies[@]}")
+if [[ $engine == native ]]; then
+    settings+=("DOCKER_MIN_API_VERSION=$least_api")
+    flags=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
+    grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
+    grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
+    # The image's own command line, with ours behind it.
+    rm -f /etc/systemd/system/docker.service.d/sdocker.conf
+    command=$(systemctl cat docker.service | sed -n 's/^ExecStart=\(.\)/\1/p' | tail -n 1)
+fi
+install -d /etc/systemd/system/docker.service.d
+{
+    echo "[Service]"
+    for setting in "${settings[@]}"; do
+        # systemd's own quoting, and its specifiers.
+        setting=${setting//\\/\\\\}
+        setting=${setting//\"/\\\"}
+        echo "Environment=\"${setting//%/%%}\""
+    done
+    if [[ $engine == native ]]; then
+        echo "ExecStart="
+        echo "ExecStart=${command:-/usr/bin/dockerd} ${flags[*]}"
+    fi
+} >/etc/systemd/system/docker.service.d/sdocker.conf

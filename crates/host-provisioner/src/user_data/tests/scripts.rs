@@ -1,0 +1,357 @@
+//! The host's scripts, each part by itself, in a folder that plays the host, with programs that play Docker, EC2 and the registries.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::PathBuf,
+    process::{Command, Output},
+    sync::mpsc,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// The folders of a host, elsewhere.
+struct Root(TempDir);
+
+impl Root {
+    /// With these settings, and a folder `share` that plays what is mounted for the user.
+    fn new(settings: &str) -> Self {
+        let root = Self(tempfile::tempdir().expect("a folder"));
+        for folder in ["etc", "lib", "var/docker", "run", "bin", "share", "systemd", "cloud-init"] {
+            fs::create_dir_all(root.path(folder)).expect("made");
+        }
+        for (name, script) in SCRIPTS {
+            let path = root.path("lib").join(name);
+            fs::write(&path, root.here(script)).expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
+        }
+        let settings = format!("paths=('{}')\n{settings}\n", root.path("share").display());
+        fs::write(root.path("etc/settings"), settings).expect("written");
+        root
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A script that works on this host's folders.
+    fn here(&self, script: &str) -> String {
+        let folders = [
+            ("/usr/local/lib/sdocker", "lib"),
+            ("/etc/systemd/system", "systemd"),
+            ("/etc/sdocker", "etc"),
+            ("/var/lib/sdocker", "var"),
+            ("/run/sdocker", "run"),
+            ("/run/cloud-init", "cloud-init"),
+        ];
+        folders.iter().fold(script.to_owned(), |script, (there, here)| {
+            script.replace(there, &self.path(here).display().to_string())
+        })
+    }
+
+    /// A program of this host's; `$root` is its folder.
+    fn program(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, format!("#!/bin/bash\nroot='{}'\n{script}\n", self.0.path().display())).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
+    }
+
+    /// Runs a script that has all functions of `bootstrap.sh` and of `host.sh`.
+    fn run(&self, script: &str) -> Output {
+        let bootstrap = include_str!("../bootstrap.sh");
+        let (functions, _) = bootstrap.split_once("\nstarted=").expect("where the work begins");
+        let functions = functions.replace("exec >>/var/lib/sdocker/bootstrap.log 2>&1\n", "");
+        self.bash(&format!("{}\nsleep() {{ :; }}\n{script}", self.here(&functions)))
+    }
+
+    fn bash(&self, script: &str) -> Output {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("set"));
+        // What the environment of a host could hold, from an image of somebody's own.
+        let mut bash = Command::new("bash");
+        bash.args(["--noprofile", "--norc", "-c", script]).env("PATH", path).env("DOCKER_CONTEXT", "gone");
+        bash.env("HOME", self.path("share")).current_dir(self.0.path()).output().expect("bash runs")
+    }
+
+    /// Runs what pulls the image `$dind_image` at the first boot, with Docker as this script plays it; what the status says then.
+    fn pulls(&self, docker: &str) -> (bool, String) {
+        self.program("docker", &format!("echo \"$*\" >>\"$root/calls\"\n{docker}"));
+        self.program("systemctl", "echo \"systemctl $*\" >>\"$root/calls\"");
+        let image = between(include_str!("../bootstrap.sh"), "# A name of Docker Hub's own image", "image_began=");
+        let output = self.run(&format!(
+            "pulling=\n{image}\nearly >/dev/null 2>&1 &\npulling=$!\nends image \"${{EPOCHREALTIME/[.,]/}}\" image"
+        ));
+        let status = self.read("var/status");
+        // Without times, and without how long it took.
+        let lines = status
+            .lines()
+            .filter_map(|line| line.split_once(" image "))
+            .map(|(_, said)| if said.starts_with("done ") { "done" } else { said });
+        (output.status.success(), lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let begin = text.find(from).expect(from);
+    let length = text[begin..].find(to).expect(to);
+    &text[begin..begin + length]
+}
+
+#[test]
+fn what_is_in_the_shared_folder_leads_nowhere() {
+    let root = Root::new("");
+    let share = root.path("share");
+    fs::create_dir_all(share.join("folder/inside")).expect("made");
+    fs::create_dir(root.path("outside")).expect("made");
+    fs::write(root.path("outside/victim"), "untouched").expect("written");
+    fs::write(share.join("folder/real"), "0123456789").expect("written");
+    for (target, link) in [
+        (root.path("outside/victim"), "life.json"),
+        (root.path("outside/victim"), ".life.json"),
+        (root.path("outside"), "logs"),
+        (PathBuf::from("/dev/zero"), "endless"),
+        (share.join("folder/real"), "inside/linked"),
+    ] {
+        symlink(target, share.join("folder").join(link)).expect("linked");
+    }
+    assert!(Command::new("mkfifo").arg(share.join("folder/pipe")).status().expect("it runs").success());
+    let script = format!(
+        r#"folder='{}'
+        echo new | (put "$folder" life.json) && echo written
+        echo new | (put "$folder" logs/bootstrap.log) || echo refused
+        echo new | (put "$folder/logs" status) || echo refused
+        echo new | (put "$folder" inside/deeper/file) && echo written
+        (drop "$folder/logs" victim) || echo refused
+        (get "$folder" life.json 100)
+        for name in pipe endless logs/victim missing; do (get "$folder" "$name" 100) || echo "refused $name"; done
+        (get "$folder" inside/linked 4)"#,
+        share.join("folder").display()
+    );
+    let output = root.run(&script);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "written\nrefused\nrefused\nwritten\nrefused\nnew\nrefused pipe\nrefused endless\nrefused logs/victim\nrefused missing\n0123",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(root.read("outside/victim"), "untouched");
+    assert_eq!(fs::read_dir(root.path("outside")).expect("there").count(), 1);
+    assert_eq!(root.read("share/folder/inside/deeper/file"), "new\n");
+}
+
+/// Root writes nothing there, whoever may have given a folder to root.
+#[test]
+fn what_belongs_to_root_is_left_alone() {
+    let root = Root::new("shared_home=$PWD/share\ninstance=name");
+    fs::create_dir_all(root.path("share/hosts/name")).expect("made");
+    fs::write(root.path("run/mounted"), "").expect("written");
+    root.program("stat", "echo '0 0'");
+    let output = root.run("echo new | shared put \"$folder\" status || echo refused");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "refused\n");
+    assert_eq!(fs::read_dir(root.path("share/hosts/name")).expect("there").count(), 0);
+}
+
+#[test]
+fn nothing_of_the_users_home_is_read() {
+    let root = Root::new("daemon_port=1 endpoint_port=2\nproxies=()\nadditional_ports=()\ndind_image=image");
+    root.program("docker", "echo \"$HOME $DOCKER_CONFIG $DOCKER_CONTEXT\" >>\"$root/environments\"; exit 1");
+    assert!(!root.run("limit=60; pull image").status.success());
+    let var = root.path("var");
+    let expected = format!("{0}/home {0}/docker default\n", var.display());
+    assert_eq!(root.read("environments"), expected.repeat(2));
+}
+
+const HUB: &str = "dind_image=docker:29-dind\nengine=dind\nproxies=()\ndaemon_port=1111";
+const AMAZON: &str = "public.ecr.aws/docker/library/docker:29-dind";
+
+#[test]
+fn docker_hub_is_asked_first() {
+    let root = Root::new(HUB);
+    assert_eq!(root.pulls("[[ $1 == pull ]]"), (true, "done".to_owned()));
+    let calls = root.read("calls");
+    assert_eq!(calls, "systemctl start docker\nimage inspect docker:29-dind\npull -q docker:29-dind\n");
+}
+
+#[test]
+fn without_docker_hub_the_image_comes_from_amazons_registry() {
+    let limit = "toomanyrequests: You have reached your unauthenticated pull rate limit";
+    let root = Root::new(HUB);
+    let docker = format!(
+        "[[ $1 != image ]] || exit 1; [[ $* != 'pull -q docker:29-dind' ]] || {{ echo '{limit}' >&2; exit 1; }}"
+    );
+    let said = format!("info it came from {AMAZON}: docker:29-dind can not be pulled: {limit}\ndone");
+    assert_eq!(root.pulls(&docker), (true, said));
+    assert!(
+        root.read("calls").ends_with(&format!("pull -q {AMAZON}\ntag {AMAZON} docker:29-dind\n")),
+        "{}",
+        root.read("calls")
+    );
+}
+
+#[test]
+fn a_registry_that_does_not_answer_is_not_waited_for_twice() {
+    let root = Root::new(HUB);
+    // `timeout` ends with 137 what it had to kill.
+    root.program("timeout", "shift 3; exec \"$@\"");
+    let (came_up, said) =
+        root.pulls("[[ $1 != image ]] || exit 1; [[ $* != 'pull -q docker:29-dind' ]] || kill -KILL $$");
+    assert!(came_up);
+    assert_eq!(
+        said,
+        format!("info it came from {AMAZON}: docker:29-dind can not be pulled: no answer within 300 s\ndone")
+    );
+    assert_eq!(root.read("calls").matches("pull -q docker:29-dind").count(), 1);
+}
+
+#[test]
+fn without_any_registry_the_images_own_daemon_serves() {
+    let root = Root::new(HUB);
+    let docker = "[[ $1 != pull ]] || echo \"no route to $3\" >&2; exit 1";
+    let (came_up, said) = root.pulls(docker);
+    assert!(came_up, "{said}");
+    let warning = format!(
+        "warning the image's own Docker serves in its place: docker:29-dind can not be pulled: no route to docker:29-dind; {AMAZON} can not \
+         be pulled: no route to {AMAZON}\ndone"
+    );
+    assert_eq!(said, warning);
+    assert!(root.read("etc/settings").ends_with("engine=native\n"));
+    assert!(root.read("systemd/docker.service.d/sdocker.conf").contains("ExecStart="));
+}
+
+#[test]
+fn an_image_of_the_users_own_is_pulled_after_their_hook_logged_in_or_not_at_all() {
+    let own = "dind_image=registry.example/team/docker:dind\nengine=dind\nproxies=()";
+    let root = Root::new(own);
+    // As if the hook had logged in after the first try.
+    let docker = "[[ $1 == pull ]] || exit 1; [[ -e $root/tried ]] && exit; touch $root/tried; echo denied; exit 1";
+    assert_eq!(root.pulls(docker), (true, "done".to_owned()));
+
+    let root = Root::new(own);
+    let (came_up, said) = root.pulls("echo denied >&2; exit 1");
+    assert_eq!(said, "failed registry.example/team/docker:dind can not be pulled: denied");
+    assert!(!came_up && !root.read("calls").contains("public.ecr.aws"));
+}
+
+#[test]
+fn an_image_in_ecr_is_logged_in_to_with_the_instance_profile() {
+    let root = Root::new("dind_image=123456789012.dkr.ecr.eu-west-1.amazonaws.com/dind:1\nproxies=()");
+    let ecr = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = ecr.local_addr().expect("bound").port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = ecr.accept().expect("asked");
+        let mut request = Vec::new();
+        while !request.ends_with(b"{}") {
+            let mut buffer = [0; 4096];
+            let count = stream.read(&mut buffer).expect("read");
+            assert!(count > 0, "{}", String::from_utf8_lossy(&request));
+            request.extend_from_slice(&buffer[..count]);
+        }
+        // `AWS:secret-token`
+        let body = r#"{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldC10b2tlbg==","expiresAt":1.7E9}]}"#;
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).expect("written");
+        String::from_utf8(request).expect("text")
+    });
+    let credentials =
+        r#"{"Code": "Success", "AccessKeyId" : "AKIDEXAMPLE", "SecretAccessKey" : "s/ecret+", "Token" : "session=="}"#;
+    root.program(
+        "curl",
+        &format!(
+            r#"case "$*" in
+            *api/token) echo metadata-token ;;
+            *security-credentials/) echo role ;;
+            *security-credentials/role) echo '{credentials}' ;;
+            *) sed 's,https://api.ecr.eu-west-1.amazonaws.com/,http://127.0.0.1:{port}/,' | command -p curl "$@" ;;
+            esac"#
+        ),
+    );
+    root.program("docker", "{ echo \"$*\"; cat; } >>\"$root/calls\"");
+    let output = root.run("ecr_login");
+    let request = server.join().expect("served");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(
+        root.read("calls"),
+        "login -u AWS --password-stdin 123456789012.dkr.ecr.eu-west-1.amazonaws.com\nsecret-token\n"
+    );
+    for part in [
+        "Credential=AKIDEXAMPLE/",
+        "/eu-west-1/ecr/aws4_request",
+        "x-amz-security-token",
+        "X-Amz-Security-Token: session==",
+    ] {
+        assert!(request.contains(part), "{part}: {request}");
+    }
+
+    // Without a profile it is said, and the pull tells what is lacking.
+    root.program("curl", "case \"$*\" in *api/token) echo token ;; *) exit 22 ;; esac");
+    let (came_up, said) = root.pulls("[[ $1 != pull ]] || echo 'no basic auth credentials' >&2; exit 1");
+    assert!(!came_up);
+    assert!(said.ends_with("no basic auth credentials; no instance profile to log in to 123456789012.dkr.ecr.eu-west-1.amazonaws.com with"), "{said}");
+}
+
+#[test]
+fn a_daemon_that_wants_a_newer_api_is_asked_for_it() {
+    let root = Root::new("engine=native\nproxies=()\ndaemon_port=1111");
+    // As moby's `loadDaemonCliConfig` has it.
+    let refusal = "failed to start daemon: invalid DOCKER_MIN_API_VERSION: minimum supported API version is 1.40: 1.24";
+    root.program("journalctl", &format!("echo '{refusal}'"));
+    root.program(
+        "systemctl",
+        "[[ $1 != *start ]] || grep -q 'DOCKER_MIN_API_VERSION=1.40' \"$root/systemd/docker.service.d/sdocker.conf\"",
+    );
+    let output = root.run(&root.here("bash /usr/local/lib/sdocker/daemon.sh; native"));
+    assert!(output.status.success(), "{output:?}");
+    assert!(root.read("etc/settings").ends_with("least_api=1.40\n"));
+    // Asked for once, it is not the cause.
+    root.program("systemctl", "exit 1");
+    let output = root.run("native");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("Docker does not start: {refusal}\n"));
+}
+
+#[test]
+fn containers_of_docker_in_docker_have_the_gpus() {
+    let settings =
+        "daemon_port=1 endpoint_port=2\nproxies=(HTTP_PROXY=http://proxy)\nadditional_ports=()\ndind_image=image";
+    let root = Root::new(settings);
+    root.program(
+        "docker",
+        "[[ $1 != info ]] || echo '{\"nvidia\":{}}'; [[ $1 != run ]] || echo \"$*\"; [[ $1 != start ]]",
+    );
+    let dind = || String::from_utf8_lossy(&root.run("dind").stdout).into_owned();
+    assert!(
+        !dind().contains("--gpus") && dind().contains("-e HTTP_PROXY=http://proxy -e DOCKER_MIN_API_VERSION=1.24 ")
+    );
+    root.program("nvidia-smi", "echo GPU");
+    assert!(dind().contains(" --gpus all "), "{}", dind());
+}
+
+/// cloud-init waits for the end of a boothook's output.
+#[test]
+fn nothing_that_goes_on_holds_the_output() {
+    let root = Root::new("engine=native\nproxies=()\nmax_lifetime=60\nwatch_period=60\ndaemon_port=1");
+    for name in ["systemctl", "journalctl"] {
+        root.program(name, "");
+    }
+    let gate = root.path("gate");
+    assert!(Command::new("mkfifo").arg(&gate).status().expect("it runs").success());
+    // Goes on for as long as this test wants.
+    root.program("modprobe", "read -r <\"$root/gate\"; touch \"$root/went-on\"");
+    let script = root.here(&format!("instance_id=i-1\n. /etc/sdocker/settings\n{START}"));
+    let (sender, receiver) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| sender.send(root.bash(&script)));
+        let ended = receiver.recv_timeout(Duration::from_secs(60));
+        fs::write(&gate, "go\n").expect("somebody reads");
+        let output = ended.expect("the output ends while something goes on");
+        assert!(output.status.success(), "{output:?}");
+    });
+    assert_eq!(root.read("etc/installed"), "instance i-1\n");
+}
