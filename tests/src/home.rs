@@ -11,13 +11,14 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::Docker;
+use crate::studio_user::{StudioUser, for_everybody};
 
 /// A home of its own, with an environment of its own.
 #[derive(Debug)]
 pub struct Home {
     folder: TempDir,
     environment: BTreeMap<String, OsString>,
+    user: Option<StudioUser>,
 }
 
 /// What a run of the binary gave.
@@ -68,7 +69,7 @@ impl Home {
     /// No temporary folder can be made.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut home = Self { folder, environment: BTreeMap::new() };
+        let mut home = Self { folder, environment: BTreeMap::new(), user: None };
         let path = std::env::var_os("PATH").unwrap_or_default();
         home.set("PATH", path);
         home.set("HOME", home.path().to_owned());
@@ -77,11 +78,6 @@ impl Home {
 
     /// A home whose hosts are in the sandbox; `None` where there can be none, which is said.
     pub fn in_sandbox() -> Option<Self> {
-        Self::in_sandbox_with(Docker::Old)
-    }
-
-    /// A home whose hosts are in the sandbox, with this Docker.
-    pub fn in_sandbox_with(docker: Docker) -> Option<Self> {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         let there =
             |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
@@ -99,7 +95,7 @@ impl Home {
         }
         let mut home = Self::new();
         home.set("SDOCKER_CLOUD", "sandbox");
-        docker.be_used(&mut home).then_some(home)
+        Some(home)
     }
 
     /// The home directory.
@@ -115,16 +111,6 @@ impl Home {
     /// Sets a variable of the environment.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.insert(name.to_owned(), value.into());
-    }
-
-    /// Puts a folder before the others on `PATH`.
-    ///
-    /// # Panics
-    /// Its name can't be in a `PATH`.
-    pub fn put_on_path(&mut self, folder: &Path) {
-        let path = self.environment.get("PATH").cloned().unwrap_or_default();
-        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
-        self.set("PATH", std::env::join_paths(folders).expect("a name without colons"));
     }
 
     /// Takes a variable out of the environment.
@@ -146,9 +132,10 @@ impl Home {
     /// The file can't be written.
     pub fn be_studio_in(&mut self, region: &str, account: &str, domain: &str, profile: &str) {
         let root = self.join("studio-root");
-        let arn = format!("arn:aws:sagemaker:{region}:{account}:app/{domain}/{profile}/KernelGateway/app");
+        let app_type = self.user.unwrap_or(StudioUser::KernelGateway).app_type();
+        let arn = format!("arn:aws:sagemaker:{region}:{account}:app/{domain}/{profile}/{app_type}/app");
         let metadata = json!({
-            "AppType": "KernelGateway",
+            "AppType": app_type,
             "DomainId": domain,
             "UserProfileName": profile,
             "ResourceArn": arn,
@@ -160,9 +147,25 @@ impl Home {
         self.set("SDOCKER_METADATA_ROOT", root);
     }
 
+    /// From now on everything in this home is run as Studio runs it, by the user whom the home belongs to; `false` where that can't be,
+    /// which is said. Studio's metadata is that of the user's app.
+    pub fn run_as(&mut self, user: StudioUser, domain: &str, profile: &str) -> bool {
+        if !user.command("true").status().is_ok_and(|status| status.success()) {
+            crate::skip("running a client as Studio does needs root, and user namespaces");
+            return false;
+        }
+        self.user = Some(user);
+        self.be_studio(domain, profile);
+        user.own(&self.path());
+        true
+    }
+
     /// A command in this home's environment.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = match self.user {
+            Some(user) => user.command(program),
+            None => Command::new(program),
+        };
         command.env_clear().envs(&self.environment).current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
@@ -174,7 +177,10 @@ impl Home {
     pub fn sdocker_command(&self, arguments: &[&str]) -> Command {
         let binary =
             std::env::var_os("SDOCKER_BIN").expect("SDOCKER_BIN names the binary under test: use scripts/test");
-        let mut command = self.command(binary);
+        let mut command = match self.user {
+            Some(_) => self.command(for_everybody(Path::new(&binary))),
+            None => self.command(binary),
+        };
         command.args(arguments);
         command
     }

@@ -66,7 +66,11 @@ class Host(threading.Thread):
         os.remove(key)
         self.server = Server((self.address, 1111), Daemon)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        with open(in_folder(folder, "status"), "a", encoding="utf-8") as status:
+        status_file = in_folder(folder, "status")
+        with open(status_file, "a", encoding="utf-8") as status:
+            # A host writes as whom the folder belongs to.
+            owner = os.stat(os.path.dirname(status_file))
+            os.chown(status_file, owner.st_uid, owner.st_gid)
             status.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ready done\n")
         if not self.ended.is_set():
             self.server.serve_forever(poll_interval=0.05)
