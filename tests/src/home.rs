@@ -11,7 +11,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::studio_user::{StudioUser, for_everybody};
+use crate::{
+    Docker,
+    studio_user::{StudioUser, for_everybody},
+};
 
 /// A home of its own, with an environment of its own.
 #[derive(Debug)]
@@ -78,6 +81,11 @@ impl Home {
 
     /// A home whose hosts are in the sandbox; `None` where there can be none, which is said.
     pub fn in_sandbox() -> Option<Self> {
+        Self::in_sandbox_with(Docker::Old)
+    }
+
+    /// A home whose hosts are in the sandbox, with this Docker.
+    pub fn in_sandbox_with(docker: Docker) -> Option<Self> {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         let there =
             |program: &str| Command::new("which").arg(program).output().is_ok_and(|output| output.status.success());
@@ -95,7 +103,7 @@ impl Home {
         }
         let mut home = Self::new();
         home.set("SDOCKER_CLOUD", "sandbox");
-        Some(home)
+        docker.be_used(&mut home).then_some(home)
     }
 
     /// The home directory.
@@ -111,6 +119,16 @@ impl Home {
     /// Sets a variable of the environment.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.environment.insert(name.to_owned(), value.into());
+    }
+
+    /// Puts a folder before the others on `PATH`.
+    ///
+    /// # Panics
+    /// Its name can't be in a `PATH`.
+    pub fn put_on_path(&mut self, folder: &Path) {
+        let path = self.environment.get("PATH").cloned().unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        self.set("PATH", std::env::join_paths(folders).expect("a name without colons"));
     }
 
     /// Takes a variable out of the environment.

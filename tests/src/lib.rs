@@ -1,10 +1,12 @@
 //! What the suites share: the binary under test, a home for it to work in, and the AWS endpoint of the wire suite.
 
+mod docker;
 mod front;
 mod home;
 mod machine;
 mod studio_user;
 
+pub use docker::Docker;
 pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};

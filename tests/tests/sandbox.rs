@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use sdocker_tests::Home;
+use sdocker_tests::{Docker, Home};
 use serde_json::json;
 
 /// An image of nothing but busybox, imported through the current context.
@@ -15,6 +15,57 @@ fn import_busybox(home: &Home) {
     }
     let script = "tar -C image -c . | docker import -c 'ENV PATH=/bin' - busybox:test && mkdir -p image/out";
     home.run("sh", &["-c", script]).expect(0);
+}
+
+/// Which Compose a home has.
+#[derive(Clone, Copy)]
+enum Compose {
+    /// 1.29 ignores contexts, and takes what `sdocker env` prints.
+    One,
+    /// The plugin follows the current context.
+    Plugin,
+}
+
+/// What people do with a host, through the current context: run with a bind mount, build with both builders, compose.
+fn work(home: &Home, compose: Compose) {
+    fs::write(home.join("tmp/data"), "from the client").expect("written");
+    let bind = format!("{0}:{0}", home.join("tmp").display());
+    let read = format!("cat {}; echo back >{}", home.join("tmp/data").display(), home.join("tmp/answer").display());
+    let run = home.run("docker", &["run", "--rm", "-v", &bind, "busybox:test", "sh", "-c", &read]).expect(0);
+    assert_eq!(run.stdout, "from the client");
+    assert_eq!(fs::read_to_string(home.join("tmp/answer")).expect("written by the container"), "back\n");
+
+    fs::create_dir_all(home.join("build")).expect("a folder");
+    fs::write(home.join("build/text"), "built").expect("written");
+    fs::write(home.join("build/Dockerfile"), "FROM busybox:test\nCOPY text /text\nRUN cat /text >/copy\n")
+        .expect("written");
+    for buildkit in ["0", "1"] {
+        let tag = format!("built:{buildkit}");
+        let script = format!("DOCKER_BUILDKIT={buildkit} docker build -q -t {tag} build");
+        home.run("sh", &["-c", &script]).expect(0);
+        assert_eq!(home.run("docker", &["run", "--rm", &tag, "cat", "/copy"]).expect(0).stdout, "built");
+    }
+
+    let file = "services: {hello: {image: 'busybox:test', command: echo composed}}";
+    let (file, command) = match compose {
+        Compose::One => (format!("version: '3'\n{file}\n"), "docker-compose"),
+        Compose::Plugin => (file.to_owned(), "docker compose"),
+    };
+    fs::write(home.join("compose.yaml"), file).expect("written");
+    let binary = std::env::var("SDOCKER_BIN").expect("set");
+    let environment = match compose {
+        Compose::One => format!("eval \"$('{binary}' env)\" && "),
+        Compose::Plugin => String::new(),
+    };
+    let script = format!(
+        "{environment}{command} -f compose.yaml up --no-color 2>&1 && {environment}{command} -f compose.yaml down"
+    );
+    assert!(home.run("sh", &["-c", &script]).expect(0).stdout.contains("composed"));
+}
+
+/// The context that the Docker CLI takes: 20.10 has no `docker context show`.
+fn current_context(home: &Home) -> String {
+    home.run("docker", &["context", "inspect", "-f", "{{.Name}}"]).expect(0).stdout.trim().to_owned()
 }
 
 fn create(home: &Home, kind: &str) -> (String, String) {
@@ -49,24 +100,12 @@ fn the_main_job() {
     let (first, endpoint) = create(&home, "c5.xlarge");
 
     // The context is current, and byte for byte what the Docker CLI itself writes.
-    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), first);
+    assert_eq!(current_context(&home), first);
     let inspected = home.run("docker", &["context", "inspect"]).expect(0).json();
     assert_eq!(inspected[0]["Endpoints"]["docker"]["Host"], json!(endpoint));
 
     import_busybox(&home);
-    fs::write(home.join("tmp/data"), "from the client").expect("written");
-    let bind = format!("{0}:{0}", home.join("tmp").display());
-    let read = format!("cat {}; echo back >{}", home.join("tmp/data").display(), home.join("tmp/answer").display());
-    let run = home.run("docker", &["run", "--rm", "-v", &bind, "busybox:test", "sh", "-c", &read]).expect(0);
-    assert_eq!(run.stdout, "from the client");
-    assert_eq!(fs::read_to_string(home.join("tmp/answer")).expect("written by the container"), "back\n");
-
-    // docker-compose 1.29 ignores contexts, and takes what `sdocker env` prints.
-    let compose = "services: {hello: {image: 'busybox:test', command: echo composed}}";
-    fs::write(home.join("compose.yaml"), format!("version: '3'\n{compose}\n")).expect("written");
-    let binary = std::env::var("SDOCKER_BIN").expect("set");
-    let script = format!("eval \"$('{binary}' env)\" && docker-compose -f compose.yaml up --no-color 2>&1");
-    assert!(home.run("sh", &["-c", &script]).expect(0).stdout.contains("composed"));
+    work(&home, Compose::One);
 
     // A second host beside the first, and back.
     let (second, _) = create(&home, "m5.large");
@@ -74,7 +113,7 @@ fn the_main_job() {
     let names: Vec<_> = listed["hosts"].as_array().expect("hosts").iter().map(|host| &host["name"]).collect();
     assert_eq!(names, [&json!(second), &json!(first)]);
     home.sdocker(&["terminate-current-host"]).expect(0);
-    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), first);
+    assert_eq!(current_context(&home), first);
     home.run("docker", &["image", "inspect", "busybox:test"]).expect(0);
 
     // Its life is in view, and can be prolonged.
@@ -87,8 +126,71 @@ fn the_main_job() {
     home.sdocker(&["configure"]).expect(0);
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!(leftovers(&home), Vec::<String>::new());
-    assert_eq!(home.run("docker", &["context", "show"]).expect(0).stdout.trim(), "default");
+    assert_eq!(current_context(&home), "default");
     assert_eq!(home.records(), Vec::<serde_json::Value>::new());
+}
+
+/// Docker as it is today, on both sides.
+#[test]
+fn todays_docker() {
+    let Some(home) = Home::in_sandbox_with(Docker::Todays) else { return };
+    let (name, _) = create(&home, "c5.xlarge");
+    assert_eq!(current_context(&home), name);
+    let versions =
+        home.run("docker", &["version", "-f", "{{.Client.APIVersion}} {{.Server.APIVersion}}"]).expect(0).stdout;
+    let (client, server) = versions.trim().split_once(' ').expect("two versions");
+    assert_eq!(client, server, "both are of one release");
+    import_busybox(&home);
+    work(&home, Compose::Plugin);
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!(leftovers(&home), Vec::<String>::new());
+}
+
+/// The clients that Studio has, which AWS tells its users to install, with the daemon that a host has.
+#[test]
+fn old_clients_with_todays_daemon() {
+    let Some(home) = Home::in_sandbox_with(Docker::TodaysDaemon) else { return };
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+    assert!(!created.stderr.contains("refuses"), "{}", created.stderr);
+    import_busybox(&home);
+    work(&home, Compose::One);
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+/// From 29.0 on Docker answers no version of its API before 1.44, unless told otherwise; the CLI 20.10 speaks 1.41.
+#[test]
+fn a_daemon_that_refuses_the_cli_is_explained() {
+    let Some(mut home) = Home::in_sandbox_with(Docker::TodaysDaemon) else { return };
+    home.set("DOCKER_MIN_API_VERSION", "1.44");
+    let arguments = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
+    let created = home.sdocker(&arguments).expect(0);
+    let refused = home.run("docker", &["ps"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("client version 1.41 is too old"), "{}", refused.stderr);
+
+    // sdocker itself agrees with the daemon on a version; it says of the CLI what is wrong, and what helps.
+    let name = created.json()["name"].as_str().expect("a name").to_owned();
+    let said = format!("{name} refuses the Docker CLI here");
+    let instance = created.json()["instance_id"].as_str().expect("an id").to_owned();
+    assert!(created.json()["warnings"][0].as_str().is_some_and(|warning| warning.starts_with(&said)), "{created:?}");
+    let used = home.sdocker(&["use", "--instance-id", &instance]).expect(0);
+    let examined = home.sdocker(&["doctor"]);
+    for run in [&created.stderr, &used.stderr, &examined.stdout] {
+        assert!(run.contains(&said) && run.contains("speaks version 1.41"), "{run}");
+        assert!(run.contains("install a Docker CLI 25.0 or later"), "{run}");
+        assert!(run.contains("`export DOCKER_API_VERSION=1.44`"), "{run}");
+    }
+
+    // Each of the two helps. Compose 1.29 takes the daemon's own version, and was let in all the time.
+    home.set("DOCKER_API_VERSION", "1.44");
+    import_busybox(&home);
+    work(&home, Compose::One);
+    assert!(!home.sdocker(&["use", "--instance-id", &instance]).expect(0).stderr.contains("refuses"));
+    home.unset("DOCKER_API_VERSION");
+    assert!(Docker::Todays.be_used(&mut home), "prepared");
+    work(&home, Compose::Plugin);
+    assert!(!home.sdocker(&["use", "--instance-id", &instance]).expect(0).stderr.contains("refuses"));
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
 
 #[test]
@@ -221,6 +323,8 @@ fn what_commands_print() {
         (r"\b[0-9a-f]{32}\b", "[host]"),
         // The daemon may answer before the host says so.
         (r"(?m)^✓ host: .*\n", ""),
+        // On a busy machine.
+        (r"(?m)^ *waiting for an answer to .*\n", ""),
         // The widths of columns.
         (r" {2,}", "  "),
     ]}, {

@@ -5,11 +5,11 @@ use std::{fs, path::Path, process::Stdio, time::Duration};
 use bytes::Bytes;
 use docker_remote::{BuildRequest, Client, ClientCredentials, ContainerLog, Endpoint, LogLine, RunRequest};
 use futures_util::{StreamExt as _, stream};
-use sdocker_tests::Home;
+use sdocker_tests::{Docker, Home};
 
 /// A host of the sandbox, and a client of it; `None` where there can be none.
-async fn host() -> Option<(Home, Client)> {
-    let home = Home::in_sandbox()?;
+async fn host(docker: Docker) -> Option<(Home, Client)> {
+    let home = Home::in_sandbox_with(docker)?;
     let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge", "--output", "json"]).expect(0).json();
     let text = |key: &str| created[key].as_str().expect(key).to_owned();
     let endpoint = text("endpoint");
@@ -43,7 +43,16 @@ fn busybox(arguments: &[&str]) -> RunRequest {
 
 #[tokio::test]
 async fn a_client_does_what_docker_does() {
-    let Some((home, client)) = host().await else { return };
+    does_what_docker_does(Docker::Old).await;
+}
+
+#[tokio::test]
+async fn a_client_does_what_docker_does_today() {
+    does_what_docker_does(Docker::Todays).await;
+}
+
+async fn does_what_docker_does(docker: Docker) {
+    let Some((home, client)) = host(docker).await else { return };
     client.ping().await.expect("it answers");
     assert_eq!(client.info().await.expect("informed").os_type.as_deref(), Some("linux"));
 

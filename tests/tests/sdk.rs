@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use sdocker_tests::{Home, Run, eventually, skip};
+use sdocker_tests::{Docker, Home, Run, eventually, skip};
 use serde_json::Value;
 
 /// A home with a current host, on which the training image is built, and S3 beside it.
@@ -21,11 +21,15 @@ struct Lab {
 
 impl Lab {
     fn open() -> Option<Self> {
+        Self::open_with(Docker::Old)
+    }
+
+    fn open_with(docker: Docker) -> Option<Self> {
         let Some(cache) = std::env::var_os("SDOCKER_SDK").map(PathBuf::from) else {
             skip("SDOCKER_SDK names what tests/sdk/prepare made: use scripts/test sdk");
             return None;
         };
-        let home = Home::in_sandbox()?;
+        let home = Home::in_sandbox_with(docker)?;
         home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
         // The SDK would otherwise report to AWS each call that it is given, and wait for an answer.
         let opt_out = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
@@ -111,8 +115,11 @@ impl Lab {
     fn use_compose_2(&mut self) {
         let plugins = self.home.join(".docker/cli-plugins");
         fs::create_dir_all(&plugins).expect("made");
-        let plugin = self.cache.join("compose/usr/libexec/docker/cli-plugins/docker-compose");
-        fs::copy(plugin, plugins.join("docker-compose")).expect("copied");
+        if !plugins.join("docker-compose").exists() {
+            let plugin =
+                PathBuf::from(std::env::var_os("SDOCKER_DOCKER").expect("set")).join("today/plugins/docker-compose");
+            std::os::unix::fs::symlink(plugin, plugins.join("docker-compose")).expect("linked");
+        }
         for name in ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
             self.home.unset(name);
         }
@@ -188,6 +195,15 @@ fn docker_compose_2_through_the_context() {
     lab.use_compose_2();
     lab.runs("sdk-oldest", "v2", None);
     lab.runs("sdk-2", "v2", Some("CodeEditor"));
+    lab.runs("sdk-3", "v3", Some("JupyterLab"));
+}
+
+/// Docker as it is today, on both sides: the CLI, Compose and the daemon.
+#[test]
+fn todays_docker() {
+    let Some(mut lab) = Lab::open_with(Docker::Todays) else { return };
+    lab.use_compose_2();
+    lab.runs("sdk-2", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
 }
 

@@ -6,6 +6,7 @@ mod clouds;
 mod columns;
 mod commands;
 mod config;
+mod docker_cli;
 mod durations;
 mod failure;
 mod hosts_conf;

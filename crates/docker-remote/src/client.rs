@@ -18,7 +18,7 @@ pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
 pub use images::ImageProgress;
 
-use crate::{ClientCredentials, Endpoint, Error, probe_once, transport::Connector};
+use crate::{ApiVersion, ClientCredentials, Endpoint, Error, probe_once, transport::Connector};
 
 /// How long the daemon may take until it begins to answer. A build or a load answers only when it has read everything, so this is
 /// no measure of health.
@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// A client for a daemon that speaks up to this version of the API.
-    pub(crate) fn with_connector(endpoint: &Endpoint, connector: Connector, api: &str) -> Self {
+    pub(crate) fn with_connector(endpoint: &Endpoint, connector: Connector, api: ApiVersion) -> Self {
         let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector);
         let transport = move |request: bollard::BollardRequest| {
             let answer = http.request(request);
@@ -140,12 +140,7 @@ impl Client {
 }
 
 /// The older of the daemon's version and bollard's newest.
-fn version(api: &str) -> ClientVersion {
-    let parsed = api.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-    match parsed {
-        Some(theirs) if theirs < (NEWEST_API.major_version, NEWEST_API.minor_version) => {
-            ClientVersion { major_version: theirs.0, minor_version: theirs.1 }
-        }
-        _ => *NEWEST_API,
-    }
+fn version(theirs: ApiVersion) -> ClientVersion {
+    let agreed = theirs.min(ApiVersion::new(NEWEST_API.major_version, NEWEST_API.minor_version));
+    ClientVersion { major_version: agreed.major, minor_version: agreed.minor }
 }

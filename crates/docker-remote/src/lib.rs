@@ -6,6 +6,7 @@
 //!
 //! The crate reads no environment variable, home or current directory: paths are arguments.
 
+mod api;
 mod client;
 mod context;
 mod credentials;
@@ -18,6 +19,7 @@ mod stages;
 mod transport;
 mod whole_file;
 
+pub use api::{ApiRange, ApiVersion, NoApiVersion};
 pub use bollard::models;
 pub use client::{BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream};
 pub use context::{Context, ContextSpec, ContextStore};

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, io, time::Duration};
 use hyper_util::client::legacy::connect::Connect;
 use serde::Deserialize;
 
-use crate::{Client, ClientCredentials, ClientProxy, Endpoint, Error, transport};
+use crate::{ApiRange, ApiVersion, Client, ClientCredentials, ClientProxy, Endpoint, Error, transport};
 
 /// A Docker host that has answered under mutual TLS. Only a probe makes one.
 #[derive(Clone, Debug)]
@@ -13,6 +13,7 @@ pub struct DockerHost {
     client: Client,
     credentials: ClientCredentials,
     version: String,
+    api: ApiRange,
 }
 
 impl DockerHost {
@@ -20,8 +21,9 @@ impl DockerHost {
     #[cfg(test)]
     pub(crate) fn for_test(endpoint: &Endpoint, credentials: &ClientCredentials) -> Self {
         let connector = transport::connector(credentials).expect("sound credentials");
-        let client = Client::with_connector(endpoint, connector, "1.41");
-        Self { client, credentials: credentials.clone(), version: "test".to_owned() }
+        let api = ApiRange { oldest: None, newest: ApiVersion::new(1, 41) };
+        let client = Client::with_connector(endpoint, connector, api.newest);
+        Self { client, credentials: credentials.clone(), version: "test".to_owned(), api }
     }
 
     /// Where it is.
@@ -32,6 +34,11 @@ impl DockerHost {
     /// The version of its Docker Engine.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The versions of Docker's API that it answers.
+    pub fn api(&self) -> ApiRange {
+        self.api
     }
 
     /// A client of it.
@@ -111,7 +118,9 @@ impl ProbeError {
 #[serde(rename_all = "PascalCase")]
 struct Version {
     version: String,
-    api_version: String,
+    api_version: ApiVersion,
+    #[serde(rename = "MinAPIVersion")]
+    min_api_version: Option<ApiVersion>,
 }
 
 /// Asks a host once, within a time.
@@ -125,8 +134,9 @@ pub async fn probe_once(
 ) -> Result<DockerHost, ProbeError> {
     let connector = transport::connector(credentials)?;
     let version = ask(&connector, endpoint, within).await?;
-    let client = Client::with_connector(endpoint, connector, &version.api_version);
-    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version })
+    let api = ApiRange { oldest: version.min_api_version, newest: version.api_version };
+    let client = Client::with_connector(endpoint, connector, api.newest);
+    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version, api })
 }
 
 /// Asks a host once, within a time, through the proxy that a client of it takes.

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client_files::{HostFiles, entry},
     commands::{configure, doctor},
-    config, durations,
-    durations::Timeout,
+    config,
+    docker_cli::{self, Refused},
+    durations::{self, Timeout},
     failure::Hinted,
     interrupt,
     lookup::Lookup,
@@ -215,6 +216,8 @@ pub(super) struct Ready {
     docker_version: Option<String>,
     idle_timeout: Option<std::time::Duration>,
     notes: Vec<String>,
+    /// The Docker CLI here, where the host does not answer it.
+    refused: Option<Refused>,
 }
 
 impl Flow<'_> {
@@ -246,6 +249,7 @@ impl Flow<'_> {
             docker_version: None,
             idle_timeout: request::idle_timeout(self.args, &config::read(&self.lookup.layout.configuration_files())?),
             notes: Vec::new(),
+            refused: None,
         };
         if self.args.no_wait {
             self.lookup.hosts_conf.put_first(&host)?;
@@ -276,6 +280,7 @@ impl Flow<'_> {
         }
         creation.hand_over()?;
         ready.docker_version = Some(answered.version().to_owned());
+        ready.refused = docker_cli::refused(self.world, &name, answered.api()).await;
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
         match configure::apply(self.world, &self.session.facts, self.lookup, self.printer) {
             Ok(notes) => ready.notes.extend(notes),

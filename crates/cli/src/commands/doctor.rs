@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     };
     surroundings::tools(world, &mut findings);
     surroundings::environment(world, &mut findings);
-    hosts::examine(&lookup, session.as_ref(), &mut findings).await;
+    hosts::examine(world, &lookup, session.as_ref(), &mut findings).await;
     let mut findings = findings.into_list();
     if args.fix {
         repair::all(&mut findings, &lookup, session.as_ref(), world, printer).await;

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use docker_remote::StageState;
+use docker_remote::{ApiRange, StageState};
 use host_provisioner::{Instance, InstanceId};
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,8 @@ pub(super) struct Daemon {
     pub(super) version: Option<String>,
     containers_running: Option<u64>,
     pub(super) error: Option<String>,
+    #[serde(skip)]
+    pub(super) api: Option<ApiRange>,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,11 +138,16 @@ pub(super) async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
                 version: Some(answered.version().to_owned()),
                 containers_running: running.and_then(|running| running.try_into().ok()),
                 error: None,
+                api: Some(answered.api()),
             }
         }
-        Err(error) => {
-            Daemon { answers: false, version: None, containers_running: None, error: Some(format!("{error:#}")) }
-        }
+        Err(error) => Daemon {
+            answers: false,
+            version: None,
+            containers_running: None,
+            error: Some(format!("{error:#}")),
+            api: None,
+        },
     }
 }
 

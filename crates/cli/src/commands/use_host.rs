@@ -4,7 +4,7 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 
 use crate::{
-    client_files::HostFiles, commands::configure, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup,
+    client_files::HostFiles, commands::configure, docker_cli, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup,
     printer::Printer, world::World,
 };
 
@@ -39,6 +39,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     })?;
     files.make_current(&host, &answered)?;
     configure::warn_of_overrides(world, &known.name, printer);
+    if let Some(refused) = docker_cli::refused(world, &known.name, answered.api()).await {
+        printer.warn(refused.what);
+        printer.hint(refused.fix);
+    }
     let used = Used {
         endpoint: answered.endpoint().to_string(),
         docker_version: answered.version().to_owned(),

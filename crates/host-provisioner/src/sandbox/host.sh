@@ -15,6 +15,8 @@ link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared=
 # Not in the folder: the path of a socket has at most 107 bytes.
 state=/run/sdocker/$link
 socket=$state/docker.sock
+# The CLI that came with the daemon, where there is one beside it: the client's may be one that the daemon refuses.
+if dockerd=$(command -v dockerd); then PATH=$(dirname "$dockerd"):$PATH; fi
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }

@@ -27,8 +27,14 @@ struct Created {
     notes: Vec<String>,
 }
 
-pub(super) fn print(ready: &Ready, record: &Record, warnings: Vec<String>, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn print(
+    ready: &Ready,
+    record: &Record,
+    mut warnings: Vec<String>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
     let name = record.name().unwrap_or_default();
+    warnings.extend(ready.refused.iter().map(|refused| refused.what.clone()));
     let created = Created {
         instance_id: record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
         instance_type: record.instance_type.to_string(),
@@ -64,7 +70,10 @@ pub(super) fn print(ready: &Ready, record: &Record, warnings: Vec<String>, print
         }
         text
     })?;
-    if created.context.is_some() {
+    if let Some(refused) = &ready.refused {
+        printer.warn(&refused.what);
+        printer.hint(&refused.fix);
+    } else if created.context.is_some() {
         printer.hint(
             "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
         );

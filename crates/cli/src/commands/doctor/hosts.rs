@@ -7,12 +7,14 @@ use host_provisioner::{Instance, InstanceFilter, InstanceId};
 use super::{Findings, State, repair::Repair};
 use crate::{
     commands::status,
+    docker_cli,
     lookup::{KnownHost, Lookup},
     permission::Caller,
     session::Session,
+    world::World,
 };
 
-pub(super) async fn examine(lookup: &Lookup, session: Option<&Session>, findings: &mut Findings) {
+pub(super) async fn examine(world: &World, lookup: &Lookup, session: Option<&Session>, findings: &mut Findings) {
     let hosts = match lookup.hosts() {
         Ok(hosts) => hosts,
         Err(error) => return findings.error("hosts", &error, &Caller::default()),
@@ -30,7 +32,7 @@ pub(super) async fn examine(lookup: &Lookup, session: Option<&Session>, findings
     let ids = hosts.iter().map(|host| host.instance.clone()).chain(unknown.iter().map(|(_, id)| id.clone()));
     let living = living(ids.collect(), session).await;
     for host in hosts {
-        known_host(host, lookup, living.as_ref(), findings).await;
+        known_host(host, world, lookup, living.as_ref(), findings).await;
     }
     for (name, id) in unknown {
         match &living {
@@ -57,6 +59,7 @@ pub(super) async fn examine(lookup: &Lookup, session: Option<&Session>, findings
 
 async fn known_host(
     host: KnownHost,
+    world: &World,
     lookup: &Lookup,
     living: Option<&HashMap<InstanceId, Instance>>,
     findings: &mut Findings,
@@ -71,7 +74,16 @@ async fn known_host(
     }
     let daemon = status::daemon(&host, lookup).await;
     match daemon.error {
-        None => findings.ok("hosts", format!("{} answers", host.name)),
+        None => {
+            findings.ok("hosts", format!("{} answers", host.name));
+            let Some(api) = daemon.api else { return };
+            if let Some(refused) = docker_cli::refused(world, &host.name, api).await {
+                findings
+                    .add("hosts", State::Warning, refused.what)
+                    .because("`docker` and what runs it, Local Mode among them, do not reach the host")
+                    .fix(refused.fix);
+            }
+        }
         Some(error) => {
             findings
                 .add("hosts", State::Warning, format!("{} does not answer: {error}", host.name))
