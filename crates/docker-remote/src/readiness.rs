@@ -132,8 +132,7 @@ async fn wait<P: Prober>(
     let mut report = |observe: &mut (dyn FnMut(ReadyEvent) + Send)| {
         let lines = stages.lines();
         let new = lines.get(seen..).unwrap_or_default().to_vec();
-        // A file that is replaced may be gone for the moment of a look.
-        seen = seen.max(lines.len());
+        seen = lines.len();
         let failed = new.iter().find(|line| line.state == StageState::Failed).cloned();
         new.into_iter().for_each(|line| observe(ReadyEvent::Stage(line)));
         failed
