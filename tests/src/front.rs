@@ -300,9 +300,9 @@ impl Front {
         self.here().ec2(action, parameters)
     }
 
-    /// From now on instances have DNS names that nobody resolves, in place of none.
-    pub fn give_unknown_names(&self) {
-        self.post("names", &json!(true));
+    /// From now on instances have this DNS name, in place of none.
+    pub fn name_instances(&self, name: &str) {
+        self.post("names", &json!(name));
     }
 
     /// From now on the domain's VPC has these DNS attributes, such as `EnableDnsHostnames`.

@@ -149,7 +149,6 @@ impl Home {
     /// # Panics
     /// The file can't be written.
     pub fn be_studio_in(&mut self, region: &str, account: &str, domain: &str, profile: &str) {
-        let root = self.join("studio-root");
         let app_type = self.user.unwrap_or(StudioUser::KernelGateway).app_type();
         let arn = format!("arn:aws:sagemaker:{region}:{account}:app/{domain}/{profile}/{app_type}/app");
         let metadata = json!({
@@ -160,6 +159,30 @@ impl Home {
             "ResourceName": "app",
             "AppImageVersion": "1",
         });
+        self.be_app(&metadata);
+    }
+
+    /// Writes Studio's metadata file of a JupyterLab space of this domain; it has the storage of these lines of /proc/self/mountinfo.
+    ///
+    /// # Panics
+    /// The file can't be written.
+    pub fn be_space(&mut self, domain: &str, mounts: &str) {
+        self.be_app(&json!({
+            "AppType": "JupyterLab",
+            "DomainId": domain,
+            "SpaceName": "mine",
+            "ExecutionRoleArn": "arn:aws:iam::123456789012:role/studio",
+            "ResourceArn": format!("arn:aws:sagemaker:eu-west-1:123456789012:app/{domain}/mine/JupyterLab/default"),
+            "ResourceName": "default",
+            "AppImageVersion": "1",
+        }));
+        let proc = self.join("studio-root/proc/self");
+        fs::create_dir_all(&proc).expect("a folder");
+        fs::write(proc.join("mountinfo"), mounts).expect("a file");
+    }
+
+    fn be_app(&mut self, metadata: &Value) {
+        let root = self.join("studio-root");
         fs::create_dir_all(root.join("opt/ml/metadata")).expect("a folder");
         fs::write(root.join("opt/ml/metadata/resource-metadata.json"), metadata.to_string()).expect("a file");
         self.set("SDOCKER_METADATA_ROOT", root);

@@ -331,3 +331,114 @@ fn what_commands_print() {
         insta::assert_snapshot!(printed);
     });
 }
+
+/// The certificate of its host travels before there is an address; and proxy variables lead Docker's clients astray.
+#[test]
+fn a_space_without_efs_gets_a_host_by_its_address_and_every_client_to_it() {
+    let Some(mut home) = Home::in_sandbox() else { return };
+    home.be_space("d-studio", "");
+    // No proxy listens there.
+    home.set("HTTPS_PROXY", "http://me:secret@127.0.0.1:9");
+    home.set("no_proxy", "example.com");
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+    for said in
+        ["docker and docker compose do not get to the host", "docker-py and docker-compose 1.x do not", "sdocker env"]
+    {
+        assert!(created.stderr.contains(said), "{said}: {}", created.stderr);
+    }
+    assert!(!created.stderr.contains("secret") && !created.stderr.contains("talks to it now"), "{}", created.stderr);
+    let endpoint = home.sdocker(&["status", "--output", "json"]).expect(0).json()["endpoint"].clone();
+    assert!(endpoint.as_str().is_some_and(|endpoint| endpoint.starts_with("tcp://198.1")), "{endpoint}");
+    // The host has signed its certificate, and can sign no other.
+    let found = home.run("find", &[".sdocker/sandbox/instances", "-name", "*key.pem"]).expect(0).stdout;
+    assert!(found.contains("/key.pem") && !found.contains("issuer"), "{found}");
+
+    // The clients do as was said, until they are told.
+    let docker = home.run("docker", &["version"]);
+    assert_ne!(docker.code, Some(0), "through a proxy that is none: {docker:?}");
+    let binary = std::env::var("SDOCKER_BIN").expect("set");
+    let env = format!("eval \"$('{binary}' env)\"");
+    let told =
+        home.run("sh", &["-c", &format!("{env} && docker version && docker-compose version && echo \"$no_proxy\"")]);
+    let told = told.expect(0).stdout;
+    assert!(told.lines().last().is_some_and(|line| line.starts_with("example.com,198.1")), "{told}");
+    fs::write(home.join("compose.yaml"), "version: '3'\nservices: {}\n").expect("written");
+    home.run("sh", &["-c", &format!("{env} && docker-compose -f compose.yaml ps")]).expect(0);
+    let used = home.sdocker(&["use", "--instance-id", &instance(&home)]).expect(0);
+    assert!(used.stderr.contains("do not get to the host"), "{}", used.stderr);
+    home.unset("HTTPS_PROXY");
+    home.run("docker", &["version"]).expect(0);
+    let used = home.sdocker(&["use", "--instance-id", &instance(&home)]).expect(0);
+    assert!(!used.stderr.contains("do not get to the host"), "{}", used.stderr);
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!(leftovers(&home), Vec::<String>::new());
+}
+
+fn instance(home: &Home) -> String {
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    status["instance_id"].as_str().expect("an id").to_owned()
+}
+
+/// In a space `~/tmp` must lead to EFS: what the user has there stays the user's, and keeps no host away.
+#[test]
+fn what_is_the_users_in_a_space_keeps_no_host_away() {
+    let Some(mut home) = Home::in_sandbox() else { return };
+    let efs = home.join("efs");
+    fs::create_dir(&efs).expect("made");
+    home.be_space(
+        "d-studio",
+        &format!("712 640 0:98 / {} rw - nfs4 fs-studio.efs.eu-west-1.amazonaws.com:/ rw\n", efs.display()),
+    );
+    fs::create_dir(home.join("tmp")).expect("made");
+    fs::write(home.join("tmp/data"), [0, 255]).expect("written");
+    fs::write(home.join("temp"), "theirs").expect("written");
+    fs::create_dir(home.join(".sagemaker")).expect("made");
+    fs::write(home.join(".sagemaker/config.yaml"), "local: &mine {local_code: true}\nmore: *mine\n").expect("written");
+    let dry = home.sdocker(&["configure", "--dry-run", "--output", "json"]).expect(0).json();
+    assert_eq!(dry["left"].as_array().map(Vec::len), Some(2), "{dry}");
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+    for said in
+        ["tmp.before-sdocker/tmp now", "configure --undo", "config.yaml is left as it is", "  container_root: \""]
+    {
+        assert!(created.stderr.contains(said), "{said}: {}", created.stderr);
+    }
+    assert_eq!(fs::read_link(home.join("tmp")).expect("a link"), efs.join(".sdocker/local-mode/tmp"));
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    home.sdocker(&["configure", "--undo"]).expect(0);
+    assert_eq!(fs::read(home.join("tmp/data")).expect("given back"), [0, 255]);
+    assert_eq!(fs::read_to_string(home.join("temp")).expect("never touched"), "theirs");
+    assert!(!home.join("tmp.before-sdocker").exists());
+    assert_eq!(leftovers(&home), Vec::<String>::new());
+}
+
+/// A home that can't be written, or is full, is found out before anything is launched.
+#[test]
+fn what_cannot_be_written_is_said_before_a_host_is_launched() {
+    let Some(home) = Home::in_sandbox() else { return };
+    home.sdocker(&["doctor"]).expect(0);
+    fs::create_dir(home.join(".docker")).expect("made");
+    let binary = std::env::var("SDOCKER_BIN").expect("set");
+    // In a mount namespace of its own, for root writes wherever modes forbid it.
+    let with = |mount: &str, command: &str| {
+        home.run("unshare", &["--mount", "sh", "-c", &format!("{mount} && exec '{binary}' {command}")])
+    };
+    let docker = home.join(".docker").display().to_string();
+    let read_only = format!("mount --bind '{docker}' '{docker}' && mount -o remount,ro,bind '{docker}'");
+    let full = format!("mount -t tmpfs -o size=64k tmpfs '{docker}'");
+    let journal = home.join(".sdocker").display().to_string();
+    let state_full = format!(
+        "cp -a '{journal}' /tmp/state.$$ && mount -t tmpfs -o size=96k tmpfs '{journal}' && cp -a /tmp/state.$$/. '{journal}'; rm -rf /tmp/state.$$; true"
+    );
+    for (mount, folder, why) in [
+        (&read_only, &docker, "Read-only file system"),
+        (&full, &docker, "No space left on device"),
+        (&state_full, &journal, "No space left on device"),
+    ] {
+        let said = format!("{folder} can't be written, where a host's files are kept");
+        let doctor = with(mount, "doctor").expect(1);
+        assert!(doctor.stdout.contains(&format!("FAILED    files: {said}: ")), "{}", doctor.stdout);
+        let created = with(mount, "create-host --instance-type c5.xlarge").expect(1);
+        assert!(created.stderr.contains(&said) && created.stderr.contains(why), "{}", created.stderr);
+        assert_eq!((home.records(), leftovers(&home)), (Vec::new(), Vec::new()));
+    }
+}

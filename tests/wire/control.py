@@ -69,8 +69,8 @@ class Control:
     def on_hosts(self, _, folders):
         self.state.hosts_folders = folders
 
-    def on_names(self, _, kept):
-        self.state.keeps_names = kept
+    def on_names(self, _, name):
+        self.state.name_of_all = name
 
     # Of an account in a Region.
 

@@ -46,7 +46,7 @@ class State:
         self.tokens = {}
         self.running = {}
         self.hosts_folders = []
-        self.keeps_names = False
+        self.name_of_all = ""
         # The role's policies, and the organization's service control policies. None: nothing is refused.
         self.policies = self.organization = None
         self.encoded = False
@@ -241,11 +241,11 @@ def by_token(call):
 
 
 def loopback(answer):
-    """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name, or one that is unknown."""
+    """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name, or one that was chosen."""
     # The second part tells this endpoint from others that serve at the same time.
     own = b"<privateIpAddress>127.%d." % (os.getpid() % 254 + 1)
     answer = re.sub(rb"<privateIpAddress>10\.\d+\.", own, answer)
-    name = b"no-such-host.invalid" if state.keeps_names else b""
+    name = state.name_of_all.encode()
     return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName>%s</privateDnsName>" % name, answer)
 
 

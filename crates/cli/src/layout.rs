@@ -42,6 +42,11 @@ impl Layout {
         self.sdocker_home.join("sandbox")
     }
 
+    /// The folders in which files of a host are written.
+    pub(crate) fn written(&self) -> Vec<PathBuf> {
+        vec![self.sdocker_home.clone(), self.journal(), self.sdocker_home.join("hosts"), self.samples.clone()]
+    }
+
     /// What Local Mode's configuration was before `configure`.
     pub(crate) fn configure_record(&self) -> PathBuf {
         self.sdocker_home.join("configure.json")

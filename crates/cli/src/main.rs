@@ -6,6 +6,7 @@ mod clouds;
 mod columns;
 mod commands;
 mod config;
+mod detours;
 mod docker_cli;
 mod durations;
 mod failure;
@@ -21,6 +22,7 @@ mod readiness;
 mod session;
 mod whole_file;
 mod world;
+mod writable;
 
 use std::process::ExitCode;
 

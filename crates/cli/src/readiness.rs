@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
 use docker_remote::{
-    ClientCredentials, DockerHost, Endpoint, InstanceStatus, InstanceWatch, NotReady, ReadyEvent, StageState,
-    StatusFile, wait_until_ready,
+    ClientCredentials, DockerHost, Endpoint, InstanceStatus, InstanceWatch, NotReady, ProbeError, ReadyEvent,
+    StageState, StatusFile, wait_until_ready,
 };
 use host_provisioner::{Cloud, InstanceId};
 use tokio::time::Instant;
@@ -75,6 +75,14 @@ fn hinted(error: NotReady, endpoint: &Endpoint) -> anyhow::Error {
         NotReady::TimedOut { .. } => Some(format!(
             "if the host's stages above are all done, check that this app's security group may reach {endpoint}; --timeout waits longer, \
              --keep-failed keeps the host for a look"
+        )),
+        NotReady::Probe(ProbeError::Name { .. }) => Some(
+            "this app's resolver does not know the VPC's names: ask an administrator to turn on the VPC's DNS hostnames and DNS support, or \
+             to let its own DNS server ask Amazon's"
+                .to_owned(),
+        ),
+        NotReady::Probe(ProbeError::Tls { .. }) => Some(format!(
+            "something else answers at {endpoint}, or the clock of this app is wrong (`date -u`)"
         )),
         _ => None,
     };

@@ -3,6 +3,7 @@
 use std::{env, path::PathBuf};
 
 use anyhow::Context as _;
+use docker_remote::ProxyVariables;
 
 use crate::args::{CloudChoice, Global};
 
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) https_proxy: Option<String>,
     /// `no_proxy` or `NO_PROXY`.
     pub(crate) no_proxy: Option<String>,
+    /// All variables that lead Docker's clients through a proxy.
+    pub(crate) proxies: ProxyVariables,
     /// Which of the variables are set by which `requests` takes other CAs than those that it is given.
     pub(crate) ca_bundles: Vec<&'static str>,
     /// The working directory, where there is one.
@@ -79,6 +82,7 @@ impl World {
             http_proxy: text("http_proxy").or_else(|| text("HTTP_PROXY")),
             https_proxy: text("https_proxy").or_else(|| text("HTTPS_PROXY")),
             no_proxy: text("no_proxy").or_else(|| text("NO_PROXY")),
+            proxies: ProxyVariables::new(text),
             ca_bundles: ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
                 .into_iter()
                 .filter(|name| text(name).is_some())

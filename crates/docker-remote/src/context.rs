@@ -90,6 +90,14 @@ impl ContextStore {
         Self { folder: docker_config.into() }
     }
 
+    /// The folders in which files are written, whether they exist or not.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let config = self.folder.join("config.json");
+        let config = whole_file::target(&config).unwrap_or(config);
+        let folders = [self.folder.join("contexts/meta"), self.folder.join("contexts/tls"), self.folder.clone()];
+        folders.into_iter().chain(config.parent().map(Path::to_owned)).collect()
+    }
+
     /// Every context, sorted by name; without the CLI's built-in `default`.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ pub struct HostCredentials {
     server: String,
     server_key: String,
     client: ClientCredentials,
+    issuer_key: Option<String>,
 }
 
 /// Whether the server's key is among what is written.
@@ -65,54 +66,44 @@ impl HostCredentials {
     /// # Errors
     /// A DNS name that is none.
     pub fn generate(names: &HostNames, now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
-        let valid = |params: &mut CertificateParams| {
-            params.not_before = (now - CLOCK_SKEW).into();
-            params.not_after = (now + lifetime + CLOCK_SKEW).into();
-        };
-        let key = |what| KeyPair::generate().map_err(failed(what));
-
-        let mut ca = CertificateParams::default();
-        ca.distinguished_name.push(DnType::CommonName, "sdocker host CA");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        valid(&mut ca);
-        let issuer = CertifiedIssuer::self_signed(ca, key("the key of the CA")?).map_err(failed("the CA"))?;
-
-        let mut dns = names.dns.clone();
-        dns.push("localhost".to_owned());
-        dns.dedup();
-        let mut server = CertificateParams::new(dns).map_err(failed("the server's certificate"))?;
-        let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        let addresses = names.addresses.iter().copied().chain(own);
-        server.subject_alt_names.extend(addresses.map(rcgen::SanType::IpAddress));
-        server.distinguished_name.push(DnType::CommonName, "sdocker host");
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let server_key = key("the server's key")?;
-
-        let mut client = CertificateParams::default();
-        client.distinguished_name.push(DnType::CommonName, "sdocker client");
-        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let client_key = key("the client's key")?;
-
-        for leaf in [&mut server, &mut client] {
-            leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            leaf.use_authority_key_identifier_extension = true;
-            valid(leaf);
-        }
-        let server = server.signed_by(&server_key, &issuer).map_err(failed("the server's certificate"))?;
-        let client = client.signed_by(&client_key, &issuer).map_err(failed("the client's certificate"))?;
-        let ca = issuer.pem();
-        Ok(Self {
-            server: server.pem(),
-            server_key: server_key.serialize_pem(),
-            client: ClientCredentials { ca: ca.clone(), certificate: client.pem(), key: client_key.serialize_pem() },
-            ca,
-        })
+        let authority = Authority::new(now, lifetime)?;
+        let server = authority.server(names)?;
+        Self::of(&authority, &authority, server, None)
     }
 
-    /// The CA's certificate, PEM.
+    /// The same for a host whose addresses are not known yet, and which signs its own certificate anew once it has them.
+    ///
+    /// There are two CAs then: the client trusts the server's, whose key is [`issuer`](Self::issuer); the server trusts the client's,
+    /// whose key is never written anywhere. So whoever gets hold of what the host is given can serve as this host, and no more.
+    ///
+    /// # Errors
+    /// A DNS name that is none.
+    pub fn generate_with_issuer(names: &HostNames, now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
+        let (servers, clients) = (Authority::new(now, lifetime)?, Authority::new(now, lifetime)?);
+        let server = servers.server(names)?;
+        let key = servers.issuer.key().serialize_pem();
+        Self::of(&servers, &clients, server, Some(key))
+    }
+
+    fn of(
+        servers: &Authority,
+        clients: &Authority,
+        (server, server_key): (String, String),
+        issuer_key: Option<String>,
+    ) -> Result<Self, Error> {
+        let (certificate, key) = clients.client()?;
+        let client = ClientCredentials { ca: servers.issuer.pem(), certificate, key };
+        Ok(Self { ca: clients.issuer.pem(), server, server_key, client, issuer_key })
+    }
+
+    /// The CA's certificate by which the server knows its client, PEM.
     pub fn ca_certificate(&self) -> &str {
         &self.ca
+    }
+
+    /// The certificate and key of the server's own CA, PEM, where the host is to have them.
+    pub fn issuer(&self) -> Option<(&str, &str)> {
+        Some((&self.client.ca, self.issuer_key.as_deref()?))
     }
 
     /// The server's certificate, PEM.
@@ -139,7 +130,7 @@ impl HostCredentials {
     pub fn write(&self, folder: &Path, server_key: WriteServerKey) -> Result<(), Error> {
         let client = &self.client;
         let files = [
-            ("ca", "cert.pem", &self.ca),
+            ("ca", "cert.pem", &client.ca),
             ("client", "ca.pem", &client.ca),
             ("client", "cert.pem", &client.certificate),
             ("client", "key.pem", &client.key),
@@ -157,6 +148,69 @@ impl HostCredentials {
         }
         Ok(())
     }
+}
+
+/// A CA of one host, and what it signs.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    validity: (SystemTime, SystemTime),
+}
+
+impl Authority {
+    fn new(now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
+        let validity = (now - CLOCK_SKEW, now + lifetime + CLOCK_SKEW);
+        let mut ca = valid(validity, CertificateParams::default());
+        ca.distinguished_name.push(DnType::CommonName, "sdocker host CA");
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let issuer = CertifiedIssuer::self_signed(ca, new_key("the key of the CA")?).map_err(failed("the CA"))?;
+        Ok(Self { issuer, validity })
+    }
+
+    /// A server's certificate and key.
+    fn server(&self, names: &HostNames) -> Result<(String, String), Error> {
+        let mut dns = names.dns.clone();
+        dns.push("localhost".to_owned());
+        dns.dedup();
+        let mut server = CertificateParams::new(dns).map_err(failed("the server's certificate"))?;
+        let own = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let addresses = names.addresses.iter().copied().chain(own);
+        server.subject_alt_names.extend(addresses.map(rcgen::SanType::IpAddress));
+        self.leaf(server, "sdocker host", ExtendedKeyUsagePurpose::ServerAuth, "the server's certificate")
+    }
+
+    /// A client's certificate and key.
+    fn client(&self) -> Result<(String, String), Error> {
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        self.leaf(CertificateParams::default(), "sdocker client", usage, "the client's certificate")
+    }
+
+    fn leaf(
+        &self,
+        params: CertificateParams,
+        name: &str,
+        usage: ExtendedKeyUsagePurpose,
+        what: &'static str,
+    ) -> Result<(String, String), Error> {
+        let mut leaf = valid(self.validity, params);
+        leaf.distinguished_name.push(DnType::CommonName, name);
+        leaf.extended_key_usages = vec![usage];
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.use_authority_key_identifier_extension = true;
+        let key = new_key(what)?;
+        let certificate = leaf.signed_by(&key, &self.issuer).map_err(failed(what))?;
+        Ok((certificate.pem(), key.serialize_pem()))
+    }
+}
+
+fn valid((from, until): (SystemTime, SystemTime), mut params: CertificateParams) -> CertificateParams {
+    params.not_before = from.into();
+    params.not_after = until.into();
+    params
+}
+
+fn new_key(what: &'static str) -> Result<KeyPair, Error> {
+    KeyPair::generate().map_err(failed(what))
 }
 
 impl ClientCredentials {

@@ -112,6 +112,13 @@ impl ProbeError {
     pub(crate) fn may_pass(&self) -> bool {
         !matches!(self, Self::Credentials(_))
     }
+
+    /// Whether it seldom passes: a name that is not known, certificates that are not accepted. A host that comes up has neither for
+    /// long: EC2 knows a private name as soon as there is the instance, and the daemon starts with its own certificate. What may pass
+    /// is a resolver that is slow to learn, and a host's clock that is not set yet.
+    pub(crate) fn seldom_passes(&self) -> bool {
+        matches!(self, Self::Name { .. } | Self::Tls { .. })
+    }
 }
 
 #[derive(Deserialize)]

@@ -13,6 +13,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long one probe may take.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a name may be unknown, or certificates not be accepted, without another answer in between.
+const HEALS_WITHIN: Duration = Duration::from_secs(60);
 /// How often the host's own stages are read.
 const STAGES_EVERY: Duration = Duration::from_millis(500);
 /// How often the instance is looked at.
@@ -83,7 +85,8 @@ pub enum NotReady {
 /// Waits until a host answers, and returns it.
 ///
 /// It is probed at once, and then after growing pauses of at most a second; its stages are passed on as they appear. The wait ends
-/// at once when the instance has ended or the bootstrap has failed.
+/// at once when the instance has ended or the bootstrap has failed, and after a minute in which the host's name was not known, or the
+/// two sides did not accept each other's certificates, all the time.
 ///
 /// # Errors
 /// Why the host will not, or did not, become ready.
@@ -132,13 +135,15 @@ async fn wait<P: Prober>(
     let mut report = |observe: &mut (dyn FnMut(ReadyEvent) + Send)| {
         let lines = stages.lines();
         let new = lines.get(seen..).unwrap_or_default().to_vec();
-        seen = lines.len();
+        // A file that is replaced may be gone for the moment of a look.
+        seen = seen.max(lines.len());
         let failed = new.iter().find(|line| line.state == StageState::Failed).cloned();
         new.into_iter().for_each(|line| observe(ReadyEvent::Stage(line)));
         failed
     };
     let waited = timeout_at(deadline, async {
         let mut pause = FIRST_PAUSE;
+        let mut hopeless_since = None;
         let next_probe = sleep(Duration::ZERO);
         tokio::pin!(next_probe);
         let mut stage_ticks = interval(STAGES_EVERY);
@@ -156,6 +161,14 @@ async fn wait<P: Prober>(
                     }
                     Err(error) if !error.may_pass() => return Err(NotReady::Probe(error)),
                     Err(error) => {
+                        if error.seldom_passes() {
+                            let since = *hopeless_since.get_or_insert_with(Instant::now);
+                            if since.elapsed() >= HEALS_WITHIN {
+                                return Err(NotReady::Probe(error));
+                            }
+                        } else {
+                            hopeless_since = None;
+                        }
                         observe(ReadyEvent::ProbeFailed { why: error.to_string() });
                         last = Some(error);
                         next_probe.as_mut().reset(Instant::now() + pause);

@@ -78,14 +78,20 @@ pub enum Identity {
     /// The client puts them at `<shared home>/hosts/<instance-type>_<instance-id>/certs/server/{ca,cert,key}.pem`, `key.pem`
     /// last, once it knows the instance's names; the host takes them from there and deletes `key.pem`.
     Shared,
-    /// They travel in user data, because no storage is shared. The key can serve as this one host and nothing else.
+    /// They travel in user data, because no storage is shared. The host's address is not known then: the host signs its certificate
+    /// anew for it, with the issuer's key, and removes that key. Both keys can serve as this one host and nothing else: its clients'
+    /// certificates have another issuer, whose key is nowhere.
     Embedded {
-        /// The CA certificate, PEM.
+        /// The certificate of the clients' issuer, PEM.
         ca: String,
         /// The server certificate, PEM.
         certificate: String,
         /// The server key, PEM.
         key: String,
+        /// The certificate of the server's issuer, PEM.
+        issuer: String,
+        /// The key of the server's issuer, PEM.
+        issuer_key: String,
     },
 }
 

@@ -61,6 +61,8 @@ const SCRIPTS: [(&str, &str); 7] = [
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
 ];
 
+const CERTIFY: &str = include_str!("user_data/certify.sh");
+
 /// cloud-init names the instance to a boothook. What another instance left came with an image that was made of a host. Whatever is missing,
 /// the script goes on: it arms the host's end.
 const BEGIN: &str = r#"#cloud-boothook
@@ -82,13 +84,17 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> 
     let settings = settings(bootstrap)?;
     let mut script = String::from(BEGIN);
     file(&mut script, "/etc/sdocker/settings", &settings);
-    let scripts = compressed_scripts().map_err(UserDataError::Compression)?;
+    let scripts = compressed_scripts(&bootstrap.identity).map_err(UserDataError::Compression)?;
     let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");
-    if let Identity::Embedded { ca, certificate, key } = &bootstrap.identity {
+    if let Identity::Embedded { ca, certificate, key, issuer, issuer_key } = &bootstrap.identity {
         script.push_str("install -d -m 700 /etc/sdocker/tls\numask 077\n");
-        for (name, pem) in [("ca", ca), ("cert", certificate), ("key", key)] {
+        let files = [("ca", ca), ("cert", certificate), ("key", key), ("issuer", issuer), ("issuer-key", issuer_key)];
+        for (name, pem) in files {
             file(&mut script, &format!("/etc/sdocker/tls/{name}.pem"), pem);
         }
+        // There is a network when a boothook runs, and Docker's own addresses are not there yet.
+        script.push_str("read -ra addresses < <(hostname -I)\n");
+        script.push_str("timeout 30 bash /usr/local/lib/sdocker/certify.sh /etc/sdocker/tls \"${addresses[@]}\"\n");
     }
     script.push_str(". /etc/sdocker/settings\n. /usr/local/lib/sdocker/start.sh\n");
     if script.len() > MAX_USER_DATA {
@@ -103,9 +109,10 @@ fn file(script: &mut String, path: &str, text: &str) {
 }
 
 /// A script that writes the host's scripts, compressed and in base64.
-fn compressed_scripts() -> io::Result<String> {
+fn compressed_scripts(identity: &Identity) -> io::Result<String> {
     let mut text = String::new();
-    for (name, script) in SCRIPTS {
+    let certify = matches!(identity, Identity::Embedded { .. }).then_some(("certify.sh", CERTIFY));
+    for (name, script) in SCRIPTS.into_iter().chain(certify) {
         // Their comments stay here: they are a third of what EC2 takes.
         let code: Vec<&str> = script.lines().filter(|line| !line.trim_start().starts_with("# ")).collect();
         file(&mut text, &format!("/usr/local/lib/sdocker/{name}"), &code.join("\n"));

@@ -10,7 +10,7 @@ use serde::Serialize;
 use studio_discovery::{LocalFacts, StudioEnvironment};
 
 use super::setup::{self, Found};
-use crate::{lookup::Lookup, printer::Printer, session::Session, world::World};
+use crate::{detours, lookup::Lookup, printer::Printer, session::Session, world::World};
 
 /// Configure the SageMaker Python SDK's Local Mode.
 ///
@@ -73,6 +73,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     }
     if let Ok(host) = lookup.current() {
         warn_of_overrides(world, &host.name, printer);
+        detours::warn(&detours::blocked_from(world, &lookup, &host).await, printer);
     }
     warn_of_invisible(world, &environment, &args.folders, printer);
     for missing in Found::look(world, &setup::default_bin(world), None).tools().missing() {

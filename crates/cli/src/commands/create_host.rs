@@ -19,6 +19,7 @@ use crate::{
     client_files::{HostFiles, entry},
     commands::{configure, doctor},
     config,
+    detours::{self, Blocked},
     docker_cli::{self, Refused},
     durations::{self, Timeout},
     failure::Hinted,
@@ -29,6 +30,7 @@ use crate::{
     readiness,
     session::{self, Session},
     world::World,
+    writable,
 };
 
 /// Create a Docker host, and make it the current one.
@@ -121,6 +123,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     for (variable, what) in doctor::overrides(world) {
         printer.warn(what);
         printer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once the host is there"));
+    }
+    if let Some(problem) = writable::problems(world, &lookup, shared_home.as_deref()).into_iter().next() {
+        return Err(problem);
     }
     preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
 
@@ -218,15 +223,14 @@ pub(super) struct Ready {
     notes: Vec<String>,
     /// The Docker CLI here, where the host does not answer it.
     refused: Option<Refused>,
+    /// The clients that do not get to it as the environment is.
+    blocked: Vec<Blocked>,
 }
 
 impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> anyhow::Result<Ready> {
-        // A certificate that was made before the launch has no address in it.
-        if embedded.is_none()
-            && let Some(name) = unresolved(creation.record()).await
-        {
-            self.printer.warn(format!("this app does not resolve {name}: the host is reached by its address"));
+        if let Some(why) = misnamed(creation.record()).await {
+            self.printer.warn(format!("{why}: the host is reached by its address"));
             creation.reach_by_address()?;
         }
         let record = creation.record().clone();
@@ -250,6 +254,7 @@ impl Flow<'_> {
             idle_timeout: request::idle_timeout(self.args, &config::read(&self.lookup.layout.configuration_files())?),
             notes: Vec::new(),
             refused: None,
+            blocked: Vec::new(),
         };
         if self.args.no_wait {
             self.lookup.hosts_conf.put_first(&host)?;
@@ -281,6 +286,7 @@ impl Flow<'_> {
         creation.hand_over()?;
         ready.docker_version = Some(answered.version().to_owned());
         ready.refused = docker_cli::refused(self.world, &name, answered.api()).await;
+        ready.blocked = detours::blocked(self.world, &endpoint, &credentials).await;
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
         match configure::apply(self.world, &self.session.facts, self.lookup, self.printer) {
             Ok(notes) => ready.notes.extend(notes),
@@ -310,13 +316,17 @@ async fn undo(
     }
 }
 
-/// The host's name, where this app does not resolve it: Amazon's resolver does only where the VPC's DNS hostnames are on (VPC user
-/// guide, "DNS attributes for your VPC").
-async fn unresolved(record: &Record) -> Option<&str> {
-    let instance = record.instance.as_ref().filter(|instance| instance.private_address.is_some())?;
-    let name = instance.private_dns.as_deref()?;
+/// Why the host can't be reached by its name, where it can by its address: Amazon's resolver knows the name only where the VPC's DNS
+/// hostnames are on (VPC user guide, "DNS attributes for your VPC"), and another resolver may know another machine by it.
+async fn misnamed(record: &Record) -> Option<String> {
+    let instance = record.instance.as_ref()?;
+    let (address, name) = (instance.private_address?, instance.private_dns.as_deref()?);
     let found = tokio::time::timeout(RESOLVES_WITHIN, tokio::net::lookup_host((name, record.daemon_port))).await;
-    (!matches!(found, Ok(Ok(_)))).then_some(name)
+    let Ok(Ok(found)) = found else { return Some(format!("this app does not resolve {name}")) };
+    let others: Vec<String> =
+        found.map(|found| found.ip()).filter(|ip| *ip != address).map(|ip| ip.to_string()).collect();
+    // Clients take any of the addresses.
+    (!others.is_empty()).then(|| format!("{name} is {} for this app, and not {address}", others.join(", ")))
 }
 
 fn names(instance: &RecordedInstance) -> HostNames {
@@ -327,13 +337,16 @@ fn names(instance: &RecordedInstance) -> HostNames {
 }
 
 fn credentials(names: &HostNames, lifetime: std::time::Duration) -> anyhow::Result<HostCredentials> {
-    // `sdocker keep` may extend a host's life; the certificate outlives it by a month.
-    let validity = lifetime + std::time::Duration::from_secs(30 * 24 * 3600);
-    Ok(HostCredentials::generate(names, SystemTime::now(), validity)?)
+    Ok(HostCredentials::generate(names, SystemTime::now(), validity(lifetime))?)
 }
 
-/// Credentials made before the instance has a name: for every name that EC2 gives in this Region. They can serve as this one host
-/// only, because no other host's clients know this CA.
+/// `sdocker keep` may extend a host's life; the certificate outlives it by a month.
+fn validity(lifetime: std::time::Duration) -> std::time::Duration {
+    lifetime + std::time::Duration::from_secs(30 * 24 * 3600)
+}
+
+/// Credentials made before the instance has a name or an address: for every name that EC2 gives in this Region, and with an issuer by
+/// which the host adds its addresses. They can serve as this one host only, because no other host's clients know this CA.
 fn embedded_credentials(
     environment: &StudioEnvironment,
     args: &Args,
@@ -345,5 +358,5 @@ fn embedded_credentials(
         region => format!("{region}.compute.internal"),
     };
     let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
-    credentials(&names, request::max_lifetime(args, config))
+    Ok(HostCredentials::generate_with_issuer(&names, SystemTime::now(), validity(request::max_lifetime(args, config)))?)
 }

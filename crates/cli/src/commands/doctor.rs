@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         }
         Err(error) => {
             findings.error("app", &error, &Caller::of(world));
+            surroundings::files(world, &lookup, None, &mut findings);
             None
         }
     };

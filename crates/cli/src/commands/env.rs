@@ -1,6 +1,7 @@
 //! `sdocker env`: environment variables for tools that ignore Docker contexts, such as docker-py.
 
 use clap::ValueEnum;
+use docker_remote::Endpoint;
 use host_provisioner::InstanceId;
 use serde_json::json;
 
@@ -8,7 +9,8 @@ use crate::{lookup::Lookup, printer::Printer, world::World};
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///
-/// In bash: `eval "$(sdocker env)"`. docker-py (`docker.from_env()`) and what is built on it read nothing else.
+/// In bash: `eval "$(sdocker env)"`. docker-py (`docker.from_env()`) and what is built on it read nothing else. Where a proxy is set,
+/// NO_PROXY and no_proxy are printed as well, with the host added to what is in them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The syntax to print.
@@ -33,11 +35,12 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
     if !certs.join("key.pem").exists() {
         printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
     }
-    let variables = [
+    let mut variables = vec![
         ("DOCKER_HOST", format!("tcp://{}:{}", host.address, host.port)),
         ("DOCKER_TLS_VERIFY", "1".to_owned()),
         ("DOCKER_CERT_PATH", certs.display().to_string()),
     ];
+    variables.extend(world.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
     let shell = if printer.is_json() { Shell::Json } else { args.shell };
     if shell == Shell::Json {
         let object: serde_json::Map<_, _> =

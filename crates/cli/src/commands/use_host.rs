@@ -4,8 +4,8 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 
 use crate::{
-    client_files::HostFiles, commands::configure, docker_cli, failure::Hinted, hosts_conf::ActiveHost, lookup::Lookup,
-    printer::Printer, world::World,
+    client_files::HostFiles, commands::configure, detours, docker_cli, failure::Hinted, hosts_conf::ActiveHost,
+    lookup::Lookup, printer::Printer, world::World,
 };
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
@@ -43,6 +43,8 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         printer.warn(refused.what);
         printer.hint(refused.fix);
     }
+    let blocked = detours::blocked(world, answered.endpoint(), answered.credentials()).await;
+    detours::warn(&blocked, printer);
     let used = Used {
         endpoint: answered.endpoint().to_string(),
         docker_version: answered.version().to_owned(),

@@ -109,3 +109,43 @@ async fn credentials_that_are_none_end_the_wait() {
     let outcome = wait(&Bad, &endpoint, &watch, &stages, &mut |_| (), deadline).await;
     assert!(matches!(outcome, Err(NotReady::Probe(_))));
 }
+
+/// Fails as the function says for the n-th probe.
+struct Fails<F>(F, AtomicUsize);
+
+#[async_trait]
+impl<F: Fn(usize) -> ProbeError + Send + Sync> Prober for Fails<F> {
+    type Host = ();
+
+    async fn probe(&self) -> Result<(), ProbeError> {
+        Err(self.0(self.1.fetch_add(1, Ordering::Relaxed)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_heal_ends_the_wait_after_a_minute() {
+    let endpoint = || Endpoint::new("host", 1111);
+    let name = || ProbeError::Name { endpoint: endpoint(), why: "unknown".to_owned() };
+    let tls = || ProbeError::Tls { endpoint: endpoint(), why: "UnknownIssuer".to_owned() };
+    let refused = || ProbeError::Refused { endpoint: endpoint() };
+    let fails = async |fails: &(dyn Fn(usize) -> ProbeError + Send + Sync)| {
+        let began = Instant::now();
+        let (watch, stages) = (Watch(InstanceStatus::Alive), Lines(Mutex::default()));
+        let prober = Fails(fails, AtomicUsize::new(0));
+        let deadline = began + Duration::from_secs(900);
+        let outcome = wait(&prober, &endpoint(), &watch, &stages, &mut |_| (), deadline).await;
+        (outcome.expect_err("no probe succeeds"), began.elapsed())
+    };
+    for (hopeless, what) in [(&name as &(dyn Fn() -> ProbeError + Send + Sync), "name"), (&tls, "certificate")] {
+        let (error, took) = fails(&|_| hopeless()).await;
+        assert!(matches!(error, NotReady::Probe(_)), "{what}: {error}");
+        assert!((60..=62).contains(&took.as_secs()), "{what}: {took:?}");
+        // A host that boots refuses first.
+        let (error, took) = fails(&|count| if count < 100 { refused() } else { hopeless() }).await;
+        assert!(matches!(error, NotReady::Probe(_)) && (120..=180).contains(&took.as_secs()), "{what}: {took:?}");
+        // Another answer in between: something changes.
+        let (error, took) = fails(&|count| if count % 30 == 0 { refused() } else { hopeless() }).await;
+        assert!(matches!(error, NotReady::TimedOut { .. }), "{what}: {error}");
+        assert_eq!(took.as_secs(), 900, "{what}");
+    }
+}

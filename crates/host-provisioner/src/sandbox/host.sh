@@ -113,6 +113,7 @@ if [[ -n $shared ]]; then
     say identity "done"
 else
     log=$folder/dockerd.log
+    bash "$folder/certify.sh" "$certs" "$inner" || say identity warning "the certificate holds no address"
 fi
 
 say daemon started

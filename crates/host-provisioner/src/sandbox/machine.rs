@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     net::Ipv4Addr,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::DirBuilderExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,6 +12,7 @@ use super::addresses::Addresses;
 use crate::{Bootstrap, Identity, InstanceId, InstanceType};
 
 const HOST: &str = include_str!("host.sh");
+const CERTIFY: &str = include_str!("../user_data/certify.sh");
 const ENDPOINT_FORWARD: &str = include_str!("../user_data/endpoint-forward.sh");
 
 /// A host's folder.
@@ -41,11 +42,14 @@ impl Machine {
         fs::write(staged.join("settings"), settings(id, instance_type, address, bootstrap)?)?;
         fs::write(staged.join("host.sh"), HOST)?;
         fs::write(staged.join("endpoint-forward.sh"), ENDPOINT_FORWARD)?;
-        if let Identity::Embedded { ca, certificate, key } = &bootstrap.identity {
+        fs::write(staged.join("certify.sh"), CERTIFY)?;
+        if let Identity::Embedded { ca, certificate, key, issuer, issuer_key } = &bootstrap.identity {
             let certs = staged.join("certs");
-            fs::create_dir_all(&certs)?;
-            for (name, pem) in [("ca.pem", ca), ("cert.pem", certificate), ("key.pem", key)] {
-                fs::write(certs.join(name), pem)?;
+            fs::DirBuilder::new().mode(0o700).create(&certs)?;
+            let files =
+                [("ca", ca), ("cert", certificate), ("key", key), ("issuer", issuer), ("issuer-key", issuer_key)];
+            for (name, pem) in files {
+                fs::write(certs.join(name).with_extension("pem"), pem)?;
             }
         }
         let log_folder = match &bootstrap.shared_home {

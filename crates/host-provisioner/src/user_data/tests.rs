@@ -46,10 +46,19 @@ fn bootstrap(engine: Engine) -> Bootstrap {
 
 fn variants() -> Vec<(&'static str, Bootstrap)> {
     let dind = || bootstrap(Engine::Dind { image: "docker:29-dind".to_owned() });
-    let pem = |name: &str| format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", "A".repeat(700));
+    // As long as they are of P-256, with names to spare.
+    let pem = |name: &str| {
+        let length = if name == "CERTIFICATE" { 640 } else { 188 };
+        format!("-----BEGIN {name}-----\n{}\n-----END {name}-----\n", "A".repeat(length))
+    };
     let mut embedded = dind();
-    embedded.identity =
-        Identity::Embedded { ca: pem("CERTIFICATE"), certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") };
+    embedded.identity = Identity::Embedded {
+        ca: pem("CERTIFICATE"),
+        certificate: pem("CERTIFICATE"),
+        key: pem("PRIVATE KEY"),
+        issuer: pem("CERTIFICATE"),
+        issuer_key: pem("PRIVATE KEY"),
+    };
     embedded.mounts.clear();
     embedded.shared_home = None;
     let mut spot = dind();

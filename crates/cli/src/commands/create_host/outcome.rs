@@ -7,7 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Ready;
-use crate::{columns, durations, printer::Printer};
+use crate::{
+    columns,
+    detours::{self, Client},
+    durations,
+    printer::Printer,
+};
 
 /// A new host, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -73,7 +78,10 @@ pub(super) fn print(
     if let Some(refused) = &ready.refused {
         printer.warn(&refused.what);
         printer.hint(&refused.fix);
-    } else if created.context.is_some() {
+    }
+    detours::warn(&ready.blocked, printer);
+    let works = ready.refused.is_none() && ready.blocked.iter().all(|blocked| blocked.client != Client::Cli);
+    if created.context.is_some() && works {
         printer.hint(
             "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
         );

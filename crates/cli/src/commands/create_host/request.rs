@@ -35,6 +35,7 @@ pub(super) fn request(
     shared_home: Option<PathBuf>,
     embedded: Option<&HostCredentials>,
 ) -> HostRequest {
+    let embedded = embedded.and_then(|credentials| Some((credentials, credentials.issuer()?)));
     HostRequest {
         host: HostId::generate(),
         now: Timestamp::now(),
@@ -50,10 +51,12 @@ pub(super) fn request(
         idle_timeout: idle_timeout(args, config),
         shared_home,
         identity: match embedded {
-            Some(credentials) => Identity::Embedded {
+            Some((credentials, (issuer, issuer_key))) => Identity::Embedded {
                 ca: credentials.ca_certificate().to_owned(),
                 certificate: credentials.server_certificate().to_owned(),
                 key: credentials.server_key().to_owned(),
+                issuer: issuer.to_owned(),
+                issuer_key: issuer_key.to_owned(),
             },
             None => Identity::Shared,
         },

@@ -7,7 +7,7 @@ use host_provisioner::{Instance, InstanceFilter, InstanceId};
 use super::{Findings, State, repair::Repair};
 use crate::{
     commands::status,
-    docker_cli,
+    detours, docker_cli,
     lookup::{KnownHost, Lookup},
     permission::Caller,
     session::Session,
@@ -76,6 +76,12 @@ async fn known_host(
     match daemon.error {
         None => {
             findings.ok("hosts", format!("{} answers", host.name));
+            for blocked in detours::blocked_from(world, lookup, &host).await {
+                findings
+                    .add("hosts", State::Warning, format!("{}: {blocked}", host.name))
+                    .because("their commands fail although the host is there")
+                    .fix(detours::remedy());
+            }
             let Some(api) = daemon.api else { return };
             if let Some(refused) = docker_cli::refused(world, &host.name, api).await {
                 findings

@@ -6,7 +6,7 @@ use host_provisioner::{
 };
 use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 
-use super::{Args, Findings, State};
+use super::{Args, Findings, State, surroundings};
 use crate::{
     commands::{
         create_host::{self, request},
@@ -22,7 +22,10 @@ use crate::{
 pub(super) async fn examine(args: &Args, world: &World, session: &Session, lookup: &Lookup, findings: &mut Findings) {
     let discovery = match studio_discovery::discover(&session.facts, session.clouds.studio.as_ref()).await {
         Ok(discovery) => discovery,
-        Err(error) => return findings.error("app", &error.into(), &Caller::of(world)),
+        Err(error) => {
+            surroundings::files(world, lookup, None, findings);
+            return findings.error("app", &error.into(), &Caller::of(world));
+        }
     };
     let environment = &discovery.environment;
     let caller = Caller::within(Scope::of(environment), environment.execution_role.as_ref().map(ToString::to_string));
@@ -34,7 +37,9 @@ pub(super) async fn examine(args: &Args, world: &World, session: &Session, looku
             finding.because("tags say who pays for a host").fix = permission::hints("sagemaker:ListTags", why, &caller);
         }
     }
-    match request::shared_home(world, environment) {
+    let shared_home = request::shared_home(world, environment);
+    surroundings::files(world, lookup, shared_home.as_deref(), findings);
+    match shared_home {
         Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
         None => {
             findings

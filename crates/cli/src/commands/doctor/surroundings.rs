@@ -1,9 +1,16 @@
 //! What Docker clients and Local Mode need on this side. A host comes up without it.
 
+use std::path::Path;
+
+use docker_remote::Endpoint;
+
 use super::{Findings, State, repair::Repair};
 use crate::{
     commands::setup::{self, Found},
+    lookup::Lookup,
+    permission::Caller,
     world::World,
+    writable,
 };
 
 /// The programs that Local Mode needs.
@@ -24,6 +31,17 @@ pub(super) fn tools(world: &World, findings: &mut Findings) {
     }
 }
 
+/// The folders in which a host's files are written.
+pub(super) fn files(world: &World, lookup: &Lookup, shared_home: Option<&Path>, findings: &mut Findings) {
+    let problems = writable::problems(world, lookup, shared_home);
+    for problem in &problems {
+        findings.error("files", problem, &Caller::default());
+    }
+    if problems.is_empty() {
+        findings.ok("files", "what is kept of a host here can be written");
+    }
+}
+
 /// Variables that lead clients elsewhere.
 pub(super) fn environment(world: &World, findings: &mut Findings) {
     for (variable, what) in overrides(world) {
@@ -31,6 +49,19 @@ pub(super) fn environment(world: &World, findings: &mut Findings) {
             .add("environment", State::Warning, what)
             .because("docker and the SDK would talk to another daemon than the host's")
             .fix(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once there is a host"));
+    }
+    // As hosts are named in any Region (EC2 user guide, "EC2 instance hostnames and domains").
+    let names = ["ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.eu-west-1.compute.internal"];
+    let led = names.map(|name| world.proxies.of_cli(&Endpoint::new(name, 1111)));
+    if let [Some(proxy), Some(_)] = led {
+        findings
+            .add(
+                "environment",
+                State::Warning,
+                format!("{} leads docker to hosts through the proxy {proxy}", proxy.variable),
+            )
+            .because("few proxies lead into the VPC, and a host is reached directly")
+            .fix("add .internal to NO_PROXY and no_proxy, or `eval \"$(sdocker env)\"` once there is a host");
     }
     for variable in &world.ca_bundles {
         findings
