@@ -8,6 +8,7 @@ mod mount_access;
 mod patience;
 mod purge;
 mod recovery;
+mod succession;
 mod termination;
 mod undo;
 
@@ -23,6 +24,9 @@ pub use undo::{Remaining, UndoReport};
 
 use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step};
 pub(crate) use patience::Bounds;
+
+/// How long work that can be repeated may still take after the user asked to stop.
+const MOMENT: Duration = Duration::from_millis(1500);
 
 /// Creates, undoes, terminates and recovers hosts.
 ///
@@ -92,6 +96,23 @@ impl Provisioner {
 
     fn check_stop(&self) -> Result<(), ProvisionError> {
         if self.stop.is_cancelled() { Err(ProvisionError::Interrupted) } else { Ok(()) }
+    }
+
+    /// The outcome of work that can be repeated, unless it takes longer than a moment after the user asked to stop; nothing of it is begun
+    /// after that.
+    async fn for_a_moment<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
+        let moment = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(MOMENT).await;
+        };
+        tokio::select! {
+            biased;
+            outcome = work => Some(outcome),
+            () = moment => None,
+        }
     }
 
     fn started(&self, step: &Step) {

@@ -22,6 +22,8 @@ pub struct Recovery {
     pub orphans: Vec<Instance>,
     /// Why orphans could not be looked for.
     pub orphans_unknown: Option<ProvisionError>,
+    /// Records that were not settled, or not to the end, because the user asked to stop.
+    pub left: Vec<Record>,
 }
 
 /// What was done about a record.
@@ -53,9 +55,10 @@ impl Provisioner {
         for entry in self.journal.entries()? {
             match entry {
                 Entry::Idle(record) if record.is_unfinished() => {
-                    self.check_stop()?;
-                    if let Some(done) = self.settle(&record.host).await {
-                        recovery.settled.push((record, done));
+                    match self.for_a_moment(self.settle(&record.host)).await {
+                        Some(Some(done)) => recovery.settled.push((record, done)),
+                        Some(None) => {}
+                        None => recovery.left.push(record),
                     }
                 }
                 Entry::Idle(record) => ready.push(record),
@@ -64,15 +67,18 @@ impl Provisioner {
                 unusable => recovery.unusable.push(unusable),
             }
         }
-        for record in self.ended_among(ready).await? {
+        // Asked to stop, what was settled is told, and nothing else looked at.
+        let Some(ended) = self.for_a_moment(self.ended_among(ready)).await else { return Ok(recovery) };
+        for record in ended? {
             if let Some(done) = self.settle_ended(&record.host).await {
                 recovery.settled.push((record, done));
             }
         }
         if let Some((domain, owner)) = owner {
-            match self.hosts_without_record(domain, owner).await {
-                Ok(orphans) => recovery.orphans = orphans,
-                Err(error) => recovery.orphans_unknown = Some(error),
+            match self.for_a_moment(self.hosts_without_record(domain, owner)).await {
+                Some(Ok(orphans)) => recovery.orphans = orphans,
+                Some(Err(error)) => recovery.orphans_unknown = Some(error),
+                None => {}
             }
         }
         Ok(recovery)

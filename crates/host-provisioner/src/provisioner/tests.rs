@@ -575,6 +575,42 @@ async fn asked_to_stop_it_undoes() {
     assert_eq!(setting.world(), setting.began);
 }
 
+/// What a successor does of each state in which a process can die.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_is_finished_and_what_was_handed_over_is_left() {
+    let host = HostId::new("h");
+    let setting = Setting::new();
+    let plan = plan(&setting.account, &request("h")).await;
+    let creation = setting.sound(true).create(&plan, None).await.expect("it is created");
+    assert!(matches!(setting.sound(true).finish(&host).await, Ok(Some(Recovered::Busy))), "somebody works on it");
+    drop(creation);
+    // Asked again where a program that another test starts holds the lock for a moment: see `recover`.
+    let finish = async || {
+        let began = std::time::Instant::now();
+        loop {
+            match setting.sound(true).finish(&host).await.expect("a readable record") {
+                Some(Recovered::Busy) if began.elapsed() < Duration::from_secs(10) => std::thread::yield_now(),
+                done => return done,
+            }
+        }
+    };
+    // A `recover` would adopt it, because it answers; but its creation was to be undone.
+    assert!(matches!(finish().await, Some(Recovered::Undone(_))));
+    assert_eq!((setting.world(), setting.records()), (setting.began.clone(), Vec::new()));
+    assert!(matches!(finish().await, None), "it is gone");
+
+    assert!(matches!(create(&setting, setting.sound(true), "h").await, Some(Ok(()))));
+    assert!(matches!(finish().await, None), "it is the user's");
+    assert_eq!(setting.world().live_instances.len(), 1);
+    let script = Script::new([(0, Fault::DieAfter)]);
+    let provisioner = setting.provisioner(&script, Fuse::default(), true);
+    silence_deaths();
+    tokio::spawn(async move { provisioner.terminate(&HostId::new("h")).await }).await.expect_err("it dies");
+    assert_eq!(setting.records().len(), 1);
+    assert!(matches!(finish().await, Some(Recovered::Terminated)));
+    assert_eq!((setting.world().live_instances, setting.records()), (Vec::new(), Vec::new()));
+}
+
 fn faults() -> impl Strategy<Value = Vec<(usize, Fault)>> {
     let fault = prop::sample::select(FAULTS.to_vec());
     prop::collection::vec((0..25_usize, fault), 0..5)

@@ -1,0 +1,35 @@
+//! Finishing what a process that is gone had begun.
+
+use super::{Provisioner, Recovered, UndoReport};
+use crate::{HostId, Opened, ProvisionError, RecordState};
+
+impl Provisioner {
+    /// Finishes what a process that is gone had begun with a host: undoes its creation, even if the host came up meanwhile, or ends its
+    /// termination. `None` where there is nothing to finish: the record is gone, or the host is in the user's hands.
+    ///
+    /// Unlike [`recover`](Self::recover) it adopts nothing: the user asked for the end.
+    ///
+    /// # Errors
+    /// A record that can't be read. What fails in the cloud is in the result, and the record remains.
+    pub async fn finish(&self, host: &HostId) -> Result<Option<Recovered>, ProvisionError> {
+        let open = match self.journal.open(host).await? {
+            Opened::Open(open) => *open,
+            Opened::Busy => return Ok(Some(Recovered::Busy)),
+            Opened::Missing => return Ok(None),
+        };
+        Ok(match open.record().state {
+            RecordState::Ready => None,
+            RecordState::Terminating => Some(match self.terminate_open(open).await {
+                Ok(_) => Recovered::Terminated,
+                Err(error) => Recovered::Failed(error),
+            }),
+            RecordState::Creating | RecordState::Undoing => {
+                Some(match self.undo(open, ProvisionError::Interrupted).await {
+                    ProvisionError::Undone { report, .. } if report.remains.is_empty() => Recovered::Undone(report),
+                    ProvisionError::Interrupted => Recovered::Undone(UndoReport::default()),
+                    error => Recovered::Failed(error),
+                })
+            }
+        })
+    }
+}
