@@ -102,6 +102,9 @@ pub(crate) enum Command {
     LifecycleConfig(commands::lifecycle_config::Args),
     /// Print the least IAM policy that each command needs.
     Policy(commands::policy::Args),
+    /// Finish what a process that was ended left of a host: started by sdocker itself.
+    #[command(hide = true)]
+    Finish(commands::finish::Args),
     /// Print a completion script for a shell.
     Completions(commands::manual::CompletionsArgs),
     /// Write the man pages into a folder.

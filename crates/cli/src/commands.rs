@@ -5,6 +5,7 @@ pub(crate) mod create_host;
 pub(crate) mod doctor;
 pub(crate) mod ecr_login;
 pub(crate) mod env;
+pub(crate) mod finish;
 pub(crate) mod forward;
 pub(crate) mod keep;
 pub(crate) mod lifecycle_config;
@@ -19,32 +20,38 @@ pub(crate) mod use_host;
 
 use std::process::ExitCode;
 
-use crate::{args::Command, lookup::Lookup, printer::Printer, world::World};
+use crate::{args::Command, interrupt::Interrupt, lookup::Lookup, printer::Printer, world::World};
 
 /// Runs a command. What fails is an error; a code other than 0 without an error is the command's own.
-pub(crate) async fn run(command: Command, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    command: Command,
+    world: &World,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExitCode> {
     if touches_hosts(&command) {
         for notice in Lookup::new(world).notices() {
             printer.warn(notice);
         }
     }
     match command {
-        Command::CreateHost(args) => create_host::run(&args, world, printer).await,
-        Command::TerminateCurrentHost(args) => terminate::run_current(&args, world, printer).await,
-        Command::TerminateHost(args) => terminate::run(&args, world, printer).await,
+        Command::CreateHost(args) => create_host::run(&args, world, printer, interrupt).await,
+        Command::TerminateCurrentHost(args) => terminate::run_current(&args, world, printer, interrupt).await,
+        Command::TerminateHost(args) => terminate::run(&args, world, printer, interrupt).await,
         Command::ListHosts(args) => list_hosts::run(&args, world, printer).await,
         Command::Status(args) => status::run(&args, world, printer).await,
         Command::Use(args) => use_host::run(&args, world, printer).await,
-        Command::Recover(args) => recover::run(&args, world, printer).await,
+        Command::Recover(args) => recover::run(&args, world, printer, interrupt).await,
         Command::Env(args) => env::run(&args, world, printer),
         Command::Configure(args) => configure::run(&args, world, printer).await,
         Command::Doctor(args) => return doctor::run(&args, world, printer).await,
         Command::Setup(args) => setup::run(&args, world, printer),
         Command::Keep(args) => keep::run(&args, world, printer).await,
-        Command::Forward(args) => return forward::run(&args, world, printer).await,
+        Command::Forward(args) => return forward::run(&args, world, printer, interrupt).await,
         Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,
         Command::Policy(args) => policy::run(&args, world, printer).await,
+        Command::Finish(args) => finish::run(&args, world, printer, interrupt).await,
         Command::Completions(args) => manual::completions(&args, printer),
         Command::Manpages(args) => manual::manpages(&args, printer),
     }?;

@@ -10,18 +10,19 @@ use crate::{
 };
 
 /// An error of the command line itself, with what to do about it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Hinted {
     message: String,
     hints: Vec<String>,
     remains: Vec<String>,
+    leaves: Vec<String>,
     cause: Option<anyhow::Error>,
     others: Vec<anyhow::Error>,
 }
 
 impl Hinted {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), remains: Vec::new(), cause: None, others: Vec::new() }
+        Self { message: message.into(), ..Self::default() }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -38,6 +39,13 @@ impl Hinted {
     /// Another error that it is about, beside its cause: what to do about that one and what remains of it is said as well.
     pub(crate) fn also(mut self, error: impl Into<anyhow::Error>) -> Self {
         self.others.push(error.into());
+        self
+    }
+
+    /// Names something that stays, and that `sdocker recover` has nothing to do with: it is wanted, or somebody sees to it. The exit code is
+    /// 3 all the same.
+    pub(crate) fn leaves(mut self, what: impl Into<String>) -> Self {
+        self.leaves.push(what.into());
         self
     }
 
@@ -63,7 +71,8 @@ impl std::error::Error for Hinted {
 /// Prints an error of this caller's, and says with which code to exit.
 pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> ExitCode {
     let hints = hints(error, caller);
-    let remains = remains(error);
+    let (leaves, may_remain) = (leaves(error), remains(error));
+    let remains = [leaves.clone(), may_remain.clone()].concat();
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
         let line = cause.to_string();
@@ -76,15 +85,32 @@ pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) 
     let _ = printer.failure(&json!({"error": {"message": lines.join(": "), "hints": hints, "remains": remains}}));
     printer.error(&lines[0]);
     for line in &lines[1..] {
+        tracing::error!("because: {line}");
         printer.stderr(&format!("  because: {line}"));
     }
-    for what in &remains {
-        printer.stderr(&format!("  may remain: {what}"));
+    let undone = error.chain().filter_map(|cause| match cause.downcast_ref() {
+        Some(host_provisioner::ProvisionError::Undone { report, .. }) => Some(&report.undone),
+        _ => None,
+    });
+    for what in undone.flatten() {
+        tracing::info!("undone: {what}");
+        printer.stderr(&format!("  undone: {what}"));
+    }
+    for (label, list) in [("remains", leaves), ("may remain", may_remain)] {
+        for what in list {
+            tracing::error!("{label}: {what}");
+            printer.stderr(&format!("  {label}: {what}"));
+        }
     }
     for hint in hints {
         printer.hint(hint);
     }
     if remains.is_empty() { ExitCode::from(1) } else { ExitCode::from(3) }
+}
+
+fn leaves(error: &anyhow::Error) -> Vec<String> {
+    let hinted = error.chain().filter_map(|cause| cause.downcast_ref::<Hinted>());
+    hinted.flat_map(|error| error.leaves.iter().cloned().chain(error.others.iter().flat_map(self::leaves))).collect()
 }
 
 fn remains(error: &anyhow::Error) -> Vec<String> {

@@ -1,53 +1,320 @@
-//! Ctrl-C and SIGTERM: the first asks to stop and clean up, the second gives up at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks the command to stop, a second one ends it.
+//!
+//! - They are heard by a thread of their own, whatever the command's thread is blocked in.
+//! - A command that is in the middle of nothing ends at once. Work that must not be dropped is announced with
+//!   [`Interrupt::begin`]: it is asked to stop, and a [`Successor`] stands by to finish it in case that this process is ended first.
+//! - A second signal counts only a second after the first, and never if it is SIGHUP: a terminal that is closed sends SIGHUP twice
+//!   (its shell and the kernel), and IPython answers "interrupt kernel" with SIGINT, SIGHUP and SIGINT within 0.3 s, then SIGKILL
+//!   (pexpect, `spawn.terminate`).
+//! - What was ignored when the process began stays ignored, as `nohup` asks.
 
+use std::{
+    io,
+    path::PathBuf,
+    process::exit,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use host_provisioner::HostId;
+use procfs_core::{FromRead as _, process::Status};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels the token at the first signal. At the second the process ends with exit code 3: what it made may remain.
-pub(crate) fn watch() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        let mut signals = 0;
+use crate::{
+    args::Global,
+    failure::{self, Hinted},
+    permission::Caller,
+    printer::Printer,
+    successor::Successor,
+};
+
+/// How long after the first signal another one is taken for the same wish.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// How long a command may take to end, or the work on one host to come to its end, after it was asked to stop.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// How long a last line may take to be printed.
+const LAST_LINE: Duration = Duration::from_millis(300);
+
+/// What signals do to the running command.
+#[derive(Clone)]
+pub(crate) struct Interrupt(Arc<Shared>);
+
+struct Shared {
+    printer: Arc<Printer>,
+    global: Global,
+    /// The file in which a successor says what it does.
+    log: PathBuf,
+    /// Work is asked to stop.
+    stop: CancellationToken,
+    /// The command is to end where it is.
+    leave: CancellationToken,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// When the first signal came.
+    first: Option<Instant>,
+    /// What is true of a command that ends where it is.
+    words: &'static str,
+    work: Option<Work>,
+    successor: Option<Successor>,
+}
+
+/// Work that is not dropped at a signal, with the words that are true of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Work {
+    /// What happens now, said at the first signal: "what was made is being undone".
+    pub(crate) stopping: String,
+    /// What is left by a process that ends now: "a host whose creation is being undone".
+    pub(crate) leaves: String,
+    /// The host whose record a successor takes over.
+    pub(crate) host: Option<HostId>,
+}
+
+/// Work that goes on until this is dropped.
+pub(crate) struct Working<'i> {
+    interrupt: &'i Interrupt,
+}
+
+impl Interrupt {
+    /// Hears signals from now on.
+    ///
+    /// # Errors
+    /// No thread, or no handler, can be had.
+    pub(crate) fn start(printer: Arc<Printer>, global: Global, log: PathBuf) -> io::Result<Self> {
+        let state = State { first: None, words: "interrupted", work: None, successor: None };
+        let interrupt = Self(Arc::new(Shared {
+            printer,
+            global,
+            log,
+            stop: CancellationToken::new(),
+            leave: CancellationToken::new(),
+            state: Mutex::new(state),
+        }));
+        let (ready, is_ready) = mpsc::channel();
+        let hearing = interrupt.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(hearing.hear(&ready)),
+                Err(error) => drop(ready.send(Err(error))),
+            }
+        })?;
+        is_ready.recv().map_err(io::Error::other)??;
+        Ok(interrupt)
+    }
+
+    async fn hear(&self, ready: &mpsc::Sender<io::Result<()>>) {
+        let ignored = Status::from_file("/proc/self/status").map_or(0, |status| status.sigign);
+        let listen = |kind: SignalKind| {
+            let is_ignored = ignored & (1 << (kind.as_raw_value() - 1)) != 0;
+            if is_ignored { Ok(None) } else { signal(kind).map(Some) }
+        };
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(listen);
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds else {
+            let failed = kinds.into_iter().find_map(Result::err).unwrap_or_else(|| io::ErrorKind::Other.into());
+            return drop(ready.send(Err(failed)));
+        };
+        drop(ready.send(Ok(())));
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-            signals += 1;
-            if signals > 1 {
-                eprint_line("stopped at once: resources may remain; `sdocker recover` finds them");
-                std::process::exit(3);
-            }
-            eprint_line("stopping: what was made is being undone (once more to stop at once)");
-            told.cancel();
+            let name = tokio::select! {
+                () = received(&mut interrupt) => "SIGINT",
+                () = received(&mut terminate) => "SIGTERM",
+                () = received(&mut hangup) => "SIGHUP",
+            };
+            self.receive(name);
         }
-    });
-    Ok(stop)
-}
+    }
 
-/// Cancels the token at the first signal, for commands that leave nothing behind.
-pub(crate) fn quietly() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
+    /// Does what a signal asks for. Nothing here may block: not even printing, to a terminal that stands still.
+    fn receive(&self, name: &'static str) {
+        let mut state = self.state();
+        match state.first {
+            None => {
+                state.first = Some(Instant::now());
+                self.0.stop.cancel();
+                match state.work.clone() {
+                    Some(work) => self.stop_work(name, &work, &mut state),
+                    None => self.leave(name, state.words),
+                }
+            }
+            Some(first) if name != "SIGHUP" && first.elapsed() >= SAME_WISH => {
+                if let Some(work) = state.work.clone() {
+                    self.give_up(name, &work, state.successor.is_some());
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn stop_work(&self, name: &'static str, work: &Work, state: &mut State) {
+        let started = work.host.as_ref().map(|host| Successor::start(host, &self.0.global));
+        let log = self.0.log.display();
+        let what_then = match &started {
+            Some(Ok(_)) => {
+                format!("should this command be ended first, that is finished in the background (log: {log})")
+            }
+            Some(Err(_)) | None => "once more to stop at once".to_owned(),
+        };
+        let line = format!("stopping: {}; {what_then}", work.stopping);
+        let failure = match started {
+            Some(Ok(successor)) => {
+                state.successor = Some(successor);
+                None
+            }
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
+        let printer = self.0.printer.clone();
+        aside(move || {
+            printer.stderr(&line);
+            tracing::warn!("{name}: {line}");
+            if let Some(error) = failure {
+                tracing::error!("no process to finish this in the background could be started: {error}");
+            }
+        });
+    }
+
+    /// Lets the command end where it is, and ends it if it can't.
+    fn leave(&self, name: &'static str, words: &'static str) {
+        self.0.leave.cancel();
+        let printer = self.0.printer.clone();
+        aside(move || {
+            tracing::warn!("{name}: {words}");
+            thread::sleep(GRACE);
+            aside(move || {
+                failure::report(&printer, &Hinted::new(words).into(), &Caller::default());
+            });
+            thread::sleep(LAST_LINE);
+            exit(1);
+        });
+    }
+
+    fn give_up(&self, name: &'static str, work: &Work, has_successor: bool) {
+        let error = Hinted::new("stopped at once");
+        let error = if has_successor { self.in_background(error, &work.leaves) } else { error.remains(&work.leaves) };
+        let printer = self.0.printer.clone();
+        aside(move || {
+            aside(move || {
+                tracing::warn!("{name}: a second signal");
+                failure::report(&printer, &error.into(), &Caller::default());
+            });
+            thread::sleep(LAST_LINE);
+            exit(3);
+        });
+    }
+
+    /// An error that leaves something which a successor takes care of.
+    fn in_background(&self, error: Hinted, what: &str) -> Hinted {
+        let log = self.0.log.display();
+        error.leaves(what).hint(format!("that goes on in the background, and {log} says how it ends"))
+    }
+
+    /// Cancelled at the first signal.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Comes to its end when the command is to end where it is; its error then.
+    pub(crate) async fn left(&self) -> anyhow::Error {
+        self.0.leave.cancelled().await;
+        Hinted::new(self.state().words).into()
+    }
+
+    /// What is said of a command that ends where it is.
+    pub(crate) fn say(&self, words: &'static str) {
+        self.state().words = words;
+    }
+
+    /// Announces work that is not to be dropped at a signal.
+    ///
+    /// # Errors
+    /// A signal came before.
+    pub(crate) fn begin(&self, work: Work) -> anyhow::Result<Working<'_>> {
+        let mut state = self.state();
+        if state.first.is_some() {
+            return Err(Hinted::new(state.words).into());
+        }
+        state.work = Some(work);
+        Ok(Working { interrupt: self })
+    }
+
+    /// The outcome of work that can be repeated, unless it takes longer than a moment after a signal.
+    pub(crate) async fn for_a_moment<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let moment = async {
+            self.0.stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            biased;
+            outcome = work => Some(outcome),
+            () = moment => None,
         }
-        told.cancel();
-    });
-    Ok(stop)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// A line on standard error from outside the command, which owns the printer.
-fn eprint_line(line: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+impl Working<'_> {
+    /// Goes on to this host, unless a signal came.
+    pub(crate) fn take_on(&self, host: Option<&HostId>) -> bool {
+        let mut state = self.interrupt.state();
+        if let (None, Some(work)) = (state.first, &mut state.work) {
+            work.host = host.cloned();
+            return true;
+        }
+        false
+    }
+
+    /// From here on nothing is undone any more, unless a signal came: then nothing changes. The words are those of a command that ends
+    /// where it is.
+    pub(crate) fn commit(&self, words: &'static str) -> bool {
+        let mut state = self.interrupt.state();
+        let may = state.first.is_none();
+        if may {
+            state.work = None;
+            state.words = words;
+        }
+        may
+    }
+
+    /// Ends the work without its end: the successor finishes it, and the error says so. Without one, what is left remains.
+    pub(crate) fn hand_on(self, error: Hinted, what: &str) -> Hinted {
+        match self.interrupt.state().successor.take() {
+            Some(successor) => {
+                successor.take_over();
+                self.interrupt.in_background(error, what)
+            }
+            None => error.remains(what),
+        }
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        let mut state = self.interrupt.state();
+        state.work = None;
+        if let Some(successor) = state.successor.take() {
+            successor.dismiss();
+        }
+    }
+}
+
+async fn received(signal: &mut Option<tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Does something that may block where it blocks nobody.
+fn aside(what: impl FnOnce() + Send + 'static) {
+    // Without a thread the line is lost, and the signal is obeyed all the same.
+    let _ = thread::Builder::new().spawn(what);
 }

@@ -16,12 +16,17 @@ use crate::world::World;
 /// A larger log is renamed to `sdocker.log.1` before it is written to.
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 
+/// The log file.
+pub(crate) fn file(world: &World) -> PathBuf {
+    world.sdocker_home.join("sdocker.log")
+}
+
 /// Starts logging. A log file that can't be written is no reason to fail.
 pub(crate) fn start(world: &World, verbose: u8) {
-    let file = LogFile { path: world.sdocker_home.join("sdocker.log"), file: Arc::default() };
+    let log = LogFile { path: file(world), file: Arc::default() };
     let ours = "sdocker=debug,host_provisioner=debug,docker_remote=debug,studio_discovery=debug,localmode_config=debug";
     let to_file = tracing_subscriber::fmt::layer()
-        .with_writer(file)
+        .with_writer(log)
         .with_ansi(false)
         .with_filter(EnvFilter::new(format!("warn,{ours}")));
     let spoken = match verbose {
@@ -30,9 +35,30 @@ pub(crate) fn start(world: &World, verbose: u8) {
         _ => format!("debug,{}", ours.replace("debug", "trace")),
     };
     let to_stderr =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(false).with_filter(EnvFilter::new(spoken));
+        tracing_subscriber::fmt::layer().with_writer(|| Spoken).with_ansi(false).with_filter(EnvFilter::new(spoken));
     // Only fails when a subscriber is set already, which a second start in one process would do.
     let _ = tracing_subscriber::registry().with(to_file).with(to_stderr).try_init();
+    // A panic ends the process at once, and where the terminal is gone nothing else says why.
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{panic}");
+        print(panic);
+    }));
+}
+
+/// Standard error for lines whose loss is no reason to stop: tracing-subscriber would report a failed write with a macro that panics
+/// when it fails as well.
+struct Spoken;
+
+impl Write for Spoken {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().lock().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Opened at the first line, so that a command with nothing to say leaves no file.

@@ -1,18 +1,23 @@
-//! The one owner of standard output and standard error.
+//! The one owner of standard output and standard error. Printing never ends a command, nor changes what it does: what can't be
+//! written is remembered, and said where it still can be.
 
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
-use crate::args::Output;
+use crate::{args::Output, terminal::LastingTerminal, waiting::Waits};
+
+/// How often bars are drawn in a second, at most.
+const DRAWN_PER_SECOND: u8 = 20;
 
 /// Results go to standard output; progress, hints, warnings and errors to standard error.
 #[derive(Debug)]
@@ -22,7 +27,12 @@ pub(crate) struct Printer {
     bars: Option<MultiProgress>,
     // Two concurrent tasks must not mix their lines.
     line: Mutex<()>,
+    waits: Waits,
     has_result: AtomicBool,
+    /// Why a result did not reach standard output.
+    lost: Mutex<Option<io::Error>>,
+    /// Whether standard error takes nothing any more, which is logged once.
+    is_unheard: AtomicBool,
 }
 
 impl Printer {
@@ -33,8 +43,20 @@ impl Printer {
             console::set_colors_enabled(false);
             console::set_colors_enabled_stderr(false);
         }
-        let bars = (io::stderr().is_terminal() && !in_notebook).then(MultiProgress::new);
-        Self { output, quiet, bars, line: Mutex::new(()), has_result: AtomicBool::new(false) }
+        let bars = (io::stderr().is_terminal() && !in_notebook).then(|| {
+            let terminal = Box::new(LastingTerminal::stderr());
+            MultiProgress::with_draw_target(ProgressDrawTarget::term_like_with_hz(terminal, DRAWN_PER_SECOND))
+        });
+        Self {
+            output,
+            quiet,
+            bars,
+            line: Mutex::new(()),
+            waits: Waits::new(),
+            has_result: AtomicBool::new(false),
+            lost: Mutex::new(None),
+            is_unheard: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -44,6 +66,11 @@ impl Printer {
     /// Where progress bars may be drawn; `None` in a notebook or a pipe.
     pub(crate) fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref().filter(|_| !self.quiet)
+    }
+
+    /// What is waited for.
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The result of a command.
@@ -65,14 +92,31 @@ impl Printer {
 
     /// A result that is text whatever the output format: a script, a policy.
     pub(crate) fn stdout(&self, text: &str) {
+        self.waits.end();
         let text = text.trim_end_matches('\n');
         if text.is_empty() {
             return;
         }
         self.suspended(|| {
-            // Whoever closed the pipe does not want the rest.
-            let _ = writeln!(io::stdout().lock(), "{text}");
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n"));
+            // Only what was flushed is known to be written, or not: a full disk shows no earlier.
+            if let Err(error) = written.and_then(|()| stdout.flush()) {
+                tracing::error!("the result could not be written to standard output: {error}");
+                self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
         });
+    }
+
+    /// The code to end with: 1 in place of 0 where a result was lost.
+    pub(crate) fn final_code(&self, code: ExitCode) -> ExitCode {
+        let Some(error) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take() else { return code };
+        // Whoever closed the pipe, as `head` does, does not want the rest.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.error(format!("the result could not be written to standard output: {error}"));
+            self.stderr("  what the command did is done");
+        }
+        if code == ExitCode::SUCCESS { ExitCode::from(1) } else { code }
     }
 
     /// What goes on, unless the user wants quiet.
@@ -103,8 +147,14 @@ impl Printer {
 
     pub(crate) fn stderr(&self, line: &str) {
         self.suspended(|| {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            // In one piece, so that what other processes write does not come between.
+            if let Err(error) = io::stderr().lock().write_all(format!("{line}\n").as_bytes())
+                && !self.is_unheard.swap(true, Ordering::Relaxed)
+            {
+                tracing::warn!("standard error takes nothing any more ({error}); the work goes on");
+            }
         });
+        self.waits.heard();
     }
 
     fn suspended(&self, write: impl FnOnce()) {

@@ -3,13 +3,11 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
 };
 
 use host_provisioner::{Event, Observer, Warning};
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::printer::Printer;
+use crate::{printer::Printer, waiting::Waiting};
 
 /// Progress of one command.
 pub(crate) struct Progress<'p> {
@@ -95,7 +93,7 @@ impl<'p> Progress<'p> {
 /// Stages that run, possibly several at a time.
 pub(crate) struct Stages<'p> {
     printer: &'p Printer,
-    running: HashMap<String, (Instant, Option<ProgressBar>)>,
+    running: HashMap<String, Waiting<'p>>,
 }
 
 impl<'p> Stages<'p> {
@@ -105,31 +103,11 @@ impl<'p> Stages<'p> {
 
     pub(crate) fn start(&mut self, what: &str) {
         tracing::info!("{what}: started");
-        let bar = match self.printer.bars() {
-            Some(bars) => {
-                let bar = bars.add(ProgressBar::new_spinner());
-                if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
-                    bar.set_style(style);
-                }
-                bar.set_message(what.to_owned());
-                bar.enable_steady_tick(Duration::from_millis(100));
-                Some(bar)
-            }
-            None => None,
-        };
-        self.running.insert(what.to_owned(), (Instant::now(), bar));
+        self.running.insert(what.to_owned(), Waiting::visibly(self.printer, what));
     }
 
     pub(crate) fn finish(&mut self, what: &str, detail: &str) {
-        let elapsed = match self.running.remove(what) {
-            Some((since, bar)) => {
-                if let Some(bar) = bar {
-                    bar.finish_and_clear();
-                }
-                since.elapsed()
-            }
-            None => Duration::ZERO,
-        };
+        let elapsed = self.running.remove(what).map(|stage| stage.elapsed()).unwrap_or_default();
         let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         let tick = console::style("✓").for_stderr().green();
         tracing::info!("{what}: done in {elapsed:?}{detail}");
@@ -137,20 +115,9 @@ impl<'p> Stages<'p> {
     }
 
     pub(crate) fn fail(&mut self, what: &str, detail: &str) {
-        if let Some((_, Some(bar))) = self.running.remove(what) {
-            bar.finish_and_clear();
-        }
+        self.running.remove(what);
+        tracing::warn!("{what}: failed: {detail}");
         let cross = console::style("✗").for_stderr().red();
         self.printer.stderr(&format!("{cross} {what}: {detail}"));
-    }
-}
-
-impl Drop for Stages<'_> {
-    fn drop(&mut self) {
-        for (_, bar) in self.running.values() {
-            if let Some(bar) = bar {
-                bar.finish_and_clear();
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     lookup::Lookup,
     printer::Printer,
     progress::Progress,
+    waiting::Waiting,
     world::World,
 };
 
@@ -46,7 +47,9 @@ impl Session {
 
     /// Asks SageMaker about the app's domain.
     pub(crate) async fn discover(&self, printer: &Printer) -> anyhow::Result<Discovery> {
+        let waiting = Waiting::visibly(printer, "asking SageMaker about this app's domain");
         let discovery = studio_discovery::discover(&self.facts, self.clouds.studio.as_ref()).await?;
+        drop(waiting);
         for warning in &discovery.warnings {
             printer.warn(warning);
         }

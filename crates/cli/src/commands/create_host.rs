@@ -9,11 +9,10 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use docker_remote::{ClientCredentials, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    Creation, EngineChoice, HostPlan, InstanceType, InstanceTypeInfo, Provisioner, Record, RecordedInstance, Survey,
-    preflight,
+    Creation, EngineChoice, HostPlan, InstanceType, InstanceTypeInfo, ProvisionError, Provisioner, Record,
+    RecordedInstance, Survey, preflight,
 };
 use studio_discovery::{StudioEnvironment, SubnetId};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     client_files::{HostFiles, entry},
@@ -23,12 +22,13 @@ use crate::{
     docker_cli::{self, Refused},
     durations::{self, Timeout},
     failure::Hinted,
-    interrupt,
+    interrupt::{Interrupt, Work, Working},
     lookup::Lookup,
     printer::Printer,
     progress::Progress,
     readiness,
     session::{self, Session},
+    waiting::Waiting,
     world::World,
     writable,
 };
@@ -95,7 +95,8 @@ impl From<Engine> for EngineChoice {
     }
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
+    interrupt.say("interrupted before anything was made");
     let lookup = Lookup::new(world);
     let config = config::read(&lookup.layout.configuration_files())?;
     for warning in &config.warnings {
@@ -110,7 +111,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         session.facts = session::local_facts(world)?;
     }
     let environment = session.discover(printer).await?.environment;
+    let asking = Waiting::visibly(printer, "asking EC2 and EFS what a host needs");
     let Planned { plan, shared_home, embedded, .. } = plan(args, world, &config, &session.clouds, &environment).await?;
+    drop(asking);
     for warning in &plan.warnings {
         printer.warn(warning);
     }
@@ -127,34 +130,49 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if let Some(problem) = writable::problems(world, &lookup, shared_home.as_deref()).into_iter().next() {
         return Err(problem);
     }
+    let asking = Waiting::visibly(printer, "asking EC2 whether it would allow the launch");
     preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
+    drop(asking);
 
     if let Some(shared_home) = &shared_home {
         lookup.layout.link_hosts_to(shared_home)?;
         lookup.layout.share_hooks(shared_home)?;
     }
-    let stop = interrupt::watch()?;
+    let working = interrupt.begin(Work {
+        stopping: "what was made is being undone".to_owned(),
+        leaves: format!("the creation of a {}, which is being undone", plan.instance_type),
+        host: Some(plan.host.clone()),
+    })?;
     let progress = Progress::new(printer);
-    let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.clone());
+    let provisioner = session::provisioner(&session.clouds, &lookup, &progress, interrupt.stop().clone());
     let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
-    let flow = Flow { args, world, printer, lookup: &lookup, session: &session, stop };
+    let flow = Flow { args, world, printer, lookup: &lookup, session: &session, interrupt, working: &working };
     match flow.finish(&mut creation, embedded).await {
         Ok(ready) => {
             let warnings = progress.warnings().into_iter().chain(plan.warnings).map(|warning| warning.to_string());
             outcome::print(&ready, creation.record(), warnings.collect(), printer)
         }
-        Err(error) if args.keep_failed => {
+        // Who interrupts does not want it kept.
+        Err(error) if args.keep_failed && working.commit("interrupted: the host that failed is kept") => {
             creation.keep_failed(format!("{error:#}"))?;
-            let name = creation.record().name().unwrap_or_default();
-            let folder = lookup.layout.host(&name);
-            let hint = format!(
-                "{name} was kept (--keep-failed): its files are in {}, `sdocker terminate-host` ends it",
-                folder.display()
-            );
-            Err(Hinted::new("the host failed").hint(hint).because(error))
+            Err(kept(creation.record(), &lookup, error))
         }
         Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
     }
+}
+
+/// What is said of a host that failed and was kept.
+fn kept(record: &Record, lookup: &Lookup, error: anyhow::Error) -> anyhow::Error {
+    let Some(instance) = &record.instance else { return error };
+    let folder = lookup.layout.host(&record.name().unwrap_or_default());
+    Hinted::new("the host failed, and is kept (--keep-failed)")
+        .leaves(format!("instance {}", instance.id))
+        .hint(format!(
+            "`sdocker terminate-host --instance-id {}` ends it; its files are in {}",
+            instance.id,
+            folder.display()
+        ))
+        .because(error)
 }
 
 impl Args {
@@ -211,7 +229,8 @@ struct Flow<'a> {
     printer: &'a Printer,
     lookup: &'a Lookup,
     session: &'a Session,
-    stop: CancellationToken,
+    interrupt: &'a Interrupt,
+    working: &'a Working<'a>,
 }
 
 /// What a host is like when `create-host` ends.
@@ -229,7 +248,11 @@ pub(super) struct Ready {
 
 impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> anyhow::Result<Ready> {
-        if let Some(why) = misnamed(creation.record()).await {
+        let why = tokio::select! {
+            why = misnamed(creation.record()) => why,
+            () = self.interrupt.stop().cancelled() => return Err(ProvisionError::Interrupted.into()),
+        };
+        if let Some(why) = why {
             self.printer.warn(format!("{why}: the host is reached by its address"));
             creation.reach_by_address()?;
         }
@@ -258,7 +281,7 @@ impl Flow<'_> {
         };
         if self.args.no_wait {
             self.lookup.hosts_conf.put_first(&host)?;
-            creation.hand_over()?;
+            self.hand_over(creation)?;
             ready.notes.push(format!(
                 "it is not ready yet: `sdocker use --instance-id {}` connects to it once it is",
                 host.instance_id
@@ -276,14 +299,11 @@ impl Flow<'_> {
             },
             self.args.timeout,
             self.printer,
-            &self.stop,
+            self.interrupt.stop(),
         )
         .await?;
         HostFiles::new(self.lookup).make_current(&host, &answered)?;
-        if self.stop.is_cancelled() {
-            return Err(host_provisioner::ProvisionError::Interrupted.into());
-        }
-        creation.hand_over()?;
+        self.hand_over(creation)?;
         ready.docker_version = Some(answered.version().to_owned());
         ready.refused = docker_cli::refused(self.world, &name, answered.api()).await;
         ready.blocked = detours::blocked(self.world, &endpoint, &credentials).await;
@@ -296,6 +316,14 @@ impl Flow<'_> {
         }
         Ok(ready)
     }
+
+    /// Gives the host to the user, unless a signal came before: the one or the other, whenever it comes.
+    fn hand_over(&self, creation: &mut Creation) -> anyhow::Result<()> {
+        if !self.working.commit("interrupted; the host is there, `sdocker status` shows it") {
+            return Err(ProvisionError::Interrupted.into());
+        }
+        Ok(creation.hand_over()?)
+    }
 }
 
 async fn undo(
@@ -304,12 +332,11 @@ async fn undo(
     error: anyhow::Error,
     progress: &Progress<'_>,
 ) -> anyhow::Error {
-    let interrupted = error.downcast_ref::<host_provisioner::ProvisionError>().is_some();
-    let undone =
-        progress.drive(provisioner.undo(creation.into_record(), host_provisioner::ProvisionError::Interrupted)).await;
+    let interrupted = error.downcast_ref::<ProvisionError>().is_some();
+    let undone = progress.drive(provisioner.undo(creation.into_record(), ProvisionError::Interrupted)).await;
     match undone {
         _ if interrupted => undone.into(),
-        host_provisioner::ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
+        ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
             Hinted::new(format!("no host was created; undone: {}", report.undone.join(", "))).because(error)
         }
         other => Hinted::new("no host was created, and not everything could be undone").also(other).because(error),

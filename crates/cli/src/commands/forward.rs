@@ -7,7 +7,7 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{failure::Hinted, interrupt, lookup::Lookup, printer::Printer, world::World};
+use crate::{failure::Hinted, interrupt::Interrupt, lookup::Lookup, printer::Printer, world::World};
 
 /// Bring a port of a host to localhost, until Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,12 @@ struct Listening {
     host: String,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    args: &Args,
+    world: &World,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExitCode> {
     let host = Lookup::new(world).find(args.instance_id.as_ref())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
         let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
@@ -55,10 +60,12 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     printer.result(&listening, || {
         format!("{} reaches {} of {}; Ctrl-C ends it", listening.local, args.ports.host, host.name)
     })?;
-    let stop = interrupt::quietly()?;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return Ok(ExitCode::SUCCESS),
+            () = interrupt.stop().cancelled() => {
+                printer.info(format!("{} is forwarded no longer", listening.local));
+                return Ok(ExitCode::FAILURE);
+            }
             accepted = listener.accept() => {
                 let (client, _) = accepted.context("cannot accept a connection")?;
                 let target = target.clone();

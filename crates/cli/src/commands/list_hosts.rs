@@ -11,6 +11,7 @@ use crate::{
     lookup::{KnownHost, Lookup},
     printer::Printer,
     session,
+    waiting::Waiting,
     world::World,
 };
 
@@ -47,6 +48,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let states = if args.offline || hosts.is_empty() {
         HashMap::new()
     } else {
+        let _asking = Waiting::visibly(printer, "asking EC2 about the hosts");
         match states(&hosts, world, printer).await {
             Ok(states) => states,
             Err(error) => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::{
     config,
     failure::Hinted,
-    interrupt,
+    interrupt::{Interrupt, Work},
     layout::host_name,
     lookup::{self, Lookup},
     printer::Printer,
@@ -34,6 +34,9 @@ struct Report {
     settled: Vec<Settled>,
     unusable: Vec<String>,
     orphans: Vec<Orphan>,
+    /// Hosts that an interrupted command did not settle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,8 +58,7 @@ struct Orphan {
     outcome: &'static str,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let stop = interrupt::watch()?;
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
     let progress = Progress::new(printer);
     let session = match Session::open(world, printer).await {
@@ -84,7 +86,12 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             session::clouds_for(world, region.as_ref(), printer).await?
         }
     };
-    let provisioner = session::provisioner(&clouds, &lookup, &progress, stop);
+    let _working = interrupt.begin(Work {
+        stopping: "what is settled stays settled, the rest is left as it is".to_owned(),
+        leaves: "what was not settled".to_owned(),
+        host: None,
+    })?;
+    let provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
     let owner = environment.as_ref().map(|environment| (&environment.domain, &environment.owner));
     let recovery = progress.drive(provisioner.recover(owner)).await?;
     if let Some(error) = &recovery.orphans_unknown {
@@ -93,6 +100,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
 
     let port = config::read(&lookup.layout.configuration_files())?.host.daemon_port;
     let mut failed = Hinted::new("not everything could be settled");
+    if interrupt.stop().is_cancelled() {
+        failed = Hinted::new("interrupted before everything was settled");
+    }
     let mut all_settled = true;
     let mut report = Report::default();
     for (record, outcome) in recovery.settled {
@@ -102,9 +112,16 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             failed = failed.remains(format!("{}: {error}", name(&record))).also(error);
         }
     }
+    for record in &recovery.left {
+        all_settled = false;
+        failed = failed.remains(format!("{}, which was not settled", name(record)));
+        report.left.push(name(record));
+    }
     report.unusable = recovery.unusable.iter().map(unusable).collect();
     for instance in &recovery.orphans {
-        let outcome = if args.terminate {
+        let outcome = if interrupt.stop().is_cancelled() {
+            Ok("listed")
+        } else if args.terminate {
             progress.drive(provisioner.terminate_unrecorded(&instance.id, true)).await.map(|_| "terminated")
         } else if let (true, Some(environment)) = (args.adopt, &environment) {
             let adopted = progress.drive(provisioner.adopt_unrecorded(instance, environment, port)).await;
@@ -138,7 +155,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             "`sdocker recover --adopt` takes hosts without a record into use, `sdocker recover --terminate` ends them",
         );
     }
-    if all_settled { Ok(()) } else { Err(failed.into()) }
+    if all_settled && !interrupt.stop().is_cancelled() { Ok(()) } else { Err(failed.into()) }
 }
 
 fn name(record: &Record) -> String {
@@ -190,6 +207,7 @@ fn human(report: &Report) -> String {
             format!("host without a record: {id} ({kind}, {state}, since {since}) {outcome}").trim_end().to_owned(),
         );
     }
+    lines.extend(report.left.iter().map(|host| format!("{host}: left as it is")));
     if lines.is_empty() {
         lines.push("nothing to settle".to_owned());
     }

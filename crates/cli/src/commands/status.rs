@@ -13,6 +13,7 @@ use crate::{
     lookup::{KnownHost, Lookup},
     printer::Printer,
     session,
+    waiting::Waiting,
     world::World,
 };
 
@@ -80,7 +81,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     let lookup = Lookup::new(world);
     let host = lookup.find(args.instance_id.as_ref())?;
     let current = lookup.current()?.instance == host.instance;
+    let asking = Waiting::visibly(printer, "asking EC2 and the host's daemon");
     let (instance, daemon) = tokio::join!(instance(&host, world, printer), daemon(&host, &lookup));
+    drop(asking);
     let (state, instance) = match instance {
         Ok(Some(instance)) => (instance.state.as_str().to_owned(), Some(instance)),
         Ok(None) => ("terminated".to_owned(), None),

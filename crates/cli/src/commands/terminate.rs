@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use host_provisioner::{Ended, InstanceId, ProvisionError, PurgeReport, Record};
+use host_provisioner::{Ended, InstanceId, ProvisionError, Provisioner, PurgeReport, Record, Terminated};
 use serde::Serialize;
 
 use crate::{
     client_files::HostFiles,
     failure::Hinted,
-    interrupt,
+    interrupt::{Interrupt, Work, Working},
     lookup::{KnownHost, Lookup},
     printer::Printer,
     progress::Progress,
@@ -52,6 +52,9 @@ struct Done {
     terminated: Vec<One>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failed>,
+    /// Hosts that an interrupted command did not terminate, or not to the end.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     purged: Option<Purged>,
 }
@@ -81,13 +84,18 @@ impl From<PurgeReport> for Purged {
     }
 }
 
-pub(crate) async fn run_current(args: &CurrentArgs, world: &World, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run_current(
+    args: &CurrentArgs,
+    world: &World,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
     let target = Target::Known(Box::new(lookup.current()?));
-    terminate(vec![target], args.purge, &lookup, world, printer).await
+    terminate(vec![target], args.purge, &lookup, world, printer, interrupt).await
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
     let targets = match &args.instance_id {
         Some(instance) => {
@@ -102,7 +110,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
             targets
         }
     };
-    terminate(targets, args.purge, &lookup, world, printer).await
+    terminate(targets, args.purge, &lookup, world, printer, interrupt).await
 }
 
 enum Target {
@@ -129,22 +137,86 @@ async fn terminate(
     lookup: &Lookup,
     world: &World,
     printer: &Printer,
+    interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let stop = interrupt::watch()?;
+    let working = interrupt.begin(work(&targets))?;
     let progress = Progress::new(printer);
     let mut done = Done::default();
     let mut failures = Vec::new();
     let mut clouds = HashMap::new();
+    let mut unfinished = None;
     for target in targets {
+        let name = target_name(&target);
+        if !working.take_on(target.record().map(|record| &record.host)) {
+            done.left.push(name);
+            continue;
+        }
         let region = target.record().map(|record| record.region.clone());
         if !clouds.contains_key(&region) {
-            clouds.insert(region.clone(), session::clouds_for(world, region.as_ref(), printer).await?);
+            let opening = session::clouds_for(world, region.as_ref(), printer);
+            let Some(opened) = interrupt.for_a_moment(opening).await else {
+                done.left.push(name);
+                continue;
+            };
+            clouds.insert(region.clone(), opened?);
         }
-        let provisioner = session::provisioner(&clouds[&region], lookup, &progress, stop.clone());
-        let outcome = match (&target, target.record()) {
-            (_, Some(record)) => progress.drive(provisioner.terminate(&record.host)).await,
-            (Target::Known(host), None) => {
-                let ended = progress.drive(provisioner.terminate_unrecorded(&host.instance, true)).await;
+        let provisioner = session::provisioner(&clouds[&region], lookup, &progress, interrupt.stop().clone());
+        let outcome = interrupt.for_a_moment(progress.drive(end(&target, &provisioner, lookup, printer))).await;
+        let is_stopped = interrupt.stop().is_cancelled();
+        match outcome {
+            Some(Ok(terminated)) => done.terminated.push(One {
+                instance_id: terminated.instance.map(|instance| instance.to_string()),
+                already: terminated.ended == Ended::Already,
+            }),
+            Some(Err(error)) if !(is_stopped && matches!(error, ProvisionError::StillThere { .. })) => {
+                failures.push((name, error));
+            }
+            // Asked to stop, an instance is not seen to go.
+            _ => {
+                done.left.push(name.clone());
+                unfinished = Some(name);
+            }
+        }
+    }
+    if failures.is_empty() && done.left.is_empty() && purge.purge {
+        let purging = purge_groups(lookup, world, printer, &progress, interrupt.stop().clone());
+        done.purged = interrupt.for_a_moment(purging).await.transpose()?.map(Purged::from);
+    }
+    done.failed =
+        failures.iter().map(|(host, error)| Failed { host: host.clone(), error: error.to_string() }).collect();
+    if (failures.is_empty() && done.left.is_empty()) || !done.terminated.is_empty() {
+        printer.result(&done, || human(&done))?;
+    }
+    if !done.left.is_empty() {
+        return Err(stopped(&done, unfinished.as_deref(), failures, working).into());
+    }
+    if purge.purge && failures.is_empty() && done.purged.is_none() {
+        let again = "`sdocker terminate-host --all --purge` removes them, once no host is left";
+        return Err(Hinted::new("interrupted before the security groups were removed").hint(again).into());
+    }
+    finish(failures, printer)
+}
+
+fn work(targets: &[Target]) -> Work {
+    let stopping = match targets {
+        [one] => format!("the termination of {} is being finished", target_name(one)),
+        _ => "after the host that is being terminated".to_owned(),
+    };
+    Work { stopping, leaves: "the host that is being terminated, and those after it".to_owned(), host: None }
+}
+
+async fn end(
+    target: &Target,
+    provisioner: &Provisioner,
+    lookup: &Lookup,
+    printer: &Printer,
+) -> Result<Terminated, ProvisionError> {
+    match target {
+        Target::Unfinished(record) => provisioner.terminate(&record.host).await,
+        Target::Known(host) => match &host.record {
+            Some(record) => provisioner.terminate(&record.host).await,
+            None => {
+                let ended = provisioner.terminate_unrecorded(&host.instance, true).await;
                 if ended.is_ok()
                     && let Err(error) = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)
                 {
@@ -152,28 +224,34 @@ async fn terminate(
                 }
                 ended
             }
-            (Target::Unknown(instance), None) => {
-                progress.drive(provisioner.terminate_unrecorded(instance, false)).await
-            }
-            (Target::Unfinished(_), None) => continue,
-        };
-        match outcome {
-            Ok(terminated) => done.terminated.push(One {
-                instance_id: terminated.instance.map(|instance| instance.to_string()),
-                already: terminated.ended == Ended::Already,
-            }),
-            Err(error) => failures.push((target_name(&target), error)),
+        },
+        Target::Unknown(instance) => provisioner.terminate_unrecorded(instance, false).await,
+    }
+}
+
+/// Says of an interrupted command what is left.
+fn stopped(
+    done: &Done,
+    unfinished: Option<&str>,
+    failures: Vec<(String, ProvisionError)>,
+    working: Working<'_>,
+) -> Hinted {
+    let count = done.terminated.len();
+    let all = count + done.left.len() + failures.len();
+    let mut error = Hinted::new(format!("interrupted: {count} of {all} hosts terminated"));
+    for (name, failure) in failures {
+        error = error.remains(name).also(failure);
+    }
+    for name in &done.left {
+        if unfinished != Some(name.as_str()) {
+            error = error.leaves(format!("{name}, which nothing was done to"));
         }
     }
-    if failures.is_empty() && purge.purge {
-        done.purged = Some(purge_groups(lookup, world, printer, &progress, stop).await?.into());
-    }
-    done.failed =
-        failures.iter().map(|(host, error)| Failed { host: host.clone(), error: error.to_string() }).collect();
-    if failures.is_empty() || !done.terminated.is_empty() {
-        printer.result(&done, || human(&done))?;
-    }
-    finish(failures, printer)
+    let error = match unfinished {
+        Some(name) => working.hand_on(error, &format!("{name}, which is being terminated")),
+        None => error,
+    };
+    error.hint("`sdocker terminate-host --all` goes on; `sdocker list-hosts` shows what is left")
 }
 
 fn finish(mut failures: Vec<(String, ProvisionError)>, printer: &Printer) -> anyhow::Result<()> {

@@ -1,0 +1,54 @@
+//! What becomes of a result that can't be written: it is said and told by the code, and nothing panics.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    process::{Command, Stdio},
+};
+
+fn sdocker(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sdocker"));
+    command.args(arguments).env_clear().env("HOME", "/nowhere").stderr(Stdio::piped());
+    command
+}
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").expect("the device")
+}
+
+#[test]
+fn a_full_disk_is_told() {
+    for arguments in
+        [&["completions", "bash"][..], &["list-hosts", "--offline"], &["list-hosts", "--offline", "--output", "json"]]
+    {
+        let ended = sdocker(arguments).stdout(full()).output().expect("it runs");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("could not be written to standard output: No space left"), "{arguments:?}: {stderr}");
+    }
+    for arguments in [["--help"], ["--version"]] {
+        assert_eq!(sdocker(&arguments).stdout(full()).status().expect("it runs").code(), Some(1), "{arguments:?}");
+    }
+}
+
+/// Where nothing can be said any more, the code still tells.
+#[test]
+fn nothing_panics_where_nothing_can_be_said() {
+    let ended = sdocker(&["list-hosts", "--offline"]).stdout(full()).stderr(full()).status().expect("it runs");
+    assert_eq!(ended.code(), Some(1));
+    let ended = sdocker(&["status", "-vv"]).stdout(full()).stderr(full()).status().expect("it runs");
+    assert_eq!(ended.code(), Some(1));
+    let ended = sdocker(&["create-hots"]).stderr(full()).status().expect("it runs");
+    assert_eq!(ended.code(), Some(2));
+}
+
+/// `sdocker completions bash | head -1`: the script is larger than a pipe.
+#[test]
+fn a_reader_that_has_enough_is_no_error_to_speak_of() {
+    let mut child = sdocker(&["completions", "bash"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut reader = child.stdout.take().expect("piped");
+    reader.read_exact(&mut [0; 10]).expect("a beginning");
+    drop(reader);
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(1), &b""[..]));
+}
