@@ -328,6 +328,11 @@ impl Front {
         }
     }
 
+    /// Whether a call is held.
+    pub fn holds(&self) -> bool {
+        self.get("held").as_array().is_some_and(|held| !held.is_empty())
+    }
+
     /// Lets go of the calls that are held.
     pub fn release(&self) {
         self.post("release", &Value::Null);

@@ -5,12 +5,14 @@ mod front;
 mod home;
 mod machine;
 mod studio_user;
+mod terminal;
 
 pub use docker::Docker;
 pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 pub use studio_user::StudioUser;
+pub use terminal::Terminal;
 
 /// Says why a suite can't run here; where nothing may be skipped, fails.
 ///

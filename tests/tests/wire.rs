@@ -259,7 +259,7 @@ fn a_host_that_does_not_come_up_does_not_stay() {
     assert!(run.stdout.contains("did not become ready"), "{}", run.stdout);
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
 
-    let run = home.sdocker(&[&impatient[..], &["--keep-failed"]].concat()).expect(1);
+    let run = home.sdocker(&[&impatient[..], &["--keep-failed"]].concat()).expect(3);
     assert!(run.stdout.contains("--keep-failed"), "{}", run.stdout);
     assert_eq!((front.live().len(), home.records().len()), (1, 1));
     home.sdocker(&["terminate-host", "--all"]).expect(0);
