@@ -133,6 +133,19 @@ impl Front {
         Some(Self { address: url.to_owned(), child, _stdin: stdin })
     }
 
+    /// Runs the endpoint's own tests: IAM's rules, the services' models, the documented limits.
+    ///
+    /// # Panics
+    /// One fails.
+    pub fn test_itself() {
+        let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/serve");
+        let status = Command::new(serve).arg("test").status().expect("bash runs");
+        match status.code() {
+            Some(69) => crate::skip("the AWS endpoint's tests need python3 with venv, and PyPI"),
+            code => assert_eq!(code, Some(0), "the endpoint's own tests pass"),
+        }
+    }
+
     /// An account in a Region. Each has domains, networks and hosts of its own.
     pub fn place<'a>(&'a self, account: &'a str, region: &'a str) -> Place<'a> {
         Place { front: self, account, region }

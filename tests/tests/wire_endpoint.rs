@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
 
+/// Each rule of IAM, each kind of the services' models and each documented limit has a test of its own, in Python.
+#[test]
+fn the_endpoint_is_as_strict_as_aws() {
+    Front::test_itself();
+}
+
 /// Each account in each Region has hosts, groups and domains of its own.
 #[test]
 fn places_are_apart() {

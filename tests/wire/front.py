@@ -1,8 +1,9 @@
 """An AWS endpoint for tests: moto, with what it lacks before it.
 
-The front answers SageMaker's and Service Quotas' calls, authorizes every call as AWS does, answers dry runs, makes RunInstances
-idempotent by its ClientToken, adds latency, injects faults, writes down every call, and plays the hosts: an instance's address is a
-loopback address, on which a TLS server answers like dockerd once the host's certificate appears, as a booting host would.
+The front refuses what AWS refuses (models.py, limits.py), authorizes every call as AWS does, answers SageMaker's and Service Quotas'
+calls, answers dry runs, makes RunInstances idempotent by its ClientToken, adds latency, injects faults, writes down every call, and
+plays the hosts: an instance's address is a loopback address, on which a TLS server answers like dockerd once the host's certificate
+appears, as a booting host would.
 
 The account of a call is that of its access key, the Region that of its credential scope. See control.py for what tests can ask.
 """
@@ -23,11 +24,13 @@ from moto.server import ThreadedMotoServer
 
 import answers
 import authorization
+import models
 from account import Accounts, account_of
 from answers import Answer
 from control import Control
 from faults import PAGE, Faults
 from hosts import Host, Server
+from limits import Limits
 
 EFS_ACTIONS = [
     ("GET", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "DescribeMountTargetSecurityGroups"),
@@ -158,16 +161,21 @@ class Front(BaseHTTPRequestHandler):
         """AWS's answer."""
         place = accounts.get(call.account, call.region)
         try:
+            models.check(call.service, call.action, call.request)
+            Limits(call.account, call.region).check(call.service, call.action, call.request)
             refused = state.refused(authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request))
-        except authorization.Missing as missing:
-            return answers.error(call.service, missing.code, str(missing), missing.status)
+        except (authorization.Missing, models.Refused) as no:
+            return answers.error(call.service, no.code, str(no), no.status)
         except authorization.Unknown as unknown:
             return answers.error(call.service, "InvalidAction", f"the front does not know {unknown}", 400)
         if refused:
             return answers.error(call.service, *authorization.refusal(place.user, *refused, state.encoded))
         if call.service in ("sagemaker", "servicequotas"):
             status, value = place.sagemaker(call.action, call.request) if call.service == "sagemaker" else place.service_quota(call.request)
-            return answers.result(value) if status == 200 else answers.error(call.service, *value, status)
+            if status != 200:
+                return answers.error(call.service, *value, status)
+            models.check_answer(call.service, call.action, value)
+            return answers.result(value)
         if call.dry:
             # EC2 API reference, "Error codes". Some of moto's calls know no dry run.
             return answers.error("ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
