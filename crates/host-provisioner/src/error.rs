@@ -78,6 +78,14 @@ pub enum ProvisionError {
     /// What the host would run at boot is larger than EC2 takes, or can't be rendered.
     #[error(transparent)]
     UserData(#[from] UserDataError),
+    /// A value that a call would carry is beyond what EC2's documents allow.
+    #[error("AWS does not take {what}: {why}")]
+    NotTaken {
+        /// The value, and the setting that it comes from.
+        what: String,
+        /// What is allowed.
+        why: String,
+    },
     /// No subnet has capacity for the type.
     #[error("no capacity for {instance_type} in {}", join(tried))]
     NoCapacity {

@@ -27,6 +27,9 @@ pub struct GroupPlan {
     pub vpc: VpcId,
     /// The group, where it exists already.
     pub existing: Option<SecurityGroupId>,
+    /// How many inbound rules it has.
+    #[serde(skip)]
+    pub present_ingress: usize,
     /// The inbound rules that it is to have.
     pub ingress: Vec<PlannedRule>,
     /// Those of them that it lacks: all, where it does not exist yet.
@@ -79,7 +82,7 @@ pub(crate) fn docker_group(
 /// `EFSDockerHost`: NFS between its own members, in and out.
 pub(crate) fn nfs_group(vpc: &VpcId, existing: &[SecurityGroup]) -> GroupPlan {
     let nfs = vec![PlannedRule { port: NFS_PORT, peer: None }];
-    let description = "Docker hosts of SageMaker Studio: NFS to the domain's EFS";
+    let description = "Docker hosts of SageMaker Studio: NFS to the EFS of the domain";
     plan(NFS_GROUP, description, vpc, nfs.clone(), Some(nfs), existing)
 }
 
@@ -96,6 +99,7 @@ fn plan(
         description: description.to_owned(),
         vpc: vpc.clone(),
         existing: None,
+        present_ingress: 0,
         missing_ingress: ingress.clone(),
         ingress,
         egress,
@@ -109,6 +113,7 @@ impl GroupPlan {
         // Names are unique within a VPC only: another VPC's group of that name is of no use, and not ours to change.
         let existing = present.iter().find(|group| group.name == self.name && group.vpc == self.vpc);
         self.existing = existing.map(|group| group.id.clone());
+        self.present_ingress = existing.map_or(0, |group| group.ingress.len());
         self.missing_ingress = self.ingress.clone();
         if let Some(group) = existing {
             self.missing_ingress

@@ -14,6 +14,7 @@ mod group_plan;
 mod ids;
 mod instance_type;
 mod journal;
+mod limits;
 mod observer;
 mod patience;
 mod plan;

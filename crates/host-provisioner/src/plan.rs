@@ -14,7 +14,7 @@ pub use calls::PlannedCall;
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
     InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Warning, Zone,
-    group_plan, render_user_data,
+    group_plan, limits, render_user_data,
 };
 
 /// The tag whose value is the [`HostId`].
@@ -144,7 +144,7 @@ impl HostPlan {
     ///
     /// # Errors
     /// Everything that can be known to fail before anything is changed: no image, wrong architecture, an unknown subnet, no
-    /// mount target, no security group, user data that is too large.
+    /// mount target, no security group, user data that is too large, a value that EC2 does not take.
     pub fn new(
         environment: &StudioEnvironment,
         request: &HostRequest,
@@ -165,7 +165,11 @@ impl HostPlan {
         let expires = request.now + SignedDuration::try_from(request.max_lifetime).unwrap_or(SignedDuration::MAX);
         let placements = placements(environment, request, survey)?;
         let mounts_anything = placements.iter().any(|placement| !placement.mount_targets.is_empty());
-        Ok(Self {
+        let (tags, left_out) = tags(environment, request, expires);
+        if !left_out.is_empty() {
+            warnings.push(Warning::TagsLeftOut { keys: left_out });
+        }
+        let plan = Self {
             host: request.host.clone(),
             region: environment.region.clone(),
             domain: environment.domain.clone(),
@@ -185,9 +189,11 @@ impl HostPlan {
             },
             key_name: request.config.key_name.clone(),
             instance_profile_arn: request.config.instance_profile_arn.clone(),
-            tags: tags(environment, request, expires),
+            tags,
             warnings,
-        })
+        };
+        limits::check(&plan)?;
+        Ok(plan)
     }
 }
 
@@ -288,7 +294,8 @@ fn groups(
     })
 }
 
-fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timestamp) -> Vec<Tag> {
+/// The host's tags, and the keys of the user profile's that EC2 does not take or has no room for.
+fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timestamp) -> (Vec<Tag>, Vec<String>) {
     // Whole seconds: a tag is read by people.
     let expires = Timestamp::from_second(expires.as_second()).unwrap_or(expires);
     let own = [
@@ -298,17 +305,16 @@ fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timesta
         Tag::new(TAG_OWNER, environment.owner.as_str()),
         Tag::new(TAG_EXPIRES, expires.to_string()),
     ];
-    // Keys that begin with `aws:` are AWS's own and can't be set.
-    let profile = environment
-        .tags
-        .iter()
-        .filter(|tag| !tag.key.starts_with("aws:") && own.iter().all(|own| own.key != tag.key))
-        .take(MAX_TAGS - own.len())
-        .cloned();
-    let mut tags: Vec<Tag> = profile.collect();
+    // Those that AWS itself gave, and those that every host has anyway, are not missed.
+    let profile = environment.tags.iter().filter(|tag| {
+        let of_aws = tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+        !of_aws && own.iter().all(|own| own.key != tag.key)
+    });
+    let (mut tags, mut left_out) = limits::takes_tags(profile);
+    left_out.extend(tags.drain(tags.len().min(MAX_TAGS - own.len())..).map(|tag| tag.key));
     tags.extend(own);
     tags.sort();
-    tags
+    (tags, left_out)
 }
 
 #[cfg(all(test, feature = "fake"))]

@@ -6,13 +6,13 @@
 mod finding;
 mod permissions;
 
-use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
+use studio_discovery::{SecurityGroupId, StudioEnvironment};
 
 pub use finding::{Finding, Severity, Subject, Unproven};
 
 use crate::{
     Cloud, CloudError, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MAX_SECURITY_GROUPS,
-    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_OWNER,
+    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_OWNER, Warning,
 };
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
@@ -29,7 +29,7 @@ pub async fn examine(
     let (dns, targets, offered, instances) =
         tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances);
     let attached = targets.attached;
-    let mut findings = vec![sizes(environment, plan), dns];
+    let mut findings = vec![sizes(plan), dns];
     findings.extend(targets.findings);
     findings.push(offered);
     let own_host = match instances {
@@ -71,11 +71,13 @@ pub async fn check_launch(
     }
 }
 
-fn sizes(environment: &StudioEnvironment, plan: &HostPlan) -> Finding {
+fn sizes(plan: &HostPlan) -> Finding {
     let user_data = plan.placements.iter().map(|placement| placement.user_data.len()).max().unwrap_or_default();
-    let carried = |tag: &&Tag| tag.key.starts_with("aws:") || plan.tags.iter().any(|own| own.key == tag.key);
-    let tags_left_out = environment.tags.iter().filter(|tag| !carried(tag)).map(|tag| tag.key.clone()).collect();
-    Finding::Sizes { user_data, tags: plan.tags.len(), tags_left_out }
+    let left_out = plan.warnings.iter().find_map(|warning| match warning {
+        Warning::TagsLeftOut { keys } => Some(keys.clone()),
+        _ => None,
+    });
+    Finding::Sizes { user_data, tags: plan.tags.len(), tags_left_out: left_out.unwrap_or_default() }
 }
 
 async fn dns(cloud: &Cloud, plan: &HostPlan) -> Finding {

@@ -15,6 +15,11 @@ pub enum Warning {
     },
     /// `ec2:CreateTags` was refused: the host carries no tags.
     NoTags,
+    /// EC2 does not take some of the user profile's tags, or has no room for them.
+    TagsLeftOut {
+        /// Their keys.
+        keys: Vec<String>,
+    },
     /// `ec2:AuthorizeSecurityGroupEgress` or `ec2:RevokeSecurityGroupEgress` was refused: the group keeps EC2's outbound rule that
     /// allows everything.
     OpenEgress {
@@ -60,6 +65,11 @@ impl fmt::Display for Warning {
             ),
             Self::NoTags => f.write_str(
                 "not allowed to call ec2:CreateTags: the host carries no tags, so that it can only be found through this home's records",
+            ),
+            Self::TagsLeftOut { keys } => write!(
+                f,
+                "the user profile's tags {} are not copied to the host: EC2 does not take them, or has no room for them",
+                keys.join(", ")
             ),
             Self::OpenEgress { group } => write!(
                 f,

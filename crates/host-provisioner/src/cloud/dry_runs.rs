@@ -27,6 +27,8 @@ pub enum DryRun {
         vpc: VpcId,
         /// The group's name; EC2 refuses one that is taken.
         name: String,
+        /// Its description.
+        description: String,
         /// Its tags.
         tags: Vec<Tag>,
     },
@@ -66,8 +68,9 @@ impl DryRun {
             Self::Launch(spec) if !spec.tags.is_empty() => {
                 Some(Self::Launch(Box::new(LaunchSpec { tags: Vec::new(), ..spec.as_ref().clone() })))
             }
-            Self::CreateGroup { vpc, name, tags } if !tags.is_empty() => {
-                Some(Self::CreateGroup { vpc: vpc.clone(), name: name.clone(), tags: Vec::new() })
+            Self::CreateGroup { vpc, name, description, tags } if !tags.is_empty() => {
+                let (vpc, name, description) = (vpc.clone(), name.clone(), description.clone());
+                Some(Self::CreateGroup { vpc, name, description, tags: Vec::new() })
             }
             _ => None,
         }

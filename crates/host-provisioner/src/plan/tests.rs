@@ -153,3 +153,37 @@ fn the_folders_a_host_shares_are_those_it_mounts() {
     };
     assert_eq!(shared_paths(&space), Vec::<PathBuf>::new());
 }
+
+#[tokio::test]
+async fn values_that_ec2_does_not_take_are_errors_before_anything_is_made() {
+    let cases = [
+        (HostConfig { volume_gib: 65_537, ..HostConfig::default() }, "65537 GiB (EBSVolumeSize)"),
+        (HostConfig { key_name: Some("schlüssel".to_owned()), ..HostConfig::default() }, "(Key)"),
+        (HostConfig { key_name: Some(String::new()), ..HostConfig::default() }, "(Key)"),
+        (
+            HostConfig {
+                instance_profile_arn: Some("arn:aws:iam::123456789012:role/hosts".to_owned()),
+                ..HostConfig::default()
+            },
+            "(InstanceProfileArn)",
+        ),
+        (HostConfig { additional_ports: (20_000..20_100).collect(), ..HostConfig::default() }, "AdditionalPorts"),
+    ];
+    for (config, expected) in cases {
+        let error = plan_in(State::studio(), &environment(), &with(config)).await.expect_err(expected);
+        assert!(matches!(error, ProvisionError::NotTaken { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn tags_that_ec2_does_not_take_are_left_out_and_said() {
+    let long = "k".repeat(128);
+    let tags = vec![Tag::new("team", "t"), Tag::new(&long, ""), Tag::new("aws:createdBy", "x")];
+    let environment = StudioEnvironment { tags, ..environment() };
+    let plan = plan_in(State::studio(), &environment, &request("host-1")).await.expect("it can be planned");
+    assert!(plan.tags.iter().any(|tag| tag.key == "team"));
+    assert!(plan.tags.iter().all(|tag| tag.key != long && !tag.key.starts_with("aws:")));
+    // AWS's own are nobody's loss.
+    assert_eq!(plan.warnings, [Warning::TagsLeftOut { keys: vec![long] }]);
+}

@@ -77,7 +77,7 @@ pub enum Finding {
         user_data: usize,
         /// The tags.
         tags: usize,
-        /// The keys of the user profile's tags for which there is no room.
+        /// The keys of the user profile's tags that EC2 does not take, or has no room for.
         tags_left_out: Vec<String>,
     },
 }
@@ -235,7 +235,7 @@ impl fmt::Display for Finding {
                 if tags_left_out.is_empty() {
                     return Ok(());
                 }
-                write!(f, "; no room for the user profile's {}", tags_left_out.join(", "))
+                write!(f, "; EC2 does not take, or has no room for, the user profile's {}", tags_left_out.join(", "))
             }
         }
     }

@@ -84,7 +84,8 @@ async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
 fn group(plan: &HostPlan, group: &GroupPlan, calls: &mut Vec<DryRun>, unproven: &mut Vec<(&'static str, Unproven)>) {
     let Some(id) = &group.existing else {
         let tags = plan.group_tags().to_vec();
-        calls.push(DryRun::CreateGroup { vpc: group.vpc.clone(), name: group.name.clone(), tags });
+        let (vpc, name, description) = (group.vpc.clone(), group.name.clone(), group.description.clone());
+        calls.push(DryRun::CreateGroup { vpc, name, description, tags });
         let what = "security group";
         let mut later = vec!["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"];
         if group.egress.is_some() {
@@ -112,7 +113,8 @@ fn mount_target(
     }
     unproven.push(("elasticfilesystem:ModifyMountTargetSecurityGroups", Unproven::NoDryRun));
     if let Some(interface) = &target.interface {
-        // The groups that it has: the permission is for the interface, whatever the list.
-        calls.push(DryRun::SetInterfaceGroups { interface: interface.clone(), groups: groups.to_vec() });
+        // A group that does not exist yet can't be named.
+        let groups = groups.iter().chain(&nfs.existing).cloned().collect();
+        calls.push(DryRun::SetInterfaceGroups { interface: interface.clone(), groups });
     }
 }

@@ -93,7 +93,7 @@ async fn every_broken_world_is_found() {
             state.not_offered = ["a", "b"].map(|zone| ("c5.xlarge".into(), format!("eu-west-1{zone}").into())).into();
         }),
         ("no quota", Severity::Failed, "0 of 3 virtual CPUs of class Standard", &|state| state.vcpus = Some(3)),
-        ("too many tags", Severity::Warning, "no room for the user profile's", &|state| {
+        ("too many tags", Severity::Warning, "or has no room for, the user profile's tag-45", &|state| {
             state.profile_tags = (0..60).map(|number| Tag::new(format!("tag-{number}"), "x")).collect();
         }),
     ];

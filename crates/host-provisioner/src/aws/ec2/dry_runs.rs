@@ -18,9 +18,9 @@ impl DryRuns for Ec2 {
                 let resource = format!("{} in {}", spec.instance_type, spec.subnet);
                 self.told(call, &resource, self.launch(spec).dry_run(true).send().await)
             }
-            DryRun::CreateGroup { vpc, name, tags } => {
+            DryRun::CreateGroup { vpc, name, description, tags } => {
                 let tags = tag_specification(ResourceType::SecurityGroup, tags).map(|tags| vec![tags]);
-                let request = self.client.create_security_group().group_name(name).description(name);
+                let request = self.client.create_security_group().group_name(name).description(description);
                 let request = request.vpc_id(vpc.as_str()).set_tag_specifications(tags).dry_run(true);
                 self.told(call, &format!("{name} in {vpc}"), request.send().await)
             }
