@@ -199,6 +199,11 @@ impl Front {
         self.here().live()
     }
 
+    /// The instances that live: `id`, `token` (null where somebody else launched it) and `tags` of each.
+    pub fn instances(&self) -> Vec<Value> {
+        self.here().instances()
+    }
+
     /// From now on: this fault at the n-th call of an action, counted from 0. `*` in the action stands for anything. Clears the log.
     pub fn fault(&self, action: &str, nth: usize, fault: Fault) {
         self.fault_times(action, nth, fault.usual_times(), fault);
@@ -267,7 +272,7 @@ impl Front {
         self.post("policy", policy);
     }
 
-    /// From now on these actions are denied, and all others allowed. Takes the place of a policy.
+    /// From now on the role has all actions but these, without an explicit deny. Takes the place of a policy.
     pub fn deny(&self, actions: &[&str]) {
         self.post("deny", &json!(actions));
     }
@@ -426,7 +431,7 @@ impl Place<'_> {
         self.instances().iter().map(|instance| instance["id"].as_str().expect("an id").to_owned()).collect()
     }
 
-    /// The instances that live: `id`, `token` and `tags` of each.
+    /// The instances that live: `id`, `token` (null where somebody else launched it) and `tags` of each.
     ///
     /// # Panics
     /// The endpoint does not answer as it should.

@@ -457,6 +457,63 @@ fn an_untagged_launch_is_refused() {
     }
 }
 
+/// Where a role may tag some kinds of resources and not others, the least goes first: the tags by which a host is found stay.
+#[test]
+fn only_the_tags_that_are_refused_go() {
+    let Some(place) = Place::new() else { return };
+    let cases: [(&[&str], &str); 2] = [
+        (&["instance", "volume"], "the host's network interface carries no tags"),
+        (&["instance"], "the host's volume and network interface carry no tags"),
+    ];
+    for (kinds, said) in cases {
+        let mut taggable: Vec<String> = kinds.iter().map(|kind| format!("arn:aws:ec2:*:*:{kind}/*")).collect();
+        taggable.push("arn:aws:ec2:*:*:security-group/*".to_owned());
+        let all = ["sagemaker:*", "elasticfilesystem:*", "ec2:Describe*", "ec2:*Security*", "ec2:RunInstances"];
+        let all = [&all[..], &["ec2:TerminateInstances", "ec2:Modify*"]].concat();
+        place.front.enforce(&json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": all, "Resource": "*"},
+            {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": taggable},
+        ]}));
+        // Refused as often as there is something less to tag.
+        place.front.reset();
+        let doctor = place.home.sdocker(&["doctor", "--output", "json"]);
+        assert!(doctor.stdout.contains("ec2:CreateTags"), "{kinds:?}: {}", doctor.stdout);
+        let run = place.home.sdocker(&CREATE).expect(0);
+        assert!(run.stderr.contains(said), "{kinds:?}: {}", run.stderr);
+        assert!(place.front.refused().contains("ec2:CreateTags"), "{kinds:?}");
+        let [host] = &place.front.instances()[..] else { panic!("one host") };
+        assert_eq!(host["tags"]["sdocker:owner"], json!("ana"), "{kinds:?}");
+        place.clear(&Value::Null, said);
+    }
+}
+
+/// Where an organization demands tags, its refusal is not got around by a launch without them.
+#[test]
+fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
+    let Some(place) = Place::new() else { return };
+    let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+    // AWS Organizations user guide, "Require a tag on specified created resources", and a policy that allows certain tags only, which a
+    // launch without any would get past.
+    let made = ["arn:aws:ec2:*:*:instance/*", "arn:aws:ec2:*:*:volume/*"];
+    let demands = json!({"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": made,
+        "Condition": {"Null": {"aws:RequestTag/CostCenter": "true"}}});
+    let forbids = json!({"Effect": "Deny", "Action": "ec2:CreateTags", "Resource": "*",
+        "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}}});
+    for (statement, case) in [(demands, "demanded"), (forbids, "forbidden")] {
+        the_groups(&place);
+        let policy = json!({"Version": "2012-10-17", "Statement": [allow, statement]});
+        place.front.enforce_organization(&policy);
+        place.front.reset();
+        let run = place.home.sdocker(&CREATE).expect(1);
+        let launches = place.front.log().iter().filter(|action| *action == "ec2:RunInstances").count();
+        assert_eq!(launches, 1, "{case}: {}", run.stderr);
+        assert!(!place.front.refused().is_empty(), "{case}");
+        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{case}");
+        place.front.enforce_organization(&Value::Null);
+        place.clear(&Value::Null, case);
+    }
+}
+
 /// Each action of each task's policy taken away: what then can't be done names it; and all is cleared once it is given back.
 #[test]
 fn each_action_that_is_missing_is_named() {

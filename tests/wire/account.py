@@ -113,7 +113,7 @@ class Account:
                 for instance in reservation["Instances"]:
                     if instance["State"]["Name"] not in ("terminated", "shutting-down"):
                         tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-                        live.append({"id": instance["InstanceId"], "token": instance.get("ClientToken", ""), "tags": tags})
+                        live.append({"id": instance["InstanceId"], "tags": tags})
         return live
 
     def shared(self):

@@ -3,13 +3,18 @@
 import json
 
 from account import ACCOUNT, REGION
-from iam import Policies
+from iam import Policies, action_pattern
 
 
-def everything_but(actions):
-    """The policies of a role that may do all but this."""
-    statements = [{"Effect": "Allow", "Action": "*", "Resource": "*"}, {"Effect": "Deny", "Action": actions, "Resource": "*"}]
-    return Policies([{"Version": "2012-10-17", "Statement": statements}])
+class EverythingBut:
+    """The policies of a role that was never given these actions, and has all others: no explicit deny."""
+
+    def __init__(self, actions):
+        self.missing = [action_pattern(action) for action in actions]
+
+    def refusal(self, action, resource, context, kind):
+        missing = any(pattern(action) for pattern in self.missing)
+        return f"because no {kind} allows the {action} action" if missing else None
 
 
 class Control:
@@ -53,7 +58,7 @@ class Control:
     # Of permissions.
 
     def on_deny(self, _, actions):
-        self.state.policies = everything_but(actions) if actions else None
+        self.state.policies = EverythingBut(actions) if actions else None
 
     def on_policy(self, _, document):
         self.state.policies = Policies([document]) if document else None
@@ -78,7 +83,8 @@ class Control:
         return place.seed
 
     def on_instances(self, place, _):
-        return place.live_instances()
+        tokens = {instance: token for (_, _, token), (_, _, instance) in self.state.tokens.items()}
+        return [{**instance, "token": tokens.get(instance["id"])} for instance in place.live_instances()]
 
     def on_shared(self, place, _):
         return place.shared()

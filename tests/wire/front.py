@@ -197,15 +197,15 @@ class Front(BaseHTTPRequestHandler):
         token = (call.account, call.region, call.request["ClientToken"])
         with state.lock:
             if token in state.tokens:
-                before, answer = state.tokens[token]
+                before, answer, _ = state.tokens[token]
                 if before != form:
                     return answers.error("ec2", "IdempotentParameterMismatch", "the token was used with other parameters", 400)
                 return answer
             answer = self.forward(call, call.body)
             answer.body = loopback(answer.body)
             if answer.status == 200:
-                state.tokens[token] = (form, answer)
                 instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
+                state.tokens[token] = (form, answer, instance)
                 address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body).group(1).decode()
                 if state.hosts_folders:
                     name = f"{call.request['InstanceType']}_{instance}"
@@ -237,11 +237,7 @@ def by_token(call):
         return call.body
     filter_key = names["client-token"]
     wanted = {(call.account, call.region, value) for key, value in form if key.startswith(f"{filter_key}.Value")}
-    ids = [
-        re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
-        for token, (_, answer) in state.tokens.items()
-        if token in wanted
-    ]
+    ids = [instance for token, (_, _, instance) in state.tokens.items() if token in wanted]
     form = [(key, value) for key, value in form if not key.startswith(f"{filter_key}.")]
     form.append((f"{filter_key}.Name", "instance-id"))
     form.extend((f"{filter_key}.Value.{n}", value) for n, value in enumerate(ids or ["i-00000000000000000"], 1))

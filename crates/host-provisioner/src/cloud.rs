@@ -27,7 +27,7 @@ pub use dry_runs::{DryRun, DryRuns};
 pub use error::{CloudError, CloudErrorKind};
 pub use images::{Architecture, Image, ImageFilter, Images};
 pub use instance_types::{InstanceTypeInfo, InstanceTypes};
-pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume};
+pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume, Tagged};
 pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
 pub use networks::{Networks, VpcDns};
 pub use quotas::{QuotaClass, Quotas};

@@ -33,7 +33,7 @@ pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, Images, Instance,
     InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market,
     MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
-    VpcDns,
+    Tagged, VpcDns,
 };
 pub use error::ProvisionError;
 pub use group_plan::{GroupPlan, PlannedRule};

@@ -13,8 +13,8 @@ pub use calls::PlannedCall;
 
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
-    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Warning, Zone,
-    group_plan, limits, render_user_data,
+    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Tagged,
+    Warning, Zone, group_plan, limits, render_user_data,
 };
 
 /// The tag whose value is the [`HostId`].
@@ -122,7 +122,7 @@ impl HostPlan {
         placement: &Placement,
         market: Market,
         groups: &[SecurityGroupId],
-        tags: &[Tag],
+        tagged: Tagged,
     ) -> LaunchSpec {
         LaunchSpec {
             client_token: ClientToken::generate(),
@@ -134,7 +134,8 @@ impl HostPlan {
             key_name: self.key_name.clone(),
             instance_profile_arn: self.instance_profile_arn.clone(),
             market,
-            tags: tags.to_vec(),
+            tags: if tagged == Tagged::Nothing { Vec::new() } else { self.tags.clone() },
+            tagged,
             user_data: placement.user_data.clone(),
             bootstrap: placement.bootstrap.clone(),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{HostId, InstanceId, InstanceType};
+use crate::{HostId, InstanceId, InstanceType, Tagged};
 
 /// Something that a user should know, although the work goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,11 @@ pub enum Warning {
     },
     /// `ec2:CreateTags` was refused: the host carries no tags.
     NoTags,
+    /// `ec2:CreateTags` was refused for some of what a launch makes: only these carry tags.
+    FewerTags {
+        /// What carries tags.
+        tagged: Tagged,
+    },
     /// EC2 does not take some of the user profile's tags, or has no room for them.
     TagsLeftOut {
         /// Their keys.
@@ -66,6 +71,11 @@ impl fmt::Display for Warning {
             Self::NoTags => f.write_str(
                 "not allowed to call ec2:CreateTags: the host carries no tags, so that it can only be found through this home's records",
             ),
+            Self::FewerTags { tagged } => {
+                let missing =
+                    if *tagged == Tagged::Instance { "volume and network interface carry" } else { "network interface carries" };
+                write!(f, "not allowed to call ec2:CreateTags for all that the launch makes: the host's {missing} no tags")
+            }
             Self::TagsLeftOut { keys } => write!(
                 f,
                 "the user profile's tags {} are not copied to the host: EC2 does not take them, or has no room for them",

@@ -13,7 +13,7 @@ use aws_smithy_types::body::SdkBody;
 
 use super::*;
 use crate::{
-    CloudError, CloudErrorKind, DryRun, ImageFilter, InstanceFilter, Market, QuotaClass, Rule,
+    CloudError, CloudErrorKind, DryRun, ImageFilter, InstanceFilter, Market, QuotaClass, Rule, Tagged,
     provisioner::tests::{environment, request},
 };
 
@@ -60,7 +60,7 @@ async fn every_call(cloud: &Cloud) -> Vec<(&'static str, Asked<'_>)> {
         let account = Arc::new(crate::fake::Account::studio());
         let survey = crate::Survey::take(&Cloud::of(account), &environment(), &request("h")).await.expect("a survey");
         let plan = crate::HostPlan::new(&environment(), &request("h"), &survey).expect("a plan");
-        plan.launch_spec(&plan.placements[0], Market::OnDemand, &["sg-1".into()], &[])
+        plan.launch_spec(&plan.placements[0], Market::OnDemand, &["sg-1".into()], Tagged::Nothing)
     }));
     macro_rules! leak {
         ($value:expr) => {

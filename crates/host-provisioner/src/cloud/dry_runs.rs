@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
-use crate::{CloudError, InstanceId, LaunchSpec, NetworkInterfaceId, Rule};
+use crate::{CloudError, InstanceId, LaunchSpec, NetworkInterfaceId, Rule, Tagged};
 
 /// EC2's `DryRun` (EC2 API reference, "Common query parameters"). EFS has no such thing.
 #[cfg_attr(test, mockall::automock)]
@@ -62,11 +62,14 @@ impl DryRun {
         }
     }
 
-    /// The same call without tags, which need a permission of their own; `None` where it has none.
-    pub fn without_tags(&self) -> Option<Self> {
+    /// The same call with fewer tags, which need a permission of their own; `None` where it has none. Asked again and again, what a
+    /// creation falls back to.
+    pub fn with_fewer_tags(&self) -> Option<Self> {
         match self {
             Self::Launch(spec) if !spec.tags.is_empty() => {
-                Some(Self::Launch(Box::new(LaunchSpec { tags: Vec::new(), ..spec.as_ref().clone() })))
+                let tagged = spec.tagged.less()?;
+                let tags = if tagged == Tagged::Nothing { Vec::new() } else { spec.tags.clone() };
+                Some(Self::Launch(Box::new(LaunchSpec { tags, tagged, ..spec.as_ref().clone() })))
             }
             Self::CreateGroup { vpc, name, description, tags } if !tags.is_empty() => {
                 let (vpc, name, description) = (vpc.clone(), name.clone(), description.clone());

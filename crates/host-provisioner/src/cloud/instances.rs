@@ -14,7 +14,7 @@ use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceTyp
 #[async_trait]
 pub trait Instances: Send + Sync {
     /// Launches one instance (`ec2:RunInstances`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
-    /// is deleted with the instance, instance-initiated shutdown terminates, tags on instance, volume and interface in the same call.
+    /// is deleted with the instance, instance-initiated shutdown terminates, tags in the same call.
     ///
     /// Repeated with the same token and the same spec: the same instance, in whatever state it is now. An implementation never
     /// repeats it by itself: the caller has to know when an answer was lost.
@@ -53,12 +53,40 @@ pub struct LaunchSpec {
     pub instance_profile_arn: Option<String>,
     /// Spot or on demand.
     pub market: Market,
-    /// Tags of everything the call makes; none where `ec2:CreateTags` is missing.
+    /// Tags; none where `ec2:CreateTags` is missing.
     pub tags: Vec<Tag>,
+    /// What of all that the call makes carries them.
+    pub tagged: Tagged,
     /// What cloud-init runs at first boot, not base64 encoded yet. At most 16 KiB.
     pub user_data: String,
     /// What `user_data` was rendered from: the sandbox has no cloud-init and follows this instead.
     pub bootstrap: Bootstrap,
+}
+
+/// What a launch gives its tags to. A role may be allowed to tag some kinds of resources and not others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tagged {
+    /// The instance, its volume and its network interface.
+    #[default]
+    Everything,
+    /// The instance and its volume.
+    InstanceAndVolume,
+    /// The instance.
+    Instance,
+    /// Nothing.
+    Nothing,
+}
+
+impl Tagged {
+    /// The next to try where this is refused: what is missed least goes first, the tags by which a host is found last.
+    pub fn less(self) -> Option<Self> {
+        match self {
+            Self::Everything => Some(Self::InstanceAndVolume),
+            Self::InstanceAndVolume => Some(Self::Instance),
+            Self::Instance => Some(Self::Nothing),
+            Self::Nothing => None,
+        }
+    }
 }
 
 /// How an instance is paid for.

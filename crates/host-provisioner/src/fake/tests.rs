@@ -28,6 +28,7 @@ async fn spec(cloud: &Cloud) -> LaunchSpec {
         instance_profile_arn: None,
         market: Market::OnDemand,
         tags: Vec::new(),
+        tagged: crate::Tagged::Everything,
         user_data: place.user_data,
         bootstrap: place.bootstrap,
     }

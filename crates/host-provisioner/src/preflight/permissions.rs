@@ -3,7 +3,7 @@
 use studio_discovery::{SecurityGroupId, StudioEnvironment};
 
 use super::{Finding, Unproven};
-use crate::{Cloud, CloudError, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule};
+use crate::{Cloud, CloudError, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule, Tagged};
 
 /// Every change that the plan needs, and its undo.
 pub(super) async fn examine(
@@ -50,7 +50,7 @@ pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan:
         }
     };
     let groups = existing.as_ref().unwrap_or(&environment.security_groups);
-    let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, groups, &plan.tags);
+    let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, groups, Tagged::Everything);
     Some(match ask(cloud, DryRun::Launch(Box::new(spec))).await {
         // Perhaps only with the groups that stand in: where EC2 names what it refuses, that tells.
         Finding::Refused { error, .. } if existing.is_none() && !names_more_than_groups(&error) => {
@@ -65,7 +65,7 @@ fn names_more_than_groups(error: &CloudError) -> bool {
     error.message.split_once("on resource: ").is_some_and(|(_, resource)| !resource.contains(":security-group/"))
 }
 
-/// What EC2 says of a call; where it is refused, whether it would be allowed without tags.
+/// What EC2 says of a call; where it is refused, whether it would be allowed with fewer tags.
 async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
     let action = call.action();
     let error = match cloud.dry_runs.dry_run(&call).await {
@@ -73,10 +73,15 @@ async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
         Err(error) if !error.is_access_denied() => return Finding::Unproven { action, why: Unproven::Asked(error) },
         Err(error) => error,
     };
-    let only_tags = match call.without_tags() {
-        Some(untagged) if error.may_be_for_tags() => cloud.dry_runs.dry_run(&untagged).await.is_ok(),
-        _ => false,
-    };
+    let mut only_tags = false;
+    let mut fewer = call.with_fewer_tags().filter(|_| error.may_be_for_tags());
+    while let Some(call) = fewer.take() {
+        match cloud.dry_runs.dry_run(&call).await {
+            Ok(()) => only_tags = true,
+            Err(error) if error.may_be_for_tags() => fewer = call.with_fewer_tags(),
+            Err(_) => {}
+        }
+    }
     Finding::Refused { error, only_tags }
 }
 

@@ -6,7 +6,7 @@ use studio_discovery::Tag;
 
 use super::*;
 use crate::{
-    CloudErrorKind, Market, MarketChoice, Survey,
+    CloudErrorKind, Market, MarketChoice, Survey, Tagged,
     fake::{Account, State},
     provisioner::tests::{environment, request},
 };
@@ -45,7 +45,7 @@ async fn lived_in() -> State {
     let mut groups = cloud.mount_targets.security_groups(&"fsmt-1".into()).await.expect("listed");
     groups.push(ids[1].clone());
     cloud.mount_targets.set_security_groups(&"fsmt-1".into(), &groups).await.expect("set");
-    let spec = plan.launch_spec(&plan.placements[0], Market::OnDemand, &ids, &plan.tags);
+    let spec = plan.launch_spec(&plan.placements[0], Market::OnDemand, &ids, Tagged::Everything);
     cloud.instances.run(&spec).await.expect("launched");
     account.with(|state| state.clone()).expect("in memory")
 }

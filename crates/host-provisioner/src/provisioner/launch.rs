@@ -1,12 +1,12 @@
 //! Launching the instance: somewhere, once.
 
 use jiff::Timestamp;
-use studio_discovery::{SecurityGroupId, Tag};
+use studio_discovery::SecurityGroupId;
 
 use super::Provisioner;
 use crate::{
     CloudError, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement, ProvisionError,
-    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Wait, Warning, error::place,
+    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Tagged, Wait, Warning, error::place,
 };
 
 impl Provisioner {
@@ -67,22 +67,26 @@ impl Provisioner {
     ) -> Result<Instance, ProvisionError> {
         let step = Step::Launch { subnet: placement.subnet.clone(), zone: placement.zone.clone(), market };
         self.started(&step);
-        let mut tags = plan.tags.clone();
-        let instance = match self.launch_once(plan, placement, market, groups, &tags, open).await {
-            Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() => {
-                tags.clear();
-                match self.launch_once(plan, placement, market, groups, &tags, open).await {
-                    // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
-                    Err(ProvisionError::Cloud(untagged)) if untagged.is_access_denied() => return Err(error.into()),
-                    outcome => {
-                        let untagged = outcome?;
-                        self.warn(Warning::NoTags);
-                        untagged
-                    }
+        let mut tagged = Tagged::Everything;
+        let mut first = None;
+        let instance = loop {
+            match self.launch_once(plan, placement, market, groups, tagged, open).await {
+                Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() && tagged.less().is_some() => {
+                    tagged = tagged.less().unwrap_or(Tagged::Nothing);
+                    first.get_or_insert(error);
                 }
+                // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
+                Err(ProvisionError::Cloud(error)) if error.is_access_denied() => {
+                    return Err(first.unwrap_or(error).into());
+                }
+                outcome => break outcome?,
             }
-            outcome => outcome?,
         };
+        match tagged {
+            Tagged::Everything => {}
+            Tagged::Nothing => self.warn(Warning::NoTags),
+            tagged => self.warn(Warning::FewerTags { tagged }),
+        }
         self.finished(step);
         Ok(instance)
     }
@@ -93,11 +97,11 @@ impl Provisioner {
         placement: &Placement,
         market: Market,
         groups: &[SecurityGroupId],
-        tags: &[Tag],
+        tagged: Tagged,
         open: &mut OpenRecord,
     ) -> Result<Instance, ProvisionError> {
         self.check_stop()?;
-        let spec = plan.launch_spec(placement, market, groups, tags);
+        let spec = plan.launch_spec(placement, market, groups, tagged);
         let kind = ResourceKind::Instance {
             client_token: spec.client_token.clone(),
             subnet: spec.subnet.clone(),

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use super::{Ec2, filter, tag_specification, tags};
 use crate::{
     CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, InstanceState, Instances, LaunchSpec, Market,
+    Tagged,
 };
 
 #[async_trait]
@@ -92,7 +93,13 @@ impl Ec2 {
             .http_tokens(HttpTokensState::Required)
             .http_put_response_hop_limit(1)
             .build();
-        let kinds = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
+        let mut kinds = vec![ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
+        kinds.truncate(match spec.tagged {
+            Tagged::Everything => 3,
+            Tagged::InstanceAndVolume => 2,
+            Tagged::Instance => 1,
+            Tagged::Nothing => 0,
+        });
         let tagged: Vec<_> = kinds.into_iter().filter_map(|kind| tag_specification(kind, &spec.tags)).collect();
         let spot = (spec.market == Market::Spot).then(|| {
             let options = SpotMarketOptions::builder()
