@@ -93,7 +93,11 @@ class Control:
         return place.launch(value["tags"])
 
     def on_domain(self, place, fields):
-        place.domains[fields.get("DomainId", place.seed["domain"])].update(fields)
+        domain = place.domains[fields.get("DomainId", place.seed["domain"])]
+        domain.update(fields)
+        # What there is none of is left out of AWS's answers, and not null.
+        for name in [name for name, value in domain.items() if value is None]:
+            del domain[name]
 
     def on_profile(self, place, tags):
         place.profile_tags = tags
