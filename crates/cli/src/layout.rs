@@ -79,7 +79,10 @@ impl Layout {
             Ok(found) if found.is_dir() => fs::remove_dir(&link).with_context(|| {
                 format!("{} must become a link to {}, but it is not empty", link.display(), shared.display())
             })?,
-            Ok(_) => fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?,
+            Ok(found) if found.is_symlink() => {
+                fs::remove_file(&link).with_context(|| format!("cannot replace {}", link.display()))?;
+            }
+            Ok(_) => anyhow::bail!("{} must become a link to {}, but it is a file", link.display(), shared.display()),
             Err(_) => {}
         }
         std::os::unix::fs::symlink(&shared, &link).with_context(|| format!("cannot link {}", link.display()))
