@@ -77,15 +77,13 @@ fn a_closed_terminal_leaves_nothing() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
     let cases = changes(&front, &home);
-    let mut heard = 0;
-    for (action, nth, fault) in &cases {
+    for (number, (action, nth, fault)) in cases.iter().enumerate() {
         front.fault(action, *nth, *fault);
         let mut terminal = Terminal::run(&home.sdocker_command(&CREATE));
         hold(&front, action, *nth, *fault, &mut terminal.child);
         terminal.close();
-        heard += 1;
         let hangups = || log(&home).matches("SIGHUP: stopping: what was made is being undone").count();
-        eventually(Duration::from_secs(5), "a hangup", || (hangups() == heard).then_some(()));
+        eventually(Duration::from_secs(5), "a hangup", || (hangups() == number + 1).then_some(()));
         // The shell tells its jobs as well.
         send(&terminal.child, SIGHUP);
         front.release();
@@ -134,7 +132,7 @@ fn an_interrupted_kernel_leaves_nothing() {
     });
     home.set("SDOCKER_TEST_CACHE", cache);
     let kernel = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/kernel");
-    let prepared = Command::new(&kernel).env("SDOCKER_TEST_CACHE", &home_variable(&home)).status().expect("bash runs");
+    let prepared = Command::new(&kernel).env("SDOCKER_TEST_CACHE", home_variable(&home)).status().expect("bash runs");
     if !prepared.success() {
         return sdocker_tests::skip("a Jupyter kernel needs python3 with venv, and PyPI");
     }

@@ -597,10 +597,10 @@ async fn what_was_begun_is_finished_and_what_was_handed_over_is_left() {
     // A `recover` would adopt it, because it answers; but its creation was to be undone.
     assert!(matches!(finish().await, Some(Recovered::Undone(_))));
     assert_eq!((setting.world(), setting.records()), (setting.began.clone(), Vec::new()));
-    assert!(matches!(finish().await, None), "it is gone");
+    assert!(finish().await.is_none(), "it is gone");
 
     assert!(matches!(create(&setting, setting.sound(true), "h").await, Some(Ok(()))));
-    assert!(matches!(finish().await, None), "it is the user's");
+    assert!(finish().await.is_none(), "it is the user's");
     assert_eq!(setting.world().live_instances.len(), 1);
     let script = Script::new([(0, Fault::DieAfter)]);
     let provisioner = setting.provisioner(&script, Fuse::default(), true);
