@@ -156,6 +156,11 @@ impl Front {
         self.place("123456789012", "eu-west-1")
     }
 
+    /// `host:port` of the endpoint.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A home in a Studio app of the endpoint's domain. Hosts that are launched boot into it.
     pub fn home(&self) -> Home {
         self.here().home()

@@ -1,9 +1,11 @@
-//! What the suites share: the binary under test, a home for it to work in, and the AWS endpoint of the wire suite.
+//! What the suites share: the binary under test, a home for it to work in, the AWS endpoint of the wire suite,
+//! and a proxy on the way there.
 
 mod docker;
 mod front;
 mod home;
 mod machine;
+mod proxy;
 mod studio_user;
 mod terminal;
 
@@ -11,6 +13,7 @@ pub use docker::Docker;
 pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
+pub use proxy::{Proxy, tls_before};
 pub use studio_user::StudioUser;
 pub use terminal::Terminal;
 

@@ -1,5 +1,10 @@
 //! Which cloud it is, and how it is reached.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+#[cfg(feature = "aws")]
+mod connections;
+
 use std::{path::PathBuf, sync::Arc};
 
 use host_provisioner::{Cloud, sandbox::Sandbox};
@@ -90,48 +95,4 @@ async fn open_aws(world: &World, region: Option<&Region>) -> anyhow::Result<Clou
 #[expect(clippy::unused_async, reason = "the other build awaits")]
 async fn open_aws(_world: &World, _region: Option<&Region>) -> anyhow::Result<Clouds> {
     Err(Hinted::new("this sdocker was built without AWS").hint("build it with the feature `aws`").into())
-}
-
-#[cfg(feature = "aws")]
-pub(crate) mod aws {
-    use std::time::Duration;
-
-    use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-    use studio_discovery::Region;
-
-    use crate::{failure::Hinted, world::World};
-
-    /// Settings that every AWS client shares: one TLS stack and one connection pool, the SDK's standard retries with jitter
-    /// (throttling, 5xx, lost answers; never a refusal), and time limits in place of the SDK's, which waits for ever.
-    pub(crate) async fn config(world: &World, region: Option<&Region>) -> anyhow::Result<SdkConfig> {
-        let region = region
-            .map(|region| region.as_str().to_owned())
-            .or_else(|| world.region_option.clone())
-            .or_else(|| world.aws_region.clone())
-            .or_else(|| world.region_name.clone());
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(aws_smithy_http_client::tls::Provider::Rustls(
-                aws_smithy_http_client::tls::rustls_provider::CryptoMode::Ring,
-            ))
-            .build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(5))
-                    .operation_attempt_timeout(Duration::from_secs(20))
-                    .operation_timeout(Duration::from_secs(90))
-                    .build(),
-            );
-        if let Some(region) = region {
-            loader = loader.region(aws_config::Region::new(region));
-        }
-        let config = loader.load().await;
-        if config.region().is_none() {
-            let error = Hinted::new("no AWS Region is set").hint("name one with --region, or set AWS_REGION");
-            return Err(error.into());
-        }
-        Ok(config)
-    }
 }

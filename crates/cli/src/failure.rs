@@ -222,7 +222,7 @@ pub(crate) fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller)
             permission::hints(refused.as_deref().unwrap_or(error.action), &error.message, caller)
         }
         K::Credentials => credential_hints(),
-        K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region, &error.message),
         K::ForeignAnswer(_) => foreign_hints(),
         K::LimitExceeded => {
             vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()]
@@ -244,7 +244,13 @@ fn api_hints(error: &studio_discovery::ApiError, caller: &Caller) -> Vec<String>
     match error {
         E::AccessDenied { action, message, .. } => permission::hints(action, message, caller),
         E::Credentials { .. } => credential_hints(),
-        E::Unreachable { endpoint, region, .. } => unreachable_hints(endpoint, region),
+        E::Unreachable { endpoint, region, source, .. } => {
+            let causes = std::iter::successors(Some(source.as_ref() as &(dyn std::error::Error + 'static)), |error| {
+                error.source()
+            });
+            let why = causes.last().map(ToString::to_string).unwrap_or_default();
+            unreachable_hints(endpoint, region, &why)
+        }
         E::ForeignAnswer { .. } => foreign_hints(),
         _ => Vec::new(),
     }
@@ -262,8 +268,15 @@ fn foreign_hints() -> Vec<String> {
     ]
 }
 
-fn unreachable_hints(endpoint: &str, region: &str) -> Vec<String> {
+fn unreachable_hints(endpoint: &str, region: &str, why: &str) -> Vec<String> {
+    // rustls: "invalid peer certificate: UnknownIssuer".
+    if why.contains("certificate") {
+        return vec![format!(
+            "{endpoint} shows a certificate that is not believed: where a proxy looks into TLS, name a file with its CA in AWS_CA_BUNDLE"
+        )];
+    }
     vec![format!(
-        "check that this app can reach {endpoint}, by a VPC endpoint or a NAT gateway, and that {region} is the right Region (--region)"
+        "check that this app can reach {endpoint}, by a VPC endpoint, a NAT gateway or a proxy (HTTPS_PROXY), and that {region} is the right \
+         Region (--region)"
     )]
 }

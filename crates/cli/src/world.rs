@@ -40,6 +40,9 @@ pub(crate) struct World {
     pub(crate) no_proxy: Option<String>,
     /// All variables that lead Docker's clients through a proxy.
     pub(crate) proxies: ProxyVariables,
+    /// `AWS_CA_BUNDLE`, where it is set.
+    #[cfg(feature = "aws")]
+    pub(crate) aws_ca_bundle: Option<PathBuf>,
     /// Which of the variables are set by which `requests` takes other CAs than those that it is given.
     pub(crate) ca_bundles: Vec<&'static str>,
     /// The working directory, where there is one.
@@ -83,6 +86,8 @@ impl World {
             https_proxy: text("https_proxy").or_else(|| text("HTTPS_PROXY")),
             no_proxy: text("no_proxy").or_else(|| text("NO_PROXY")),
             proxies: ProxyVariables::new(text),
+            #[cfg(feature = "aws")]
+            aws_ca_bundle: path("AWS_CA_BUNDLE").map(absolute),
             ca_bundles: ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"]
                 .into_iter()
                 .filter(|name| text(name).is_some())

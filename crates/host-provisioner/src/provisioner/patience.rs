@@ -97,6 +97,7 @@ impl Bounds {
             bounds: self,
             wait: Some(wait),
             began: Instant::now(),
+            try_began: Instant::now(),
             end: self.end(at_most),
             pauses: Box::new(pauses.build()),
         }
@@ -146,20 +147,26 @@ pub(super) struct Tries<'a> {
     /// Until the observer was told.
     wait: Option<Wait>,
     began: Instant,
+    try_began: Instant,
     end: Instant,
     pauses: Box<dyn Iterator<Item = Duration> + Send>,
 }
 
 impl Tries<'_> {
-    /// Pauses, and says whether there is time for another try.
+    /// Pauses, and says whether there is time for another try: one that takes as long as the last.
     pub(super) async fn another(&mut self) -> bool {
         let Some(pause) = self.pauses.next() else { return false };
+        if Instant::now() + pause + self.try_began.elapsed() > self.end {
+            return false;
+        }
         if self.began.elapsed() + pause > self.bounds.patience.silence
             && let Some(wait) = self.wait.take()
         {
             self.bounds.tell(wait, self.began, self.end);
         }
-        self.bounds.pauses(pause, self.end).await
+        let paused = self.bounds.pauses(pause, self.end).await;
+        self.try_began = Instant::now();
+        paused
     }
 }
 

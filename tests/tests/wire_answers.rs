@@ -1,0 +1,185 @@
+//! Answers that are not AWS's, and none at all: the binary, with the real AWS SDK, against an endpoint behind a proxy that answers in its
+//! place, at each call that changes something.
+
+#![expect(clippy::print_stdout, reason = "the matrix says how many cases ran")]
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use sdocker_tests::{Effect, Fault, Foreign, Front, Home, Run};
+use serde_json::Value;
+
+const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
+const TERMINATE: [&str; 3] = ["terminate-host", "--all", "--output=json"];
+const FOR_EVER: usize = 1_000_000;
+
+/// No live instance without a record, no exit that says less than is left, and nothing at all after `recover`.
+#[track_caller]
+fn settled(front: &Front, home: &Home, run: &Run, case: &str) {
+    let records = Value::from(home.records()).to_string();
+    for id in front.live() {
+        assert!(records.contains(&id) || records.contains("\"intended\""), "{case}: {id} without a record: {records}");
+    }
+    match run.code {
+        Some(0) => {}
+        Some(1) => assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{case}: {}", run.stderr),
+        Some(3) => assert!(run.stderr.contains("may remain"), "{case}: {}", run.stderr),
+        code => panic!("{case}: {code:?} {}", run.stderr),
+    }
+    front.reset();
+    home.sdocker(&["recover"]).expect(0);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{case}");
+}
+
+/// The calls of a flow that change something, each with its number among those of its action.
+fn changes(calls: &[String]) -> Vec<(String, usize)> {
+    let is_read =
+        |action: &str| action.contains("Describe") || action.contains("List") || action.ends_with("(dry run)");
+    let nth = |number: usize| calls[..number].iter().filter(|before| *before == &calls[number]).count();
+    (0..calls.len())
+        .filter(|number| !is_read(&calls[*number]))
+        .map(|number| (calls[number].clone(), nth(number)))
+        .collect()
+}
+
+/// Once, so that a second try is answered; for every kind of answer where it matters most.
+#[test]
+fn an_answer_that_is_not_awss_once_is_made_good() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let mut cases = 0;
+    for foreign in Foreign::ALL {
+        for effect in [Effect::NotDone, Effect::Done] {
+            let case = format!("{foreign:?} of the launch, {effect:?}");
+            front.fault_times("ec2:RunInstances", 0, 1, Fault::Foreign(foreign, effect));
+            let run = home.sdocker(&CREATE).expect(0);
+            assert_eq!(front.fired(), [1], "{case}");
+            assert_eq!(front.live(), [run.json()["instance_id"].as_str().expect("an id")], "{case}");
+
+            let case = format!("{foreign:?} of the termination, {effect:?}");
+            front.fault_times("ec2:TerminateInstances", 0, 1, Fault::Foreign(foreign, effect));
+            home.sdocker(&TERMINATE).expect(0);
+            assert_eq!(front.fired(), [1], "{case}");
+            assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{case}");
+            cases += 2;
+        }
+    }
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    println!("{cases} cases");
+}
+
+/// For ever, at each call of a create that changes something, but for the launch: everything is undone, and the error says what answered.
+#[test]
+fn a_page_for_every_change_that_is_made_is_undone_and_said() {
+    a_page_for_every_change(Effect::Done);
+}
+
+#[test]
+fn a_page_for_every_change_that_is_not_made_is_undone_and_said() {
+    a_page_for_every_change(Effect::NotDone);
+}
+
+fn a_page_for_every_change(effect: Effect) {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    home.sdocker(&CREATE).expect(0);
+    let calls = changes(&front.log());
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert!(calls.len() >= 6, "{calls:?}");
+    let mut cases = 0;
+    for (action, nth) in calls.iter().filter(|(action, _)| action != "ec2:RunInstances") {
+        let case = format!("{action} {nth}, {effect:?}");
+        front.fault_times(action, *nth, FOR_EVER, Fault::Foreign(Foreign::Page(403), effect));
+        let run = home.sdocker(&CREATE);
+        assert!(front.fired()[0] > 0, "{case}");
+        assert!(run.code == Some(1) || run.code == Some(3), "{case}: {run:?}");
+        assert!(run.stderr.contains("not AWS's (HTTP status 403, text/html"), "{case}: {}", run.stderr);
+        assert!(run.stderr.contains("check HTTPS_PROXY"), "{case}: {}", run.stderr);
+        settled(&front, &home, &run, &case);
+        cases += 1;
+    }
+    println!("{cases} cases over {} calls", calls.len());
+}
+
+/// The launch takes effect, and from then on nothing is answered by AWS: the instance is in the record and in the error.
+fn a_launch_behind_a_page_is_not_forgotten() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let page = |effect| Fault::Foreign(Foreign::Page(403), effect);
+    front.faults(&[
+        ("ec2:RunInstances", 0, FOR_EVER, page(Effect::Done)),
+        ("ec2:DescribeInstances", 0, FOR_EVER, page(Effect::NotDone)),
+        ("ec2:TerminateInstances", 0, FOR_EVER, page(Effect::NotDone)),
+    ]);
+    let run = home.sdocker(&CREATE).expect(3);
+    assert!(front.fired()[0] > 1, "the launch is asked for again");
+    let [live] = &front.live()[..] else { panic!("one instance, with one token: {:?}", front.live()) };
+    let records = home.records();
+    assert_eq!(records.len(), 1, "{live} is in a record");
+    let resources = records[0]["resources"].as_array().expect("resources");
+    let launch = resources.iter().find(|resource| resource["client_token"].is_string()).expect("a launch");
+    let remains = run.json()["error"]["remains"].to_string();
+    assert!(remains.contains(launch["client_token"].as_str().expect("a token")), "{remains}");
+    assert!(run.stderr.contains("not AWS's (HTTP status 403, text/html"), "{}", run.stderr);
+    settled(&front, &home, &run, "a launch behind a page");
+}
+
+/// A termination that took effect, but of which only pages come back; and one that did not.
+fn a_termination_behind_a_page_keeps_its_record() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    for effect in [Effect::NotDone, Effect::Done] {
+        home.sdocker(&CREATE).expect(0);
+        front.fault_times("ec2:TerminateInstances", 0, FOR_EVER, Fault::Foreign(Foreign::Page(407), effect));
+        let run = home.sdocker(&TERMINATE).expect(3);
+        assert!(front.fired()[0] > 1, "{effect:?}");
+        assert_eq!(home.records().len(), 1, "{effect:?}");
+        assert!(run.stderr.contains("not AWS's (HTTP status 407, text/html"), "{effect:?}: {}", run.stderr);
+        settled(&front, &home, &run, &format!("a termination behind a page, {effect:?}"));
+    }
+}
+
+/// Nothing is answered: a line says what is waited for within two seconds, and the end comes in a minute.
+fn a_termination_that_is_never_answered_has_an_end() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    home.sdocker(&CREATE).expect(0);
+    front.fault("ec2:TerminateInstances", 0, Fault::Silent(Effect::NotDone));
+    let began = Instant::now();
+    let mut command = home.sdocker_command(&["terminate-host", "--all"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let told =
+        lines.by_ref().find(|line| line.contains("waiting for an answer to ec2:TerminateInstances (at most 60 s)"));
+    let told_after = began.elapsed();
+    assert!(told.is_some() && told_after < Duration::from_secs(5), "{told:?} after {told_after:?}");
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(3), "{rest:?}");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(70), "{took:?}: {rest:?}");
+    assert!(front.fired()[0] > 0);
+    assert_eq!((front.live().len(), home.records().len()), (1, 1));
+    println!("told after {:.1} s, ended after {:.1} s", told_after.as_secs_f64(), took.as_secs_f64());
+    front.reset();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+}
+
+/// Each of these is given up after a minute or more of waiting: they wait at the same time.
+#[test]
+fn what_is_given_up_is_in_its_record() {
+    std::thread::scope(|scope| {
+        let all: [fn(); 3] = [
+            a_launch_behind_a_page_is_not_forgotten,
+            a_termination_behind_a_page_keeps_its_record,
+            a_termination_that_is_never_answered_has_an_end,
+        ];
+        for one in all.map(|one| scope.spawn(one)) {
+            one.join().expect("it holds");
+        }
+    });
+}
