@@ -189,16 +189,26 @@ impl Home {
     }
 
     /// From now on everything in this home is run as Studio runs it, by the user whom the home belongs to; `false` where that can't be,
-    /// which is said. Studio's metadata is that of the user's app.
+    /// which is said. Studio's metadata is that of the user's app; a space's is what [`Self::be_space`] makes it.
     pub fn run_as(&mut self, user: StudioUser, domain: &str, profile: &str) -> bool {
         if !user.command("true").status().is_ok_and(|status| status.success()) {
             crate::skip("running a client as Studio does needs root, and user namespaces");
             return false;
         }
         self.user = Some(user);
-        self.be_studio(domain, profile);
-        user.own(&self.path());
+        if user != StudioUser::Space {
+            self.be_studio(domain, profile);
+        }
+        self.give();
         true
+    }
+
+    /// Gives all that is in this home to its user.
+    ///
+    /// # Panics
+    /// Nobody runs it as Studio does.
+    pub fn give(&self) {
+        self.user.expect("a user").own(&self.path());
     }
 
     /// A command in this home's environment.

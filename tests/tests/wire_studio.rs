@@ -1,0 +1,81 @@
+//! The binary as Studio runs it: by the users that Studio has, in Classic within a namespace of one user, in a space with an EBS home.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    path::PathBuf,
+};
+
+use sdocker_tests::{Front, Home, StudioUser};
+use serde_json::json;
+
+const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
+
+/// A home in an app of this user; `None` where nobody can be run so.
+fn home(front: &Front, user: StudioUser) -> Option<Home> {
+    let mut home = front.home();
+    if user == StudioUser::Space {
+        // Where a space has EFS: at the mount helper's place, which is in this home here.
+        let seed = front.seed();
+        let mount = home.join(format!("efs/{}_fsap-0bbbbbbbbbbbbbbbb", seed["file_system"].as_str().expect("an id")));
+        fs::create_dir_all(&mount).expect("made");
+        let line = format!("712 640 0:98 / {} rw,relatime - nfs4 127.0.0.1:/ rw,vers=4.1\n", mount.display());
+        home.be_space("d-wire", &line);
+    }
+    home.run_as(user, "d-wire", "ana").then_some(home)
+}
+
+/// A host, with its folder in this home.
+fn create(home: &Home) -> (String, PathBuf) {
+    let created = home.sdocker(&CREATE).expect(0).json();
+    let folder = home.join(".sdocker/hosts").join(created["name"].as_str().expect("a name"));
+    assert!(folder.join("status").is_file(), "the host's own folder");
+    (created["instance_id"].as_str().expect("an id").to_owned(), folder)
+}
+
+#[test]
+fn the_main_job_by_every_user() {
+    let Some(front) = Front::start() else { return };
+    for user in [StudioUser::KernelGateway, StudioUser::JupyterServer, StudioUser::Space] {
+        let Some(home) = home(&front, user) else { return };
+        let (instance, folder) = create(&home);
+        assert_eq!(front.live(), std::slice::from_ref(&instance), "{user:?}");
+        let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+        assert_eq!((&status["daemon"]["answers"], &status["current"]), (&json!(true), &json!(true)), "{user:?}");
+        let ended = home.sdocker(&["terminate-current-host"]).expect(0);
+        assert!(!ended.stderr.contains("warning"), "{user:?}: {}", ended.stderr);
+        assert!(!folder.exists(), "{user:?}");
+        assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{user:?}");
+    }
+}
+
+/// As hosts of before left it: root's `logs` in the user's folder, which the app can't remove, however it is called inside.
+#[test]
+fn files_of_root_never_keep_a_host() {
+    let Some(front) = Front::start() else { return };
+    for user in [StudioUser::KernelGateway, StudioUser::JupyterServer] {
+        let Some(home) = home(&front, user) else { return };
+        let with_roots_logs = || {
+            let (instance, folder) = create(&home);
+            let logs = folder.join("logs");
+            fs::create_dir(&logs).expect("made");
+            fs::write(logs.join("bootstrap.log"), "root's").expect("written");
+            for path in [logs.clone(), logs.join("bootstrap.log")] {
+                chown(&path, Some(0), Some(0)).expect("root");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("root");
+            }
+            (instance, folder)
+        };
+        let (_, folder) = with_roots_logs();
+        let ended = home.sdocker(&["terminate-host", "--all"]).expect(0);
+        assert!(ended.stderr.contains(&format!("cannot remove {} whole", folder.display())), "{}", ended.stderr);
+        assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{user:?}");
+
+        let (instance, _) = with_roots_logs();
+        assert_eq!(front.ec2("TerminateInstances", &[("InstanceId.1", &instance)]).0, "");
+        home.sdocker(&["recover"]).expect(0);
+        assert_eq!(home.records(), Vec::<serde_json::Value>::new(), "{user:?}");
+        let contexts = home.run("ls", &["-A", ".docker/contexts/meta"]).stdout;
+        assert_eq!(contexts, "", "{user:?}: the rest is gone");
+    }
+}
