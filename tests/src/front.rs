@@ -328,6 +328,13 @@ impl Front {
         self.post("names", &json!(name));
     }
 
+    /// How often from now on AWS knows a thing later than it answered, never unless said: `groups` (calls that do not find a new group),
+    /// `pending` (reads of a new instance without name and address), `releases` (deletions of a group that are refused after an instance
+    /// of it ended); and `fates`, pairs of code and message with which the next launches end after they were accepted.
+    pub fn late(&self, settings: &Value) {
+        self.post("late", settings);
+    }
+
     /// From now on the domain's VPC has these DNS attributes, such as `EnableDnsHostnames`.
     pub fn change_dns(&self, attributes: &Value) {
         self.post("dns", attributes);

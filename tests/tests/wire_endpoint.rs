@@ -118,3 +118,30 @@ fn refusals_are_those_of_aws() {
     let (_, words) = front.ec2("CreateSecurityGroup", &untagged);
     assert!(words.contains("Encoded authorization failure message: ") && !words.contains("deny"), "{words}");
 }
+
+/// What was made a moment ago is not found at once, what ended is not let go of at once, and an accepted launch can still fail.
+#[test]
+fn what_aws_knows_later() {
+    let Some(front) = Front::start() else { return };
+    let seed = front.seed();
+    let [vpc, subnet] = [&seed["vpc"], &seed["subnets"][0]].map(|id| id.as_str().expect("an id").to_owned());
+    front.late(&json!({"groups": 1, "releases": 1, "fates": [["Client.InternalError", "no key"]]}));
+    let made = front.ec2("CreateSecurityGroup", &[("GroupName", "late"), ("GroupDescription", "d"), ("VpcId", &vpc)]);
+    assert_eq!(made.0, "");
+    let group = front.shared()["groups"]["late"].as_str().expect("an id").to_owned();
+    let code = |action: &str, parameters: &[(&str, &str)]| front.ec2(action, parameters).0;
+    assert_eq!(code("DescribeSecurityGroups", &[("GroupId.1", &group)]), "InvalidGroup.NotFound");
+    assert_eq!(code("DescribeSecurityGroups", &[("GroupId.1", &group)]), "");
+    let launch = |token: &str| {
+        let image =
+            [("ImageId", "ami-0000000000000000b"), ("MinCount", "1"), ("MaxCount", "1"), ("ClientToken", token)];
+        let place = [("InstanceType", "c5.large"), ("SubnetId", subnet.as_str()), ("SecurityGroupId.1", &group)];
+        code("RunInstances", &[&image[..], &place].concat())
+    };
+    assert_eq!((launch("dies"), front.live()), (String::new(), Vec::new()));
+    assert_eq!(launch("lives"), "");
+    let [instance] = &front.live()[..] else { panic!("one lives") };
+    assert_eq!(code("TerminateInstances", &[("InstanceId.1", instance)]), "");
+    assert_eq!(code("DeleteSecurityGroup", &[("GroupId", &group)]), "DependencyViolation");
+    assert_eq!(code("DeleteSecurityGroup", &[("GroupId", &group)]), "");
+}

@@ -69,6 +69,11 @@ class Control:
     def on_encoded(self, _, encoded):
         self.state.encoded = encoded
 
+    # Of what AWS knows later.
+
+    def on_late(self, _, settings):
+        self.state.consistency.late(settings or {})
+
     # Of hosts.
 
     def on_hosts(self, _, folders):

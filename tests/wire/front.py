@@ -27,6 +27,7 @@ import authorization
 import models
 from account import Accounts, account_of
 from answers import Answer
+from consistency import Consistency
 from control import Control
 from faults import PAGE, Faults
 from hosts import Host, Server
@@ -53,6 +54,7 @@ class State:
         # The role's policies, and the organization's service control policies. None: nothing is refused.
         self.policies = self.organization = None
         self.encoded = False
+        self.consistency = Consistency()
 
     def refused(self, asks):
         """The first ask that is refused, with why; None where all are allowed."""
@@ -170,6 +172,11 @@ class Front(BaseHTTPRequestHandler):
             return answers.error(call.service, "InvalidAction", f"the front does not know {unknown}", 400)
         if refused:
             return answers.error(call.service, *authorization.refusal(place.user, *refused, state.encoded))
+        if not call.dry:
+            try:
+                state.consistency.before(call.service, call.action, call.request)
+            except models.Refused as early:
+                return answers.error(call.service, early.code, str(early), early.status)
         if call.service in ("sagemaker", "servicequotas"):
             status, value = place.sagemaker(call.action, call.request) if call.service == "sagemaker" else place.service_quota(call.request)
             if status != 200:
@@ -190,6 +197,8 @@ class Front(BaseHTTPRequestHandler):
                     host = state.running.pop(instance.decode(), None)
                     if host:
                         host.end()
+            if answer.status == 200:
+                answer.body = state.consistency.after(call, answer.body)
         return answer
 
     def run_instances(self, call):
@@ -212,6 +221,7 @@ class Front(BaseHTTPRequestHandler):
                     host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
                     state.running[instance] = host
                     host.start()
+                answer.body = state.consistency.after(call, answer.body)
             return answer
 
     def forward(self, call, body):
