@@ -15,6 +15,9 @@
 //! - Files belong to the user of the server. The owners and modes that the other side sets are remembered apart and shown to it,
 //!   for as long as the server lives.
 //!
+//! - [`run_agent`] is the other side: it mounts FUSE on the machine that wants the files, and passes messages between the kernel and
+//!   whatever stream [`relay`] hands to it. It keeps each request until it was answered.
+//!
 //! # Trust
 //!
 //! The other side has what the share has: every file below the folder, with the rights of the user, read-only where the share is.
@@ -28,6 +31,7 @@
 //!
 //! The crate reads no environment variable, home or working directory, and knows nothing of Docker.
 
+mod agent;
 mod connection;
 mod handles;
 mod message;
@@ -37,6 +41,7 @@ mod replies;
 mod server;
 mod tree;
 
+pub use agent::{AgentError, AgentSettings, MountPoint, relay, run_agent};
 pub use connection::{Hello, LostConnection, PING, PONG};
 pub use message::{MAX_MESSAGE, MAX_WRITE};
 pub use server::{Server, ShareError, ShareSettings};

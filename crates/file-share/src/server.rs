@@ -19,6 +19,8 @@ use rustix::{
     io::Errno,
 };
 
+use tokio::sync::watch;
+
 use crate::{
     handles::{Handle, Handles},
     message::{Answer, Attr, EntryOut, InHeader, InitIn, InitOut, MAX_WRITE, Operation, init, opcode},
@@ -88,6 +90,7 @@ pub struct Server {
     settings: ShareSettings,
     state: Mutex<State>,
     pub(crate) replies: Replies,
+    greeted: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -147,12 +150,25 @@ impl Server {
             owners: Owners::new(settings.max_owners),
             devices: HashMap::from([(root_identity.device, true)]),
         };
-        Ok(Self { root, root_identity, settings, state: Mutex::new(state), replies: Replies::default() })
+        Ok(Self {
+            root,
+            root_identity,
+            settings,
+            state: Mutex::new(state),
+            replies: Replies::default(),
+            greeted: watch::Sender::new(false),
+        })
     }
 
     /// How many files the other side knows.
     pub fn known(&self) -> usize {
         self.state().nodes.len()
+    }
+
+    /// Waits until an agent was connected for the first time.
+    pub async fn greeted(&self) {
+        // The sender lives as long as this server.
+        let _ = self.greeted.subscribe().wait_for(|greeted| *greeted).await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -161,6 +177,7 @@ impl Server {
 
     /// Begins to answer a mount. One that is new knows nothing of what an earlier one was told, and has opened nothing.
     pub(crate) fn begin(&self, session: [u8; 16]) {
+        self.greeted.send_replace(true);
         let mut state = self.state();
         if state.session != session {
             state.session = session;

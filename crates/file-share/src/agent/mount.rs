@@ -1,0 +1,173 @@
+//! Mounting in the namespace of the parent process.
+
+use std::{
+    ffi::CString,
+    fs::{self, File},
+    io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::sched::CloneFlags;
+use rustix::{
+    fs::{IFlags, Mode, OFlags},
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use super::{AgentError, MountPoint};
+
+/// As the kernel's table of mounts calls a share.
+const FILE_SYSTEM: &str = "fuse.sdocker";
+
+/// The source of what lies beneath a share where its folder can't be protected otherwise.
+const GUARD: &str = "sdocker-guard";
+
+/// A mounted folder: the kernel's end of it.
+#[derive(Debug)]
+pub(super) struct Mounted {
+    pub(super) device: OwnedFd,
+}
+
+/// A mount namespace.
+#[derive(Debug)]
+pub(super) struct Namespace(File);
+
+impl Namespace {
+    pub(super) fn of_parent() -> io::Result<Self> {
+        let parent = rustix::process::getppid().ok_or_else(|| io::Error::other("the agent has no parent in sight"))?;
+        File::open(format!("/proc/{}/ns/mnt", parent.as_raw_nonzero())).map(Self)
+    }
+
+    /// Does something in the namespace: in a thread of its own, since the other threads must stay in theirs.
+    fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        std::thread::scope(|scope| {
+            let entered = scope.spawn(|| {
+                // setns(2): a thread that shares its working directory with others can't change its namespace.
+                nix::sched::unshare(CloneFlags::CLONE_FS)?;
+                move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Mount))?;
+                Ok(work())
+            });
+            entered.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended")))
+        })
+    }
+
+    pub(super) fn mount(&self, point: &MountPoint) -> Result<Mounted, AgentError> {
+        let failed = |attempted: &'static str| {
+            let path = point.path.clone();
+            move |source: io::Error| AgentError::Mount { path, attempted, source }
+        };
+        // The agent's own: there is none in the namespace of a container runtime, perhaps.
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let device = rustix::fs::open("/dev/fuse", flags, Mode::empty());
+        let device = device.map_err(|error| failed("open /dev/fuse")(error.into()))?;
+        let entered = self.enter(|| {
+            detach(&point.path).map_err(failed("detach what is left of an earlier mount"))?;
+            fs::create_dir_all(&point.path).map_err(failed("make the folder"))?;
+            guard(&point.path).map_err(failed("protect the folder beneath"))?;
+            mount_fuse(&device, point).map_err(failed("mount it"))
+        });
+        entered.map_err(AgentError::Namespace)??;
+        Ok(Mounted { device })
+    }
+
+    /// Detaches the mounts at these paths, in use or not: who uses them gets errors.
+    pub(super) fn unmount(&self, paths: &[PathBuf]) -> io::Result<()> {
+        self.enter(|| paths.iter().try_for_each(|path| detach(path)))?
+    }
+}
+
+fn mount_fuse(device: &OwnedFd, point: &MountPoint) -> io::Result<()> {
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
+    if point.read_only {
+        flags |= MountFlags::RDONLY;
+    }
+    // Everybody in a container may do what the user of the server may: the server decides, not the kernel by modes.
+    let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other", device.as_raw_fd());
+    let data = CString::new(data)?;
+    Ok(mount("sdocker", &point.path, FILE_SYSTEM, flags, data.as_c_str())?)
+}
+
+/// Sees to it that nothing is written into the folder beneath the share: what finds no share there must fail, and not fill the host's
+/// disk with what is lost in the end.
+fn guard(folder: &Path) -> io::Result<()> {
+    let is_empty = fs::read_dir(folder)?.next().is_none();
+    if is_empty && make_immutable(folder).is_ok() {
+        return Ok(());
+    }
+    let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    Ok(mount(GUARD, folder, "tmpfs", flags, c"size=4k,mode=0555")?)
+}
+
+fn make_immutable(folder: &Path) -> io::Result<()> {
+    let folder = File::open(folder)?;
+    let flags = rustix::fs::ioctl_getflags(&folder)?;
+    if !flags.contains(IFlags::IMMUTABLE) {
+        rustix::fs::ioctl_setflags(&folder, flags | IFlags::IMMUTABLE)?;
+    }
+    Ok(())
+}
+
+/// Detaches what earlier agents mounted at a path, dead or alive, one over the other.
+fn detach(path: &Path) -> io::Result<()> {
+    // Of this thread: the process as a whole is in another namespace.
+    let table = fs::read("/proc/thread-self/mountinfo")?;
+    for _ in 0..ours(&table, path) {
+        unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// How many mounts of ours are at a path (proc_pid_mountinfo(5)).
+fn ours(table: &[u8], path: &Path) -> usize {
+    let is_ours = |line: &&[u8]| {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let kind = fields.iter().position(|field| *field == b"-").and_then(|dash| fields.get(dash + 1..dash + 3));
+        let ours =
+            matches!(kind, Some([kind, source]) if *kind == FILE_SYSTEM.as_bytes() || *source == GUARD.as_bytes());
+        ours && fields.get(4).is_some_and(|at| unescaped(at) == path)
+    };
+    table.split(|byte| *byte == b'\n').filter(is_ours).count()
+}
+
+/// A path as the table writes it: blanks, tabs, newlines and backslashes as octal numbers.
+fn unescaped(text: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, more)) = rest.split_first() {
+        let number = more.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        match number.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) if *first == b'\\' => {
+                bytes.push(byte);
+                rest = &more[3..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = more;
+            }
+        }
+    }
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_mounts_of_ours_are_detached() {
+        let table = b"36 35 98:0 / /home/a\\040b rw,noatime master:1 - fuse.sdocker sdocker rw\n\
+            37 35 98:0 / /home/a\\040b rw - tmpfs sdocker-guard ro\n\
+            38 35 98:0 / /home/a\\040b rw - tmpfs tmpfs rw\n\
+            39 35 98:0 / /home rw - fuse.sdocker sdocker rw\n\
+            40 35 98:0 / /home/x rw - fuse.sshfs sdocker rw\n";
+        let count = |path: &str| ours(table, Path::new(path));
+        assert_eq!((count("/home/a b"), count("/home"), count("/home/x"), count("/")), (2, 1, 0, 0));
+        assert_eq!(unescaped(b"/a\\134\\011b\\").as_os_str().as_bytes(), b"/a\\\tb\\");
+    }
+}

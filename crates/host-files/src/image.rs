@@ -1,0 +1,65 @@
+//! This program as an image on the host.
+
+use std::io::{self, Write};
+
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use bytes::Bytes;
+use docker_remote::Client;
+use futures_util::TryStreamExt as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{Error, Program, agent::daemon};
+
+/// The name of the image; its tag tells the program.
+const NAME: &str = "sdocker-files";
+
+/// How much is sent at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Sees to it that the image is there, and returns its name.
+pub(crate) async fn ensure(client: &Client, program: &Program) -> Result<String, Error> {
+    let version = client.bollard().version().await.map_err(daemon(client, "ask for the version"))?;
+    // The daemon names processors as Go does.
+    let own = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    match version.arch {
+        Some(host) if host != own => return Err(Error::Architecture { host, own }),
+        _ => {}
+    }
+    let tag = program.fingerprint()?;
+    let image = format!("{NAME}:{tag}");
+    if client.bollard().inspect_image(&image).await.is_ok() {
+        return Ok(image);
+    }
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(NAME).tag(&tag).build();
+    let (sender, receiver) = mpsc::channel(4);
+    let program = program.clone();
+    tokio::task::spawn_blocking(move || {
+        let chunks = io::BufWriter::with_capacity(CHUNK, Chunks(sender.clone()));
+        if let Err(error) = program.archive(chunks) {
+            // The receiver is gone where the import failed.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    let body = bollard::body_try_stream(ReceiverStream::new(receiver));
+    let imported = client.bollard().create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await;
+    imported.map_err(daemon(client, "import the agent's image"))?;
+    Ok(image)
+}
+
+struct Chunks(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

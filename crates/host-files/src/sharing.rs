@@ -1,0 +1,189 @@
+//! Sharing, from the first mount to the last connection.
+
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use docker_remote::Client;
+use file_share::{Server, ShareSettings};
+use tokio::{sync::Mutex, task::JoinSet, time::sleep};
+
+use crate::{Error, Program, agent::Agent, stream};
+
+/// How soon a connection that ended is replaced, at first and at last.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// How long a new agent may take until it can be reached.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// A folder to be shared: absolute, and without links in its path, since it appears on the host at the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whether containers may only read.
+    pub read_only: bool,
+}
+
+/// Something that whoever shares may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// All folders are there.
+    Ready,
+    /// A connection ended, and another is being made.
+    Reconnecting {
+        /// The folder.
+        path: PathBuf,
+        /// Why it ended.
+        reason: String,
+    },
+    /// The agent's container was gone, and another is started. Containers that use the folders have to be started again.
+    AgentReplaced,
+}
+
+/// What is shared with which host.
+#[derive(Clone, Debug)]
+pub struct Sharing {
+    /// The host.
+    pub client: Client,
+    /// This program.
+    pub program: Program,
+    /// The arguments by which this program becomes an agent: `mount [--give-up-after=S] PATH:ro|rw...` and `relay NUMBER` are added.
+    pub command: Vec<String>,
+    /// Whose folders they are: a path on a host belongs to one owner.
+    pub owner: String,
+    /// The folders; none is in another.
+    pub shares: Vec<Share>,
+    /// How long the host keeps the folders without a connection.
+    pub give_up_after: Duration,
+    /// How many files may be open at the same time, in all.
+    pub max_open: usize,
+}
+
+impl Sharing {
+    /// Shares the folders until `stop`; nothing stays mounted then.
+    ///
+    /// # Errors
+    /// The host refuses, or there is none. One that was reached is waited for, from then on.
+    pub async fn serve(self, stop: impl Future<Output = ()>, mut events: impl FnMut(Event)) -> Result<(), Error> {
+        self.check_apart()?;
+        let mut servers = Vec::new();
+        for share in &self.shares {
+            let settings = ShareSettings {
+                read_only: share.read_only,
+                max_open: self.max_open / self.shares.len(),
+                ..ShareSettings::new(&share.path)
+            };
+            servers.push(Arc::new(Server::new(settings)?));
+        }
+        let (client, shares) = (self.client, self.shares);
+        let agent =
+            Agent::new(client.clone(), self.program, self.command, self.owner, shares.clone(), self.give_up_after);
+        agent.ensure().await?;
+        let agent = Arc::new(Mutex::new(agent));
+        let (sender, mut happened) = tokio::sync::mpsc::unbounded_channel();
+        let mut serving = JoinSet::new();
+        for (number, server) in servers.iter().enumerate() {
+            let connections = Connections {
+                client: client.clone(),
+                agent: agent.clone(),
+                number,
+                path: shares[number].path.clone(),
+                events: sender.clone(),
+            };
+            serving.spawn(connections.serve(server.clone()));
+        }
+        let all_there = async {
+            for server in &servers {
+                server.greeted().await;
+            }
+        };
+        tokio::pin!(stop, all_there);
+        let mut is_ready = false;
+        let outcome = loop {
+            tokio::select! {
+                () = &mut stop => break Ok(()),
+                () = &mut all_there, if !is_ready => {
+                    is_ready = true;
+                    events(Event::Ready);
+                }
+                Some(event) = happened.recv() => events(event),
+                Some(ended) = serving.join_next() => match ended {
+                    Ok(error) => break Err(error),
+                    Err(error) => tracing::error!("{error}"),
+                },
+            }
+        };
+        // While connections remain: the agent's end is not to wait for answers.
+        let removed = agent.lock().await.remove().await;
+        serving.shutdown().await;
+        outcome.and(removed)
+    }
+
+    fn check_apart(&self) -> Result<(), Error> {
+        for (at, share) in self.shares.iter().enumerate() {
+            let others = self.shares.iter().enumerate().filter(|(other, _)| *other != at);
+            if let Some((_, outer)) = others.into_iter().find(|(_, other)| share.path.starts_with(&other.path)) {
+                return Err(Error::Nested { inner: share.path.clone(), outer: outer.path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The connections of one folder, one after the other.
+struct Connections {
+    client: Client,
+    agent: Arc<Mutex<Agent>>,
+    number: usize,
+    path: PathBuf,
+    events: tokio::sync::mpsc::UnboundedSender<Event>,
+}
+
+impl Connections {
+    /// Ends only where there is no hope.
+    async fn serve(self, server: Arc<Server>) -> Error {
+        let began = tokio::time::Instant::now();
+        let (mut was_there, mut pause) = (false, RECONNECT.0);
+        loop {
+            let agent = self.agent.lock().await.clone();
+            let reason = match stream::connect(&self.client, &agent, self.number).await {
+                Ok((reader, writer)) => {
+                    let connected = tokio::time::Instant::now();
+                    let lost = server.serve(reader, writer).await;
+                    if connected.elapsed() > RECONNECT.1 {
+                        pause = RECONNECT.0;
+                    }
+                    lost.to_string()
+                }
+                Err(error) => error.to_string(),
+            };
+            was_there |= tokio::time::timeout(Duration::ZERO, server.greeted()).await.is_ok();
+            if was_there {
+                // Nobody listens once sharing ends.
+                let _ = self.events.send(Event::Reconnecting { path: self.path.clone(), reason: reason.clone() });
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RECONNECT.1);
+            let agent = self.agent.lock().await;
+            match agent.state().await {
+                Some(true) if was_there || began.elapsed() < STARTS_WITHIN => {}
+                // It could not do its work at all.
+                Some(_) | None if !was_there => {
+                    return Error::AgentEnded { log: format!("{reason}; {}", agent.log().await) };
+                }
+                Some(true) => {}
+                Some(false) => self.replace(&agent).await,
+                // No such container, or no answer: the next attempt shows which.
+                None if self.client.ping().await.is_ok() => self.replace(&agent).await,
+                None => {}
+            }
+        }
+    }
+
+    async fn replace(&self, agent: &Agent) {
+        match agent.ensure().await {
+            Ok(()) => drop(self.events.send(Event::AgentReplaced)),
+            Err(error) => tracing::warn!("cannot start the agent again: {error}"),
+        }
+    }
+}
