@@ -96,6 +96,11 @@ pub(crate) enum Command {
     Keep(commands::keep::Args),
     /// Bring a port of a host to localhost.
     Forward(commands::forward::Args),
+    /// Share folders of this app with a host, live and at the same paths.
+    Share(commands::share::Args),
+    /// The other end of `share`, on the host.
+    #[command(hide = true)]
+    ShareAgent(commands::share_agent::Args),
     /// Log the Docker CLI in to the account's Amazon ECR.
     EcrLogin(commands::ecr_login::Args),
     /// Print or register a script that installs sdocker at app start.

@@ -14,6 +14,8 @@ pub(crate) mod manual;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod setup;
+pub(crate) mod share;
+pub(crate) mod share_agent;
 pub(crate) mod status;
 pub(crate) mod terminate;
 pub(crate) mod use_host;
@@ -48,6 +50,8 @@ pub(crate) async fn run(
         Command::Setup(args) => setup::run(&args, world, printer),
         Command::Keep(args) => keep::run(&args, world, printer).await,
         Command::Forward(args) => return forward::run(&args, world, printer, interrupt).await,
+        Command::Share(args) => return share::run(&args, world, printer, interrupt).await,
+        Command::ShareAgent(args) => share_agent::run(args, interrupt).await,
         Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,
         Command::Policy(args) => policy::run(&args, world, printer).await,

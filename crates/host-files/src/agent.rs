@@ -22,6 +22,9 @@ const OWNER: &str = "sdocker.files.owner";
 /// Which, one a line.
 const PATHS: &str = "sdocker.files.paths";
 
+/// How often an end is asked for where the daemon does not answer.
+const ASKS_EVERY: Duration = Duration::from_secs(2);
+
 /// How long the agent may take to unmount.
 const STOPS_WITHIN: i32 = 10;
 
@@ -154,6 +157,18 @@ impl Agent {
         let lines: Vec<String> =
             lines.filter_map(|line| async { line.ok().map(|line| line.to_string()) }).collect().await;
         lines.concat().trim().replace('\n', "; ")
+    }
+
+    /// Waits until its container has ended. The daemon keeps the streams of an exec open in one that was killed.
+    pub(crate) async fn ended(&self) {
+        loop {
+            match self.client.bollard().wait_container(&self.name(), None).next().await {
+                Some(Err(DaemonError::DockerResponseServerError { status_code: 404, .. })) => return,
+                Some(Ok(_) | Err(DaemonError::DockerContainerWaitError { .. })) => return,
+                // The daemon is out of reach, as the stream will be.
+                _ => tokio::time::sleep(ASKS_EVERY).await,
+            }
+        }
     }
 
     /// Whether its container runs now; `None` where there is none, or the daemon does not say.

@@ -149,11 +149,14 @@ impl Connections {
             let reason = match stream::connect(&self.client, &agent, self.number).await {
                 Ok((reader, writer)) => {
                     let connected = tokio::time::Instant::now();
-                    let lost = server.serve(reader, writer).await;
+                    let reason = tokio::select! {
+                        lost = server.serve(reader, writer) => lost.to_string(),
+                        () = agent.ended() => "the agent's container ended".to_owned(),
+                    };
                     if connected.elapsed() > RECONNECT.1 {
                         pause = RECONNECT.0;
                     }
-                    lost.to_string()
+                    reason
                 }
                 Err(error) => error.to_string(),
             };

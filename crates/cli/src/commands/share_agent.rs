@@ -1,0 +1,59 @@
+//! `sdocker share-agent`: the other end of `sdocker share`, in a container on the host. It is for nobody to call.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use clap::Subcommand;
+use file_share::{AgentSettings, MountPoint};
+
+use crate::{
+    durations,
+    interrupt::{Interrupt, Work},
+};
+
+/// Make the folders of a client appear on this host.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Mount folders, and pass what is asked of them to their client.
+    Mount {
+        /// How long to keep them without a client.
+        #[arg(long, value_parser = durations::parse_wait)]
+        give_up_after: Duration,
+        /// The folders.
+        #[arg(value_name = "FOLDER:ro|rw", required = true, value_parser = mount_point)]
+        folders: Vec<MountPoint>,
+    },
+    /// Hand a connection to the client over.
+    Relay {
+        /// The number of the folder.
+        folder: u32,
+    },
+}
+
+fn mount_point(text: &str) -> Result<MountPoint, String> {
+    match text.rsplit_once(':') {
+        Some((path, mode @ ("ro" | "rw"))) => Ok(MountPoint { path: PathBuf::from(path), read_only: mode == "ro" }),
+        _ => Err("a folder ends in `:ro` or `:rw`".to_owned()),
+    }
+}
+
+pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()> {
+    match args.task {
+        Task::Mount { give_up_after, folders } => {
+            let _working = interrupt.begin(Work {
+                stopping: "the folders are being unmounted".to_owned(),
+                leaves: "mounts without anybody who answers".to_owned(),
+                host: None,
+            })?;
+            file_share::run_agent(AgentSettings { mounts: folders, give_up_after }, interrupt.stop().cancelled())
+                .await?;
+        }
+        Task::Relay { folder } => file_share::relay(folder, io::stdin(), io::stdout())?,
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Folders of the app on a host that does not see them: its daemon is in a mount namespace where something else is at their path.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use sdocker_tests::Home;
+
+/// A host, and a folder of the app that it does not have.
+struct Shared {
+    home: Home,
+    folder: PathBuf,
+    /// The host's daemon.
+    dockerd: String,
+}
+
+/// A running `sdocker share`.
+struct Client(Child);
+
+impl Client {
+    fn stop(mut self) {
+        assert!(Command::new("kill").arg(self.0.id().to_string()).status().expect("it runs").success());
+        // As `forward`: it was stopped.
+        assert_eq!(self.0.wait().expect("it ends").code(), Some(1));
+    }
+
+    fn kill(mut self) {
+        self.0.kill().expect("it runs");
+        self.0.wait().expect("it ends");
+    }
+}
+
+impl Shared {
+    fn new() -> Option<Self> {
+        let home = Home::in_sandbox()?;
+        home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+        let folder = home.join("work");
+        fs::create_dir(&folder).expect("made");
+        let dockerd = home.run("sh", &["-c", "cat .sdocker/sandbox/instances/*/docker.pid"]).expect(0).stdout;
+        let shared = Self { folder, dockerd: dockerd.trim().to_owned(), home };
+        shared.on_host("mount -t tmpfs tmpfs \"$1\"");
+        let image = "mkdir -p image/bin image/tmp && cp /bin/busybox image/bin && ln -s /usr/bin/bash image/bin/sh && \
+            for name in cat ls rm; do ln -s busybox image/bin/$name; done && \
+            tar -C image -c . | docker import -c 'ENV PATH=/usr/local/bin:/usr/bin:/bin' - test:1";
+        shared.home.run("sh", &["-c", image]).expect(0);
+        Some(shared)
+    }
+
+    /// Runs a script where the host's daemon is; `$1` is the folder.
+    fn on_host(&self, script: &str) -> String {
+        let mount = format!("--mount=/proc/{}/ns/mnt", self.dockerd);
+        let folder = self.folder.to_string_lossy().into_owned();
+        self.home.run("nsenter", &[&mount, "sh", "-c", script, "sh", &folder]).expect(0).stdout
+    }
+
+    fn share(&self, options: &[&str]) -> Client {
+        let folder = self.folder.to_string_lossy().into_owned();
+        let mut command = self.home.sdocker_command(&[&["share", &folder], options].concat());
+        let log = fs::File::options().append(true).create(true).open(self.home.join("share.log")).expect("opened");
+        let mut client = command.stdout(Stdio::piped()).stderr(log).spawn().expect("it runs");
+        let mut ready = String::new();
+        BufReader::new(client.stdout.take().expect("piped")).read_line(&mut ready).expect("read");
+        let said = fs::read_to_string(self.home.join("share.log")).unwrap_or_default();
+        assert!(ready.contains("live until Ctrl-C"), "{ready}{said}");
+        Client(client)
+    }
+
+    /// `docker run` of a bash script in the folder, with the programs of this machine.
+    fn container(&self, script: &str) -> Command {
+        let bind = format!("{0}:{0}", self.folder.display());
+        let programs = ["/usr", "/lib", "/lib64"].map(|path| format!("{path}:{path}:ro"));
+        let folder = self.folder.to_string_lossy().into_owned();
+        let mut command = self.home.command("timeout");
+        command.args(["120", "docker", "run", "--rm", "-e", "HOME=/tmp", "-v", &bind, "-w", &folder]);
+        for bind in &programs {
+            command.args(["-v", bind]);
+        }
+        command.args(["test:1", "/usr/bin/bash", "-ec", script]);
+        command
+    }
+
+    fn run(&self, script: &str) -> String {
+        sdocker_tests::Run::new(self.container(script).output().expect("it runs")).expect(0).stdout
+    }
+
+    /// The host's mounts at the folder, the one that hides the app's apart.
+    fn mounts(&self) -> Vec<String> {
+        let table = fs::read_to_string(format!("/proc/{}/mounts", self.dockerd)).expect("readable");
+        let at = format!(" {} ", self.folder.display());
+        let here = table.lines().filter(|line| line.contains(&at) && !line.starts_with("tmpfs "));
+        here.map(str::to_owned).collect()
+    }
+
+    /// Kills processes of the agent on the host by what they do; returns how many there were.
+    fn kill_agent(&self, task: &str) -> usize {
+        let folders = fs::read_dir("/proc").expect("readable").flatten();
+        let ours = folders.filter(|process| {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).replace('\0', " ");
+            // Those of this host alone: its network namespace has no others, so by the daemon that they descend from.
+            command.contains(&format!("share-agent {task}")) && self.is_of_host(&process.file_name().to_string_lossy())
+        });
+        let ours: Vec<_> = ours.map(|process| process.file_name()).collect();
+        for process in &ours {
+            Command::new("kill").arg("-9").arg(process).status().expect("it runs");
+        }
+        ours.len()
+    }
+
+    /// Whether a process is in a container of this host: its shim names the host's socket folder.
+    fn is_of_host(&self, process: &str) -> bool {
+        let parent = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let parent =
+            parent.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)).unwrap_or("0").to_owned();
+        let mounts = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+        mounts(&parent).is_some() && mounts(&parent) == mounts(&self.dockerd)
+    }
+}
+
+/// Waits for something that has to happen.
+fn until(what: &str, mut happened: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What programs expect of a file system. Each line is one of them.
+const PROGRAMS: &str = r#"
+sqlite3 journal.db 'create table t(a); insert into t values(1),(2); select count(*) from t'
+sqlite3 wal.db 'pragma journal_mode=wal; create table t(a); begin; insert into t values(1),(2); commit; select count(*) from t'
+/usr/bin/git init -q repository && cd repository && git() { /usr/bin/git -c user.email=a@b -c user.name=a "$@"; }
+for i in 1 2 3; do echo $i >f$i; git add .; git commit -qm $i; done; git gc -q; git fsck --no-progress; git status --short; git log --oneline | wc -l; cd ..
+tar -C /usr/include -cf - linux | tar -xf - && chown -R 7:8 linux && stat -c '%u:%g' linux linux/fuse.h && diff -r /usr/include/linux linux
+echo one >f; chmod 4755 f; stat -c %a f; ln -s f link; cat link; ln f hard; stat -c %h f
+exec 3<>gone; rm gone; echo still >&3; stat -L -c '%h %s' /proc/self/fd/3; cat /proc/self/fd/3; exec 3>&-
+mkfifo fifo; echo through >fifo & cat fifo
+truncate -s 1G sparse; du -k sparse; stat -c %s sparse; rm sparse
+printf '#!/usr/bin/bash\necho runs\n' >script; chmod +x script; ./script; cp /usr/bin/true own; ./own
+python3 -c "
+import mmap, os
+with open('mapped', 'wb+') as f:
+    f.truncate(8192); m = mmap.mmap(f.fileno(), 8192); m[4096:4100] = b'page'; m.flush()
+print(open('mapped', 'rb').read()[4096:4100])"
+flock f echo locked
+echo a >r1; echo b >r2; mv r1 r2; cat r2; mkdir -p d1/d2; mv d1/d2 d3; rmdir d1 d3
+dd if=/dev/urandom of=big bs=1M count=8 conv=fsync status=none; dd if=big of=direct bs=64k oflag=direct status=none; cmp big direct
+umask 077; echo secret >private; stat -c %a private
+"#;
+
+const EXPECTED: &str =
+    "2\nwal\n2\n3\n7:8\n7:8\n4755\none\n2\n0 6\nstill\nthrough\n0\tsparse\n1073741824\nruns\nb'page'\nlocked\na\n600\n";
+
+#[test]
+fn a_folder_of_the_app_is_live_in_containers() {
+    let Some(shared) = Shared::new() else { return };
+    fs::write(shared.folder.join("from-app"), "hello").expect("written");
+    let client = shared.share(&[]);
+    assert_eq!(shared.mounts().len(), 1);
+    assert_eq!(shared.run("cat from-app; echo -n back >answer"), "hello");
+    // Before its exit was reported.
+    assert_eq!(fs::read_to_string(shared.folder.join("answer")).expect("there"), "back");
+    // An edit in the app, in a container that has read the file before.
+    let watching = "cat from-app; echo; until [[ $(<from-app) == HELLO ]]; do :; done; cat from-app";
+    let mut watching = shared.container(watching).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(watching.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("read"), "hello");
+    fs::write(shared.folder.join("from-app"), "HELLO").expect("written");
+    let edited = Instant::now();
+    assert_eq!(lines.next().expect("a line").expect("read"), "HELLO");
+    // A second, and what this machine takes to pass a line on while it does much else.
+    assert!(edited.elapsed() < Duration::from_secs(4), "{:?}", edited.elapsed());
+    assert!(watching.wait().expect("it ends").success());
+
+    assert_eq!(shared.run(PROGRAMS), EXPECTED);
+    let made = fs::metadata(shared.folder.join("linux/fuse.h")).expect("there");
+    assert_eq!(made.uid(), fs::metadata(&shared.folder).expect("there").uid(), "what containers write is the user's");
+    let checked = shared.home.run("git", &["-c", "safe.directory=*", "-C", "work/repository", "fsck", "--no-progress"]);
+    assert_eq!(checked.expect(0).stdout, "");
+
+    // Nothing stays, and what finds no share can't write to the host's disk.
+    client.stop();
+    assert_eq!(shared.mounts(), Vec::<String>::new());
+    assert_eq!(shared.home.run("docker", &["ps", "-aq"]).expect(0).stdout, "");
+    assert_ne!(shared.container("echo lost >lost").status().expect("it runs").code(), Some(0));
+    assert_eq!(shared.on_host("ls -A \"$1\""), "");
+    shared.on_host("chattr -i \"$1\"");
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+#[test]
+fn cuts_are_not_seen_and_ends_are_mended() {
+    let Some(shared) = Shared::new() else { return };
+    fs::write(shared.folder.join("f"), "f").expect("written");
+    let client = shared.share(&["--give-up-after", "3s"]);
+
+    // Connections are cut under load.
+    let load = "set -C; exec 3>log; n=0; until [[ -e enough ]]; do mkdir d$n; echo $n >d$n/a; mv d$n/a d$n/b; \
+        [[ $(<d$n/b) == $n ]]; rm d$n/b; rmdir d$n; echo $n >&3; n=$((n + 1)); done; echo $n";
+    let working = shared.container(load).stdout(Stdio::piped()).spawn().expect("it runs");
+    let rounds = || fs::read_to_string(shared.folder.join("log")).unwrap_or_default().lines().count();
+    for _ in 0..4 {
+        let before = rounds();
+        until("it works", || rounds() > before + 2);
+        assert!(shared.kill_agent("relay") > 0);
+    }
+    let before = rounds();
+    until("it works", || rounds() > before + 2);
+    fs::write(shared.folder.join("enough"), "").expect("written");
+    let worked = sdocker_tests::Run::new(working.wait_with_output().expect("it ends")).expect(0);
+    assert_eq!(worked.stdout.trim(), rounds().to_string());
+
+    // The agent is killed, or removed with everything else: another takes its place, over what it left.
+    assert_eq!(shared.kill_agent("mount"), 1);
+    until("it is back", || shared.container("cat f").output().expect("it runs").stdout == b"f");
+    shared.home.run("sh", &["-c", "docker rm -f $(docker ps -aq)"]).expect(0);
+    until("it is back", || shared.container("cat f").output().expect("it runs").stdout == b"f");
+    assert_eq!(shared.mounts().len(), 1);
+
+    // Without its client it gives up; nothing hangs, nothing stays.
+    client.kill();
+    until("it gives up", || shared.mounts().is_empty());
+    assert_ne!(shared.container("cat f").status().expect("it runs").code(), Some(0));
+    // And is there again.
+    let client = shared.share(&[]);
+    assert_eq!(shared.run("cat f"), "f");
+    client.stop();
+
+    // Read-only.
+    let folder = format!("{}:ro", shared.folder.display());
+    let mut command = shared.home.sdocker_command(&["share", &folder]);
+    let mut reading = command.stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut ready = String::new();
+    BufReader::new(reading.stdout.take().expect("piped")).read_line(&mut ready).expect("read");
+    assert_eq!(shared.run("cat f; ! echo x >f 2>/dev/null; ! rm f 2>/dev/null; ! mkdir d 2>/dev/null"), "f");
+    Client(reading).stop();
+    assert_eq!(fs::read_to_string(shared.folder.join("f")).expect("there"), "f");
+    shared.on_host("chattr -i \"$1\"");
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
