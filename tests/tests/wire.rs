@@ -299,7 +299,6 @@ fn broken_files_are_named_and_left() {
     let newer = std::fs::read_to_string(&record).expect("read").replace("\"version\": 1", "\"version\": 9");
     let cases = [
         (home.join(".sdocker/sdocker.conf"), "{\n  \"Port\": \"many\"\n}".to_owned(), "sdocker.conf:2:"),
-        (home.join(".sdocker/sdocker-hosts.conf"), "{\"ActiveHosts\": [".to_owned(), "sdocker-hosts.conf:1:"),
         (home.join(".docker/config.json"), "{\n\"currentContext\": 5".to_owned(), "config.json"),
         (
             home.join("studio-root/opt/ml/metadata/resource-metadata.json"),

@@ -60,7 +60,7 @@ pub(crate) enum Output {
 }
 
 /// Where hosts run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum CloudChoice {
     /// Amazon EC2.
     Aws,

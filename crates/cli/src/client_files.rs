@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 use docker_remote::{ClientCredentials, ContextSpec, ContextStore, DockerHost, Endpoint, probe_once};
-use host_provisioner::{ClientFiles, ClientFilesError, InstanceId, Record};
+use host_provisioner::{Adoption, ClientFiles, ClientFilesError, InstanceId, Record};
 
 use crate::{
     hosts_conf::{ActiveHost, HostsConf},
@@ -31,7 +31,10 @@ impl HostFiles {
         let name = host.name();
         let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
         self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?;
-        self.hosts_conf.put_first(host)?;
+        // A copy for other tools: a host that works is not given up for it.
+        if let Err(error) = self.hosts_conf.put_first(host) {
+            tracing::warn!("{error:#}");
+        }
         self.layout.link_for_samples(&name)?;
         self.contexts.use_context(Some(&name))?;
         Ok(())
@@ -79,11 +82,21 @@ pub(crate) fn entry(record: &Record) -> Option<ActiveHost> {
 
 #[async_trait]
 impl ClientFiles for HostFiles {
-    async fn adopt(&self, record: &Record) -> Result<bool, ClientFilesError> {
-        let Some(host) = entry(record) else { return Ok(false) };
-        let Ok(answered) = self.probe(&host).await else { return Ok(false) };
+    async fn adopt(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        let Some(host) = entry(record) else {
+            return Ok(Adoption::NoAnswer { why: "its address is not known".to_owned() });
+        };
+        // Its creator makes the credentials right after the launch. Where there are none, it died before, and the host never gets its own.
+        let key = self.layout.client_certs(&host.name()).join("key.pem");
+        if matches!(key.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(Adoption::Never { why: format!("there is no {}", key.display()) });
+        }
+        let answered = match self.probe(&host).await {
+            Ok(answered) => answered,
+            Err(error) => return Ok(Adoption::NoAnswer { why: format!("{error:#}") }),
+        };
         self.make_current(&host, &answered)?;
-        Ok(true)
+        Ok(Adoption::Adopted)
     }
 
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError> {

@@ -23,12 +23,18 @@ pub(crate) struct Clouds {
 
 /// Where hosts run: as the user chose; else in AWS where anything points there; else in the sandbox.
 pub(crate) fn choose(world: &World) -> CloudChoice {
-    let in_studio = || metadata_file(&world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/"))).exists();
+    // What is there and can't be read is there: reading it says why.
+    let in_studio = || is_there(&metadata_file(&world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/"))));
     match world.cloud {
         Some(choice) => choice,
         None if cfg!(feature = "aws") && (world.has_aws_settings || in_studio()) => CloudChoice::Aws,
         None => CloudChoice::Sandbox,
     }
+}
+
+/// Whether a file is there, or may be: only "no such file" says that it is not.
+fn is_there(path: &std::path::Path) -> bool {
+    !matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn metadata_file(root: &std::path::Path) -> PathBuf {
@@ -41,7 +47,7 @@ pub(crate) fn metadata_root(world: &World) -> anyhow::Result<PathBuf> {
         return Ok(world.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/")));
     }
     if let Some(root) = &world.metadata_root
-        && metadata_file(root).exists()
+        && is_there(&metadata_file(root))
     {
         return Ok(root.clone());
     }
@@ -68,9 +74,19 @@ fn open_sandbox(world: &World) -> anyhow::Result<Sandbox> {
 
 /// The cloud in a Region.
 pub(crate) async fn open(world: &World, region: Option<&Region>, printer: &Printer) -> anyhow::Result<Clouds> {
-    match choose(world) {
+    open_in(world, choose(world), region, printer).await
+}
+
+/// This cloud in a Region.
+pub(crate) async fn open_in(
+    world: &World,
+    choice: CloudChoice,
+    region: Option<&Region>,
+    printer: &Printer,
+) -> anyhow::Result<Clouds> {
+    match choice {
         CloudChoice::Sandbox => {
-            if world.cloud.is_none() {
+            if world.cloud.is_none() && choose(world) == CloudChoice::Sandbox {
                 printer.info("no AWS here: using the sandbox on this machine (--cloud aws for AWS)");
             }
             let sandbox = open_sandbox(world)?;

@@ -31,6 +31,11 @@ pub(crate) async fn run(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
+    if (touches_hosts(&command) || looks_for_hosts(&command))
+        && let Some(notice) = Lookup::new(world).mend_hosts_conf()
+    {
+        printer.warn(notice);
+    }
     if touches_hosts(&command) {
         for notice in Lookup::new(world).notices() {
             printer.warn(notice);
@@ -72,5 +77,18 @@ fn touches_hosts(command: &Command) -> bool {
             | Command::ListHosts(_)
             | Command::Status(_)
             | Command::Use(_)
+    )
+}
+
+/// Whether it asks which hosts there are, beside those that [`touches_hosts`] names.
+fn looks_for_hosts(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Recover(_)
+            | Command::Env(_)
+            | Command::Configure(_)
+            | Command::Doctor(_)
+            | Command::Keep(_)
+            | Command::Forward(_)
     )
 }

@@ -202,6 +202,12 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
             vec!["try another instance type, or again later; --spot-or-on-demand widens the choice".to_owned()]
         }
         E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
+        E::Doubtful { doubt, instance, .. } => doubt_hints(doubt, instance.as_ref(), caller),
+        E::NoAnswerYet { instance, .. } => vec![
+            "it may still boot: `sdocker recover` again in some minutes takes it into use".to_owned(),
+            format!("`sdocker terminate-host --instance-id {instance}` ends it"),
+        ],
+        E::NotYours { owner, .. } => vec![format!("{owner}, or an administrator, can end it")],
         E::Busy { .. } => vec!["wait for the other sdocker command to end, and try again".to_owned()],
         E::Undone { error, report } => {
             let remaining = report.remains.iter().filter_map(|remaining| remaining.why.as_deref());
@@ -210,7 +216,34 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
                 .flat_map(|error| provisioning_hints(error, caller))
                 .collect()
         }
+        E::NotUndone { report } => {
+            let remaining = report.remains.iter().filter_map(|remaining| remaining.why.as_deref());
+            remaining.flat_map(|error| provisioning_hints(error, caller)).collect()
+        }
         E::Cloud(error) => cloud_hints(error, caller),
+        _ => Vec::new(),
+    }
+}
+
+/// What to do about a host in doubt.
+fn doubt_hints(
+    doubt: &host_provisioner::Doubt,
+    instance: Option<&host_provisioner::InstanceId>,
+    caller: &Caller,
+) -> Vec<String> {
+    use host_provisioner::Doubt as D;
+    let id = instance.map_or("ID", |instance| instance.as_str());
+    match doubt {
+        D::Failed(error) => cloud_hints(error, caller),
+        D::Elsewhere { host, .. } => vec![format!("look where it is: in {host}")],
+        D::OtherAccount { host, .. } | D::Unproven { host, .. } => {
+            vec![format!("use credentials of its account, in {host} (AWS_PROFILE, or in Studio the app's own)")]
+        }
+        D::TooYoung { .. } => vec!["try again in some minutes".to_owned()],
+        D::NotListed { .. } => vec![
+            "look in its own Region, with --region".to_owned(),
+            format!("where it has ended for certain, take {id} out of sdocker-hosts.conf"),
+        ],
         _ => Vec::new(),
     }
 }

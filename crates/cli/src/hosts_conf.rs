@@ -1,6 +1,7 @@
 //! `sdocker-hosts.conf`, the list of hosts that the first `sdocker` kept and other tools read: the current host comes first.
 //!
-//! It is edited in place: what other tools added stays, byte for byte.
+//! It is a copy for other tools, edited in place: what they added stays, byte for byte. sdocker's own truth is the journal, so that a
+//! broken copy keeps no command from its work: it is set aside, and written anew.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,6 @@ use jsonc_parser::{
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
-    failure::Hinted,
     layout::{create_private, host_name},
     whole_file,
 };
@@ -65,8 +65,35 @@ impl HostsConf {
         Self { path }
     }
 
-    /// The entries, the current host first. A missing file has none.
-    pub(crate) fn hosts(&self) -> anyhow::Result<Vec<ActiveHost>> {
+    /// The entries, the current host first. A missing file has none; one that can't be used has those of its entries that can.
+    pub(crate) fn hosts(&self) -> Vec<ActiveHost> {
+        self.read().unwrap_or_else(|_| self.usable())
+    }
+
+    /// Sets a file aside that can't be used, and writes it anew, with those of its entries that can be used and these hosts. Says what was
+    /// done, where anything was.
+    pub(crate) fn mend(&self, known: impl FnOnce() -> Vec<ActiveHost>) -> Option<String> {
+        let trouble = self.read().err()?;
+        let mut hosts = self.usable();
+        let is_new = |host: &ActiveHost| hosts.iter().all(|other| other.instance_id != host.instance_id);
+        let more: Vec<ActiveHost> = known().into_iter().filter(is_new).collect();
+        hosts.extend(more);
+        let mended = self.set_aside().and_then(|to| {
+            hosts.iter().rev().try_for_each(|host| self.put_first(host))?;
+            Ok(to)
+        });
+        Some(match mended {
+            Ok(to) => {
+                format!(
+                    "{trouble:#}: it was set aside as {}, and written anew from sdocker's own records",
+                    to.display()
+                )
+            }
+            Err(error) => format!("{trouble:#}: it is not used, and can't be written anew: {error:#}"),
+        })
+    }
+
+    fn read(&self) -> anyhow::Result<Vec<ActiveHost>> {
         let Some(text) = self.text()? else { return Ok(Vec::new()) };
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
@@ -82,6 +109,26 @@ impl HostsConf {
             self.malformed(error.line().max(1), error.column().max(1), what)
         })?;
         Ok(whole.active_hosts.unwrap_or_default())
+    }
+
+    /// The entries that are entries, whatever is between them.
+    fn usable(&self) -> Vec<ActiveHost> {
+        let text = self.text().ok().flatten().unwrap_or_default();
+        let whole: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let entries = whole.get("ActiveHosts").and_then(|hosts| hosts.as_array()).into_iter().flatten();
+        entries.filter_map(|entry| serde_json::from_value(entry.clone()).ok()).collect()
+    }
+
+    /// Renames the file to the first free name of `<name>.broken`, `<name>.broken.1`, ...
+    fn set_aside(&self) -> anyhow::Result<PathBuf> {
+        let first = self.path.with_added_extension("broken");
+        let numbered = (1_u32..).map(|count| first.with_added_extension(count.to_string()));
+        let is_free =
+            |path: &PathBuf| matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let to = std::iter::once(first.clone()).chain(numbered.take(1000)).find(is_free);
+        let to = to.with_context(|| format!("no name beside {} is free", first.display()))?;
+        fs::rename(&self.path, &to).with_context(|| format!("cannot set {} aside", self.path.display()))?;
+        Ok(to)
     }
 
     /// Puts a host first; an older entry of the same instance goes.
@@ -102,7 +149,7 @@ impl HostsConf {
 
     /// Removes the entry of an instance, if there is one.
     pub(crate) fn remove(&self, instance: &InstanceId) -> anyhow::Result<()> {
-        if self.hosts()?.iter().all(|host| host.instance_id != *instance) {
+        if self.hosts().iter().all(|host| host.instance_id != *instance) {
             return Ok(());
         }
         self.edit(|hosts| take_out(hosts, instance))
@@ -121,7 +168,9 @@ impl HostsConf {
             .open(self.path.with_added_extension("lock"))
             .with_context(failed)?;
         lock.lock().with_context(failed)?;
-        self.hosts()?;
+        if self.read().is_err() {
+            self.set_aside()?;
+        }
         let text =
             self.text()?.filter(|text| !text.trim().is_empty()).unwrap_or_else(|| "{\"ActiveHosts\":[]}\n".to_owned());
         let root = CstRootNode::parse(&text, &strict())
@@ -132,6 +181,10 @@ impl HostsConf {
     }
 
     fn text(&self) -> anyhow::Result<Option<String>> {
+        // A pipe would be waited for.
+        if fs::metadata(&self.path).is_ok_and(|found| !found.is_file()) {
+            anyhow::bail!("{} is not a file", self.path.display());
+        }
         match fs::read_to_string(&self.path) {
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Ok(Some(text)),
@@ -141,11 +194,7 @@ impl HostsConf {
     }
 
     fn malformed(&self, line: usize, column: usize, what: &str) -> anyhow::Error {
-        let path = self.path.display();
-        Hinted::new(format!("{path}:{line}:{column}: {what}"))
-            .hint("expected {\"ActiveHosts\":[{\"InstanceId\",\"InstanceDns\",\"Port\",\"InstanceType\"}]}")
-            .hint(format!("correct {path}, or move it away; `sdocker recover` finds the hosts again"))
-            .into()
+        anyhow::anyhow!("{}:{line}:{column}: {what}", self.path.display())
     }
 
     #[cfg(test)]
@@ -201,14 +250,14 @@ mod tests {
     #[test]
     fn the_current_host_comes_first_and_each_once() {
         let (_folder, conf) = conf();
-        assert_eq!(conf.hosts().expect("missing is empty"), []);
+        assert_eq!(conf.hosts(), []);
         conf.put_first(&host("i-1")).expect("written");
         conf.put_first(&host("i-2")).expect("written");
         conf.put_first(&host("i-1")).expect("written");
-        assert_eq!(conf.hosts().expect("readable"), [host("i-1"), host("i-2")]);
+        assert_eq!(conf.hosts(), [host("i-1"), host("i-2")]);
         conf.remove(&"i-1".into()).expect("written");
         conf.remove(&"i-1".into()).expect("gone already is no error");
-        assert_eq!(conf.hosts().expect("readable"), [host("i-2")]);
+        assert_eq!(conf.hosts(), [host("i-2")]);
     }
 
     #[test]
@@ -227,15 +276,37 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_file_is_reported_and_left() {
+    fn a_broken_file_is_set_aside_and_written_anew() {
         let (_folder, conf) = conf();
         fs::create_dir_all(conf.path().parent().expect("a folder")).expect("made");
-        for broken in ["{\"ActiveHosts\": [", "[]", "{\"ActiveHosts\": [{\"InstanceId\": 5}]}", "{\"ActiveHosts\": {}}"]
-        {
+        let entry = |id: &str| {
+            format!(
+                r#"{{"InstanceId": "{id}", "InstanceDns": "{id}.ec2.internal", "Port": 1111, "InstanceType": "c5.xlarge"}}"#
+            )
+        };
+        let astray = format!(r#"{{"ActiveHosts": [{}, {}, 7]}}"#, entry("../../etc"), entry("i-3"));
+        let cases =
+            ["{\"ActiveHosts\": [", "[]", "{\"ActiveHosts\": [{\"InstanceId\": 5}]}", "{\"ActiveHosts\": {}}", &astray];
+        for (number, broken) in cases.into_iter().enumerate() {
             fs::write(conf.path(), broken).expect("written");
-            let error = conf.put_first(&host("i-1")).expect_err(broken).to_string();
-            assert!(error.starts_with(&format!("{}:1:", conf.path().display())), "{error}");
-            assert_eq!(fs::read_to_string(conf.path()).expect("readable"), broken);
+            let said = conf.mend(|| vec![host("i-1"), host("i-2")]).expect("it is broken");
+            assert!(said.starts_with(&format!("{}:1:", conf.path().display())), "{said}");
+            let kept: &[ActiveHost] = if broken == astray { &[host("i-3")] } else { &[] };
+            assert_eq!(conf.hosts(), [kept, &[host("i-1"), host("i-2")]].concat(), "{broken}");
+            assert_eq!(conf.mend(Vec::new), None, "once is enough");
+            let aside = match number {
+                0 => conf.path().with_added_extension("broken"),
+                number => conf.path().with_added_extension(format!("broken.{number}")),
+            };
+            assert_eq!(fs::read_to_string(aside).expect("kept"), broken);
         }
+        // A folder in its place, and a pipe that nobody writes to.
+        fs::remove_file(conf.path()).expect("removed");
+        fs::create_dir(conf.path()).expect("made");
+        assert!(conf.mend(|| vec![host("i-1")]).is_some());
+        fs::remove_file(conf.path()).expect("removed");
+        assert!(std::process::Command::new("mkfifo").arg(conf.path()).status().expect("coreutils").success());
+        conf.put_first(&host("i-1")).expect("written");
+        assert_eq!(conf.hosts(), [host("i-1")]);
     }
 }

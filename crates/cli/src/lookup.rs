@@ -1,9 +1,16 @@
 //! The hosts that this home knows: from the journal, and from `sdocker-hosts.conf` where older tools made them.
 
 use docker_remote::ContextStore;
-use host_provisioner::{Entry, InstanceId, InstanceType, Journal, JournalError, Record, RecordState};
+use host_provisioner::{CloudName, Entry, InstanceId, InstanceType, Journal, JournalError, Place, Record, RecordState};
 
-use crate::{failure::Hinted, hosts_conf::HostsConf, layout::Layout, layout::host_name, world::World};
+use crate::{
+    client_files::entry,
+    failure::Hinted,
+    hosts_conf::{ActiveHost, HostsConf},
+    layout::{Layout, host_name},
+    printer::Printer,
+    world::World,
+};
 
 /// A host that this home knows.
 #[derive(Clone, Debug)]
@@ -15,8 +22,34 @@ pub(crate) struct KnownHost {
     /// The name or address by which it is reached.
     pub(crate) address: String,
     pub(crate) port: u16,
+    /// Whether the Docker CLI talks to it.
+    pub(crate) current: bool,
     /// Its record; a host of the first `sdocker` has none.
     pub(crate) record: Option<Record>,
+}
+
+impl KnownHost {
+    /// Where it is: by its record, else as far as its name tells (EC2 user guide, "EC2 instance hostnames and domains").
+    pub(crate) fn place(&self) -> Option<Place> {
+        if let Some(record) = &self.record {
+            return Some(record.place());
+        }
+        let region = match self.address.split_once('.')?.1 {
+            "ec2.internal" => Some("us-east-1"),
+            domain => domain.strip_suffix(".compute.internal"),
+        };
+        Some(Place { cloud: CloudName::Aws, account: None, region: region?.parse().ok()? })
+    }
+
+    /// Its entry in `sdocker-hosts.conf`.
+    pub(crate) fn entry(&self) -> ActiveHost {
+        ActiveHost {
+            instance_id: self.instance.clone(),
+            instance_dns: self.address.clone(),
+            port: self.port,
+            instance_type: self.instance_type.clone(),
+        }
+    }
 }
 
 /// The hosts of one home, and the files they are kept in.
@@ -25,6 +58,8 @@ pub(crate) struct Lookup {
     pub(crate) journal: Journal,
     pub(crate) hosts_conf: HostsConf,
     pub(crate) contexts: ContextStore,
+    docker_host: Option<String>,
+    docker_context: Option<String>,
 }
 
 impl Lookup {
@@ -34,6 +69,8 @@ impl Lookup {
             journal: Journal::new(layout.journal()),
             hosts_conf: HostsConf::new(layout.hosts_conf()),
             contexts: ContextStore::new(&world.docker_config),
+            docker_host: world.docker_host.clone(),
+            docker_context: world.docker_context.clone(),
             layout,
         }
     }
@@ -42,7 +79,7 @@ impl Lookup {
     pub(crate) fn hosts(&self) -> anyhow::Result<Vec<KnownHost>> {
         let mut records = self.journal.records()?;
         let mut hosts = Vec::new();
-        for entry in self.hosts_conf.hosts()? {
+        for entry in self.hosts_conf.hosts() {
             let position = records.iter().position(|record| instance_of(record) == Some(&entry.instance_id));
             hosts.push(KnownHost {
                 name: entry.name(),
@@ -50,6 +87,7 @@ impl Lookup {
                 instance_type: entry.instance_type,
                 address: entry.instance_dns,
                 port: entry.port,
+                current: false,
                 record: position.map(|position| records.remove(position)),
             });
         }
@@ -61,37 +99,86 @@ impl Lookup {
                 instance_type: record.instance_type.clone(),
                 address: instance.endpoint,
                 port: record.daemon_port,
+                current: false,
                 record: Some(record),
             });
         }
-        let current = self.contexts.current().ok().flatten();
-        if let Some(position) = hosts.iter().position(|host| Some(&host.name) == current.as_ref()) {
+        // Without a readable config.json, the Docker CLI talks to none of them.
+        if let Some(position) = self.current_among(&hosts).unwrap_or_default() {
             let host = hosts.remove(position);
-            hosts.insert(0, host);
+            hosts.insert(0, KnownHost { current: true, ..host });
         }
         Ok(hosts)
     }
 
-    /// The current host: the one of Docker's current context, else the first of `sdocker-hosts.conf`, else the only one.
-    pub(crate) fn current(&self) -> anyhow::Result<KnownHost> {
-        let hosts = self.hosts()?;
-        hosts.into_iter().next().ok_or_else(|| {
-            Hinted::new("there is no current host")
-                .hint("`sdocker create-host --instance-type c5.xlarge` makes one")
-                .into()
-        })
+    /// Which of the hosts the Docker CLI talks to, if it is one of them: as DOCKER_HOST says, else DOCKER_CONTEXT, else `currentContext` of
+    /// its config.json (docker/cli, `cli/command/cli.go`, `resolveContextName`).
+    fn current_among(&self, hosts: &[KnownHost]) -> Result<Option<usize>, docker_remote::Error> {
+        if let Some(daemon) = &self.docker_host {
+            let daemon = daemon.trim_end_matches('/');
+            return Ok(hosts.iter().position(|host| format!("tcp://{}:{}", host.address, host.port) == daemon));
+        }
+        let context = match &self.docker_context {
+            Some(context) => Some(context.clone()),
+            None => self.contexts.current()?,
+        };
+        Ok(context.and_then(|context| hosts.iter().position(|host| host.name == context)))
     }
 
-    /// A host by its instance, or the current one.
-    pub(crate) fn find(&self, instance: Option<&InstanceId>) -> anyhow::Result<KnownHost> {
-        let Some(instance) = instance else { return self.current() };
+    /// The current host: the one that the Docker CLI talks to. There is no other.
+    ///
+    /// # Errors
+    /// There is none, or that can't be told; `instead` says of each other host what could be done with it.
+    pub(crate) fn current(&self, instead: impl Fn(&KnownHost) -> String) -> anyhow::Result<KnownHost> {
         let hosts = self.hosts()?;
+        self.current_among(&hosts)?;
+        match hosts.first() {
+            Some(host) if host.current => Ok(host.clone()),
+            _ => {
+                let mut error = Hinted::new(format!("there is no current host: {}", self.why_none()));
+                for host in &hosts {
+                    error = error.hint(instead(host));
+                }
+                if hosts.is_empty() {
+                    error = error.hint("`sdocker create-host --instance-type c5.xlarge` makes one");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Where the Docker CLI goes in place of a host that is known here.
+    fn why_none(&self) -> String {
+        match (&self.docker_host, &self.docker_context, self.contexts.current()) {
+            (Some(daemon), ..) => format!("DOCKER_HOST is {daemon}"),
+            (None, Some(context), _) => format!("DOCKER_CONTEXT is {context}"),
+            (None, None, Ok(Some(context))) => format!("Docker's context is {context}"),
+            (None, None, Ok(None)) => "Docker's context is default".to_owned(),
+            (None, None, Err(error)) => error.to_string(),
+        }
+    }
+
+    /// A host by its instance; else the current one; else the first that is known, which is said. Not for what ends a host.
+    pub(crate) fn find(&self, instance: Option<&InstanceId>, printer: &Printer) -> anyhow::Result<KnownHost> {
+        let hosts = self.hosts()?;
+        let Some(instance) = instance else {
+            let Some(host) = hosts.into_iter().next() else { return self.current(|_| String::new()) };
+            if !host.current {
+                printer.warn(format!("no host is current, since {}: this is {}", self.why_none(), host.name));
+            }
+            return Ok(host);
+        };
         let known: Vec<String> = hosts.iter().map(|host| host.instance.to_string()).collect();
         hosts.into_iter().find(|host| host.instance == *instance).ok_or_else(|| {
             let error = Hinted::new(format!("no host {instance} is known here"));
             let error = if known.is_empty() { error } else { error.hint(format!("known are {}", known.join(", "))) };
             error.hint("`sdocker recover` finds hosts that were made from another home").into()
         })
+    }
+
+    /// Mends the list that other tools read, where it is broken. Returns what to say of it.
+    pub(crate) fn mend_hosts_conf(&self) -> Option<String> {
+        self.hosts_conf.mend(|| self.journal.records().unwrap_or_default().iter().filter_map(entry).collect())
     }
 
     /// What the user should know of the journal: unfinished records that nobody works on, in one line, and unusable ones.

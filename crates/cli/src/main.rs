@@ -16,6 +16,7 @@ mod layout;
 mod logging;
 mod lookup;
 mod permission;
+mod places;
 mod printer;
 mod progress;
 mod readiness;

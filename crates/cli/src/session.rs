@@ -1,7 +1,7 @@
 //! One command's view of Studio and the cloud, loaded once.
 
 use host_provisioner::Provisioner;
-use studio_discovery::{Discovery, LocalFacts, LocalSources, Region};
+use studio_discovery::{Discovery, LocalFacts, LocalSources};
 use tokio_util::sync::CancellationToken;
 
 use std::sync::Arc;
@@ -54,17 +54,6 @@ impl Session {
             printer.warn(warning);
         }
         Ok(discovery)
-    }
-}
-
-/// The cloud for hosts that exist: their own Region's, which need not be known to this app.
-pub(crate) async fn clouds_for(world: &World, region: Option<&Region>, printer: &Printer) -> anyhow::Result<Clouds> {
-    match region {
-        Some(region) => clouds::open(world, Some(region), printer).await,
-        None => {
-            let facts = local_facts(world).ok();
-            clouds::open(world, facts.as_ref().map(LocalFacts::region), printer).await
-        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use host_provisioner::{
-    ClientFiles, ClientFilesError, Cloud, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity, Journal,
-    MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account, preflight,
+    Adoption, ClientFiles, ClientFilesError, Cloud, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity,
+    Journal, MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account, preflight,
 };
 use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment};
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,8 @@ struct NoFiles;
 
 #[async_trait]
 impl ClientFiles for NoFiles {
-    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
-        Ok(false)
+    async fn adopt(&self, _record: &Record) -> Result<Adoption, ClientFilesError> {
+        Ok(Adoption::Never { why: "nothing is kept of a host here".to_owned() })
     }
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {

@@ -25,7 +25,8 @@ pub fn cloud(config: &SdkConfig) -> Cloud {
         instances: ec2.clone(),
         networks: ec2.clone(),
         quotas: Arc::new(quotas::ServiceQuotas::new(config)),
-        dry_runs: ec2,
+        dry_runs: ec2.clone(),
+        territory: ec2,
     }
 }
 

@@ -10,11 +10,29 @@ pub type ClientFilesError = Box<dyn std::error::Error + Send + Sync>;
 /// The client's side of a host. Provisioning knows when it must come and go, not what it consists of.
 #[async_trait]
 pub trait ClientFiles: Send + Sync {
-    /// Makes a host that came up usable from here, if it answers; `false` where it does not answer, or can't be trusted.
-    /// May be repeated.
-    async fn adopt(&self, record: &Record) -> Result<bool, ClientFilesError>;
+    /// Makes a host that came up usable from here, if it answers. May be repeated.
+    ///
+    /// An error, as a missing answer, is no reason to end a host.
+    async fn adopt(&self, record: &Record) -> Result<Adoption, ClientFilesError>;
 
     /// Removes everything that is kept of a host. What is gone already is no error, so that this may be repeated. An error says what
     /// is left; everything else must have been removed nevertheless.
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError>;
+}
+
+/// Whether a host that was being created when its creator died can be used from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// It answered, and is in use from now on.
+    Adopted,
+    /// It does not answer, or not as it should: it may still boot, or be out of reach for a while.
+    NoAnswer {
+        /// What was tried, and what came of it.
+        why: String,
+    },
+    /// It can never be used from here: its creator died before it made the credentials.
+    Never {
+        /// What is missing.
+        why: String,
+    },
 }

@@ -13,6 +13,7 @@ mod mount_targets;
 mod networks;
 mod quotas;
 mod security_groups;
+mod territory;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
 pub use networks::{Networks, VpcDns};
 pub use quotas::{QuotaClass, Quotas};
 pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
+pub use territory::{Seen, Territory};
 
 /// A cloud: one object per capability. Cloning shares them.
 #[derive(Clone)]
@@ -52,6 +54,8 @@ pub struct Cloud {
     pub quotas: Arc<dyn Quotas>,
     /// Permissions, asked for without making the call.
     pub dry_runs: Arc<dyn DryRuns>,
+    /// Where it is.
+    pub territory: Arc<dyn Territory>,
 }
 
 impl Cloud {
@@ -65,7 +69,16 @@ impl Cloud {
     /// A cloud of which one object has every capability.
     pub fn of<T>(all: Arc<T>) -> Self
     where
-        T: Images + InstanceTypes + SecurityGroups + MountTargets + Instances + Networks + Quotas + DryRuns + 'static,
+        T: Images
+            + InstanceTypes
+            + SecurityGroups
+            + MountTargets
+            + Instances
+            + Networks
+            + Quotas
+            + DryRuns
+            + Territory
+            + 'static,
     {
         Self {
             images: all.clone(),
@@ -75,7 +88,8 @@ impl Cloud {
             instances: all.clone(),
             networks: all.clone(),
             quotas: all.clone(),
-            dry_runs: all,
+            dry_runs: all.clone(),
+            territory: all,
         }
     }
 }

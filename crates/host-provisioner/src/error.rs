@@ -127,6 +127,34 @@ pub enum ProvisionError {
         /// The instance.
         instance: InstanceId,
     },
+    /// It can't be told what became of a host, so that nothing was done about it; its record remains.
+    #[error("it can't be told what became of {}: {doubt}", instance.as_ref().map_or_else(|| format!("host {host}"), |id| format!("instance {id}")))]
+    Doubtful {
+        /// The host.
+        host: String,
+        /// Its instance, where it is known to have had one.
+        instance: Option<InstanceId>,
+        /// Why it can't be told.
+        doubt: crate::Doubt,
+    },
+    /// An instance that was launched, and does not answer yet; its record remains.
+    #[error("instance {instance} is there, but does not answer: {why}")]
+    NoAnswerYet {
+        /// The instance.
+        instance: InstanceId,
+        /// What was tried, and what came of it.
+        why: String,
+    },
+    /// The host is somebody else's, and was left alone.
+    #[error("instance {instance} is the host of {owner} in domain {domain}")]
+    NotYours {
+        /// The instance.
+        instance: InstanceId,
+        /// Whose host it is, by its tags.
+        owner: String,
+        /// Its domain, by its tags.
+        domain: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -148,6 +176,12 @@ pub enum ProvisionError {
     /// A call to the cloud failed.
     #[error(transparent)]
     Cloud(#[from] CloudError),
+    /// What an interrupted creation had made could not all be undone; its record remains.
+    #[error("not everything that its creation made could be undone")]
+    NotUndone {
+        /// What was undone, and what remains.
+        report: crate::UndoReport,
+    },
     /// Creation failed, and what it had made was dealt with as the report says.
     #[error("{error}")]
     Undone {
@@ -162,8 +196,14 @@ impl ProvisionError {
     /// What may remain after this error, by id or token, and why; empty where nothing does.
     pub fn remains(&self) -> Vec<String> {
         match self {
-            Self::Undone { report, .. } => report.remains.iter().map(ToString::to_string).collect(),
-            Self::StillThere { instance, .. } => vec![format!("instance {instance}")],
+            Self::Undone { report, .. } | Self::NotUndone { report } => {
+                report.remains.iter().map(ToString::to_string).collect()
+            }
+            Self::StillThere { instance, .. } | Self::NoAnswerYet { instance, .. } => {
+                vec![format!("instance {instance}")]
+            }
+            Self::Doubtful { instance: Some(instance), .. } => vec![format!("instance {instance}")],
+            Self::Doubtful { host, instance: None, .. } => vec![format!("what was made for host {host}")],
             _ => Vec::new(),
         }
     }

@@ -59,4 +59,4 @@ impl<S: Store> Account<S> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

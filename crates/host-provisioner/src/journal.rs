@@ -437,4 +437,4 @@ fn io_error<'a>(attempted: &'static str, path: &'a Path) -> impl FnOnce(io::Erro
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

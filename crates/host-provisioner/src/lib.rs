@@ -17,8 +17,10 @@ mod journal;
 mod limits;
 mod observer;
 mod patience;
+mod place;
 mod plan;
 pub mod preflight;
+mod presence;
 mod provisioner;
 mod request;
 #[cfg(feature = "sandbox")]
@@ -28,12 +30,12 @@ mod user_data;
 mod warning;
 
 pub use bootstrap::{Bootstrap, Engine, HostMount, Identity, ProxySettings};
-pub use client_files::{ClientFiles, ClientFilesError};
+pub use client_files::{Adoption, ClientFiles, ClientFilesError};
 pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, Images, Instance,
     InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market,
     MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
-    Tagged, VpcDns,
+    Seen, Tagged, Territory, VpcDns,
 };
 pub use error::ProvisionError;
 pub use group_plan::{GroupPlan, PlannedRule};
@@ -44,9 +46,11 @@ pub use journal::{
 };
 pub use observer::{Event, Observer, Step, Unobserved, Wait};
 pub use patience::Patience;
+pub use place::{CloudName, Place};
 pub use plan::{
     HostGroups, HostPlan, MAX_TAGS, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
 };
+pub use presence::{AskedAbout, Doubt, Presence};
 pub use provisioner::{
     Creation, Ended, Provisioner, PurgeReport, Recovered, Recovery, Remaining, Terminated, UndoReport,
 };

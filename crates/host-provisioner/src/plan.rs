@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use studio_discovery::{DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId};
+use studio_discovery::{
+    AccountId, DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId,
+};
 
 pub use calls::PlannedCall;
 
@@ -36,6 +38,8 @@ pub struct HostPlan {
     pub host: HostId,
     /// The Region.
     pub region: Region,
+    /// The account.
+    pub account: AccountId,
     /// The domain.
     pub domain: DomainId,
     /// Whose host it is.
@@ -173,6 +177,7 @@ impl HostPlan {
         let plan = Self {
             host: request.host.clone(),
             region: environment.region.clone(),
+            account: environment.account.clone(),
             domain: environment.domain.clone(),
             owner: environment.owner.clone(),
             vpc: environment.vpc.clone(),

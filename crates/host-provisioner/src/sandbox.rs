@@ -15,11 +15,12 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
 use serde_json::json;
-use studio_discovery::StudioApi;
+use studio_discovery::{Region, StudioApi, VpcId};
 
 use crate::{
-    Cloud,
+    Cloud, CloudError, CloudName, Place, Seen, Territory,
     fake::{Account, State},
 };
 use disk::Disk;
@@ -97,7 +98,8 @@ impl Sandbox {
             instances: Arc::new(instances),
             networks: account.clone(),
             quotas: account.clone(),
-            dry_runs: account,
+            dry_runs: account.clone(),
+            territory: Arc::new(SandboxTerritory { account }),
         }
     }
 
@@ -131,7 +133,23 @@ impl Sandbox {
     }
 }
 
+/// Where the sandbox is: nowhere but here.
+struct SandboxTerritory {
+    account: Arc<Account<Disk>>,
+}
+
+#[async_trait]
+impl Territory for SandboxTerritory {
+    fn place(&self) -> Place {
+        Place { cloud: CloudName::Sandbox, account: None, region: Region::new("eu-west-1") }
+    }
+
+    async fn seen(&self, vpc: &VpcId) -> Result<Seen, CloudError> {
+        self.account.seen(vpc).await
+    }
+}
+
 /// The state in which a sandbox begins: like the fake's, without DNS names, because each host is reached by its address.
 fn fresh() -> State {
-    State::studio()
+    State { account: None, ..State::studio() }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use host_provisioner::Patience;
-use studio_discovery::Region;
+use studio_discovery::{Region, RegionSources};
 
 use super::connections;
 use crate::{failure::Hinted, world::World};
@@ -21,11 +21,16 @@ const TRIES: u32 = 4;
 /// One TLS stack and one connection pool, the SDK's standard retries with jitter (throttling, 5xx, lost answers; never a refusal), and time
 /// limits in place of the SDK's, which waits for ever.
 pub(crate) async fn config(world: &World, region: Option<&Region>) -> anyhow::Result<SdkConfig> {
-    let region = region
-        .map(|region| region.as_str().to_owned())
-        .or_else(|| world.region_option.clone())
-        .or_else(|| world.aws_region.clone())
-        .or_else(|| world.region_name.clone());
+    let sources = RegionSources {
+        asked: world.region_option.clone(),
+        app: None,
+        aws_region: world.aws_region.clone(),
+        region_name: world.region_name.clone(),
+    };
+    let region = match region {
+        Some(region) => Some(region.clone()),
+        None => sources.choose()?.map(|choice| choice.region),
+    };
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECTS_WITHIN)
         .operation_attempt_timeout(TRY_WITHIN)
@@ -37,7 +42,7 @@ pub(crate) async fn config(world: &World, region: Option<&Region>) -> anyhow::Re
         .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
         .timeout_config(timeouts);
     if let Some(region) = region {
-        loader = loader.region(aws_config::Region::new(region));
+        loader = loader.region(aws_config::Region::new(region.to_string()));
     }
     let config = loader.load().await;
     if config.region().is_none() {

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     if !args.dry_run {
         warn_of_moves(&actions, printer);
     }
-    if let Ok(host) = lookup.current() {
+    if let Ok(host) = lookup.current(|_| String::new()) {
         warn_of_overrides(world, &host.name, printer);
         detours::warn(&detours::blocked_from(world, &lookup, &host).await, printer);
     }

@@ -103,7 +103,6 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
         printer.warn(warning);
     }
     // What can't be edited later must be known before money is spent.
-    lookup.hosts_conf.hosts()?;
     let previous_context = lookup.contexts.current()?;
 
     let mut session = Session::open(world, printer).await?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use studio_discovery::SubnetId;
 
 use self::finding::{Finding, Findings, State};
-use crate::{lookup::Lookup, permission::Caller, printer::Printer, session::Session, world::World};
+use crate::{lookup::Lookup, permission::Caller, places::Places, printer::Printer, session::Session, world::World};
 
 pub(super) use surroundings::overrides;
 
@@ -45,23 +45,20 @@ struct Report {
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
     let lookup = Lookup::new(world);
     let mut findings = Findings::default();
-    let session = match Session::open(world, printer).await {
-        Ok(session) => {
-            studio::examine(args, world, &session, &lookup, &mut findings).await;
-            Some(session)
-        }
+    match Session::open(world, printer).await {
+        Ok(session) => studio::examine(args, world, &session, &lookup, &mut findings).await,
         Err(error) => {
             findings.error("app", &error, &Caller::of(world));
             surroundings::files(world, &lookup, None, &mut findings);
-            None
         }
-    };
+    }
     surroundings::tools(world, &mut findings);
     surroundings::environment(world, &mut findings);
-    hosts::examine(world, &lookup, session.as_ref(), &mut findings).await;
+    let mut places = Places::new(world, printer);
+    hosts::examine(world, &lookup, &mut places, &mut findings).await;
     let mut findings = findings.into_list();
     if args.fix {
-        repair::all(&mut findings, &lookup, session.as_ref(), world, printer).await;
+        repair::all(&mut findings, &lookup, &mut places, world, printer).await;
     }
 
     let ready = findings.iter().all(|finding| finding.state != State::Failed);

@@ -30,7 +30,7 @@ enum Shell {
 
 pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
-    let host = lookup.find(args.instance_id.as_ref())?;
+    let host = lookup.find(args.instance_id.as_ref(), printer)?;
     let certs = lookup.layout.client_certs(&host.name);
     if !certs.join("key.pem").exists() {
         printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));

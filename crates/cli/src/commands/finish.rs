@@ -7,7 +7,8 @@ use host_provisioner::{HostId, Provisioner, Recovered};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
-    interrupt::Interrupt, lookup::Lookup, printer::Printer, progress::Progress, session, successor, world::World,
+    interrupt::Interrupt, lookup::Lookup, places::Places, printer::Printer, progress::Progress, session, successor,
+    world::World,
 };
 
 /// Finish what a process that was ended left of a host, once its end of standard input is closed.
@@ -52,14 +53,14 @@ async fn finish(host: &HostId, world: &World, printer: &Printer, interrupt: &Int
         return Ok(());
     }
     tracing::info!("finishing host {host}, as the process that worked on it was ended");
-    let clouds = session::clouds_for(world, Some(&record.region), printer).await?;
+    let clouds = Places::new(world, printer).of(Some(&record.place())).await?;
     let progress = Progress::new(printer);
     let provisioner: Provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
     match progress.drive(provisioner.finish(host)).await? {
         Some(Recovered::Undone(report)) => {
             tracing::info!("host {host}: creation undone: {}", report.undone.join(", "));
         }
-        Some(Recovered::Failed(error)) => return Err(error.into()),
+        Some(Recovered::Failed(error) | Recovered::Unknown(error)) => return Err(error.into()),
         Some(Recovered::Busy) => anyhow::bail!("another process works on it"),
         Some(outcome) => tracing::info!("host {host}: {outcome:?}"),
         None => {}

@@ -49,7 +49,7 @@ pub(crate) async fn run(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let host = Lookup::new(world).find(args.instance_id.as_ref())?;
+    let host = Lookup::new(world).find(args.instance_id.as_ref(), printer)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
         let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
         Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint).because(error)

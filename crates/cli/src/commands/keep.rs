@@ -28,7 +28,7 @@ struct Kept {
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
-    let host = lookup.find(args.instance_id.as_ref())?;
+    let host = lookup.find(args.instance_id.as_ref(), printer)?;
     let folder = lookup.layout.host(&host.name);
     // The host writes its status there; a folder without one is not shared with the host.
     if !folder.join("status").exists() {

@@ -1,16 +1,13 @@
 //! `sdocker list-hosts`.
 
-use std::collections::HashMap;
-
-use host_provisioner::{Instance, InstanceFilter, InstanceId, RecordState};
+use host_provisioner::RecordState;
 use serde::Serialize;
-use studio_discovery::Region;
 
 use crate::{
     columns,
-    lookup::{KnownHost, Lookup},
+    lookup::Lookup,
+    places::{Look, Places},
     printer::Printer,
-    session,
     waiting::Waiting,
     world::World,
 };
@@ -31,7 +28,7 @@ struct Listed {
     instance_type: String,
     endpoint: String,
     current: bool,
-    /// EC2's name of the instance's state, `unknown` where it was not asked, `terminated` where EC2 knows it no more.
+    /// EC2's name of the instance's state; `unknown` where it was not asked or can't be told, `terminated` where EC2 has forgotten it since.
     state: String,
     created: Option<String>,
     expires: Option<String>,
@@ -45,32 +42,28 @@ struct List {
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
     let hosts = lookup.hosts()?;
-    let states = if args.offline || hosts.is_empty() {
-        HashMap::new()
-    } else {
+    let mut looks: Vec<Option<Look>> = hosts.iter().map(|_| None).collect();
+    if !args.offline && !hosts.is_empty() {
         let _asking = Waiting::visibly(printer, "asking EC2 about the hosts");
-        match states(&hosts, world, printer).await {
-            Ok(states) => states,
-            Err(error) => {
-                printer.warn(format!("the states of the hosts are not known: {error:#}"));
-                HashMap::new()
-            }
-        }
-    };
-    let asked = !states.is_empty();
+        looks = Places::new(world, printer).look(&hosts).await.into_iter().map(Some).collect();
+    }
     let listed: Vec<Listed> = hosts
         .into_iter()
-        .enumerate()
-        .map(|(position, host)| {
-            let state = match states.get(&host.instance) {
-                Some(instance) => instance.state.as_str(),
-                None if asked => "terminated",
+        .zip(looks)
+        .map(|(host, look)| {
+            let state = match look {
+                Some(Look::Alive(instance)) => instance.state.as_str(),
+                Some(Look::Ended(instance)) => instance.map_or("terminated", |instance| instance.state.as_str()),
+                Some(Look::Unknown(why)) => {
+                    printer.warn(format!("{}: {why:#}", host.name));
+                    "unknown"
+                }
                 None => "unknown",
             };
             let recorded = host.record.as_ref().map(|record| record.state);
             Listed {
                 endpoint: format!("tcp://{}:{}", host.address, host.port),
-                current: position == 0,
+                current: host.current,
                 state: match recorded {
                     Some(RecordState::Creating | RecordState::Undoing) => format!("{state} (unfinished)"),
                     Some(RecordState::Terminating) => format!("{state} (terminating)"),
@@ -114,23 +107,4 @@ fn minutes(time: &str) -> String {
         Ok(time) => time.strftime("%Y-%m-%d %H:%MZ").to_string(),
         Err(_) => time.to_owned(),
     }
-}
-
-async fn states(
-    hosts: &[KnownHost],
-    world: &World,
-    printer: &Printer,
-) -> anyhow::Result<HashMap<InstanceId, Instance>> {
-    let mut by_region: HashMap<Option<Region>, Vec<InstanceId>> = HashMap::new();
-    for host in hosts {
-        let region = host.record.as_ref().map(|record| record.region.clone());
-        by_region.entry(region).or_default().push(host.instance.clone());
-    }
-    let mut states = HashMap::new();
-    for (region, ids) in by_region {
-        let clouds = session::clouds_for(world, region.as_ref(), printer).await?;
-        let found = clouds.cloud.instances.list(&InstanceFilter { ids, ..InstanceFilter::default() }).await?;
-        states.extend(found.into_iter().map(|instance| (instance.id.clone(), instance)));
-    }
-    Ok(states)
 }

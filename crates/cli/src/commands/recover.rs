@@ -1,6 +1,6 @@
 //! `sdocker recover`.
 
-use host_provisioner::{Entry, Record, Recovered};
+use host_provisioner::{Adoption, Entry, Place, Record, Recovered};
 use serde::Serialize;
 
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
     interrupt::{Interrupt, Work},
     layout::host_name,
     lookup::{self, Lookup},
+    places::Places,
     printer::Printer,
     progress::Progress,
     session::{self, Session},
@@ -42,7 +43,7 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Settled {
     host: String,
-    /// `adopted`, `undone`, `terminated`, `ended`, `busy` or `failed`.
+    /// `adopted`, `undone`, `terminated`, `ended`, `unknown`, `busy` or `failed`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<String>,
@@ -56,6 +57,9 @@ struct Orphan {
     launched: Option<String>,
     /// `listed`, `adopted`, `terminated` or `failed`.
     outcome: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
 }
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
@@ -79,75 +83,113 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
         },
         None => None,
     };
-    let clouds = match &session {
-        Some(session) => session.clouds.clone(),
-        None => {
-            let region = lookup.journal.records()?.first().map(|record| record.region.clone());
-            session::clouds_for(world, region.as_ref(), printer).await?
+    let mut places = Places::new(world, printer);
+    let mut report = Report::default();
+    let mut settled_records = Vec::new();
+    let mut by_place: Vec<(Place, Vec<Record>)> = Vec::new();
+    for entry in lookup.journal.entries()? {
+        match entry {
+            Entry::Idle(record) => match by_place.iter_mut().find(|(place, _)| *place == record.place()) {
+                Some((_, records)) => records.push(record),
+                None => by_place.push((record.place(), vec![record])),
+            },
+            Entry::Busy(record) => settled_records.push((record, Recovered::Busy)),
+            Entry::Unusable(error) => report.unusable.push(lookup::unusable(&error)),
         }
-    };
+    }
     let _working = interrupt.begin(Work {
         stopping: "what is settled stays settled, the rest is left as it is".to_owned(),
         leaves: "what was not settled".to_owned(),
         host: None,
     })?;
-    let provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
-    let owner = environment.as_ref().map(|environment| (&environment.domain, &environment.owner));
-    let recovery = progress.drive(provisioner.recover(owner)).await?;
-    if let Some(error) = &recovery.orphans_unknown {
-        printer.warn(format!("hosts without a record can't be looked for: {error}"));
+    let mut failed = Hinted::new("not everything could be settled");
+    let mut all_settled = report.unusable.is_empty();
+    for (place, records) in by_place {
+        let clouds = match places.of(Some(&place)).await {
+            Ok(clouds) => clouds,
+            Err(error) => {
+                let text = format!("{error:#}");
+                for record in records {
+                    report.settled.push(Settled {
+                        host: name(&record),
+                        outcome: "unknown",
+                        details: vec![text.clone()],
+                    });
+                    // Of a host in use nothing is left to do; it was only not looked at.
+                    if record.is_unfinished() {
+                        failed = failed.remains(format!("{}: {text}", name(&record)));
+                        all_settled = false;
+                    }
+                }
+                failed = failed.also(error);
+                continue;
+            }
+        };
+        let provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
+        let (settled, left) = progress.drive(provisioner.settle_all(records)).await;
+        settled_records.extend(settled);
+        for record in left {
+            all_settled = false;
+            failed = failed.remains(format!("{}, which was not settled", name(&record)));
+            report.left.push(name(&record));
+        }
+    }
+    for (record, outcome) in settled_records {
+        report.settled.push(settled(&record, &outcome));
+        if let Recovered::Failed(error) | Recovered::Unknown(error) = outcome {
+            all_settled = false;
+            if error.remains().is_empty() {
+                failed = failed.remains(format!("{}: {error}", name(&record)));
+            }
+            failed = failed.also(error);
+        }
     }
 
     let port = config::read(&lookup.layout.configuration_files())?.host.daemon_port;
-    let mut failed = Hinted::new("not everything could be settled");
     if interrupt.stop().is_cancelled() {
-        failed = Hinted::new("interrupted before everything was settled");
-    }
-    let mut all_settled = true;
-    let mut report = Report::default();
-    for (record, outcome) in recovery.settled {
-        report.settled.push(settled(&record, &outcome));
-        if let Recovered::Failed(error) = outcome {
-            all_settled = false;
-            failed = failed.remains(format!("{}: {error}", name(&record))).also(error);
-        }
-    }
-    for record in &recovery.left {
-        all_settled = false;
-        failed = failed.remains(format!("{}, which was not settled", name(record)));
-        report.left.push(name(record));
-    }
-    report.unusable = recovery.unusable.iter().map(unusable).collect();
-    for instance in &recovery.orphans {
-        let outcome = if interrupt.stop().is_cancelled() {
-            Ok("listed")
-        } else if args.terminate {
-            progress.drive(provisioner.terminate_unrecorded(&instance.id, true)).await.map(|_| "terminated")
-        } else if let (true, Some(environment)) = (args.adopt, &environment) {
-            let adopted = progress.drive(provisioner.adopt_unrecorded(instance, environment, port)).await;
-            adopted.map(|adopted| if adopted { "adopted" } else { "failed" })
-        } else {
-            Ok("listed")
-        };
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                printer.error(format!("{}: {error}", instance.id));
-                failed = failed.also(error);
-                "failed"
-            }
-        };
-        if outcome == "failed" {
-            all_settled = false;
-            failed = failed.remains(format!("instance {}", instance.id));
-        }
-        report.orphans.push(Orphan {
-            instance_id: instance.id.to_string(),
-            instance_type: instance.instance_type.to_string(),
-            state: instance.state.as_str(),
-            launched: instance.launched.map(|time| time.to_string()),
-            outcome,
+        failed = failed.hint("it was interrupted: `sdocker recover` goes on");
+    } else if let (Some(session), Some(environment)) = (&session, &environment) {
+        let provisioner = session::provisioner(&session.clouds, &lookup, &progress, interrupt.stop().clone());
+        let me = (&environment.domain, &environment.owner);
+        let orphans = progress.drive(provisioner.hosts_without_record(me.0, me.1)).await;
+        let orphans = orphans.unwrap_or_else(|error| {
+            printer.warn(format!("hosts without a record can't be looked for: {error}"));
+            Vec::new()
         });
+        for instance in &orphans {
+            let outcome = if interrupt.stop().is_cancelled() {
+                Ok("listed")
+            } else if args.terminate {
+                let ended = progress.drive(provisioner.terminate_unrecorded(&instance.id, false, Some(me))).await;
+                ended.map(|_| "terminated").map_err(anyhow::Error::from)
+            } else if args.adopt {
+                match progress.drive(provisioner.adopt_unrecorded(instance, environment, port)).await {
+                    Ok(Adoption::Adopted) => Ok("adopted"),
+                    Ok(Adoption::NoAnswer { why } | Adoption::Never { why }) => Err(anyhow::anyhow!(why)),
+                    Err(error) => Err(error.into()),
+                }
+            } else {
+                Ok("listed")
+            };
+            let (outcome, why) = match outcome {
+                Ok(outcome) => (outcome, None),
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    printer.error(format!("{}: {why}", instance.id));
+                    all_settled = false;
+                    failed = failed.remains(format!("instance {}", instance.id)).also(error);
+                    ("failed", Some(why))
+                }
+            };
+            report.orphans.push(Orphan {
+                instance_id: instance.id.to_string(),
+                instance_type: instance.instance_type.to_string(),
+                state: instance.state.as_str(),
+                launched: instance.launched.map(|time| time.to_string()),
+                outcome,
+                why,
+            });
+        }
     }
     printer.result(&report, || human(&report))?;
     if report.orphans.iter().any(|orphan| orphan.outcome == "listed") {
@@ -172,16 +214,10 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
         Recovered::Terminated => ("terminated", Vec::new()),
         Recovered::Ended => ("ended", Vec::new()),
         Recovered::Busy => ("busy", Vec::new()),
+        Recovered::Unknown(error) => ("unknown", vec![error.to_string()]),
         Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
     };
     Settled { host: name(record), outcome, details }
-}
-
-fn unusable(entry: &Entry) -> String {
-    match entry {
-        Entry::Unusable(error) => lookup::unusable(error),
-        Entry::Idle(record) | Entry::Busy(record) => name(record),
-    }
 }
 
 fn human(report: &Report) -> String {
@@ -192,13 +228,14 @@ fn human(report: &Report) -> String {
             "undone" => "creation undone",
             "terminated" => "termination finished",
             "ended" => "had ended by itself: its records are removed",
+            "unknown" => "left as it is",
             "busy" => "another sdocker command works on it",
             _ => "could not be settled",
         };
         lines.push(format!("{}: {what}", settled.host));
         lines.extend(settled.details.iter().map(|detail| format!("  {detail}")));
     }
-    lines.extend(report.unusable.iter().map(|what| format!("unusable record: {what}")));
+    lines.extend(report.unusable.iter().cloned());
     for orphan in &report.orphans {
         let since = orphan.launched.as_deref().unwrap_or("an unknown time");
         let (id, kind, state) = (&orphan.instance_id, &orphan.instance_type, orphan.state);

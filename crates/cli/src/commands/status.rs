@@ -3,16 +3,16 @@
 use std::{fmt::Write as _, path::Path};
 
 use docker_remote::{ApiRange, StageState};
-use host_provisioner::{Instance, InstanceId};
+use host_provisioner::InstanceId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     client_files::HostFiles,
-    columns,
-    hosts_conf::ActiveHost,
+    columns, failure,
     lookup::{KnownHost, Lookup},
+    permission::Caller,
+    places::{Look, Places},
     printer::Printer,
-    session,
     waiting::Waiting,
     world::World,
 };
@@ -79,16 +79,22 @@ struct Life {
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
-    let host = lookup.find(args.instance_id.as_ref())?;
-    let current = lookup.current()?.instance == host.instance;
+    let host = lookup.find(args.instance_id.as_ref(), printer)?;
+    let current = host.current;
+    let mut places = Places::new(world, printer);
     let asking = Waiting::visibly(printer, "asking EC2 and the host's daemon");
-    let (instance, daemon) = tokio::join!(instance(&host, world, printer), daemon(&host, &lookup));
+    let (look, daemon) = tokio::join!(places.look_at(&host), daemon(&host, &lookup));
     drop(asking);
-    let (state, instance) = match instance {
-        Ok(Some(instance)) => (instance.state.as_str().to_owned(), Some(instance)),
-        Ok(None) => ("terminated".to_owned(), None),
-        Err(error) => {
-            printer.warn(format!("the instance could not be looked at: {error:#}"));
+    let (state, instance) = match look {
+        Look::Alive(instance) => (instance.state.as_str().to_owned(), Some(instance)),
+        Look::Ended(instance) => {
+            (instance.as_ref().map_or("terminated", |instance| instance.state.as_str()).to_owned(), instance)
+        }
+        Look::Unknown(why) => {
+            printer.warn(format!("{why:#}"));
+            for hint in failure::hints(&why, &Caller::of(world)) {
+                printer.hint(hint);
+            }
             ("unknown".to_owned(), None)
         }
     };
@@ -120,20 +126,8 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
     Ok(())
 }
 
-async fn instance(host: &KnownHost, world: &World, printer: &Printer) -> anyhow::Result<Option<Instance>> {
-    let region = host.record.as_ref().map(|record| &record.region);
-    let clouds = session::clouds_for(world, region, printer).await?;
-    Ok(clouds.cloud.instances.describe(&host.instance).await?)
-}
-
 pub(super) async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
-    let entry = ActiveHost {
-        instance_id: host.instance.clone(),
-        instance_dns: host.address.clone(),
-        port: host.port,
-        instance_type: host.instance_type.clone(),
-    };
-    match HostFiles::new(lookup).probe(&entry).await {
+    match HostFiles::new(lookup).probe(&host.entry()).await {
         Ok(answered) => {
             let running = answered.client().info().await.ok().and_then(|info| info.containers_running);
             Daemon {

@@ -1,15 +1,18 @@
 //! `sdocker terminate-current-host` and `sdocker terminate-host`.
 
-use std::collections::HashMap;
-
-use host_provisioner::{Ended, InstanceId, ProvisionError, Provisioner, PurgeReport, Record, Terminated};
+use host_provisioner::{
+    Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, ResourceKind,
+    Terminated,
+};
 use serde::Serialize;
+use studio_discovery::{DomainId, UserProfileName};
 
 use crate::{
     client_files::HostFiles,
     failure::Hinted,
     interrupt::{Interrupt, Work, Working},
-    lookup::{KnownHost, Lookup},
+    lookup::{self, KnownHost, Lookup},
+    places::Places,
     printer::Printer,
     progress::Progress,
     session::{self, Session},
@@ -91,22 +94,32 @@ pub(crate) async fn run_current(
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
-    let target = Target::Known(Box::new(lookup.current()?));
-    terminate(vec![target], args.purge, &lookup, world, printer, interrupt).await
+    // What ends a host never takes another one instead.
+    let host = lookup
+        .current(|other| format!("`sdocker terminate-host --instance-id {}` ends {}", other.instance, other.name))?;
+    terminate(vec![Target::Known(Box::new(host))], args.purge, &lookup, world, printer, interrupt).await
 }
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
+    let hosts = lookup.hosts()?;
+    // A creation whose instance has no address yet is no host that could be used, but one that can be ended.
+    let without_address = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
+    let mut unfinished = without_address.map(|record| Target::Unfinished(Box::new(record)));
     let targets = match &args.instance_id {
         Some(instance) => {
-            let known = lookup.hosts()?.into_iter().find(|host| host.instance == *instance);
-            vec![known.map_or_else(|| Target::Unknown(instance.clone()), |host| Target::Known(Box::new(host)))]
+            let known = hosts.into_iter().find(|host| host.instance == *instance);
+            let known = known.map(|host| Target::Known(Box::new(host)));
+            let known = known.or_else(|| unfinished.find(|target| target.launched(instance)));
+            vec![known.unwrap_or_else(|| Target::Unknown(instance.clone()))]
         }
         None => {
-            let mut targets: Vec<Target> =
-                lookup.hosts()?.into_iter().map(|host| Target::Known(Box::new(host))).collect();
-            let without_instance = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
-            targets.extend(without_instance.map(|record| Target::Unfinished(Box::new(record))));
+            let mut targets: Vec<Target> = hosts.into_iter().map(|host| Target::Known(Box::new(host))).collect();
+            targets.extend(unfinished);
+            targets.extend(lookup.journal.entries()?.into_iter().filter_map(|entry| match entry {
+                Entry::Unusable(error) => Some(Target::Unreadable(error)),
+                Entry::Idle(_) | Entry::Busy(_) => None,
+            }));
             targets
         }
     };
@@ -115,10 +128,12 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
 
 enum Target {
     Known(Box<KnownHost>),
-    /// A creation that got no instance, as far as its record knows.
+    /// A creation that got no instance, as far as its record knows, or none with an address.
     Unfinished(Box<Record>),
     /// An instance that may be a host of another home.
     Unknown(InstanceId),
+    /// A host of which nothing is known, because its record can't be read.
+    Unreadable(JournalError),
 }
 
 impl Target {
@@ -126,7 +141,22 @@ impl Target {
         match self {
             Self::Known(host) => host.record.as_ref(),
             Self::Unfinished(record) => Some(record),
-            Self::Unknown(_) => None,
+            Self::Unknown(_) | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether its creation launched this instance.
+    fn launched(&self, instance: &InstanceId) -> bool {
+        let resources = self.record().map(|record| record.resources.as_slice()).unwrap_or_default();
+        resources
+            .iter()
+            .any(|resource| matches!(&resource.kind, ResourceKind::Instance { id: Some(id), .. } if id == instance))
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Known(host) => host.place(),
+            _ => self.record().map(Record::place),
         }
     }
 }
@@ -142,8 +172,9 @@ async fn terminate(
     let working = interrupt.begin(work(&targets))?;
     let progress = Progress::new(printer);
     let mut done = Done::default();
-    let mut failures = Vec::new();
-    let mut clouds = HashMap::new();
+    let mut failures: Vec<(String, anyhow::Error)> = Vec::new();
+    let mut places = Places::new(world, printer);
+    let mut owner = None;
     let mut unfinished = None;
     for target in targets {
         let name = target_name(&target);
@@ -151,24 +182,29 @@ async fn terminate(
             done.left.push(name);
             continue;
         }
-        let region = target.record().map(|record| record.region.clone());
-        if !clouds.contains_key(&region) {
-            let opening = session::clouds_for(world, region.as_ref(), printer);
-            let Some(opened) = interrupt.for_a_moment(opening).await else {
-                done.left.push(name);
-                continue;
+        let ending = async {
+            let clouds = match &target {
+                Target::Unreadable(error) => anyhow::bail!(lookup::unusable(error)),
+                target => places.of(target.place().as_ref()).await?,
             };
-            clouds.insert(region.clone(), opened?);
-        }
-        let provisioner = session::provisioner(&clouds[&region], lookup, &progress, interrupt.stop().clone());
-        let outcome = interrupt.for_a_moment(progress.drive(end(&target, &provisioner, lookup, printer))).await;
+            let provisioner = session::provisioner(&clouds, lookup, &progress, interrupt.stop().clone());
+            // A host without a record is ended only where its tags say that it is this user's.
+            if target.record().is_none() && owner.is_none() {
+                owner = places.owner(lookup).await;
+            }
+            let owner = owner.as_ref().map(|(domain, owner)| (domain, owner));
+            Ok(progress.drive(end(&target, owner, &provisioner, lookup, printer)).await?)
+        };
+        let outcome = interrupt.for_a_moment(ending).await;
         let is_stopped = interrupt.stop().is_cancelled();
         match outcome {
             Some(Ok(terminated)) => done.terminated.push(One {
                 instance_id: terminated.instance.map(|instance| instance.to_string()),
                 already: terminated.ended == Ended::Already,
             }),
-            Some(Err(error)) if !(is_stopped && matches!(error, ProvisionError::StillThere { .. })) => {
+            Some(Err(error))
+                if !(is_stopped && matches!(error.downcast_ref(), Some(ProvisionError::StillThere { .. }))) =>
+            {
                 failures.push((name, error));
             }
             // Asked to stop, an instance is not seen to go.
@@ -183,7 +219,7 @@ async fn terminate(
         done.purged = interrupt.for_a_moment(purging).await.transpose()?.map(Purged::from);
     }
     done.failed =
-        failures.iter().map(|(host, error)| Failed { host: host.clone(), error: error.to_string() }).collect();
+        failures.iter().map(|(host, error)| Failed { host: host.clone(), error: format!("{error:#}") }).collect();
     if (failures.is_empty() && done.left.is_empty()) || !done.terminated.is_empty() {
         printer.result(&done, || human(&done))?;
     }
@@ -207,6 +243,7 @@ fn work(targets: &[Target]) -> Work {
 
 async fn end(
     target: &Target,
+    owner: Option<(&DomainId, &UserProfileName)>,
     provisioner: &Provisioner,
     lookup: &Lookup,
     printer: &Printer,
@@ -216,7 +253,7 @@ async fn end(
         Target::Known(host) => match &host.record {
             Some(record) => provisioner.terminate(&record.host).await,
             None => {
-                let ended = provisioner.terminate_unrecorded(&host.instance, true).await;
+                let ended = provisioner.terminate_unrecorded(&host.instance, true, owner).await;
                 if ended.is_ok()
                     && let Err(error) = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)
                 {
@@ -225,7 +262,8 @@ async fn end(
                 ended
             }
         },
-        Target::Unknown(instance) => provisioner.terminate_unrecorded(instance, false).await,
+        Target::Unreadable(_) => unreachable!("it was refused"),
+        Target::Unknown(instance) => provisioner.terminate_unrecorded(instance, false, owner).await,
     }
 }
 
@@ -233,7 +271,7 @@ async fn end(
 fn stopped(
     done: &Done,
     unfinished: Option<&str>,
-    failures: Vec<(String, ProvisionError)>,
+    failures: Vec<(String, anyhow::Error)>,
     working: Working<'_>,
 ) -> Hinted {
     let count = done.terminated.len();
@@ -254,25 +292,41 @@ fn stopped(
     error.hint("`sdocker terminate-host --all` goes on; `sdocker list-hosts` shows what is left")
 }
 
-fn finish(mut failures: Vec<(String, ProvisionError)>, printer: &Printer) -> anyhow::Result<()> {
+/// Whether a host that was to be ended may be there still, beside what the error itself lists.
+fn may_remain(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<ProvisionError>() {
+        Some(ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. }) => false,
+        Some(error) => error.remains().is_empty(),
+        None => true,
+    }
+}
+
+fn finish(mut failures: Vec<(String, anyhow::Error)>, printer: &Printer) -> anyhow::Result<()> {
     match failures.len() {
         0 => Ok(()),
         1 => {
             let (name, error) = failures.remove(0);
-            let remains = !matches!(error, ProvisionError::NotAHost { .. } | ProvisionError::Busy { .. });
-            let error = anyhow::Error::new(error);
-            Err(if remains {
-                Hinted::new(format!("{name} could not be terminated")).remains(name).because(error)
-            } else {
-                error
-            })
+            let refused = matches!(
+                error.downcast_ref(),
+                Some(ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. })
+            );
+            if refused {
+                return Err(error);
+            }
+            let mut whole = Hinted::new(format!("{name} could not be terminated"));
+            if may_remain(&error) {
+                whole = whole.remains(name);
+            }
+            Err(whole.because(error))
         }
         several => {
             let mut whole = Hinted::new(format!("{several} hosts could not be terminated"));
             for (name, error) in failures {
-                let error = anyhow::Error::new(error);
                 printer.error(format!("{name}: {error:#}"));
-                whole = whole.remains(name).also(error);
+                if may_remain(&error) {
+                    whole = whole.remains(name);
+                }
+                whole = whole.also(error);
             }
             Err(whole.into())
         }
@@ -284,6 +338,7 @@ fn target_name(target: &Target) -> String {
         Target::Known(host) => host.name.clone(),
         Target::Unfinished(record) => format!("host {}", record.host),
         Target::Unknown(instance) => instance.to_string(),
+        Target::Unreadable(_) => "a host whose record can't be read".to_owned(),
     }
 }
 

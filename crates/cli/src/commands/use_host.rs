@@ -4,8 +4,14 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 
 use crate::{
-    client_files::HostFiles, commands::configure, detours, docker_cli, failure::Hinted, hosts_conf::ActiveHost,
-    lookup::Lookup, printer::Printer, world::World,
+    client_files::HostFiles,
+    commands::configure,
+    detours, docker_cli,
+    failure::Hinted,
+    lookup::Lookup,
+    places::{Look, Places},
+    printer::Printer,
+    world::World,
 };
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
@@ -25,18 +31,20 @@ struct Used {
 
 pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
     let lookup = Lookup::new(world);
-    let known = lookup.find(Some(&args.instance_id))?;
-    let host = ActiveHost {
-        instance_id: known.instance.clone(),
-        instance_dns: known.address.clone(),
-        port: known.port,
-        instance_type: known.instance_type.clone(),
-    };
+    let known = lookup.find(Some(&args.instance_id), printer)?;
+    let host = known.entry();
     let files = HostFiles::new(&lookup);
-    let answered = files.probe(&host).await.map_err(|error| {
-        let hint = format!("`sdocker status --instance-id {}` shows how far it is", known.instance);
-        Hinted::new(format!("{} can't be used", known.name)).hint(hint).because(error)
-    })?;
+    let answered = match files.probe(&host).await {
+        Ok(answered) => answered,
+        Err(error) => {
+            let refused = Hinted::new(format!("{} can't be used", known.name));
+            let refused = match Places::new(world, printer).look_at(&known).await {
+                Look::Ended(_) => refused.hint("it has ended: `sdocker recover` clears what is left of it here"),
+                _ => refused.hint(format!("`sdocker status --instance-id {}` says more", known.instance)),
+            };
+            return Err(refused.because(error));
+        }
+    };
     files.make_current(&host, &answered)?;
     configure::warn_of_overrides(world, &known.name, printer);
     if let Some(refused) = docker_cli::refused(world, &known.name, answered.api()).await {

@@ -3,6 +3,7 @@
 mod dry_runs;
 mod instances;
 mod rules;
+mod territory;
 
 use async_trait::async_trait;
 use aws_answers::OnlyAws;

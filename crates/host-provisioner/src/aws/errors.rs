@@ -26,6 +26,11 @@ impl Place {
         Self { endpoint, region }
     }
 
+    /// The Region's code; empty where none is set.
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Sorts an error of the SDK by what the caller can do about it.
     pub(super) fn sort<E>(
         &self,

@@ -8,9 +8,9 @@ use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
 use super::{
     Cloud, CloudError, DryRun, DryRuns, Image, ImageFilter, Images, Instance, InstanceFilter, InstanceTypeInfo,
     InstanceTypes, Instances, LaunchSpec, Market, MountTarget, MountTargets, Networks, QuotaClass, Quotas, Rule,
-    SecurityGroup, SecurityGroups, VpcDns,
+    SecurityGroup, SecurityGroups, Seen, Territory, VpcDns,
 };
-use crate::{ImageId, InstanceId, InstanceType, MountTargetId, Zone};
+use crate::{ImageId, InstanceId, InstanceType, MountTargetId, Place, Zone};
 
 /// What is done around each call: a bound, a fault.
 pub(crate) trait Around: Send + Sync + 'static {
@@ -152,6 +152,17 @@ impl<A: Around> Networks for Through<A> {
 impl<A: Around> Quotas for Through<A> {
     async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
         self.around.call("servicequotas:GetServiceQuota", self.cloud.quotas.vcpus(class, market)).await
+    }
+}
+
+#[async_trait]
+impl<A: Around> Territory for Through<A> {
+    fn place(&self) -> Place {
+        self.cloud.territory.place()
+    }
+
+    async fn seen(&self, vpc: &VpcId) -> Result<Seen, CloudError> {
+        self.around.call("ec2:DescribeSecurityGroups", self.cloud.territory.seen(vpc)).await
     }
 }
 

@@ -8,9 +8,10 @@ use studio_discovery::{
 
 use super::{Account, State, Store};
 use crate::{
-    CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, ImageId, Images, Instance, InstanceFilter,
-    InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market, MountTarget,
-    MountTargetId, MountTargets, Networks, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
+    CloudError, CloudErrorKind, CloudName, DryRun, DryRuns, Image, ImageFilter, ImageId, Images, Instance,
+    InstanceFilter, InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
+    MountTarget, MountTargetId, MountTargets, Networks, Place, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups,
+    Seen, Territory, VpcDns, Zone,
 };
 
 #[async_trait]
@@ -149,6 +150,22 @@ impl<S: Store> Quotas for Account<S> {
         self.with(|state| {
             state.allow(action, code)?;
             state.vcpus.ok_or_else(|| CloudError::new(action, code, CloudErrorKind::NotFound))
+        })?
+    }
+}
+
+#[async_trait]
+impl<S: Store> Territory for Account<S> {
+    fn place(&self) -> Place {
+        let region = self.with(|state| state.region.clone()).unwrap_or_default();
+        Place { cloud: CloudName::Aws, account: None, region }
+    }
+
+    async fn seen(&self, vpc: &VpcId) -> Result<Seen, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeSecurityGroups", "")?;
+            let sees_vpc = state.subnets.iter().any(|subnet| subnet.vpc == *vpc);
+            Ok(Seen { account: state.account.clone(), sees_vpc })
         })?
     }
 }

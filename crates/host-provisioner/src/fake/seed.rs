@@ -59,6 +59,8 @@ impl State {
             default_execution_role: Some("arn:aws:iam::123456789012:role/studio".into()),
             file_system: Some("fs-studio".into()),
         };
+        state.account = Some("123456789012".into());
+        state.region = "eu-west-1".into();
         state.domain_id = "d-studio".into();
         state.profile_name = "ana".into();
         state.profile = UserProfileDescription {

@@ -8,7 +8,8 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{
-    DomainDescription, DomainId, SecurityGroupId, SubnetId, Tag, UserProfileDescription, UserProfileName, VpcId,
+    AccountId, DomainDescription, DomainId, Region, SecurityGroupId, SubnetId, Tag, UserProfileDescription,
+    UserProfileName, VpcId,
 };
 
 use crate::{
@@ -21,6 +22,12 @@ use crate::{
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    /// The account; a sandbox has none.
+    #[serde(skip)]
+    pub account: Option<AccountId>,
+    /// The Region; a sandbox has none.
+    #[serde(skip)]
+    pub region: Region,
     /// The domain's id.
     pub domain_id: DomainId,
     /// What `DescribeDomain` answers.

@@ -13,6 +13,27 @@ fn cloud() -> Cloud {
     Cloud::of(Arc::new(Account::studio()))
 }
 
+/// A running instance that nobody launched.
+pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::state::InstanceRecord {
+    let instance = crate::Instance {
+        id: id.into(),
+        instance_type: "c5.xlarge".into(),
+        state: InstanceState::Running,
+        private_dns: None,
+        private_address: "10.0.1.9".parse().ok(),
+        subnet: Some("subnet-1".into()),
+        zone: None,
+        launched: None,
+        client_token: None,
+        market: Market::OnDemand,
+        vcpus: None,
+        security_groups: Vec::new(),
+        tags,
+        state_reason: None,
+    };
+    super::state::InstanceRecord { instance, spec: String::new(), unseen: 0 }
+}
+
 async fn spec(cloud: &Cloud) -> LaunchSpec {
     let survey = Survey::take(cloud, &environment(), &request("h")).await.expect("surveyed");
     let plan = HostPlan::new(&environment(), &request("h"), &survey).expect("planned");

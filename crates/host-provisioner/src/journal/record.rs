@@ -4,10 +4,10 @@ use std::{fmt, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use studio_discovery::{DomainId, Region, SecurityGroupId, SubnetId, UserProfileName, VpcId};
+use studio_discovery::{AccountId, DomainId, Region, SecurityGroupId, SubnetId, UserProfileName, VpcId};
 
 use super::RECORD_VERSION;
-use crate::{ClientToken, HostId, HostPlan, InstanceId, InstanceType, Market, MountTargetId};
+use crate::{ClientToken, CloudName, HostId, HostPlan, InstanceId, InstanceType, Market, MountTargetId, Place};
 
 /// What is known of one host: what was meant to be made, what was made, and what of it is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,12 @@ pub struct Record {
     pub created: Timestamp,
     /// When it ends itself at the latest, unless it is kept longer.
     pub expires: Timestamp,
+    /// The cloud; `None` in a record of an earlier sdocker: see [`place`](Self::place).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<CloudName>,
+    /// The account; `None` where it is not known, as in a record of an earlier sdocker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     /// The Region.
     pub region: Region,
     /// The domain.
@@ -146,7 +152,7 @@ impl fmt::Display for ResourceKind {
 
 impl Record {
     /// The record with which the creation of a host begins.
-    pub(crate) fn creating(plan: &HostPlan, previous_context: Option<String>) -> Self {
+    pub(crate) fn creating(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) -> Self {
         let bootstrap = plan.placements.first().map(|placement| &placement.bootstrap);
         Self {
             version: RECORD_VERSION,
@@ -154,6 +160,8 @@ impl Record {
             state: RecordState::Creating,
             created: plan.created,
             expires: plan.expires,
+            cloud: Some(cloud),
+            account: Some(plan.account.clone()),
             region: plan.region.clone(),
             domain: plan.domain.clone(),
             owner: plan.owner.clone(),
@@ -170,6 +178,29 @@ impl Record {
     /// The host's name among contexts and directories, `<instance-type>_<instance-id>`, once there is an instance.
     pub fn name(&self) -> Option<String> {
         self.instance.as_ref().map(|instance| host_name(&self.instance_type, &instance.id))
+    }
+
+    /// Where it is. It is asked about there, and nowhere else.
+    ///
+    /// An earlier sdocker recorded the Region only. Its account is unknown then; and it is the sandbox's where its VPC is one that AWS
+    /// can't have: ids there are hexadecimal (EC2 user guide, "Resource IDs"), and the sandbox's VPC is called `vpc-studio`.
+    pub fn place(&self) -> Place {
+        let of_aws = || {
+            let id = self.vpc.as_str().strip_prefix("vpc-").unwrap_or_default();
+            !id.is_empty() && id.chars().all(|c| c.is_ascii_hexdigit())
+        };
+        let cloud = self.cloud.unwrap_or_else(|| if of_aws() { CloudName::Aws } else { CloudName::Sandbox });
+        Place { cloud, account: self.account.clone(), region: self.region.clone() }
+    }
+
+    /// The ids of its instances that may still be there.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceId> {
+        self.resources.iter().filter(|resource| resource.state != ResourceState::Gone).filter_map(|resource| {
+            match &resource.kind {
+                ResourceKind::Instance { id, .. } => id.as_ref(),
+                _ => None,
+            }
+        })
     }
 
     /// Whether someone still has to finish what was begun: creating, undoing or terminating.

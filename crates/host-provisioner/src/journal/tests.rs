@@ -36,6 +36,31 @@ const RECORD: &str = r#"{
   ]
 }"#;
 
+/// A record of version 1 as an earlier sdocker wrote it, of a host in use.
+#[cfg(feature = "fake")]
+pub(crate) fn old_record(instance: &str, launched: jiff::Timestamp) -> Record {
+    let mut record = record("a", &launched.to_string());
+    record.state = RecordState::Ready;
+    record.expires = launched + jiff::SignedDuration::from_hours(12);
+    for resource in &mut record.resources {
+        resource.state = ResourceState::Created;
+        if let ResourceKind::Instance { id, asked, .. } = &mut resource.kind {
+            (*id, *asked) = (Some(instance.into()), launched);
+        }
+    }
+    let (private_dns, private_address) = (None, None);
+    record.instance =
+        Some(RecordedInstance { id: instance.into(), endpoint: "10.0.0.1".to_owned(), private_dns, private_address });
+    record
+}
+
+/// Where a record of an earlier sdocker is, by its VPC.
+#[cfg(feature = "fake")]
+pub(crate) fn place_of(vpc: &str) -> crate::Place {
+    let text = RECORD.replace("HOST", "a").replace("CREATED", "2026-01-02T03:04:05Z").replace("vpc-1", vpc);
+    serde_json::from_str::<Record>(&text).expect("a record").place()
+}
+
 #[test]
 fn a_record_is_durable_readable_and_private() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -28,7 +28,8 @@ impl Provisioner {
     /// Whatever failed, after everything that was made has been undone; [`ProvisionError::Undone`] where there was something.
     pub async fn create(&self, plan: &HostPlan, previous_context: Option<String>) -> Result<Creation, ProvisionError> {
         self.check_stop()?;
-        let mut open = self.journal.begin(Record::creating(plan, previous_context))?;
+        let cloud = self.cloud.territory.place().cloud;
+        let mut open = self.journal.begin(Record::creating(plan, cloud, previous_context))?;
         match self.within(self.bounds.patience.creation).build(plan, &mut open).await {
             Ok(instance) => Ok(Creation { open, instance }),
             Err(error) => Err(self.undo(open, error).await),

@@ -1,11 +1,11 @@
 //! The client's files, which may be on a file system that hangs.
 
 use super::Provisioner;
-use crate::{ClientFilesError, Record, Wait};
+use crate::{Adoption, ClientFilesError, Record, Wait};
 
 impl Provisioner {
     /// As [`ClientFiles::adopt`](crate::ClientFiles::adopt), in time.
-    pub(super) async fn adopt_files(&self, record: &Record) -> Result<bool, ClientFilesError> {
+    pub(super) async fn adopt_files(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
         self.in_time(record, self.files.adopt(record)).await
     }
 

@@ -1,14 +1,13 @@
 //! Settling what interrupted commands left, and finding hosts that no record knows.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use studio_discovery::{DomainId, StudioEnvironment, Tag, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    ClientToken, Entry, HostId, Instance, InstanceFilter, InstanceId, Opened, ProvisionError, RECORD_VERSION, Record,
-    RecordState, Resource, ResourceKind, ResourceState, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER,
+    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, Opened, Presence,
+    ProvisionError, RECORD_VERSION, Record, RecordState, Resource, ResourceKind, ResourceState, TAG_DOMAIN,
+    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Wait, presence::launched,
 };
 
 /// What recovery found and did.
@@ -37,6 +36,8 @@ pub enum Recovered {
     Terminated,
     /// Its instance had ended by itself; what was kept of it is gone.
     Ended,
+    /// It can't be told what became of it, or it does not answer yet: nothing was done, and the record remains.
+    Unknown(ProvisionError),
     /// It could not be settled; the record remains.
     Failed(ProvisionError),
     /// Another process works on it.
@@ -44,36 +45,26 @@ pub enum Recovered {
 }
 
 impl Provisioner {
-    /// Settles every record that nobody works on, and lists this owner's live hosts that have none. Safe to run twice, and beside
-    /// other commands.
+    /// Settles every record of this place that nobody works on, and lists this owner's live hosts that have none. Safe to run twice, and
+    /// beside other commands. Records of other places are left as they are.
     ///
     /// # Errors
     /// A journal that can't be read. What fails for one host is in the result, and does not stop the others.
     pub async fn recover(&self, owner: Option<(&DomainId, &UserProfileName)>) -> Result<Recovery, ProvisionError> {
         let mut recovery = Recovery::default();
-        let mut ready = Vec::new();
+        let here = self.cloud.territory.place();
+        let mut records = Vec::new();
         for entry in self.journal.entries()? {
             match entry {
-                Entry::Idle(record) if record.is_unfinished() => {
-                    match self.for_a_moment(self.settle(&record.host)).await {
-                        Some(Some(done)) => recovery.settled.push((record, done)),
-                        Some(None) => {}
-                        None => recovery.left.push(record),
-                    }
-                }
-                Entry::Idle(record) => ready.push(record),
+                Entry::Idle(record) if here.reaches(&record.place()) => records.push(record),
                 Entry::Busy(record) if record.is_unfinished() => recovery.settled.push((record, Recovered::Busy)),
-                Entry::Busy(_) => {}
+                Entry::Idle(_) | Entry::Busy(_) => {}
                 unusable => recovery.unusable.push(unusable),
             }
         }
-        // Asked to stop, what was settled is told, and nothing else looked at.
-        let Some(ended) = self.for_a_moment(self.ended_among(ready)).await else { return Ok(recovery) };
-        for record in ended? {
-            if let Some(done) = self.settle_ended(&record.host).await {
-                recovery.settled.push((record, done));
-            }
-        }
+        let (settled, left) = self.settle_all(records).await;
+        recovery.settled.extend(settled);
+        recovery.left = left;
         if let Some((domain, owner)) = owner {
             match self.for_a_moment(self.hosts_without_record(domain, owner)).await {
                 Some(Ok(orphans)) => recovery.orphans = orphans,
@@ -84,6 +75,40 @@ impl Provisioner {
         Ok(recovery)
     }
 
+    /// Settles these records, those of hosts in use only where their hosts have ended. The second list is of those that were not settled, or
+    /// not to the end, because the user asked to stop.
+    pub async fn settle_all(&self, records: Vec<Record>) -> (Vec<(Record, Recovered)>, Vec<Record>) {
+        let (unfinished, ready): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::is_unfinished);
+        let (mut settled, mut left) = (Vec::new(), Vec::new());
+        for record in unfinished {
+            match self.for_a_moment(self.settle(&record.host)).await {
+                Some(Some(done)) => settled.push((record, done)),
+                Some(None) => {}
+                None => left.push(record),
+            }
+        }
+        let asked: Vec<_> = ready.iter().filter_map(|record| Some((record, instance_of(record)?))).collect();
+        let asked_about: Vec<_> =
+            asked.iter().map(|(record, instance)| AskedAbout { instance, record: Some(record) }).collect();
+        // Asked to stop, what was settled is told, and nothing else looked at.
+        let Some(presences) = self.for_a_moment(self.cloud.presence(&asked_about)).await else {
+            return (settled, left);
+        };
+        for ((record, instance), presence) in asked.iter().zip(presences) {
+            let done = match presence {
+                Presence::Alive(_) => None,
+                Presence::Ended(_) => self.settle_ended(&record.host).await,
+                Presence::Unknown(doubt) => Some(Recovered::Unknown(ProvisionError::Doubtful {
+                    host: record.host.to_string(),
+                    instance: Some(instance.clone()),
+                    doubt,
+                })),
+            };
+            settled.extend(done.map(|done| ((*record).clone(), done)));
+        }
+        (settled, left)
+    }
+
     /// `None` where the record is gone or finished by now.
     async fn settle(&self, host: &HostId) -> Option<Recovered> {
         let mut open = match self.journal.open(host).await {
@@ -92,49 +117,96 @@ impl Provisioner {
             Ok(Opened::Missing) => return None,
             Err(error) => return Some(Recovered::Failed(error.into())),
         };
-        match open.record().state {
-            RecordState::Ready => None,
-            RecordState::Terminating => Some(match self.terminate_open(open).await {
+        let state = open.record().state;
+        if state == RecordState::Ready {
+            return None;
+        }
+        let living = match self.vet(open.record()).await {
+            Ok(living) => living,
+            Err(error @ ProvisionError::Doubtful { .. }) => return Some(Recovered::Unknown(error)),
+            Err(error) => return Some(Recovered::Failed(error)),
+        };
+        if state == RecordState::Terminating {
+            return Some(match self.terminate_vetted(open, &living).await {
                 Ok(_) => Recovered::Terminated,
                 Err(error) => Recovered::Failed(error),
-            }),
-            RecordState::Creating if self.can_adopt(open.record()).await => {
-                Some(match open.update(|record| record.state = RecordState::Ready) {
-                    Ok(()) => Recovered::Adopted,
-                    Err(error) => Recovered::Failed(error.into()),
-                })
-            }
-            RecordState::Creating | RecordState::Undoing => {
-                Some(match self.undo(open, ProvisionError::Interrupted).await {
-                    ProvisionError::Undone { report, .. } if report.remains.is_empty() => Recovered::Undone(report),
-                    ProvisionError::Interrupted => Recovered::Undone(super::UndoReport::default()),
-                    error => Recovered::Failed(error),
-                })
+            });
+        }
+        let instance = open.record().instance.as_ref().map(|instance| instance.id.clone());
+        if let Some(instance) = instance.filter(|id| state == RecordState::Creating && living.contains(id)) {
+            match self.adopt_files(open.record()).await {
+                Ok(Adoption::Adopted) => {
+                    return Some(match open.update(|record| record.state = RecordState::Ready) {
+                        Ok(()) => Recovered::Adopted,
+                        Err(error) => Recovered::Failed(error.into()),
+                    });
+                }
+                Ok(Adoption::NoAnswer { why }) => {
+                    return Some(Recovered::Unknown(ProvisionError::NoAnswerYet { instance, why }));
+                }
+                Ok(Adoption::Never { .. }) => {}
+                Err(source) => {
+                    let why = super::termination::with_causes(source.as_ref());
+                    return Some(Recovered::Unknown(ProvisionError::NoAnswerYet { instance, why }));
+                }
             }
         }
+        Some(match self.undo(open, ProvisionError::Interrupted).await {
+            ProvisionError::Undone { report, .. } if report.remains.is_empty() => Recovered::Undone(report),
+            ProvisionError::Undone { report, .. } => Recovered::Failed(ProvisionError::NotUndone { report }),
+            ProvisionError::Interrupted => Recovered::Undone(super::UndoReport::default()),
+            error => Recovered::Failed(error),
+        })
     }
 
-    async fn can_adopt(&self, record: &Record) -> bool {
-        let Some(instance) = &record.instance else { return false };
-        let alive = match self.cloud.instances.describe(&instance.id).await {
-            Ok(Some(found)) => !found.state.is_ended(),
-            Ok(None) | Err(_) => false,
+    /// Looks at a host before anything about it is changed: this must be its place, its instances must be known, and ours. Returns those
+    /// that are alive.
+    pub(super) async fn vet(&self, record: &Record) -> Result<Vec<InstanceId>, ProvisionError> {
+        let doubtful = |instance: Option<&InstanceId>, doubt| ProvisionError::Doubtful {
+            host: record.host.to_string(),
+            instance: instance.or_else(|| record.instances().next()).cloned(),
+            doubt,
         };
-        alive && matches!(self.adopt_files(record).await, Ok(true))
-    }
-
-    /// Those whose instance is certainly gone.
-    async fn ended_among(&self, mut records: Vec<Record>) -> Result<Vec<Record>, ProvisionError> {
-        let ids: Vec<InstanceId> = records.iter().filter_map(instance_of).collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let asked: Vec<_> = record.instances().map(|instance| AskedAbout { instance, record: Some(record) }).collect();
+        // Until EC2 knows a new instance everywhere, it may answer that there is none.
+        let young = !self.bounds.may_still_appear_for(launched(record)).is_zero();
+        let another_look_may_tell = |answers: &Vec<Presence>| {
+            answers.iter().any(|answer| match answer {
+                Presence::Unknown(Doubt::TooYoung { .. }) => young,
+                Presence::Unknown(Doubt::Failed(error)) => error.is_transient(),
+                _ => false,
+            })
+        };
+        let look = || async {
+            let answers = self.cloud.presence(&asked).await;
+            if another_look_may_tell(&answers) { Err(answers) } else { Ok(answers) }
+        };
+        let wait = Wait::Success { doing: "looking for an instance" };
+        let answers = self.bounds.repeat(wait, self.bounds.patience.cleans_up, |_| true, look).await;
+        let answers = answers.unwrap_or_else(|answers| answers);
+        let mut living = Vec::new();
+        let mut proved = false;
+        for (asked, answer) in asked.iter().zip(answers) {
+            match answer {
+                Presence::Alive(instance) => {
+                    super::termination::check_owner(record, &instance)?;
+                    living.push(instance.id);
+                    proved = true;
+                }
+                Presence::Ended(_) => proved = true,
+                Presence::Unknown(doubt) => return Err(doubtful(Some(asked.instance), doubt)),
+            }
         }
-        let filter = InstanceFilter { ids, ..InstanceFilter::default() };
-        let found = self.cloud.instances.list(&filter).await?;
-        let alive: BTreeSet<InstanceId> =
-            found.into_iter().filter(|instance| !instance.state.is_ended()).map(|instance| instance.id).collect();
-        records.retain(|record| instance_of(record).is_none_or(|id| !alive.contains(&id)));
-        Ok(records)
+        let unsettled =
+            |resource: &Resource| matches!(resource.state, ResourceState::Intended | ResourceState::Created);
+        // What was seen, was seen in its place. Nothing follows from what is not seen anywhere else.
+        if !proved && record.resources.iter().any(unsettled) {
+            self.cloud.prove_place(record).await.map_err(|doubt| doubtful(None, doubt))?;
+        } else if !proved && !self.cloud.territory.place().reaches(&record.place()) {
+            let (host, asked) = (record.place(), self.cloud.territory.place());
+            return Err(doubtful(None, Doubt::Elsewhere { host, asked }));
+        }
+        Ok(living)
     }
 
     async fn settle_ended(&self, host: &HostId) -> Option<Recovered> {
@@ -150,8 +222,7 @@ impl Provisioner {
         }
     }
 
-    /// Makes a record of a live host that has none, where its credentials are within reach; `false` where they are not, or it
-    /// does not answer.
+    /// Makes a record of a live host that has none, where its credentials are within reach and it answers.
     ///
     /// # Errors
     /// A journal that can't be written.
@@ -160,10 +231,11 @@ impl Provisioner {
         instance: &Instance,
         environment: &StudioEnvironment,
         daemon_port: u16,
-    ) -> Result<bool, ProvisionError> {
+    ) -> Result<Adoption, ProvisionError> {
         let Some((recorded, subnet)) = super::launch::recorded(instance).zip(instance.subnet.clone()) else {
-            return Ok(false);
+            return Ok(Adoption::NoAnswer { why: "it has no address".to_owned() });
         };
+        let here = self.cloud.territory.place();
         let launched = instance.launched.unwrap_or_else(Timestamp::now);
         let expires = instance.tag(TAG_EXPIRES).and_then(|time| time.parse().ok());
         let token = instance.client_token.clone().unwrap_or_else(ClientToken::generate);
@@ -175,6 +247,8 @@ impl Provisioner {
             state: RecordState::Creating,
             created: launched,
             expires: expires.unwrap_or(launched),
+            cloud: Some(here.cloud),
+            account: Some(environment.account.clone()),
             region: environment.region.clone(),
             domain: environment.domain.clone(),
             owner: environment.owner.clone(),
@@ -195,11 +269,14 @@ impl Provisioner {
             instance: Some(recorded),
             failure: None,
         };
-        if !matches!(self.adopt_files(&record).await, Ok(true)) {
-            return Ok(false);
+        let adoption = match self.adopt_files(&record).await {
+            Ok(adoption) => adoption,
+            Err(error) => Adoption::NoAnswer { why: super::termination::with_causes(error.as_ref()) },
+        };
+        if adoption == Adoption::Adopted {
+            self.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;
         }
-        self.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;
-        Ok(true)
+        Ok(adoption)
     }
 
     /// Live instances of this owner in this domain that no readable record knows.

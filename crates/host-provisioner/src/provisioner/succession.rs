@@ -24,6 +24,12 @@ impl Provisioner {
                 Err(error) => Recovered::Failed(error),
             }),
             RecordState::Creating | RecordState::Undoing => {
+                // The successor may see another place than the process before it.
+                match self.vet(open.record()).await {
+                    Ok(_) => {}
+                    Err(error @ ProvisionError::Doubtful { .. }) => return Ok(Some(Recovered::Unknown(error))),
+                    Err(error) => return Ok(Some(Recovered::Failed(error))),
+                }
                 Some(match self.undo(open, ProvisionError::Interrupted).await {
                     ProvisionError::Undone { report, .. } if report.remains.is_empty() => Recovered::Undone(report),
                     ProvisionError::Interrupted => Recovered::Undone(UndoReport::default()),

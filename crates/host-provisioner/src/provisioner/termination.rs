@@ -1,11 +1,13 @@
 //! Terminating a host, and seeing it go.
 
 use jiff::Timestamp;
+use studio_discovery::{DomainId, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    CloudError, HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, ProvisionError, Record, RecordState,
-    ResourceKind, ResourceState, Step, TAG_HOST, Wait, Warning,
+    AskedAbout, CloudError, Doubt, HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, Presence,
+    ProvisionError, Record, RecordState, ResourceKind, ResourceState, Step, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Wait,
+    Warning,
 };
 
 /// A host that was terminated.
@@ -31,7 +33,8 @@ impl Provisioner {
     /// May be repeated, after a failure as after success.
     ///
     /// # Errors
-    /// [`ProvisionError::Busy`] while another process works on the host; a failed call, after which the record remains.
+    /// [`ProvisionError::Busy`] while another process works on the host; [`ProvisionError::Doubtful`] where its own place can't be asked
+    /// about it; a failed call. After each of them the record remains.
     pub async fn terminate(&self, host: &HostId) -> Result<Terminated, ProvisionError> {
         match self.journal.open(host).await? {
             Opened::Open(open) => self.terminate_open(*open).await,
@@ -40,11 +43,21 @@ impl Provisioner {
         }
     }
 
-    pub(super) async fn terminate_open(&self, mut open: OpenRecord) -> Result<Terminated, ProvisionError> {
+    pub(super) async fn terminate_open(&self, open: OpenRecord) -> Result<Terminated, ProvisionError> {
+        let living = self.vet(open.record()).await?;
         // A creation that nobody finished has more to undo than its instance.
         if matches!(open.record().state, RecordState::Creating | RecordState::Undoing) {
             return self.undo_for_good(open).await;
         }
+        self.terminate_vetted(open, &living).await
+    }
+
+    /// Terminates a host of which these instances are alive, in its own place, and ours.
+    pub(super) async fn terminate_vetted(
+        &self,
+        mut open: OpenRecord,
+        living: &[InstanceId],
+    ) -> Result<Terminated, ProvisionError> {
         open.update(|record| record.state = RecordState::Terminating)?;
         let mut terminated = Terminated { instance: None, ended: Ended::Already };
         for position in 0..open.record().resources.len() {
@@ -52,7 +65,9 @@ impl Provisioner {
             let ResourceKind::Instance { id: Some(id), .. } = &resource.kind else { continue };
             let id = id.clone();
             if resource.state != ResourceState::Gone {
-                terminated.ended = self.within(self.bounds.patience.termination).end_instance(&id, None).await?;
+                if living.contains(&id) {
+                    terminated.ended = self.within(self.bounds.patience.termination).end_instance(&id, None).await?;
+                }
                 open.update(|record| record.resources[position].state = ResourceState::Gone)?;
             }
             terminated.instance = Some(id);
@@ -67,6 +82,7 @@ impl Provisioner {
             ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
                 Ok(Terminated { instance, ended: Ended::Now })
             }
+            ProvisionError::Undone { report, .. } => Err(ProvisionError::NotUndone { report }),
             ProvisionError::Interrupted => Ok(Terminated { instance, ended: Ended::Already }),
             error => Err(error),
         }
@@ -84,26 +100,38 @@ impl Provisioner {
         Ok(())
     }
 
-    /// Terminates an instance that the journal does not know: a host of another home, or of the first `sdocker`, which `known_as_host`
-    /// says of it where no tag does.
+    /// Terminates an instance that the journal does not know: a host of another home of this owner, or of the first `sdocker`, which
+    /// made no tags, so that only `listed` says of it that it is a host: this home's list of hosts names it.
     ///
     /// # Errors
-    /// [`ProvisionError::NotAHost`] for every other instance, which is left alone.
+    /// [`ProvisionError::NotYours`] for the host of another owner, or of nobody knows whom; [`ProvisionError::NotAHost`] for every other
+    /// instance; [`ProvisionError::Doubtful`] where it is not listed in this place. All are left alone.
     pub async fn terminate_unrecorded(
         &self,
         id: &InstanceId,
-        known_as_host: bool,
+        listed: bool,
+        owner: Option<(&DomainId, &UserProfileName)>,
     ) -> Result<Terminated, ProvisionError> {
-        let instance: Option<Instance> = self.cloud.instances.describe(id).await?;
-        let is_host = known_as_host || instance.as_ref().is_some_and(|instance| instance.tag(TAG_HOST).is_some());
-        if !is_host {
-            return Err(ProvisionError::NotAHost { instance: id.clone() });
-        }
-        let ended = match instance {
-            Some(instance) if !instance.state.is_ended() => {
-                self.within(self.bounds.patience.termination).end_instance(id, None).await?
+        let found = self.cloud.presence(&[AskedAbout { instance: id, record: None }]).await.pop();
+        let (instance, alive) = match found {
+            Some(Presence::Alive(instance)) => (instance, true),
+            Some(Presence::Ended(Some(instance))) => (instance, false),
+            Some(Presence::Unknown(Doubt::Failed(error))) => {
+                return Err(ProvisionError::Doubtful {
+                    host: id.to_string(),
+                    instance: Some(id.clone()),
+                    doubt: Doubt::Failed(error),
+                });
             }
-            _ => Ended::Already,
+            Some(Presence::Unknown(doubt)) if listed => {
+                return Err(ProvisionError::Doubtful { host: id.to_string(), instance: Some(id.clone()), doubt });
+            }
+            _ => return Err(ProvisionError::NotAHost { instance: id.clone() }),
+        };
+        whose(&instance, listed, owner)?;
+        let ended = match alive {
+            true => self.within(self.bounds.patience.termination).end_instance(id, None).await?,
+            false => Ended::Already,
         };
         Ok(Terminated { instance: Some(id.clone()), ended })
     }
@@ -150,8 +178,41 @@ impl Provisioner {
     }
 }
 
+/// Refuses an instance without a record that is not this owner's host.
+fn whose(
+    instance: &Instance,
+    listed: bool,
+    owner: Option<(&DomainId, &UserProfileName)>,
+) -> Result<(), ProvisionError> {
+    let tags = [TAG_HOST, TAG_DOMAIN, TAG_OWNER].map(|key| instance.tag(key));
+    let [host, domain_of_it, owner_of_it] = tags;
+    if tags.iter().all(Option::is_none) {
+        // The first `sdocker` named its hosts so, where it might tag them at all.
+        let named = instance.tag("Name").is_none_or(|name| name == "DockerHost");
+        return if listed && named { Ok(()) } else { Err(ProvisionError::NotAHost { instance: instance.id.clone() }) };
+    }
+    let ours = owner.is_some_and(|(domain, owner)| {
+        domain_of_it == Some(domain.as_str()) && owner_of_it == Some(owner.as_str()) && host.is_some()
+    });
+    if ours { Ok(()) } else { Err(not_yours(instance)) }
+}
+
+/// Refuses an instance of a record whose tags say that it is somebody else's. Without tags it is what the record says.
+pub(super) fn check_owner(record: &Record, instance: &Instance) -> Result<(), ProvisionError> {
+    let foreign = |key: &str, ours: &str| instance.tag(key).is_some_and(|theirs| theirs != ours);
+    if foreign(TAG_DOMAIN, record.domain.as_str()) || foreign(TAG_OWNER, record.owner.as_str()) {
+        return Err(not_yours(instance));
+    }
+    Ok(())
+}
+
+fn not_yours(instance: &Instance) -> ProvisionError {
+    let tag = |key: &str| instance.tag(key).unwrap_or("nobody knows whom").to_owned();
+    ProvisionError::NotYours { instance: instance.id.clone(), owner: tag(TAG_OWNER), domain: tag(TAG_DOMAIN) }
+}
+
 /// What an error says, with its causes.
-fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

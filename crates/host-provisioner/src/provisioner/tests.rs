@@ -13,15 +13,16 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity, Instance,
-    InstanceId, MarketChoice, Observer, ProxySettings, Record, RecordState, ResourceKind, ResourceState, Survey,
-    Unobserved,
+    Adoption, ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity,
+    Instance, InstanceId, MarketChoice, Observer, ProxySettings, Record, RecordState, ResourceKind, ResourceState,
+    Survey, Unobserved,
     fake::{Account, PERMISSIONS_OF_2022, World},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
 };
 
 mod examination;
+mod places;
 mod silence;
 
 const FAULTS: [Fault; 12] = [
@@ -47,8 +48,10 @@ struct Files {
 
 #[async_trait]
 impl ClientFiles for Files {
-    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
-        Ok(self.script.call("adopting files", async { Ok(self.answers) }).await?)
+    async fn adopt(&self, _record: &Record) -> Result<Adoption, ClientFilesError> {
+        let never = || Adoption::Never { why: "its creator died before it made the credentials".to_owned() };
+        let answer = async { Ok(if self.answers { Adoption::Adopted } else { never() }) };
+        Ok(self.script.call("adopting files", answer).await?)
     }
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
@@ -61,8 +64,8 @@ struct Irremovable;
 
 #[async_trait]
 impl ClientFiles for Irremovable {
-    async fn adopt(&self, _record: &Record) -> Result<bool, ClientFilesError> {
-        Ok(true)
+    async fn adopt(&self, _record: &Record) -> Result<Adoption, ClientFilesError> {
+        Ok(Adoption::Adopted)
     }
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {

@@ -1,8 +1,7 @@
 //! The hosts that there are, and what is kept of hosts that there are no more.
 
-use std::collections::HashMap;
-
-use host_provisioner::{Instance, InstanceFilter, InstanceId};
+use docker_remote::Context;
+use host_provisioner::{InstanceId, InstanceType};
 
 use super::{Findings, State, repair::Repair};
 use crate::{
@@ -10,40 +9,41 @@ use crate::{
     detours, docker_cli,
     lookup::{KnownHost, Lookup},
     permission::Caller,
-    session::Session,
+    places::{Look, Places},
     world::World,
 };
 
-pub(super) async fn examine(world: &World, lookup: &Lookup, session: Option<&Session>, findings: &mut Findings) {
+pub(super) async fn examine(world: &World, lookup: &Lookup, places: &mut Places<'_>, findings: &mut Findings) {
     let hosts = match lookup.hosts() {
         Ok(hosts) => hosts,
         Err(error) => return findings.error("hosts", &error, &Caller::default()),
     };
+    for notice in lookup.notices() {
+        findings.add("hosts", State::Warning, notice).fix("`sdocker recover` says more");
+    }
     let contexts = match lookup.contexts.list() {
         Ok(contexts) => contexts,
         Err(error) => return findings.error("contexts", &error.into(), &Caller::default()),
     };
     let known = |name: &str| hosts.iter().any(|host| host.name == name);
-    let unknown: Vec<(String, InstanceId)> = contexts
-        .into_iter()
-        .filter(|context| !known(&context.name))
-        .filter_map(|context| Some((context.name.clone(), instance_in(&context.name)?)))
-        .collect();
-    let ids = hosts.iter().map(|host| host.instance.clone()).chain(unknown.iter().map(|(_, id)| id.clone()));
-    let living = living(ids.collect(), session).await;
-    for host in hosts {
-        known_host(host, world, lookup, living.as_ref(), findings).await;
+    let unknown: Vec<KnownHost> =
+        contexts.into_iter().filter(|context| !known(&context.name)).filter_map(|context| host_of(&context)).collect();
+    let looks = places.look(&hosts).await;
+    for (host, look) in hosts.into_iter().zip(looks) {
+        known_host(host, look, world, lookup, findings).await;
     }
-    for (name, id) in unknown {
-        match &living {
-            Some(living) if !living.contains_key(&id) => {
+    let looks = places.look(&unknown).await;
+    for (host, look) in unknown.into_iter().zip(looks) {
+        let name = host.name;
+        match look {
+            Look::Ended(_) => {
                 findings
                     .add("contexts", State::Warning, format!("{name} is the Docker context of a host that is gone"))
                     .because("clients that use it wait for an answer that never comes")
                     .fix(format!("`docker context rm {name}`"))
                     .repair(Repair::RemoveContext(name));
             }
-            _ => {
+            Look::Alive(_) => {
                 findings
                     .add(
                         "contexts",
@@ -53,24 +53,38 @@ pub(super) async fn examine(world: &World, lookup: &Lookup, session: Option<&Ses
                     .because("it is not listed, and not terminated with the others")
                     .fix("`sdocker recover --adopt` takes hosts of yours back into use");
             }
+            Look::Unknown(why) => {
+                findings
+                    .add(
+                        "contexts",
+                        State::Warning,
+                        format!("{name} is the Docker context of a host that is not known here: {why:#}"),
+                    )
+                    .because("clients that use it may wait for an answer that never comes")
+                    .fix(format!("`docker context rm {name}`, where its host has ended for certain"));
+            }
         }
     }
 }
 
-async fn known_host(
-    host: KnownHost,
-    world: &World,
-    lookup: &Lookup,
-    living: Option<&HashMap<InstanceId, Instance>>,
-    findings: &mut Findings,
-) {
-    if living.is_some_and(|living| !living.contains_key(&host.instance)) {
-        findings
-            .add("hosts", State::Warning, format!("{} has ended", host.name))
-            .because("its Docker context and files lead nowhere")
-            .fix("`sdocker recover` clears what is left of it")
-            .repair(Repair::ForgetHost(Box::new(host)));
-        return;
+async fn known_host(host: KnownHost, look: Look, world: &World, lookup: &Lookup, findings: &mut Findings) {
+    match look {
+        Look::Ended(_) => {
+            findings
+                .add("hosts", State::Warning, format!("{} has ended", host.name))
+                .because("its Docker context and files lead nowhere")
+                .fix("`sdocker recover` clears what is left of it")
+                .repair(Repair::ForgetHost(Box::new(host)));
+            return;
+        }
+        Look::Unknown(why) => {
+            let hints = crate::failure::hints(&why, &Caller::default());
+            let finding = findings.add("hosts", State::Warning, format!("{}: {why:#}", host.name));
+            finding.because("what is kept of it stays until that is known");
+            finding.fix = hints.into_iter().filter(|hint| !hint.contains("`sdocker recover`")).collect();
+            return;
+        }
+        Look::Alive(_) => {}
     }
     let daemon = status::daemon(&host, lookup).await;
     match daemon.error {
@@ -99,34 +113,41 @@ async fn known_host(
     }
 }
 
-/// Those of the instances that have not ended; `None` where that can't be told.
-async fn living(ids: Vec<InstanceId>, session: Option<&Session>) -> Option<HashMap<InstanceId, Instance>> {
-    if ids.is_empty() {
-        return None;
-    }
-    let filter = InstanceFilter { ids, ..InstanceFilter::default() };
-    let found = session?.clouds.cloud.instances.list(&filter).await.ok()?;
-    let living = found.into_iter().filter(|instance| !instance.state.is_ended());
-    Some(living.map(|instance| (instance.id.clone(), instance)).collect())
+/// The host of a context that is named like one.
+fn host_of(context: &Context) -> Option<KnownHost> {
+    let (instance_type, instance) = named(&context.name)?;
+    let endpoint = context.host.as_deref().and_then(|host| host.strip_prefix("tcp://"));
+    let (address, port) = endpoint.and_then(|endpoint| endpoint.rsplit_once(':')).unwrap_or_default();
+    Some(KnownHost {
+        name: context.name.clone(),
+        instance,
+        instance_type,
+        address: address.to_owned(),
+        port: port.parse().unwrap_or_default(),
+        current: false,
+        record: None,
+    })
 }
 
-/// The instance in the name of a host's context, `<instance-type>_<instance-id>`.
-fn instance_in(context: &str) -> Option<InstanceId> {
+/// The instance type and the instance in the name of a host's context, `<instance-type>_<instance-id>`.
+fn named(context: &str) -> Option<(InstanceType, InstanceId)> {
     let (instance_type, id) = context.split_once('_')?;
-    let hex = id.strip_prefix("i-")?;
-    let is_ours = instance_type.contains('.') && !hex.is_empty() && hex.chars().all(|c| c.is_ascii_hexdigit());
-    is_ours.then(|| id.into())
+    let instance_type = instance_type.parse().ok().filter(|_| instance_type.contains('.'))?;
+    Some((instance_type, id.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::instance_in;
+    use super::named;
 
     #[test]
     fn only_names_of_hosts_are_looked_at() {
-        assert_eq!(instance_in("c5.xlarge_i-0abc").map(|id| id.to_string()).as_deref(), Some("i-0abc"));
+        assert_eq!(
+            named("c5.xlarge_i-0abc").map(|(kind, id)| format!("{id} {kind}")).as_deref(),
+            Some("i-0abc c5.xlarge")
+        );
         for name in ["default", "desktop-linux", "c5_i-0abc", "c5.xlarge_i-", "c5.xlarge_i-xyz", "my_context"] {
-            assert_eq!(instance_in(name), None, "{name}");
+            assert_eq!(named(name), None, "{name}");
         }
     }
 }

@@ -7,9 +7,10 @@ use crate::{
     client_files::HostFiles,
     commands::setup,
     lookup::{KnownHost, Lookup},
+    places::Places,
     printer::Printer,
     progress::Progress,
-    session::{self, Session},
+    session,
     world::World,
 };
 
@@ -28,7 +29,7 @@ pub(super) enum Repair {
 pub(super) async fn all(
     findings: &mut [Finding],
     lookup: &Lookup,
-    session: Option<&Session>,
+    places: &mut Places<'_>,
     world: &World,
     printer: &Printer,
 ) {
@@ -42,7 +43,7 @@ pub(super) async fn all(
                 .clone(),
             Repair::RemoveContext(name) => lookup.contexts.remove(&name, None).map_err(|error| error.to_string()),
             Repair::ForgetHost(host) => {
-                forget(&host, lookup, session, printer).await.map_err(|error| format!("{error:#}"))
+                forget(&host, lookup, places, printer).await.map_err(|error| format!("{error:#}"))
             }
         };
         match outcome {
@@ -54,15 +55,16 @@ pub(super) async fn all(
     }
 }
 
-/// Terminating a host that has ended removes its files and its record, and nothing else.
-async fn forget(host: &KnownHost, lookup: &Lookup, session: Option<&Session>, printer: &Printer) -> anyhow::Result<()> {
-    match (&host.record, session) {
-        (Some(record), Some(session)) => {
+/// Terminating a host that has ended removes its files and its record, and nothing else. It is looked at once more before, in its place.
+async fn forget(host: &KnownHost, lookup: &Lookup, places: &mut Places<'_>, printer: &Printer) -> anyhow::Result<()> {
+    match &host.record {
+        Some(record) => {
+            let clouds = places.of(host.place().as_ref()).await?;
             let progress = Progress::new(printer);
-            let provisioner = session::provisioner(&session.clouds, lookup, &progress, CancellationToken::new());
+            let provisioner = session::provisioner(&clouds, lookup, &progress, CancellationToken::new());
             progress.drive(provisioner.terminate(&record.host)).await?;
             Ok(())
         }
-        _ => HostFiles::new(lookup).forget_named(&host.name, &host.instance, None),
+        None => HostFiles::new(lookup).forget_named(&host.name, &host.instance, None),
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::Wait;
 
 /// The longest that each piece of work may take, by its name: docs/crash-safety.md says the same.
-const LONGEST: [(&str, u64); 5] = [("create", 120), ("undo", 60), ("terminate", 60), ("recover", 180), ("purge", 60)];
+const LONGEST: [(&str, u64); 5] = [("create", 120), ("undo", 60), ("terminate", 60), ("recover", 120), ("purge", 60)];
 
 /// Keeps what was waited for, and when it was told.
 #[derive(Default)]
