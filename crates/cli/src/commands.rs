@@ -90,5 +90,6 @@ fn looks_for_hosts(command: &Command) -> bool {
             | Command::Doctor(_)
             | Command::Keep(_)
             | Command::Forward(_)
+            | Command::Share(_)
     )
 }

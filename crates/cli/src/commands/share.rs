@@ -62,7 +62,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let lookup = Lookup::new(world);
     let shares: Vec<Share> = args.folders.iter().map(|text| share(text, world)).collect::<anyhow::Result<_>>()?;
-    let host = lookup.find(args.instance_id.as_ref())?;
+    let host = lookup.find(args.instance_id.as_ref(), printer)?;
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
     let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
     let shared = Shared { host: host.name.clone(), folders: shares.iter().map(|share| share.path.clone()).collect() };
