@@ -137,7 +137,7 @@ impl Host {
 
     /// What containers may have put into the shared folder leads the host nowhere: links, pipes, devices, whoever owns them.
     async fn follows_nothing_in_the_shared_folder(&self) {
-        let before = self.life().expect("there")["checked_at"].to_string();
+        let before = self.life().expect("there")["checked_at"].clone();
         self.machine.shell("echo untouched | tee /etc/victim >/home/victim; chown 200005 /home/victim; mkdir -p /home/victims; chown 200005 /home/victims");
         let folder = self.folder();
         for name in ["life.json", "logs/dockerd.log"] {
@@ -152,13 +152,13 @@ impl Host {
             (plain("life.json") && plain("logs/dockerd.log")).then_some(())
         };
         eventually(Duration::from_secs(120), "the host's own files in the place of links", written);
-        self.look("a look beside a pipe", |life| life["checked_at"].to_string() > before).await;
+        self.look("a look beside a pipe", |life| life["checked_at"].as_str() > before.as_str()).await;
         fs::remove_file(folder.join("keep-until")).expect("there");
         // A folder that is elsewhere.
         fs::rename(folder.join("logs"), folder.join("logs.before")).expect("renamed");
         symlink("/home/victims", folder.join("logs")).expect("linked");
-        let seen = self.life().expect("there")["checked_at"].to_string();
-        self.look("a look beside a folder elsewhere", |life| life["checked_at"].to_string() > seen).await;
+        let seen = self.life().expect("there")["checked_at"].clone();
+        self.look("a look beside a folder elsewhere", |life| life["checked_at"].as_str() > seen.as_str()).await;
         fs::remove_file(folder.join("logs")).expect("there");
         fs::rename(folder.join("logs.before"), folder.join("logs")).expect("renamed");
         assert_eq!(self.machine.shell("cat /etc/victim /home/victim; ls -A /home/victims"), "untouched\nuntouched\n");

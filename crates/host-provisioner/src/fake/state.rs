@@ -101,6 +101,9 @@ pub struct InstanceRecord {
     pub spec: String,
     /// How many looks it is still unseen for.
     pub unseen: u32,
+    /// The private DNS name that it gets when it runs, and not before (EC2 API reference, `Instance`).
+    #[serde(default)]
+    pub private_dns: Option<String>,
 }
 
 impl State {
@@ -294,7 +297,7 @@ impl State {
             id,
             instance_type: spec.instance_type.clone(),
             state: InstanceState::Pending,
-            private_dns: Some(format!("ip-{}.eu-west-1.compute.internal", address.to_string().replace('.', "-"))),
+            private_dns: None,
             private_address: Some(IpAddr::V4(address)),
             subnet: Some(spec.subnet.clone()),
             zone: Some(zone),
@@ -306,7 +309,13 @@ impl State {
             tags: spec.tags.clone(),
             state_reason: None,
         };
-        let record = InstanceRecord { instance: instance.clone(), spec: described, unseen: self.appears_after };
+        let name = format!("ip-{}.eu-west-1.compute.internal", address.to_string().replace('.', "-"));
+        let record = InstanceRecord {
+            instance: instance.clone(),
+            spec: described,
+            unseen: self.appears_after,
+            private_dns: Some(name),
+        };
         self.instances.push(record);
         Ok(instance)
     }
@@ -324,7 +333,10 @@ impl State {
             }
             // Time passes while one looks.
             match record.instance.state {
-                InstanceState::Pending => record.instance.state = InstanceState::Running,
+                InstanceState::Pending => {
+                    record.instance.state = InstanceState::Running;
+                    record.instance.private_dns.clone_from(&record.private_dns);
+                }
                 InstanceState::ShuttingDown => record.instance.end(),
                 _ => {}
             }

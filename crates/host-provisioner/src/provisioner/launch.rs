@@ -1,12 +1,14 @@
 //! Launching the instance: somewhere, once.
 
+use std::sync::Mutex;
+
 use jiff::Timestamp;
 use studio_discovery::SecurityGroupId;
 
 use super::Provisioner;
 use crate::{
-    CloudError, CloudErrorKind, HostPlan, Instance, LaunchSpec, Market, OpenRecord, Placement, ProvisionError,
-    RecordedInstance, Resource, ResourceKind, ResourceState, Step, Tagged, Wait, Warning, error::place,
+    CloudError, CloudErrorKind, HostPlan, Instance, InstanceState, LaunchSpec, Market, OpenRecord, Placement,
+    ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step, Tagged, Wait, Warning, error::place,
 };
 
 impl Provisioner {
@@ -171,29 +173,47 @@ impl Provisioner {
         }
     }
 
-    /// Waits until the instance has a name or an address, which most have at once.
+    /// Waits until the instance can be reached by its name, or by its address where it gets no name: a private DNS name "is not available
+    /// until the instance enters the running state" (EC2 API reference, `Instance`), and never in a VPC without DNS hostnames.
     async fn with_address(&self, instance: Instance, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
-        if open.record().instance.is_some() && !instance.state.is_ended() {
+        if instance.private_dns.is_some() && !instance.state.is_ended() {
             return Ok(instance);
         }
         let id = instance.id.clone();
         let step = Step::Address { instance: id.clone() };
         self.started(&step);
+        let nameless = Mutex::new(instance.private_address.is_some().then_some(instance));
         let look = || async {
             self.check_stop()?;
             match self.cloud.instances.describe(&id).await? {
-                Some(found) if found.state.is_ended() => Err(ProvisionError::InstanceEnded {
-                    instance: id.clone(),
-                    state: found.state.as_str(),
-                    reason: found.state_reason,
-                }),
-                Some(found) if found.endpoint_name().is_some() => Ok(found),
-                _ => Err(ProvisionError::NoAddress { instance: id.clone() }),
+                Some(found) if found.state.is_ended() => {
+                    return Err(ProvisionError::InstanceEnded {
+                        instance: id.clone(),
+                        state: found.state.as_str(),
+                        reason: found.state_reason,
+                    });
+                }
+                Some(found) if found.private_dns.is_some() => return Ok(found),
+                Some(found) if found.private_address.is_some() => {
+                    if found.state != InstanceState::Pending {
+                        return Ok(found);
+                    }
+                    if let Ok(mut nameless) = nameless.lock() {
+                        *nameless = Some(found);
+                    }
+                }
+                _ => {}
             }
+            Err(ProvisionError::NoAddress { instance: id.clone() })
         };
         let none = |error: &ProvisionError| matches!(error, ProvisionError::NoAddress { .. });
         let wait = Wait::Address { instance: id.clone() };
-        let instance = self.bounds.repeat(wait, self.bounds.patience.appears, none, look).await?;
+        let found = self.bounds.repeat(wait, self.bounds.patience.appears, none, look).await;
+        let instance = match (found, nameless.into_inner()) {
+            // It starts slowly: its address will do.
+            (Err(ProvisionError::NoAddress { .. }), Ok(Some(nameless))) => nameless,
+            (found, _) => found?,
+        };
         open.update(|record| record.instance = recorded(&instance))?;
         self.finished(step);
         Ok(instance)

@@ -61,11 +61,11 @@ impl Instances for SandboxInstances {
                 let address = Addresses::of_this_machine().lease(&self.folder.join(instance.id.as_str()));
                 let address = address.map_err(|error| failed(action, &instance.id, &error))?;
                 instance.private_address = Some(IpAddr::V4(address));
-                instance.private_dns = None;
             }
             for record in state.instances.iter_mut().filter(|record| record.instance.id == instance.id) {
                 record.instance.private_address = instance.private_address;
-                record.instance.private_dns = None;
+                // Nothing here resolves names.
+                record.private_dns = None;
             }
             Ok::<_, CloudError>(instance)
         })??;
