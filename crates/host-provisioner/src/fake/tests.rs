@@ -31,7 +31,7 @@ pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::sta
         tags,
         state_reason: None,
     };
-    super::state::InstanceRecord { instance, spec: String::new(), unseen: 0 }
+    super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, private_dns: None }
 }
 
 async fn spec(cloud: &Cloud) -> LaunchSpec {
