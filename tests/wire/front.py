@@ -163,9 +163,12 @@ class Front(BaseHTTPRequestHandler):
         """AWS's answer."""
         place = accounts.get(call.account, call.region)
         try:
+            limits = Limits(call.account, call.region)
             models.check(call.service, call.action, call.request)
-            Limits(call.account, call.region).check(call.service, call.action, call.request)
+            limits.check(call.service, call.action, call.request)
             refused = state.refused(authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request))
+            if not refused:
+                limits.agree(call)
         except (authorization.Missing, models.Refused) as no:
             return answers.error(call.service, no.code, str(no), no.status)
         except authorization.Unknown as unknown:

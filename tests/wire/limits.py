@@ -135,6 +135,17 @@ class Limits:
         if specific:
             specific(request)
 
+    def agree(self, call):
+        """Refuses resources that don't go together. Asked of a caller who may use each of them: a dry run tells one who may not so."""
+        if (call.service, call.action) != ("ec2", "RunInstances"):
+            return
+        subnet = next((zone[call.request["SubnetId"]] for zone in self.ec2.subnets.values() if call.request.get("SubnetId") in zone), None)
+        for named in numbered(call.request, "SecurityGroupId"):
+            group = self.ec2.get_security_group_from_id(named)
+            if subnet and group and group.vpc_id != subnet.vpc_id:
+                message = f"Security group {named} and subnet {subnet.id} belong to different networks."
+                raise Refused("InvalidParameter", message)
+
     def value(self, action, name, value):
         for actions, names, limit in VALUES:
             if re.fullmatch(actions, action) and re.fullmatch(names, name):
@@ -202,14 +213,7 @@ class Limits:
     def on_RunInstances(self, request):
         if int(request["MinCount"]) > int(request["MaxCount"]):
             raise Refused("InvalidParameterCombination", "MinCount is more than MaxCount")
-        groups = numbered(request, "SecurityGroupId")
-        self.groups_of_interface(groups)
-        subnet = next((zone[request["SubnetId"]] for zone in self.ec2.subnets.values() if request.get("SubnetId") in zone), None)
-        for named in groups:
-            group = self.ec2.get_security_group_from_id(named)
-            if subnet and group and group.vpc_id != subnet.vpc_id:
-                message = f"Security group {named} and subnet {subnet.id} belong to different networks."
-                raise Refused("InvalidParameter", message)
+        self.groups_of_interface(numbered(request, "SecurityGroupId"))
         # {API}/errors-overview.html
         if "KeyName" in request and request["KeyName"] not in self.ec2.key_pairs:
             raise Refused("InvalidKeyPair.NotFound", f"The key pair '{request['KeyName']}' does not exist")
