@@ -22,11 +22,13 @@ const GRACE: Duration = Duration::from_secs(60);
 /// The leases of a machine.
 pub(super) struct Addresses {
     folder: PathBuf,
+    /// Where the network namespaces of this machine have their names.
+    namespaces: PathBuf,
 }
 
 impl Addresses {
     pub(super) fn of_this_machine() -> Self {
-        Self { folder: PathBuf::from("/run/sdocker/addresses") }
+        Self { folder: PathBuf::from("/run/sdocker/addresses"), namespaces: PathBuf::from("/run/netns") }
     }
 
     /// Leases the first free address to the host in this folder.
@@ -78,7 +80,7 @@ impl Addresses {
         let Ok(holder) = fs::read_to_string(lease) else { return false };
         let number = lease.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or_default();
         // A host may outlive its folder, if somebody removed that under it.
-        let runs = Path::new("/run/netns").join(Self::namespace(Self::numbered(number))).exists();
+        let runs = self.namespaces.join(Self::namespace(Self::numbered(number))).exists();
         !runs && !Path::new(&holder).exists() && age.elapsed().is_ok_and(|age| age > GRACE)
     }
 }
@@ -92,7 +94,9 @@ mod tests {
     #[test]
     fn no_two_hosts_have_an_address_and_one_that_is_gone_frees_its_own() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let addresses = Addresses { folder: folder.path().join("addresses") };
+        // Namespaces of its own: other sandboxes may have hosts on this machine at the same time.
+        let addresses =
+            Addresses { folder: folder.path().join("addresses"), namespaces: folder.path().join("namespaces") };
         let hosts = [folder.path().join("a"), folder.path().join("b")];
         fs::create_dir(&hosts[1]).expect("made");
         let first = addresses.lease(&hosts[0]).expect("leased");
