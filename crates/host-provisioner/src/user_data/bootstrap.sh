@@ -156,7 +156,7 @@ ecr_login() {
         return 0
     fi
     field() { [[ $2 =~ \"$1\"\ *:\ *\"([^\"]*)\" ]] && echo "${BASH_REMATCH[1]}"; }
-    answer=$(env "${proxies[@]}" curl -sSm 30 --config - 2>&1 <<END
+    answer=$(env "${proxies[@]}" curl -q -sSm 30 --config - 2>&1 <<END
 url = "https://api.ecr.$region.$domain/"
 user = "$(field AccessKeyId "$credentials"):$(field SecretAccessKey "$credentials")"
 aws-sigv4 = "aws:amz:$region:ecr"

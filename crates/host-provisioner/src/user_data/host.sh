@@ -2,9 +2,10 @@
 set -uo pipefail
 . /etc/sdocker/settings
 # The user's home may be mounted at /root. Whatever is configured there is not for the host: the Docker CLI has its context and its logins from
-# here, and curl and Python look for their start-up files in another home.
+# here, and Python looks for its modules in another home. curl falls back on /root where that holds no .curlrc, unless it is told not to.
 unset BASH_ENV CDPATH DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 export HOME=/var/lib/sdocker/home DOCKER_CONFIG=/var/lib/sdocker/docker DOCKER_CONTEXT=default
+curl() { command curl -q "$@"; }
 socket=/run/sdocker/docker.sock
 tls=(--tlsverify --tlscacert /etc/sdocker/tls/ca.pem --tlscert /etc/sdocker/tls/cert.pem --tlskey /etc/sdocker/tls/key.pem)
 # The oldest API that the daemon is to speak, as low as Docker 25 to 29 take it (moby, `ValidateMinAPIVersion`): of itself 29 refuses the CLI

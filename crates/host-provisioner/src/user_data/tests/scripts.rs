@@ -167,6 +167,10 @@ fn nothing_of_the_users_home_is_read() {
     let var = root.path("var");
     let expected = format!("{0}/home {0}/docker default\n", var.display());
     assert_eq!(root.read("environments"), expected.repeat(2));
+    // curl reads /root/.curlrc whatever HOME is, unless this is its first argument.
+    root.program("curl", "echo \"$1\" >>\"$root/first\"; exit 22");
+    root.run("metadata instance-id");
+    assert_eq!(root.read("first"), "-q\n");
 }
 
 const HUB: &str = "dind_image=docker:29-dind\nengine=dind\nproxies=()\ndaemon_port=1111";
