@@ -18,10 +18,7 @@ use jsonc_parser::{
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
-use crate::{
-    layout::{create_private, host_name},
-    whole_file,
-};
+use crate::layout::{create_private, host_name};
 
 /// The file.
 #[derive(Clone, Debug)]

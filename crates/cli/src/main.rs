@@ -24,7 +24,6 @@ mod session;
 mod successor;
 mod terminal;
 mod waiting;
-mod whole_file;
 mod world;
 mod writable;
 

@@ -18,7 +18,7 @@ use config_json::ConfigJson;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{DockerHost, Error, error::file, whole_file};
+use crate::{DockerHost, Error, error::file};
 
 /// The context store of one Docker configuration folder.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use rcgen::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::{Error, error::file, whole_file};
+use crate::{Error, error::file};
 
 /// Clocks of client and host may differ by this much.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);

@@ -17,7 +17,6 @@ mod proxies;
 mod readiness;
 mod stages;
 mod transport;
-mod whole_file;
 
 pub use api::{ApiRange, ApiVersion, NoApiVersion};
 pub use bollard::models;

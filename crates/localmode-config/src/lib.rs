@@ -18,7 +18,6 @@ mod plan;
 mod tools;
 mod undo;
 mod visibility;
-mod whole_file;
 
 pub use compose::{ComposeVerdict, compose_accepted};
 pub use docker_host::{DockerHostCheck, check_docker_host};

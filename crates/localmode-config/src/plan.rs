@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, aside, config_yaml, error::file, undo::Before, whole_file};
+use crate::{Error, aside, config_yaml, error::file, undo::Before};
 
 /// Where the SDK puts its data: 2.203 and later take `~/tmp` where they see Studio's metadata, whatever the configuration says, and
 /// without following links. It is named in the configuration for the others.

@@ -11,7 +11,6 @@ use crate::{
     Action, Error, aside, config_yaml,
     error::file,
     plan::{read, write},
-    whole_file,
 };
 
 /// What was there before, kept in a file until it is put back.

@@ -7,7 +7,7 @@ use host_provisioner::InstanceId;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, whole_file, world::World};
+use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, world::World};
 
 /// Put off the end of a host: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use std::{
 
 use jsonc_parser::{ParseOptions, cst::CstRootNode};
 
-use crate::{Error, error::file, whole_file};
+use crate::{Error, error::file};
 
 /// What the CLI writes into a new file.
 const EMPTY: &str = "{\n\t\"auths\": {}\n}";

@@ -1,4 +1,5 @@
-//! Files of the user, replaced whole: a reader finds the old text or the new one, never a part of either.
+//! Files of the user, replaced whole: a reader finds the old text or the new one, never a part of either, whatever happens to the process
+//! or the machine in between.
 
 use std::{
     fs,
@@ -14,7 +15,10 @@ const MAX_LINKS: usize = 40;
 
 /// Replaces a file, or makes it with this mode, in folders that only their owner can look into. A file that is there keeps its mode
 /// and owner. A link stays a link, and what it leads to is replaced in its own folder: people keep their dotfiles elsewhere.
-pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+///
+/// # Errors
+/// A folder or file that can't be written, or a circle of links; the file then is as it was.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let target = target(path)?;
     if let Some(folder) = target.parent() {
@@ -26,7 +30,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Where a path leads, whether there is a file or not: the path itself, where it is no link.
-pub(crate) fn target(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// A link that can't be read, or more links than Linux follows.
+pub fn target(path: &Path) -> io::Result<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&target) {
