@@ -324,7 +324,7 @@ fn what_commands_print() {
         // The daemon may answer before the host says so.
         (r"(?m)^✓ host: .*\n", ""),
         // On a busy machine.
-        (r"(?m)^ *waiting for an answer to .*\n", ""),
+        (r"(?m)^ *waiting for .* \(at most \d+ s\)\n", ""),
         // The widths of columns.
         (r" {2,}", "  "),
     ]}, {

@@ -6,13 +6,13 @@
 mod finding;
 mod permissions;
 
-use studio_discovery::{SecurityGroupId, StudioEnvironment};
+use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
 
 pub use finding::{Finding, Severity, Subject, Unproven};
 
 use crate::{
     Cloud, CloudError, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MAX_SECURITY_GROUPS,
-    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_OWNER, Warning,
+    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
 };
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
@@ -46,12 +46,27 @@ pub async fn examine(
     findings
 }
 
-/// The quick part, for right before a creation: whether EC2 would allow the launch, where something else would be made first. What
-/// can't be told is no error.
+/// The quick part, for right before a creation: whether instances may be looked at, without which nobody sees one come up or end; and
+/// whether EC2 would allow the launch, where something else would be made first. What can't be told is no error.
 ///
 /// # Errors
-/// The launch would be refused.
+/// The launch would be refused, or `ec2:DescribeInstances` is.
 pub async fn check_launch(
+    cloud: &Cloud,
+    environment: &StudioEnvironment,
+    plan: &HostPlan,
+) -> Result<(), ProvisionError> {
+    let of_this_host = vec![Tag::new(TAG_HOST, plan.host.as_str())];
+    let look = InstanceFilter { tags: of_this_host, ..InstanceFilter::default() };
+    let (look, launch) =
+        tokio::join!(cloud.instances.list(&look), check_launch_before_groups(cloud, environment, plan));
+    match look {
+        Err(error) if error.is_access_denied() => Err(error.into()),
+        _ => launch,
+    }
+}
+
+async fn check_launch_before_groups(
     cloud: &Cloud,
     environment: &StudioEnvironment,
     plan: &HostPlan,

@@ -51,6 +51,27 @@ impl Addresses {
         Err(io::Error::other(format!("every address of the sandbox is leased: see {}", self.folder.display())))
     }
 
+    /// Frees what is leased to hosts in this folder other than these: it was left by a process that died before it recorded its host.
+    pub(super) fn free_all_but(&self, folder: &Path, hosts: &[PathBuf]) -> io::Result<()> {
+        let leases = match fs::read_dir(&self.folder) {
+            Ok(leases) => leases,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for lease in leases {
+            let lease = lease?.path();
+            // One that is gone by now was freed by its host's end.
+            let Ok(holder) = fs::read_to_string(&lease).map(PathBuf::from) else { continue };
+            if holder.parent() == Some(folder) && !hosts.contains(&holder) {
+                match fs::remove_file(&lease) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The file of an address's lease.
     pub(super) fn file(&self, address: Ipv4Addr) -> PathBuf {
         self.folder.join(((address.to_bits() - FIRST.to_bits()) / 4).to_string())
@@ -111,5 +132,20 @@ mod tests {
         }
         assert_eq!(addresses.lease(&hosts[0]).expect("leased"), first, "its host never came, or is gone");
         assert_eq!(addresses.lease(&hosts[0]).expect("leased"), Ipv4Addr::new(198, 18, 0, 10), "the other is there");
+    }
+
+    #[test]
+    fn a_lease_of_a_host_that_was_never_recorded_is_freed_by_its_own_sandbox() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let addresses =
+            Addresses { folder: folder.path().join("addresses"), namespaces: folder.path().join("namespaces") };
+        let (ours, others) = (folder.path().join("ours"), folder.path().join("others"));
+        addresses.free_all_but(&ours, &[]).expect("nothing is leased");
+        let leased = [ours.join("i-1"), ours.join("i-2"), others.join("i-2")].map(|host| {
+            let address = addresses.lease(&host).expect("leased");
+            addresses.file(address)
+        });
+        addresses.free_all_but(&ours, &[ours.join("i-1")]).expect("freed");
+        assert_eq!(leased.map(|lease| lease.exists()), [true, false, true]);
     }
 }

@@ -24,9 +24,17 @@ impl SandboxInstances {
     /// Sees which hosts have ended by themselves.
     async fn notice_ended(&self) -> Result<(), CloudError> {
         let action = "ec2:DescribeInstances";
-        let live: Vec<InstanceId> = self.account.with(|state| {
+        let live = self.account.with(|state| {
+            let known: Vec<_> =
+                state.instances.iter().map(|record| self.folder.join(record.instance.id.as_str())).collect();
+            // While the account is held, no launch is under way.
+            Addresses::of_this_machine().free_all_but(&self.folder, &known)?;
             let records = state.instances.iter().filter(|record| !record.instance.state.is_ended());
-            records.map(|record| record.instance.id.clone()).collect()
+            Ok::<Vec<InstanceId>, io::Error>(records.map(|record| record.instance.id.clone()).collect())
+        })?;
+        let live = live.map_err(|error| {
+            CloudError::new(action, self.folder.display().to_string(), CloudErrorKind::Other)
+                .with_message("SandboxError".to_owned(), error.to_string())
         })?;
         for id in live {
             let machine = self.machine(&id);
