@@ -211,12 +211,14 @@ impl Home {
         self.user.expect("a user").own(&self.path());
     }
 
-    /// A command in this home's environment.
+    /// A command in this home's environment. It hears signals, even where these tests run in the background of a shell, which then ignores
+    /// SIGINT and SIGQUIT (bash(1), "SIGNALS").
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = match self.user {
-            Some(user) => user.command(program),
-            None => Command::new(program),
+            Some(user) => user.command("env"),
+            None => Command::new("env"),
         };
+        command.arg("--default-signal=INT,QUIT").arg(program);
         command.env_clear().envs(&self.environment).current_dir(self.folder.path()).stdin(Stdio::null());
         command
     }
