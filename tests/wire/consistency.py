@@ -27,7 +27,9 @@ class Consistency:
 
     def before(self, service, action, request):
         """Refuses a call that comes too early."""
-        named = [value for value in request.values() if isinstance(value, str)] + list(request.get("SecurityGroups", []))
+        # A filter that matches nothing is no error.
+        named = [value for name, value in request.items() if isinstance(value, str) and not name.startswith("Filter.")]
+        named += request.get("SecurityGroups", [])
         for group in named:
             if spend(self.unseen, group):
                 code = "InvalidGroup.NotFound" if service == "ec2" else "SecurityGroupNotFound"

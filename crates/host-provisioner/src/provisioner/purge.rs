@@ -39,7 +39,7 @@ impl Provisioner {
                     }
                 }
             }
-            if self.delete_group(&group.id, &group.name, &[]).await? {
+            if self.delete_group(&group.id, &group.name, &[], None).await? {
                 report.removed.push(what);
             } else {
                 let users = match self.cloud.security_groups.interfaces_using(&group.id).await {

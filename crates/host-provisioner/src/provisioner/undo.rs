@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
+use tokio::time::Instant;
 
 use super::Provisioner;
 use crate::{
@@ -250,7 +251,7 @@ impl Provisioner {
             let error = CloudError::new("ec2:DeleteSecurityGroup", id.as_str(), CloudErrorKind::InUse);
             return Err(error.with_message(None, "a mount target still has it").into());
         }
-        if self.delete_group(id, name, &own_instances(open)).await? {
+        if self.delete_group(id, name, &own_instances(open), Some(open.record().created)).await? {
             return Ok(Outcome::Undone(format!("security group {name} ({id})")));
         }
         // Somebody launched with it since it was taken off the mount targets: put it back for them.
@@ -266,25 +267,38 @@ impl Provisioner {
     }
 
     /// Deletes a group as soon as instances that are ending let go of it; `false` where another live instance, or anything else
-    /// that does not let go, uses it.
+    /// that does not let go, uses it. `made` is when it was created, where that was a moment ago: until EC2 knows a new group everywhere,
+    /// it may answer that there is none.
     pub(super) async fn delete_group(
         &self,
         id: &SecurityGroupId,
         name: &str,
         ending: &[InstanceId],
+        made: Option<Timestamp>,
     ) -> Result<bool, ProvisionError> {
         let step = Step::DeleteGroup { name: name.to_owned() };
         self.started(&step);
+        let began = Instant::now();
+        // The network interface of an instance may be there for a moment longer than the instance (EC2 user guide, "Delete a security
+        // group": DependencyViolation until then).
+        let may_let_go = || !ending.is_empty() && began.elapsed() < self.bounds.patience.ends;
+        let appears = made.map(|made| self.bounds.may_still_appear_for(made)).unwrap_or_default();
         let try_once = || async {
             if !self.others_in(id, ending).await?.is_empty() {
                 return Ok(false);
             }
             let delete = || self.cloud.security_groups.delete(id);
-            match self.bounds.persistently("deleting a group", delete).await {
+            let delete = || self.bounds.persistently("deleting a group", delete);
+            let wait = Wait::Group { group: name.to_owned() };
+            match self.bounds.repeat(wait, appears, CloudError::is_not_found, delete).await {
                 Ok(()) => Ok(true),
                 Err(error) if error.is_not_found() => Ok(true),
                 // Worth waiting only while an instance that is ending still holds it.
-                Err(error) if error.kind == CloudErrorKind::InUse && self.ending_in(id).await?.is_empty() => Ok(false),
+                Err(error)
+                    if error.kind == CloudErrorKind::InUse && !may_let_go() && self.ending_in(id).await?.is_empty() =>
+                {
+                    Ok(false)
+                }
                 Err(error) => Err(ProvisionError::from(error)),
             }
         };
