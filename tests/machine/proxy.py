@@ -20,7 +20,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         with open(folder / "proxied", "a") as log:
             log.write(self.path + "\n")
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "proxy-connection", "connection")}
+        # Docker sends several headers `Accept`, in any order: all of them count.
+        names = {name.lower() for name in self.headers} - {"host", "proxy-connection", "connection"}
+        headers = {name: ", ".join(self.headers.get_all(name)) for name in names}
         try:
             answer = direct.open(urllib.request.Request(self.path, headers=headers, method=self.command), timeout=60)
         except urllib.error.HTTPError as error:
