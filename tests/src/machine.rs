@@ -234,13 +234,13 @@ impl Machine {
     /// What a command prints in a root shell of the machine, without what it writes to standard error.
     ///
     /// # Panics
-    /// There is no answer within two minutes, or the command fails.
+    /// There is no answer within five minutes, or the command fails.
     #[track_caller]
     pub fn shell(&self, command: &str) -> String {
         let mut shell = UnixStream::connect(&self.shell).expect("the machine runs");
-        shell.set_read_timeout(Some(Duration::from_secs(120))).expect("set");
-        // The terminal echoes what is typed; what is sought must not be in it.
-        let script = format!("echo BEG''IN; {{ {command}\n}} 2>/run/stderr; echo E''ND $?\n");
+        shell.set_read_timeout(Some(Duration::from_secs(300))).expect("set");
+        // The terminal echoes what is typed; what is sought must not be in it. Ctrl-C ends a line of which a part was lost before.
+        let script = format!("\x03\necho BEG''IN; {{ {command}\n}} 2>/run/stderr; echo E''ND $?\n");
         shell.write_all(script.as_bytes()).expect("written");
         let mut heard = Vec::new();
         let mut buffer = [0; 4096];
@@ -264,7 +264,7 @@ impl Machine {
         let Ok(mut shell) = UnixStream::connect(&self.shell) else { return false };
         let mut buffer = [0; 4096];
         shell.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
-            && shell.write_all(b"echo he''re\n").is_ok()
+            && shell.write_all(b"\x03\necho he''re\n").is_ok()
             && shell.read(&mut buffer).is_ok_and(|count| String::from_utf8_lossy(&buffer[..count]).contains("here"))
     }
 

@@ -23,7 +23,9 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 /// How long a machine under emulation may take to come up.
-const BOOT: Duration = Duration::from_secs(300);
+const BOOT: Duration = Duration::from_secs(900);
+/// How long what takes seconds may take on an emulated machine that shares its processors with other suites.
+const SOON: Duration = Duration::from_secs(480);
 /// What a use has to outlast: several looks of the watch, which takes one each 15 s on a Spot instance.
 const IDLE: u64 = 45;
 
@@ -99,9 +101,7 @@ impl Host {
 
     /// Waits until its bootstrap is over.
     fn is_ready(&self) {
-        eventually(Duration::from_secs(60), "a stage `ready`", || {
-            self.stages().into_iter().find(|(stage, _)| stage == "ready")
-        });
+        eventually(SOON, "a stage `ready`", || self.stages().into_iter().find(|(stage, _)| stage == "ready"));
     }
 
     /// The machine has no GPU, which is said; and with programs in the place of NVIDIA's, what they say.
@@ -114,7 +114,7 @@ impl Host {
         self.machine.shell(
             r#"printf '#!/bin/sh\necho "GPU 0: T4"\n' >/usr/local/bin/nvidia-smi; chmod 755 /usr/local/bin/nvidia-smi; sed -i '0,/{/s//{"runtimes": {"nvidia": {"path": "runc"}}, /' /etc/docker/daemon.json; systemctl reload docker; systemctl restart sdocker-bootstrap"#,
         );
-        let found = eventually(Duration::from_secs(60), "a line about the GPU", || gpu(StageState::Done));
+        let found = eventually(SOON, "a line about the GPU", || gpu(StageState::Done));
         assert_eq!(found.detail, "1 GPU, NVIDIA runtime");
     }
 
@@ -129,9 +129,7 @@ impl Host {
     fn writes_as_the_owner(&self) {
         let written =
             ["status", "life.json", "logs/bootstrap.log", "logs/dockerd.log"].map(|name| self.folder().join(name));
-        eventually(Duration::from_secs(120), "what the host writes", || {
-            written.iter().all(|path| path.is_file()).then_some(())
-        });
+        eventually(SOON, "what the host writes", || written.iter().all(|path| path.is_file()).then_some(()));
         assert_eq!(self.subnet.not_the_owners(), "");
     }
 
@@ -151,7 +149,7 @@ impl Host {
             let plain = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_file());
             (plain("life.json") && plain("logs/dockerd.log")).then_some(())
         };
-        eventually(Duration::from_secs(120), "the host's own files in the place of links", written);
+        eventually(SOON, "the host's own files in the place of links", written);
         self.look("a look beside a pipe", |life| life["checked_at"].as_str() > before.as_str()).await;
         fs::remove_file(folder.join("keep-until")).expect("there");
         // A folder that is elsewhere.
@@ -186,7 +184,7 @@ impl Host {
             if let Some(life) = self.life().filter(|life| satisfies(life)) {
                 return life;
             }
-            assert!(began.elapsed().as_secs() < 120, "the watch does not say: {what}; it says {:?}", self.life());
+            assert!(began.elapsed() < SOON, "the watch does not say: {what}; it says {:?}", self.life());
             sleep(Duration::from_millis(200)).await;
         }
     }
@@ -316,7 +314,7 @@ async fn nobody_else_gets_in(host: &Host) {
 fn port_8080_reaches_whatever_serves(host: &Host) {
     let url = format!("http://{}:8080/", Subnet::HOST);
     let answers = |expected: &str| {
-        eventually(Duration::from_secs(60), expected, || curl(&[&url]).filter(|answer| answer == expected));
+        eventually(SOON, expected, || curl(&[&url]).filter(|answer| answer == expected));
     };
     let start = |name: &str, how: &str| {
         let serve = format!("mkdir -p /www; echo -n {name} >/www/index.html; exec httpd -f -p 8080 -h /www");
@@ -410,7 +408,7 @@ async fn dind() {
     let before = host.life().expect("there");
     host.machine.reboot();
     let address = (Subnet::HOST, 1111).into();
-    eventually(Duration::from_secs(60), "the daemon goes", || {
+    eventually(SOON, "the daemon goes", || {
         std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
     });
     host.ready().await.expect("it comes back");
@@ -562,7 +560,7 @@ async fn a_bootstrap_that_fails_says_why() {
 #[tokio::test]
 async fn a_bootstrap_that_fails_does_not_keep_the_host_from_its_end() {
     // Its mounts give up after two minutes.
-    let Some(mut host) = without_a_mount_target(240) else { return };
+    let Some(mut host) = without_a_mount_target(420) else { return };
     let expires: u64 = host.machine.shell("cat /etc/sdocker/expires").trim().parse().expect("seconds");
     let left = expires.saturating_sub(host.clock());
     assert!(left > 0, "it would have ended before");

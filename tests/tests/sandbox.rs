@@ -325,6 +325,7 @@ fn what_commands_print() {
         (r"(?m)^✓ host: .*\n", ""),
         // On a busy machine.
         (r"(?m)^ *waiting for .* \(at most \d+ s\)\n", ""),
+        (r"(?m)^… .* \(\d+ s\)\n", ""),
         // The widths of columns.
         (r" {2,}", "  "),
     ]}, {

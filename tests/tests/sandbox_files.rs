@@ -76,7 +76,7 @@ impl Shared {
         let programs = ["/usr", "/lib", "/lib64"].map(|path| format!("{path}:{path}:ro"));
         let folder = self.folder.to_string_lossy().into_owned();
         let mut command = self.home.command("timeout");
-        command.args(["120", "docker", "run", "--rm", "-e", "HOME=/tmp", "-v", &bind, "-w", &folder]);
+        command.args(["600", "docker", "run", "--rm", "-e", "HOME=/tmp", "-v", &bind, "-w", &folder]);
         for bind in &programs {
             command.args(["-v", bind]);
         }
