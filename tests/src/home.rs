@@ -65,6 +65,9 @@ impl Run {
     }
 }
 
+/// Some homes have a `PATH` without it.
+const ENV: &str = "/usr/bin/env";
+
 impl Home {
     /// An empty home. Of the process's environment the binary sees `PATH` and nothing else.
     ///
@@ -215,8 +218,8 @@ impl Home {
     /// SIGINT and SIGQUIT (bash(1), "SIGNALS").
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = match self.user {
-            Some(user) => user.command("env"),
-            None => Command::new("env"),
+            Some(user) => user.command(ENV),
+            None => Command::new(ENV),
         };
         command.arg("--default-signal=INT,QUIT").arg(program);
         command.env_clear().envs(&self.environment).current_dir(self.folder.path()).stdin(Stdio::null());
