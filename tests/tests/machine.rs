@@ -22,10 +22,10 @@ use sdocker_tests::{Machine, Subnet, eventually};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-/// How long a machine under emulation may take to come up.
+/// How long a machine under emulation may take to come up, beside other suites.
 const BOOT: Duration = Duration::from_secs(900);
-/// How long what takes seconds may take on an emulated machine that shares its processors with other suites.
-const SOON: Duration = Duration::from_secs(480);
+/// How long it may take for anything else.
+const WORK: Duration = Duration::from_secs(300);
 /// What a use has to outlast: several looks of the watch, which takes one each 15 s on a Spot instance.
 const IDLE: u64 = 45;
 
@@ -101,7 +101,7 @@ impl Host {
 
     /// Waits until its bootstrap is over.
     fn is_ready(&self) {
-        eventually(SOON, "a stage `ready`", || self.stages().into_iter().find(|(stage, _)| stage == "ready"));
+        eventually(WORK, "a stage `ready`", || self.stages().into_iter().find(|(stage, _)| stage == "ready"));
     }
 
     /// The machine has no GPU, which is said; and with programs in the place of NVIDIA's, what they say.
@@ -114,7 +114,7 @@ impl Host {
         self.machine.shell(
             r#"printf '#!/bin/sh\necho "GPU 0: T4"\n' >/usr/local/bin/nvidia-smi; chmod 755 /usr/local/bin/nvidia-smi; sed -i '0,/{/s//{"runtimes": {"nvidia": {"path": "runc"}}, /' /etc/docker/daemon.json; systemctl reload docker; systemctl restart sdocker-bootstrap"#,
         );
-        let found = eventually(SOON, "a line about the GPU", || gpu(StageState::Done));
+        let found = eventually(WORK, "a line about the GPU", || gpu(StageState::Done));
         assert_eq!(found.detail, "1 GPU, NVIDIA runtime");
     }
 
@@ -129,7 +129,7 @@ impl Host {
     fn writes_as_the_owner(&self) {
         let written =
             ["status", "life.json", "logs/bootstrap.log", "logs/dockerd.log"].map(|name| self.folder().join(name));
-        eventually(SOON, "what the host writes", || written.iter().all(|path| path.is_file()).then_some(()));
+        eventually(WORK, "what the host writes", || written.iter().all(|path| path.is_file()).then_some(()));
         assert_eq!(self.subnet.not_the_owners(), "");
     }
 
@@ -149,7 +149,7 @@ impl Host {
             let plain = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|found| found.is_file());
             (plain("life.json") && plain("logs/dockerd.log")).then_some(())
         };
-        eventually(SOON, "the host's own files in the place of links", written);
+        eventually(WORK, "the host's own files in the place of links", written);
         self.look("a look beside a pipe", |life| life["checked_at"].as_str() > before.as_str()).await;
         fs::remove_file(folder.join("keep-until")).expect("there");
         // A folder that is elsewhere.
@@ -184,7 +184,7 @@ impl Host {
             if let Some(life) = self.life().filter(|life| satisfies(life)) {
                 return life;
             }
-            assert!(began.elapsed() < SOON, "the watch does not say: {what}; it says {:?}", self.life());
+            assert!(began.elapsed() < WORK, "the watch does not say: {what}; it says {:?}", self.life());
             sleep(Duration::from_millis(200)).await;
         }
     }
@@ -314,7 +314,7 @@ async fn nobody_else_gets_in(host: &Host) {
 fn port_8080_reaches_whatever_serves(host: &Host) {
     let url = format!("http://{}:8080/", Subnet::HOST);
     let answers = |expected: &str| {
-        eventually(SOON, expected, || curl(&[&url]).filter(|answer| answer == expected));
+        eventually(WORK, expected, || curl(&[&url]).filter(|answer| answer == expected));
     };
     let start = |name: &str, how: &str| {
         let serve = format!("mkdir -p /www; echo -n {name} >/www/index.html; exec httpd -f -p 8080 -h /www");
@@ -391,6 +391,8 @@ async fn dind() {
         step = async { loop { build.next().await.expect("it goes on").expect("it builds"); } } => step,
         () = host.holds_off(&["running containers", "connections to the daemon"]) => {}
     }
+    // The host stays while what follows is looked at.
+    host.docker("run -d --name in-use busybox:test sleep 3600");
     drop(build);
 
     // Spot's notice is told.
@@ -404,11 +406,13 @@ async fn dind() {
     host.machine.shell("rm /var/tmp/full");
     assert_eq!(host.docker("images -q busybox:test").lines().count(), 1);
 
+    host.docker("rm -f in-use");
+
     // After a reboot: daemon, mounts, network and watch.
     let before = host.life().expect("there");
     host.machine.reboot();
     let address = (Subnet::HOST, 1111).into();
-    eventually(SOON, "the daemon goes", || {
+    eventually(WORK, "the daemon goes", || {
         std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
     });
     host.ready().await.expect("it comes back");
@@ -418,7 +422,7 @@ async fn dind() {
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
 
     // Without use, it ends itself, and says why.
-    host.powers_off(IDLE + 120).await;
+    host.powers_off(IDLE + 300).await;
     let last = StatusFile::new(host.folder().join("status")).lines().pop().expect("a line");
     assert!(last.detail.contains("the host ends itself: it was idle since"), "{last:?}");
 }
@@ -456,7 +460,7 @@ async fn native() {
     fs::write(host.folder().join("keep-until"), format!("{until}\n")).expect("written");
     host.holds_off(&[]).await;
     fs::remove_file(host.folder().join("keep-until")).expect("removed");
-    host.powers_off(IDLE + 120).await;
+    host.powers_off(IDLE + 300).await;
     let said = StatusFile::new(host.folder().join("status")).lines();
     assert!(
         said.iter().any(|line| line.stage == "life" && line.state == StageState::Warning),
