@@ -168,7 +168,7 @@ class Front(BaseHTTPRequestHandler):
             limits.check(call.service, call.action, call.request)
             refused = state.refused(authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request))
             if not refused:
-                limits.agree(call)
+                limits.agree(call.service, call.action, call.request)
         except (authorization.Missing, models.Refused) as no:
             return answers.error(call.service, no.code, str(no), no.status)
         except authorization.Unknown as unknown:

@@ -135,12 +135,12 @@ class Limits:
         if specific:
             specific(request)
 
-    def agree(self, call):
+    def agree(self, service, action, request):
         """Refuses resources that don't go together. Asked of a caller who may use each of them: a dry run tells one who may not so."""
-        if (call.service, call.action) != ("ec2", "RunInstances"):
+        if (service, action) != ("ec2", "RunInstances"):
             return
-        subnet = next((zone[call.request["SubnetId"]] for zone in self.ec2.subnets.values() if call.request.get("SubnetId") in zone), None)
-        for named in numbered(call.request, "SecurityGroupId"):
+        subnet = next((zone[request["SubnetId"]] for zone in self.ec2.subnets.values() if request.get("SubnetId") in zone), None)
+        for named in numbered(request, "SecurityGroupId"):
             group = self.ec2.get_security_group_from_id(named)
             if subnet and group and group.vpc_id != subnet.vpc_id:
                 message = f"Security group {named} and subnet {subnet.id} belong to different networks."

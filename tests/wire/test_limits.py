@@ -18,7 +18,9 @@ TARGET = "fsmt-00000000"
 def code(service, action, request):
     try:
         models.check(service, action, request)
-        Limits(ACCOUNT, REGION).check(service, action, request)
+        limits = Limits(ACCOUNT, REGION)
+        limits.check(service, action, request)
+        limits.agree(service, action, request)
     except Refused as refused:
         return refused.code
     return None
