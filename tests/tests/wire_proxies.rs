@@ -53,15 +53,18 @@ fn https_goes_through_a_tunnel_and_the_bundle_is_believed() {
     home.sdocker(&CREATE).expect(0);
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!(front.live(), Vec::<String>::new());
-    assert!(proxy.asked().iter().all(|line| line.starts_with("CONNECT aws.invalid:443 ")), "{:?}", proxy.asked());
+    // Besides AWS, only the host was asked for: the way that Docker's clients take to it is tried.
+    let known = |line: &String| line.starts_with("CONNECT aws.invalid:443 ") || line.contains(":1111 ");
+    assert!(proxy.asked().iter().all(known), "{:?}", proxy.asked());
 
     // What needs no proxy is asked directly.
-    let before = proxy.asked().len();
+    let of_aws = || proxy.asked().iter().filter(|line| !line.contains(":1111 ")).count();
+    let before = of_aws();
     home.set("NO_PROXY", "127.0.0.1");
     home.set("AWS_ENDPOINT_URL", format!("https://{server}"));
     home.sdocker(&CREATE).expect(0);
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
-    assert_eq!(proxy.asked().len(), before, "{:?}", proxy.asked());
+    assert_eq!(of_aws(), before, "{:?}", proxy.asked());
 
     // No proxy sees where credentials come from.
     home.unset("AWS_ACCESS_KEY_ID");
