@@ -14,7 +14,9 @@ use docker_remote::Client;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Program, Share, image};
+use host_agent::{Program, ensure_image};
+
+use crate::{Error, Share};
 
 /// Whose folders an agent shares.
 const OWNER: &str = "sdocker.files.owner";
@@ -59,7 +61,8 @@ impl Agent {
     }
 
     fn failed(&self, attempted: &'static str) -> impl FnOnce(DaemonError) -> Error + use<> {
-        daemon(&self.client, attempted)
+        let failed = host_agent::daemon(&self.client, attempted);
+        |error| failed(error).into()
     }
 
     /// Starts it, unless one with the same folders runs.
@@ -68,7 +71,7 @@ impl Agent {
             return Ok(());
         }
         self.remove().await?;
-        let image = image::ensure(&self.client, &self.program).await?;
+        let image = ensure_image(&self.client, &self.program).await?;
         let options = CreateContainerOptionsBuilder::new().name(&self.name()).build();
         let created = self.client.bollard().create_container(Some(options), self.container(image)).await;
         created.map_err(self.failed("create the agent's container"))?;
@@ -128,7 +131,11 @@ impl Agent {
             entrypoint: Some(self.program.entry_point()),
             cmd: Some(command),
             env: words(&["HOME=/tmp"]),
-            labels: Some(HashMap::from([(OWNER.to_owned(), self.owner.clone()), (PATHS.to_owned(), self.paths())])),
+            labels: Some(HashMap::from([
+                (host_agent::LABEL.to_owned(), "files".to_owned()),
+                (OWNER.to_owned(), self.owner.clone()),
+                (PATHS.to_owned(), self.paths()),
+            ])),
             host_config: Some(HostConfig {
                 // To see its parent, in whose mount namespace it mounts. To enter that of another process takes both rights; the
                 // third protects the folders beneath the mounts (namespaces(7), ioctl_iflags(2)).
@@ -193,9 +200,4 @@ impl Agent {
             _ => Ok(()),
         }
     }
-}
-
-pub(crate) fn daemon(client: &Client, attempted: &'static str) -> impl FnOnce(DaemonError) -> Error + use<> {
-    let endpoint = client.endpoint().to_string();
-    move |source| Error::Daemon { attempted, endpoint, source: Box::new(source) }
 }

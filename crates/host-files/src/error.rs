@@ -1,6 +1,6 @@
 //! What can go wrong with sharing.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use file_share::ShareError;
 
@@ -8,34 +8,9 @@ use file_share::ShareError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The daemon answered with an error, or did not answer.
-    #[error("cannot {attempted} at {endpoint}")]
-    Daemon {
-        /// What was attempted.
-        attempted: &'static str,
-        /// The daemon.
-        endpoint: String,
-        /// What the daemon or the transport said.
-        #[source]
-        source: Box<bollard::errors::Error>,
-    },
-    /// This program's own files can't be read.
-    #[error("cannot read this program's own {path}")]
-    Program {
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// This program does not run on the host.
-    #[error("the host's processor is {host}, and this program is for {own}")]
-    Architecture {
-        /// The host's.
-        host: String,
-        /// This machine's.
-        own: &'static str,
-    },
+    /// The agent can't be put on the host, or not be reached there.
+    #[error(transparent)]
+    Agent(#[from] host_agent::Error),
     /// A folder can't be shared.
     #[error("cannot share a folder")]
     Share(#[from] ShareError),

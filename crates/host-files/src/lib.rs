@@ -13,11 +13,8 @@
 
 mod agent;
 mod error;
-mod image;
-mod program;
 mod sharing;
-mod stream;
 
 pub use error::Error;
-pub use program::Program;
+pub use host_agent::Program;
 pub use sharing::{Event, Share, Sharing};

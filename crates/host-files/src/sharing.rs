@@ -6,7 +6,9 @@ use docker_remote::Client;
 use file_share::{Server, ShareSettings};
 use tokio::{sync::Mutex, task::JoinSet, time::sleep};
 
-use crate::{Error, Program, agent::Agent, stream};
+use host_agent::Program;
+
+use crate::{Error, agent::Agent};
 
 /// How soon a connection that ended is replaced, at first and at last.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -146,7 +148,7 @@ impl Connections {
         let (mut was_there, mut pause) = (false, RECONNECT.0);
         loop {
             let agent = self.agent.lock().await.clone();
-            let reason = match stream::connect(&self.client, &agent, self.number).await {
+            let reason = match host_agent::exec(&self.client, &agent.name(), agent.relay(self.number)).await {
                 Ok((reader, writer)) => {
                     let connected = tokio::time::Instant::now();
                     let reason = tokio::select! {

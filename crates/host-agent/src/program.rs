@@ -62,7 +62,7 @@ impl Program {
     }
 
     /// What is run in the image, before arguments.
-    pub(crate) fn entry_point(&self) -> Vec<String> {
+    pub fn entry_point(&self) -> Vec<String> {
         let loaded = self.loader.iter().flat_map(|loader| {
             [format!("/{LIBRARIES}/{loader}"), "--library-path".to_owned(), format!("/{LIBRARIES}")]
         });

@@ -9,16 +9,19 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{Error, Program, agent::daemon};
+use crate::{Error, Program, error::daemon};
 
 /// The name of the image; its tag tells the program.
-const NAME: &str = "sdocker-files";
+const NAME: &str = "sdocker-agent";
 
 /// How much is sent at a time.
 const CHUNK: usize = 256 << 10;
 
 /// Sees to it that the image is there, and returns its name.
-pub(crate) async fn ensure(client: &Client, program: &Program) -> Result<String, Error> {
+///
+/// # Errors
+/// The host has another processor, the daemon refuses, or this program's files can't be read.
+pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, Error> {
     let version = client.bollard().version().await.map_err(daemon(client, "ask for the version"))?;
     // The daemon names processors as Go does.
     let own = match std::env::consts::ARCH {

@@ -1,0 +1,92 @@
+//! What the daemon tells of its containers.
+
+use std::{collections::HashMap, future::Future, time::Duration};
+
+use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
+use futures_util::{Stream, StreamExt as _};
+use host_agent::daemon;
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::{ContainerPorts, PortEvent};
+use crate::Error;
+
+/// How soon the daemon is asked again, at first and at last.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+impl ContainerPorts {
+    /// Keeps the ports until `stop`; all are closed then.
+    pub async fn follow(mut self, stop: impl Future<Output = ()>, mut events: impl FnMut(PortEvent)) {
+        tokio::pin!(stop);
+        let mut pause = AGAIN.0;
+        loop {
+            let lost = tokio::select! {
+                () = &mut stop => return,
+                error = self.follow_once(&mut events, &mut pause) => error,
+            };
+            let mut why = lost.to_string();
+            let mut cause = std::error::Error::source(&lost);
+            while let Some(error) = cause {
+                why = format!("{why}: {error}");
+                cause = error.source();
+            }
+            events(PortEvent::Lost(why));
+            tokio::select! {
+                () = &mut stop => return,
+                () = sleep(pause) => {}
+            }
+            pause = (pause * 2).min(AGAIN.1);
+        }
+    }
+
+    /// Ends with an error.
+    async fn follow_once(&mut self, events: &mut impl FnMut(PortEvent), pause: &mut Duration) -> Error {
+        // From before the containers are looked at, so that none is missed in between.
+        let since = match self.daemons_time().await {
+            Ok(since) => since,
+            Err(error) => return error,
+        };
+        if let Err(error) = self.look_at_all().await {
+            return error;
+        }
+        *pause = AGAIN.0;
+        events(PortEvent::Following);
+        let mut stream = self.stream(since);
+        let mut told = None;
+        loop {
+            let lines = self.lines();
+            if told.as_ref() != Some(&lines) {
+                events(PortEvent::Ports(lines.clone()));
+                told = Some(lines);
+            }
+            match stream.next().await {
+                Some(Ok(event)) => {
+                    if let Err(error) = self.heard(&event).await {
+                        return error;
+                    }
+                }
+                Some(Err(error)) => return daemon(&self.client, "follow the daemon")(error).into(),
+                None => return Error::Ended,
+            }
+        }
+    }
+
+    /// The time by the daemon's clock, which is that of its events.
+    async fn daemons_time(&self) -> Result<Timestamp, Error> {
+        let info = self.client.bollard().info().await.map_err(daemon(&self.client, "ask for the time"))?;
+        info.system_time.and_then(|time| time.parse().ok()).ok_or(Error::NoTime)
+    }
+
+    fn stream(
+        &self,
+        since: Timestamp,
+    ) -> impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin + use<> {
+        let filters = HashMap::from([
+            ("type", vec!["container", "network"]),
+            ("event", vec!["create", "start", "rename", "update", "die", "destroy", "connect", "disconnect"]),
+        ]);
+        let since = format!("{}.{:09}", since.as_second(), since.subsec_nanosecond());
+        let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+        self.client.bollard().events(Some(options)).boxed()
+    }
+}
