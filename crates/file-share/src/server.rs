@@ -90,7 +90,7 @@ pub struct Server {
     settings: ShareSettings,
     state: Mutex<State>,
     pub(crate) replies: Replies,
-    greeted: watch::Sender<bool>,
+    greetings: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Server {
             settings,
             state: Mutex::new(state),
             replies: Replies::default(),
-            greeted: watch::Sender::new(false),
+            greetings: watch::Sender::new(0),
         })
     }
 
@@ -167,8 +167,18 @@ impl Server {
 
     /// Waits until an agent was connected for the first time.
     pub async fn greeted(&self) {
+        self.greeted_after(0).await;
+    }
+
+    /// How often an agent was connected.
+    pub fn greetings(&self) -> u64 {
+        *self.greetings.borrow()
+    }
+
+    /// Waits until an agent was connected more often than this.
+    pub async fn greeted_after(&self, greetings: u64) {
         // The sender lives as long as this server.
-        let _ = self.greeted.subscribe().wait_for(|greeted| *greeted).await;
+        let _ = self.greetings.subscribe().wait_for(|now| *now > greetings).await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -177,7 +187,7 @@ impl Server {
 
     /// Begins to answer a mount. One that is new knows nothing of what an earlier one was told, and has opened nothing.
     pub(crate) fn begin(&self, session: [u8; 16]) {
-        self.greeted.send_replace(true);
+        self.greetings.send_modify(|greetings| *greetings += 1);
         let mut state = self.state();
         if state.session != session {
             state.session = session;

@@ -38,6 +38,11 @@ pub enum Event {
         /// Why it ended.
         reason: String,
     },
+    /// A folder is served again.
+    Connected {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The agent's container was gone, and another is started. Containers that use the folders have to be started again.
     AgentReplaced,
 }
@@ -151,9 +156,19 @@ impl Connections {
             let reason = match host_agent::exec(&self.client, &agent.name(), agent.relay(self.number)).await {
                 Ok((reader, writer)) => {
                     let connected = tokio::time::Instant::now();
+                    let before = server.greetings();
+                    let told = async {
+                        server.greeted_after(before).await;
+                        if was_there {
+                            // Nobody listens once sharing ends.
+                            let _ = self.events.send(Event::Connected { path: self.path.clone() });
+                        }
+                        std::future::pending::<()>().await;
+                    };
                     let reason = tokio::select! {
                         lost = server.serve(reader, writer) => lost.to_string(),
                         () = agent.ended() => "the agent's container ended".to_owned(),
+                        () = told => unreachable!("it waits for ever"),
                     };
                     if connected.elapsed() > RECONNECT.1 {
                         pause = RECONNECT.0;
@@ -162,7 +177,7 @@ impl Connections {
                 }
                 Err(error) => error.to_string(),
             };
-            was_there |= tokio::time::timeout(Duration::ZERO, server.greeted()).await.is_ok();
+            was_there |= server.greetings() > 0;
             if was_there {
                 // Nobody listens once sharing ends.
                 let _ = self.events.send(Event::Reconnecting { path: self.path.clone(), reason: reason.clone() });

@@ -1,0 +1,199 @@
+//! Folders and ports of one host, served together.
+
+use std::{future::Future, time::Duration};
+
+use docker_remote::Client;
+use host_agent::Program;
+use host_files::{Event, Share, Sharing};
+use host_ports::{Agent, ContainerPorts, Dialer, Listeners, PortEvent};
+use jiff::Timestamp;
+use tokio::{sync::mpsc, time::sleep};
+
+use crate::{FolderLine, FolderState, LinkState};
+
+/// How soon folders that were refused are offered again: whoever has them may end.
+const OFFERED_AGAIN: Duration = Duration::from_secs(20);
+
+/// What is served to which host.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The name of the host, as it is told.
+    pub host: String,
+    /// The host.
+    pub client: Client,
+    /// This program.
+    pub program: Program,
+    /// The arguments by which this program becomes an agent for files: see [`Sharing::command`].
+    pub files_command: Vec<String>,
+    /// The arguments by which it becomes one for ports: see [`Agent::command`].
+    pub ports_command: Vec<String>,
+    /// Whose folders they are.
+    pub owner: String,
+    /// The folders, perhaps none.
+    pub shares: Vec<Share>,
+    /// How long the host keeps the folders without a connection.
+    pub give_up_after: Duration,
+    /// How many files may be open at the same time, in all.
+    pub max_open: usize,
+    /// A network whose containers serve at a port that they do not publish.
+    pub serving: Option<(String, u16)>,
+}
+
+/// What changes the state.
+enum News {
+    File(Event),
+    Refused(String),
+    Port(PortEvent),
+}
+
+impl Link {
+    /// Serves until `stop`. Nothing stays mounted and no port stays open then, as far as the host can be reached.
+    pub async fn serve(self, stop: impl Future<Output = ()>, mut told: impl FnMut(&LinkState)) {
+        let mut state = LinkState {
+            host: self.host.clone(),
+            since: Timestamp::now().to_string(),
+            folders: self.shares.iter().map(starting).collect(),
+            ..LinkState::default()
+        };
+        told(&state);
+        let (news, mut happened) = mpsc::unbounded_channel();
+        let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let files = tokio::spawn(self.clone().serve_files(news.clone(), stopped.clone()));
+        let ports = tokio::spawn(self.serve_ports(news, stopped));
+        tokio::pin!(stop);
+        let mut follows = false;
+        loop {
+            let news = tokio::select! {
+                () = &mut stop => break,
+                Some(news) = happened.recv() => news,
+            };
+            follows |= matches!(news, News::Port(PortEvent::Following | PortEvent::Lost(_)));
+            apply(news, &mut state);
+            state.settled = follows && state.folders.iter().all(|folder| folder.state != FolderState::Starting);
+            told(&state);
+        }
+        stopping.send_replace(true);
+        for task in [files, ports] {
+            if let Err(error) = task.await {
+                tracing::error!("{error}");
+            }
+        }
+    }
+
+    async fn serve_files(self, news: mpsc::UnboundedSender<News>, stopped: tokio::sync::watch::Receiver<bool>) {
+        if self.shares.is_empty() {
+            return;
+        }
+        loop {
+            let sharing = Sharing {
+                client: self.client.clone(),
+                program: self.program.clone(),
+                command: self.files_command.clone(),
+                owner: self.owner.clone(),
+                shares: self.shares.clone(),
+                give_up_after: self.give_up_after,
+                max_open: self.max_open,
+            };
+            let told = |event| drop(news.send(News::File(event)));
+            let outcome = sharing.serve(until(stopped.clone()), told).await;
+            if *stopped.borrow() {
+                if let Err(error) = outcome {
+                    tracing::warn!("the folders were not taken from the host: {}", with_causes(&error));
+                }
+                return;
+            }
+            if let Err(error) = outcome {
+                let _ = news.send(News::Refused(with_causes(&error)));
+            }
+            tokio::select! {
+                () = sleep(OFFERED_AGAIN) => {}
+                () = until(stopped.clone()) => return,
+            }
+        }
+    }
+
+    async fn serve_ports(self, news: mpsc::UnboundedSender<News>, stopped: tokio::sync::watch::Receiver<bool>) {
+        let agent = Agent { client: self.client.clone(), program: self.program, command: self.ports_command };
+        let dialer = Dialer::new(agent);
+        let mut ports = ContainerPorts::new(self.client, Listeners::new(dialer.clone()));
+        if let Some((network, port)) = self.serving {
+            ports = ports.serving(network, port);
+        }
+        let told = |event: PortEvent| {
+            // The first connection need not wait for the agent.
+            if matches!(&event, PortEvent::Ports(lines) if !lines.is_empty()) {
+                let dialer = dialer.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = dialer.prepare().await {
+                        tracing::warn!("the agent for ports does not start: {}", with_causes(&error));
+                    }
+                });
+            }
+            drop(news.send(News::Port(event)));
+        };
+        ports.follow(until(stopped), told).await;
+    }
+}
+
+fn starting(share: &Share) -> FolderLine {
+    FolderLine { path: share.path.clone(), read_only: share.read_only, state: FolderState::Starting, why: None }
+}
+
+fn apply(news: News, state: &mut LinkState) {
+    let mut all = |to: FolderState, why: Option<String>| {
+        for folder in &mut state.folders {
+            folder.state = to;
+            folder.why.clone_from(&why);
+        }
+    };
+    match news {
+        News::File(Event::Ready) => all(FolderState::Shared, None),
+        News::File(Event::AgentReplaced) => {
+            let why = "its container on the host was replaced: start containers that use the folder again";
+            all(FolderState::Shared, Some(why.to_owned()));
+        }
+        News::File(Event::Reconnecting { path, reason }) => {
+            tracing::warn!("{}: {reason}; connecting again", path.display());
+            set(state, &path, FolderState::Waiting, Some(reason));
+        }
+        News::File(Event::Connected { path }) => set(state, &path, FolderState::Shared, None),
+        News::Refused(why) => {
+            tracing::warn!("the folders are not shared: {why}");
+            all(FolderState::Failed, Some(why));
+        }
+        News::Port(PortEvent::Ports(lines)) => {
+            state.ports = lines.into_iter().map(Into::into).collect();
+            for line in &state.ports {
+                tracing::info!("{line:?}");
+            }
+        }
+        News::Port(PortEvent::Following) => state.unreachable = None,
+        News::Port(PortEvent::Lost(why)) => {
+            tracing::warn!("the daemon is not followed: {why}");
+            state.unreachable = Some(why);
+        }
+        News::File(_) | News::Port(_) => {}
+    }
+}
+
+fn set(state: &mut LinkState, path: &std::path::Path, to: FolderState, why: Option<String>) {
+    for folder in state.folders.iter_mut().filter(|folder| folder.path == path) {
+        folder.state = to;
+        folder.why.clone_from(&why);
+    }
+}
+
+async fn until(mut stopped: tokio::sync::watch::Receiver<bool>) {
+    // Whoever would say so is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
