@@ -149,8 +149,10 @@ while kill -0 "$dockerd" 2>/dev/null; do
     [[ -n $shared && -e $shared/keep-until ]] && keep=$(tr -dc 0-9 <"$shared/keep-until" | head -c 12)
     keep=${keep:-0}
     uses=()
-    if running=$(daemon ps -q 2>/dev/null | wc -l) && ((running > 0)); then uses+=("\"$running running containers\""); fi
-    connections=$(nsenter --net="/run/netns/$namespace" ss -Htn state established "sport = :$port" 2>/dev/null | wc -l)
+    # The client's own agents, and connections by which it only watches, are no use.
+    running=$(($(daemon ps -q 2>/dev/null | wc -l) - $(daemon ps -q --filter label=sdocker.agent 2>/dev/null | wc -l)))
+    ((running <= 0)) || uses+=("\"$running running containers\"")
+    connections=$(nsenter --net="/run/netns/$namespace" ss -Htn state established "sport = :$port and dport lt :61000" 2>/dev/null | wc -l)
     ((connections == 0)) || uses+=("\"$connections connections to the daemon\"")
     ((${#uses[@]} == 0 && keep <= time)) || idle_since=$time
     end=$((expires > keep ? expires : keep))

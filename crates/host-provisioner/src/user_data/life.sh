@@ -23,16 +23,17 @@ uses=() notices=() failing=
 if [[ ! -e /run/sdocker/ready ]]; then
     # Still starting; a bootstrap that failed is no use.
     systemctl is-active -q sdocker-bootstrap || [[ $(systemctl show -P ActiveState sdocker-bootstrap) != activating ]] || uses+=(starting)
-elif running=$(daemon ps -q | wc -l); then
-    ((running == 0)) || uses+=("$running running containers")
+elif running=$(daemon ps -q | wc -l) && agents=$(daemon ps -q --filter label=sdocker.agent | wc -l); then
+    # The client's own agents only serve it.
+    ((running == agents)) || uses+=("$((running - agents)) running containers")
     into=()
     inner=$daemon_port
     if [[ $engine == dind ]]; then
         into=(nsenter -t "$(docker inspect -f '{{.State.Pid}}' sdocker)" -n)
         inner=2376
     fi
-    # A build or a pull holds its client's connection for as long as it goes on.
-    connections=$("${into[@]}" ss -Htn state established "sport = :$inner" | wc -l) || failing=1
+    # A build or a pull holds its client's connection for as long as it goes on. From these ports the client only watches.
+    connections=$("${into[@]}" ss -Htn state established "sport = :$inner and dport lt :61000" | wc -l) || failing=1
     ((connections == 0)) || uses+=("$connections connections to the daemon")
 else
     failing=1
