@@ -68,6 +68,15 @@ pub(crate) enum CloudChoice {
     Sandbox,
 }
 
+impl From<CloudChoice> for sdocker::CloudChoice {
+    fn from(choice: CloudChoice) -> Self {
+        match choice {
+            CloudChoice::Aws => Self::Aws,
+            CloudChoice::Sandbox => Self::Sandbox,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a Docker host, and make it the current one.

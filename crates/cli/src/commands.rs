@@ -22,45 +22,47 @@ pub(crate) mod use_host;
 
 use std::process::ExitCode;
 
-use crate::{args::Command, interrupt::Interrupt, lookup::Lookup, printer::Printer, world::World};
+use sdocker::{Surroundings, lookup::Lookup};
+
+use crate::{args::Command, interrupt::Interrupt, printer::Printer};
 
 /// Runs a command. What fails is an error; a code other than 0 without an error is the command's own.
 pub(crate) async fn run(
     command: Command,
-    world: &World,
+    surroundings: &Surroundings,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
     if (touches_hosts(&command) || looks_for_hosts(&command))
-        && let Some(notice) = Lookup::new(world).mend_hosts_conf()
+        && let Some(notice) = Lookup::new(surroundings).mend_hosts_conf()
     {
         printer.warn(notice);
     }
     if touches_hosts(&command) {
-        for notice in Lookup::new(world).notices() {
+        for notice in Lookup::new(surroundings).notices() {
             printer.warn(notice);
         }
     }
     match command {
-        Command::CreateHost(args) => create_host::run(&args, world, printer, interrupt).await,
-        Command::TerminateCurrentHost(args) => terminate::run_current(&args, world, printer, interrupt).await,
-        Command::TerminateHost(args) => terminate::run(&args, world, printer, interrupt).await,
-        Command::ListHosts(args) => list_hosts::run(&args, world, printer).await,
-        Command::Status(args) => status::run(&args, world, printer).await,
-        Command::Use(args) => use_host::run(&args, world, printer).await,
-        Command::Recover(args) => recover::run(&args, world, printer, interrupt).await,
-        Command::Env(args) => env::run(&args, world, printer),
-        Command::Configure(args) => configure::run(&args, world, printer).await,
-        Command::Doctor(args) => return doctor::run(&args, world, printer).await,
-        Command::Setup(args) => setup::run(&args, world, printer),
-        Command::Keep(args) => keep::run(&args, world, printer).await,
-        Command::Forward(args) => return forward::run(&args, world, printer, interrupt).await,
-        Command::Share(args) => return share::run(&args, world, printer, interrupt).await,
+        Command::CreateHost(args) => create_host::run(&args, surroundings, printer, interrupt).await,
+        Command::TerminateCurrentHost(args) => terminate::run_current(&args, surroundings, printer, interrupt).await,
+        Command::TerminateHost(args) => terminate::run(&args, surroundings, printer, interrupt).await,
+        Command::ListHosts(args) => list_hosts::run(&args, surroundings, printer).await,
+        Command::Status(args) => status::run(&args, surroundings, printer).await,
+        Command::Use(args) => use_host::run(&args, surroundings, printer).await,
+        Command::Recover(args) => recover::run(&args, surroundings, printer, interrupt).await,
+        Command::Env(args) => env::run(&args, surroundings, printer),
+        Command::Configure(args) => configure::run(&args, surroundings, printer).await,
+        Command::Doctor(args) => return doctor::run(&args, surroundings, printer).await,
+        Command::Setup(args) => setup::run(&args, surroundings, printer),
+        Command::Keep(args) => keep::run(&args, surroundings, printer).await,
+        Command::Forward(args) => return forward::run(&args, surroundings, printer, interrupt).await,
+        Command::Share(args) => return share::run(&args, surroundings, printer, interrupt).await,
         Command::ShareAgent(args) => share_agent::run(args, interrupt).await,
-        Command::EcrLogin(args) => ecr_login::run(&args, world, printer).await,
-        Command::LifecycleConfig(args) => lifecycle_config::run(&args, world, printer).await,
-        Command::Policy(args) => policy::run(&args, world, printer).await,
-        Command::Finish(args) => finish::run(&args, world, printer, interrupt).await,
+        Command::EcrLogin(args) => ecr_login::run(&args, surroundings, printer).await,
+        Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
+        Command::Policy(args) => policy::run(&args, surroundings, printer).await,
+        Command::Finish(args) => finish::run(&args, surroundings, printer, interrupt).await,
         Command::Completions(args) => manual::completions(&args, printer),
         Command::Manpages(args) => manual::manpages(&args, printer),
     }?;

@@ -22,13 +22,9 @@ use procfs_core::{FromRead as _, process::Status};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    args::Global,
-    failure::{self, Hinted},
-    permission::Caller,
-    printer::Printer,
-    successor::Successor,
-};
+use sdocker::{Error, permission::Caller};
+
+use crate::{args::Global, failure, printer::Printer, successor::Successor};
 
 /// How long after the first signal another one is taken for the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -187,7 +183,7 @@ impl Interrupt {
             tracing::warn!("{name}: {words}");
             thread::sleep(GRACE);
             aside(move || {
-                failure::report(&printer, &Hinted::new(words).into(), &Caller::default());
+                failure::report(&printer, &Error::new(words).into(), &Caller::default());
             });
             thread::sleep(LAST_LINE);
             exit(1);
@@ -195,7 +191,7 @@ impl Interrupt {
     }
 
     fn give_up(&self, name: &'static str, work: &Work, has_successor: bool) {
-        let error = Hinted::new("stopped at once");
+        let error = Error::new("stopped at once");
         let error = if has_successor { self.in_background(error, &work.leaves) } else { error.remains(&work.leaves) };
         let printer = self.0.printer.clone();
         aside(move || {
@@ -209,7 +205,7 @@ impl Interrupt {
     }
 
     /// An error that leaves something which a successor takes care of.
-    fn in_background(&self, error: Hinted, what: &str) -> Hinted {
+    fn in_background(&self, error: Error, what: &str) -> Error {
         let log = self.0.log.display();
         error.leaves(what).hint(format!("that goes on in the background, and {log} says how it ends"))
     }
@@ -222,7 +218,12 @@ impl Interrupt {
     /// Comes to its end when the command is to end where it is; its error then.
     pub(crate) async fn left(&self) -> anyhow::Error {
         self.0.leave.cancelled().await;
-        Hinted::new(self.state().words).into()
+        Error::new(self.state().words).into()
+    }
+
+    /// Its error, where the command is to end where it is.
+    pub(crate) fn ended(&self) -> Option<anyhow::Error> {
+        self.0.leave.is_cancelled().then(|| Error::new(self.state().words).into())
     }
 
     /// What is said of a command that ends where it is.
@@ -237,7 +238,7 @@ impl Interrupt {
     pub(crate) fn begin(&self, work: Work) -> anyhow::Result<Working<'_>> {
         let mut state = self.state();
         if state.first.is_some() {
-            return Err(Hinted::new(state.words).into());
+            return Err(Error::new(state.words).into());
         }
         state.work = Some(work);
         Ok(Working { interrupt: self })
@@ -285,7 +286,7 @@ impl Working<'_> {
     }
 
     /// Ends the work without its end: the successor finishes it, and the error says so. Without one, what is left remains.
-    pub(crate) fn hand_on(self, error: Hinted, what: &str) -> Hinted {
+    pub(crate) fn hand_on(self, error: Error, what: &str) -> Error {
         match self.interrupt.state().successor.take() {
             Some(successor) => {
                 successor.take_over();

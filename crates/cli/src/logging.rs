@@ -11,19 +11,19 @@ use tracing_subscriber::{
     EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use crate::world::World;
+use sdocker::Surroundings;
 
 /// A larger log is renamed to `sdocker.log.1` before it is written to.
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 
 /// The log file.
-pub(crate) fn file(world: &World) -> PathBuf {
-    world.sdocker_home.join("sdocker.log")
+pub(crate) fn file(surroundings: &Surroundings) -> PathBuf {
+    surroundings.sdocker_home.join("sdocker.log")
 }
 
 /// Starts logging. A log file that can't be written is no reason to fail.
-pub(crate) fn start(world: &World, verbose: u8) {
-    let log = LogFile { path: file(world), file: Arc::default() };
+pub(crate) fn start(surroundings: &Surroundings, verbose: u8) {
+    let log = LogFile { path: file(surroundings), file: Arc::default() };
     let ours = "sdocker=debug,host_provisioner=debug,docker_remote=debug,host_files=debug,file_share=debug,studio_discovery=debug,localmode_config=debug";
     let to_file = tracing_subscriber::fmt::layer()
         .with_writer(log)

@@ -1,31 +1,17 @@
-//! The `sdocker` command: arguments, wiring and output over the libraries.
+//! The `sdocker` command: arguments, output, signals and exit codes over the library.
 
 mod args;
-mod client_files;
-mod clouds;
 mod columns;
 mod commands;
-mod config;
-mod detours;
-mod docker_cli;
-mod durations;
+mod environment;
 mod failure;
-mod hosts_conf;
 mod interrupt;
-mod layout;
 mod logging;
-mod lookup;
-mod permission;
-mod places;
 mod printer;
 mod progress;
-mod readiness;
-mod session;
 mod successor;
 mod terminal;
 mod waiting;
-mod world;
-mod writable;
 
 use std::{
     io::{self, Write as _},
@@ -35,7 +21,9 @@ use std::{
 
 use clap::Parser as _;
 
-use crate::{args::Command, interrupt::Interrupt, printer::Printer, waiting::Waiting, world::World};
+use sdocker::{Surroundings, permission::Caller};
+
+use crate::{args::Command, interrupt::Interrupt, printer::Printer, waiting::Waiting};
 
 fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
@@ -46,16 +34,16 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let global = args.global.clone();
-    let printer = Arc::new(Printer::new(global.output, global.quiet, world::in_notebook()));
-    let world = World::read(&global);
-    let outcome = match &world {
-        Ok(world) => run(args, world, &printer),
+    let printer = Arc::new(Printer::new(global.output, global.quiet, environment::in_notebook()));
+    let surroundings = environment::surroundings(&global);
+    let outcome = match &surroundings {
+        Ok(surroundings) => run(args, surroundings, &printer),
         Err(error) => Err(anyhow::anyhow!("{error:#}")),
     };
     let code = match outcome {
         Ok(code) => code,
         Err(error) => {
-            let caller = world.map(|world| permission::Caller::of(&world));
+            let caller = surroundings.map(|surroundings| Caller::of(&surroundings));
             failure::report(&printer, &error, &caller.unwrap_or_default())
         }
     };
@@ -71,16 +59,16 @@ fn usage(answer: &clap::Error) -> ExitCode {
     }
 }
 
-fn run(args: args::Args, world: &World, printer: &Arc<Printer>) -> anyhow::Result<ExitCode> {
-    logging::start(world, args.global.verbose);
-    let interrupt = Interrupt::start(printer.clone(), args.global, logging::file(world))?;
+fn run(args: args::Args, surroundings: &Surroundings, printer: &Arc<Printer>) -> anyhow::Result<ExitCode> {
+    logging::start(surroundings, args.global.verbose);
+    let interrupt = Interrupt::start(printer.clone(), args.global, logging::file(surroundings))?;
     waiting::speak_of(printer);
     let _command = Waiting::silently(printer, "working");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             biased;
-            outcome = commands::run(args.command, world, printer, &interrupt) => outcome,
+            outcome = commands::run(args.command, surroundings, printer, &interrupt) => outcome,
             error = interrupt.left() => Err(error),
         }
     });

@@ -1,123 +1,68 @@
-//! Progress of long work: a spinner with the elapsed time on a terminal, lines elsewhere.
+//! What the library tells: a spinner with the elapsed time on a terminal, lines elsewhere.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Mutex, PoisonError},
 };
 
-use host_provisioner::{Event, Observer, Warning};
+use sdocker::{Notice, Observer};
 
 use crate::{printer::Printer, waiting::Waiting};
 
-/// Progress of one command.
+/// Shows what the library tells, and what it waits for.
 pub(crate) struct Progress<'p> {
     printer: &'p Printer,
-    state: Arc<State>,
-}
-
-/// What the observer of the provisioner, which must outlive every borrow, shares with its command.
-#[derive(Default)]
-struct State {
-    queue: Mutex<Vec<Event>>,
-    warnings: Mutex<Vec<Warning>>,
-    arrived: tokio::sync::Notify,
-}
-
-/// Collects events; [`Progress::drive`] shows them as they come.
-struct Collector(Arc<State>);
-
-impl Observer for Collector {
-    fn notice(&self, event: &Event) {
-        if let Ok(mut queue) = self.0.queue.lock() {
-            queue.push(event.clone());
-        }
-        self.0.arrived.notify_one();
-    }
+    running: Mutex<HashMap<String, Waiting<'p>>>,
 }
 
 impl<'p> Progress<'p> {
     pub(crate) fn new(printer: &'p Printer) -> Self {
-        Self { printer, state: Arc::default() }
+        Self { printer, running: Mutex::default() }
     }
 
-    /// The observer to give to a provisioner.
-    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
-        Arc::new(Collector(self.state.clone()))
+    fn start(&self, what: String) {
+        let waiting = Waiting::visibly(self.printer, &what);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(what, waiting);
     }
 
-    /// The warnings so far.
-    pub(crate) fn warnings(&self) -> Vec<Warning> {
-        self.state.warnings.lock().map(|warnings| warnings.clone()).unwrap_or_default()
+    fn end(&self, what: &str) -> Option<Waiting<'p>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(what)
     }
+}
 
-    /// A warning that is shown and remembered, each once.
-    pub(crate) fn warn(&self, warning: Warning) {
-        if let Ok(mut warnings) = self.state.warnings.lock() {
-            if warnings.contains(&warning) {
-                return;
+impl Observer for Progress<'_> {
+    fn notice(&self, notice: Notice) {
+        match notice {
+            Notice::Asking(what) => self.start(what),
+            Notice::Answered(what) => drop(self.end(&what)),
+            Notice::Started(what) => {
+                tracing::info!("{what}: started");
+                self.start(what);
             }
-            warnings.push(warning.clone());
-        }
-        self.printer.warn(warning);
-    }
-
-    /// Shows what the observer is told while the work goes on.
-    pub(crate) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut stages = Stages::new(self.printer);
-        tokio::pin!(work);
-        loop {
-            let done = tokio::select! {
-                biased;
-                result = &mut work => Some(result),
-                () = self.state.arrived.notified() => None,
-            };
-            let events = self.state.queue.lock().map(|mut queue| std::mem::take(&mut *queue)).unwrap_or_default();
-            for event in events {
-                match event {
-                    Event::Started(step) => stages.start(&step.to_string()),
-                    Event::Finished(step) => stages.finish(&step.to_string(), ""),
-                    Event::Warned(warning) => self.warn(warning),
-                    Event::Waiting { wait, at_most, .. } => {
-                        self.printer.info(format!("  waiting for {wait} (at most {} s)", at_most.as_secs()));
-                    }
-                    _ => {}
+            Notice::Finished { what, detail } => {
+                let elapsed = self.end(&what).map(|stage| stage.elapsed()).unwrap_or_default();
+                let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+                let tick = console::style("✓").for_stderr().green();
+                tracing::info!("{what}: done in {elapsed:?}{detail}");
+                self.printer.info(format!("{tick} {what}{detail} ({:.1}s)", elapsed.as_secs_f64()));
+            }
+            Notice::Failed { what, detail } => {
+                drop(self.end(&what));
+                tracing::warn!("{what}: failed: {detail}");
+                let cross = console::style("✗").for_stderr().red();
+                self.printer.stderr(&format!("{cross} {what}: {detail}"));
+            }
+            Notice::Info(line) => self.printer.info(line),
+            Notice::Warning(line) => self.printer.warn(line),
+            Notice::Hint(line) => self.printer.hint(line),
+            Notice::LogTail(lines) => {
+                self.printer.stderr("the end of the host's bootstrap log:");
+                for line in lines {
+                    // What came over a shared file may hold control codes.
+                    self.printer.stderr(&format!("  | {}", console::strip_ansi_codes(&line)));
                 }
             }
-            if let Some(result) = done {
-                return result;
-            }
+            _ => {}
         }
-    }
-}
-
-/// Stages that run, possibly several at a time.
-pub(crate) struct Stages<'p> {
-    printer: &'p Printer,
-    running: HashMap<String, Waiting<'p>>,
-}
-
-impl<'p> Stages<'p> {
-    pub(crate) fn new(printer: &'p Printer) -> Self {
-        Self { printer, running: HashMap::new() }
-    }
-
-    pub(crate) fn start(&mut self, what: &str) {
-        tracing::info!("{what}: started");
-        self.running.insert(what.to_owned(), Waiting::visibly(self.printer, what));
-    }
-
-    pub(crate) fn finish(&mut self, what: &str, detail: &str) {
-        let elapsed = self.running.remove(what).map(|stage| stage.elapsed()).unwrap_or_default();
-        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-        let tick = console::style("✓").for_stderr().green();
-        tracing::info!("{what}: done in {elapsed:?}{detail}");
-        self.printer.info(format!("{tick} {what}{detail} ({:.1}s)", elapsed.as_secs_f64()));
-    }
-
-    pub(crate) fn fail(&mut self, what: &str, detail: &str) {
-        self.running.remove(what);
-        tracing::warn!("{what}: failed: {detail}");
-        let cross = console::style("✗").for_stderr().red();
-        self.printer.stderr(&format!("{cross} {what}: {detail}"));
     }
 }

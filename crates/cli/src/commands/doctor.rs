@@ -1,21 +1,18 @@
 //! `sdocker doctor`: whether a host could be created, proved as far as it can be without spending anything.
 
-mod finding;
-mod hosts;
-mod repair;
-mod studio;
-mod surroundings;
-
 use std::process::ExitCode;
 
+use console::{Style, StyledObject};
 use host_provisioner::InstanceType;
+use sdocker::{
+    Surroundings,
+    doctor::{Examination, Finding, State, examine},
+    setup::ProgramsSay,
+};
 use serde::Serialize;
 use studio_discovery::SubnetId;
 
-use self::finding::{Finding, Findings, State};
-use crate::{lookup::Lookup, permission::Caller, places::Places, printer::Printer, session::Session, world::World};
-
-pub(super) use surroundings::overrides;
+use crate::{printer::Printer, progress::Progress};
 
 /// Prove that a host could be created, before any money is spent.
 ///
@@ -42,36 +39,54 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<ExitCode> {
-    let lookup = Lookup::new(world);
-    let mut findings = Findings::default();
-    match Session::open(world, printer).await {
-        Ok(session) => studio::examine(args, world, &session, &lookup, &mut findings).await,
-        Err(error) => {
-            findings.error("app", &error, &Caller::of(world));
-            surroundings::files(world, &lookup, None, &mut findings);
-        }
-    }
-    surroundings::tools(world, &mut findings);
-    surroundings::environment(world, &mut findings);
-    let mut places = Places::new(world, printer);
-    hosts::examine(world, &lookup, &mut places, &mut findings).await;
-    let mut findings = findings.into_list();
-    if args.fix {
-        repair::all(&mut findings, &lookup, &mut places, world, printer).await;
-    }
-
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let examination = Examination {
+        instance_type: args.instance_type.clone(),
+        subnet: args.subnet_id.clone(),
+        fix: args.fix,
+        programs_say: ProgramsSay::OnStandardError,
+    };
+    let findings = examine(&examination, surroundings, &Progress::new(printer)).await;
     let ready = findings.iter().all(|finding| finding.state != State::Failed);
     let report = Report { ready, findings };
     printer.result(&report, || human(&report))?;
-    if !args.fix && report.findings.iter().any(|finding| finding.repair.is_some()) {
+    if !args.fix && report.findings.iter().any(Finding::is_repairable) {
         printer.hint("`sdocker doctor --fix` mends what can be mended here");
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn human(report: &Report) -> String {
-    let mut lines = finding::lines(&report.findings);
+    let mut lines = lines(&report.findings);
     lines.push(if report.ready { "a host can be created" } else { "no host can be created" }.to_owned());
     lines.join("\n")
+}
+
+fn label(state: State) -> StyledObject<&'static str> {
+    let style = Style::new();
+    match state {
+        State::Ok => style.green().apply_to("ok"),
+        State::Fixed => style.green().apply_to("fixed"),
+        State::Unproven => style.dim().apply_to("unproven"),
+        State::Warning => style.yellow().apply_to("warning"),
+        State::Failed => style.red().bold().apply_to("FAILED"),
+    }
+}
+
+/// As lines for people: what several findings in a row have in common is said once.
+fn lines(findings: &[Finding]) -> Vec<String> {
+    let advice = |finding: &Finding| {
+        let why = (!finding.why.is_empty()).then(|| format!("why: {}", finding.why));
+        let lines = why.into_iter().chain(finding.fix.iter().map(|fix| format!("fix: {fix}")));
+        if finding.state == State::Fixed { Vec::new() } else { lines.collect::<Vec<_>>() }
+    };
+    let mut lines = Vec::new();
+    for (position, finding) in findings.iter().enumerate() {
+        lines.push(format!("{:<9} {}: {}", label(finding.state), finding.subject, finding.what));
+        let said = advice(finding);
+        if findings.get(position + 1).is_none_or(|next| advice(next) != said) {
+            lines.extend(said.into_iter().map(|line| format!("          {line}")));
+        }
+    }
+    lines
 }

@@ -9,13 +9,13 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-use crate::{
-    failure::Hinted,
+use sdocker::{
+    Error, Surroundings,
     permission::{self, Caller},
-    printer::Printer,
     session,
-    world::World,
 };
+
+use crate::printer::Printer;
 
 /// Log the Docker CLI in to the account's Amazon ECR. The login holds for twelve hours; run it again to renew it.
 #[derive(Debug, clap::Args)]
@@ -38,19 +38,19 @@ struct LoggedIn {
     registry: String,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let facts = session::local_facts(world)?;
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+    let facts = session::local_facts(surroundings)?;
     let region = facts.region().as_str();
     let account = args.account.as_deref().unwrap_or_else(|| facts.account().as_str());
     let registry = format!("{account}.dkr.ecr.{region}.{}", suffix(region));
-    let docker = program(world, "docker")?;
+    let docker = program(surroundings, "docker")?;
 
     // The credential helper, where the user has one, stores nothing at all.
-    if uses_helper(world, &registry) {
+    if uses_helper(surroundings, &registry) {
         let logged_in = LoggedIn { registry };
         return printer.result(&logged_in, || format!("a credential helper is configured for {}", logged_in.registry));
     }
-    let aws = program(world, "aws")?;
+    let aws = program(surroundings, "aws")?;
     let output = Command::new(&aws)
         .args(["ecr", "get-login-password", "--region", region])
         .stdin(Stdio::null())
@@ -60,10 +60,10 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         .with_context(|| format!("cannot run {}", aws.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let error = Hinted::new(format!("ECR gave no password: {}", said.trim()));
+        let error = Error::new(format!("ECR gave no password: {}", said.trim()));
         let error = if said.contains("AccessDenied") || said.contains("not authorized") {
-            let hints = permission::hints("ecr:GetAuthorizationToken", &said, &Caller::of(world));
-            hints.into_iter().fold(error, Hinted::hint)
+            let hints = permission::hints("ecr:GetAuthorizationToken", &said, &Caller::of(surroundings));
+            hints.into_iter().fold(error, Error::hint)
         } else {
             error
         };
@@ -81,15 +81,15 @@ fn suffix(region: &str) -> &'static str {
     if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
-fn program(world: &World, name: &str) -> anyhow::Result<std::path::PathBuf> {
-    let found = world.which(name);
+fn program(surroundings: &Surroundings, name: &str) -> anyhow::Result<std::path::PathBuf> {
+    let found = surroundings.which(name);
     found.ok_or_else(|| {
-        Hinted::new(format!("there is no `{name}` on PATH")).hint("`sdocker setup` says what is missing").into()
+        Error::new(format!("there is no `{name}` on PATH")).hint("`sdocker setup` says what is missing").into()
     })
 }
 
-fn uses_helper(world: &World, registry: &str) -> bool {
-    let Ok(text) = std::fs::read_to_string(world.docker_config.join("config.json")) else { return false };
+fn uses_helper(surroundings: &Surroundings, registry: &str) -> bool {
+    let Ok(text) = std::fs::read_to_string(surroundings.docker_config.join("config.json")) else { return false };
     let Ok(config) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
     config["credHelpers"].get(registry).is_some() || config["credsStore"].as_str() == Some("ecr-login")
 }
@@ -111,5 +111,5 @@ async fn login(docker: &Path, registry: &str, password: &[u8]) -> anyhow::Result
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(Hinted::new(format!("docker login to {registry} failed: {}", said.trim())).into())
+    Err(Error::new(format!("docker login to {registry} failed: {}", said.trim())).into())
 }

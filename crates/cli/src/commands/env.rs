@@ -5,7 +5,9 @@ use docker_remote::Endpoint;
 use host_provisioner::InstanceId;
 use serde_json::json;
 
-use crate::{lookup::Lookup, printer::Printer, world::World};
+use sdocker::{Surroundings, lookup::Lookup};
+
+use crate::{printer::Printer, progress::Progress};
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///
@@ -28,9 +30,9 @@ enum Shell {
     Json,
 }
 
-pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
-    let host = lookup.find(args.instance_id.as_ref(), printer)?;
+pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
+    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let certs = lookup.layout.client_certs(&host.name);
     if !certs.join("key.pem").exists() {
         printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
@@ -40,7 +42,7 @@ pub(crate) fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Resu
         ("DOCKER_TLS_VERIFY", "1".to_owned()),
         ("DOCKER_CERT_PATH", certs.display().to_string()),
     ];
-    variables.extend(world.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
+    variables.extend(surroundings.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
     let shell = if printer.is_json() { Shell::Json } else { args.shell };
     if shell == Shell::Json {
         let object: serde_json::Map<_, _> =

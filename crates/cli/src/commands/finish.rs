@@ -6,10 +6,9 @@ use anyhow::Context as _;
 use host_provisioner::{HostId, Provisioner, Recovered};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{
-    interrupt::Interrupt, lookup::Lookup, places::Places, printer::Printer, progress::Progress, session, successor,
-    world::World,
-};
+use sdocker::{Surroundings, lookup::Lookup, places::Places, progress::Progress as Work, session};
+
+use crate::{interrupt::Interrupt, printer::Printer, progress::Progress, successor};
 
 /// Finish what a process that was ended left of a host, once its end of standard input is closed.
 #[derive(Debug, clap::Args)]
@@ -27,7 +26,12 @@ const FINISHES_WITHIN: Duration = Duration::from_secs(600);
 
 const PAUSE: Duration = Duration::from_secs(20);
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    args: &Args,
+    surroundings: &Surroundings,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
     let host = &args.host;
     let needed = timeout(ENDS_WITHIN, tokio::task::spawn_blocking(successor::is_needed)).await;
     if !needed.with_context(|| format!("finishing host {host}: the process before does not end"))?? {
@@ -35,7 +39,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
     }
     let deadline = Instant::now() + FINISHES_WITHIN;
     loop {
-        match finish(host, world, printer, interrupt).await {
+        match finish(host, surroundings, printer, interrupt).await {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() + PAUSE < deadline => {
                 tracing::warn!("finishing host {host}: {error:#}; it is tried again");
@@ -46,15 +50,21 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
     }
 }
 
-async fn finish(host: &HostId, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
+async fn finish(
+    host: &HostId,
+    surroundings: &Surroundings,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
     let Some(record) = lookup.journal.records()?.into_iter().find(|record| record.host == *host) else { return Ok(()) };
     if !record.is_unfinished() {
         return Ok(());
     }
     tracing::info!("finishing host {host}, as the process that worked on it was ended");
-    let clouds = Places::new(world, printer).of(Some(&record.place())).await?;
-    let progress = Progress::new(printer);
+    let observer = Progress::new(printer);
+    let clouds = Places::new(surroundings, &observer).of(Some(&record.place())).await?;
+    let progress = Work::new(&observer);
     let provisioner: Provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
     match progress.drive(provisioner.finish(host)).await? {
         Some(Recovered::Undone(report)) => {

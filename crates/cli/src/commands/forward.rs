@@ -7,7 +7,9 @@ use host_provisioner::InstanceId;
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{failure::Hinted, interrupt::Interrupt, lookup::Lookup, printer::Printer, world::World};
+use sdocker::{Error, Surroundings, lookup::Lookup};
+
+use crate::{interrupt::Interrupt, printer::Printer, progress::Progress};
 
 /// Bring a port of a host to localhost, until Ctrl-C.
 #[derive(Debug, clap::Args)]
@@ -45,14 +47,14 @@ struct Listening {
 
 pub(crate) async fn run(
     args: &Args,
-    world: &World,
+    surroundings: &Surroundings,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let host = Lookup::new(world).find(args.instance_id.as_ref(), printer)?;
+    let host = Lookup::new(surroundings).find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
         let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
-        Hinted::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint).because(error)
+        Error::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint).because(error)
     })?;
     let local = listener.local_addr().context("the listener has no address")?;
     let target = (host.address.clone(), args.ports.host);

@@ -7,7 +7,9 @@ use host_provisioner::InstanceId;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{durations, failure::Hinted, lookup::Lookup, printer::Printer, world::World};
+use sdocker::{Error, Surroundings, durations, lookup::Lookup};
+
+use crate::{printer::Printer, progress::Progress};
 
 /// Put off the end of a host: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]
@@ -26,13 +28,13 @@ struct Kept {
     until: String,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
-    let host = lookup.find(args.instance_id.as_ref(), printer)?;
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
+    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let folder = lookup.layout.host(&host.name);
     // The host writes its status there; a folder without one is not shared with the host.
     if !folder.join("status").exists() {
-        let error = Hinted::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
+        let error = Error::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
         return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime").into());
     }
     let until = Timestamp::now() + args.duration;

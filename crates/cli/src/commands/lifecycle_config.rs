@@ -6,13 +6,13 @@ use clap::ValueEnum;
 use serde::Serialize;
 use studio_discovery::AppKind;
 
-use super::setup::archive::Source;
-use crate::{
-    failure::Hinted,
-    printer::Printer,
+use sdocker::{
+    Error, Surroundings,
     session::{Session, local_facts},
-    world::World,
+    setup::Source,
 };
+
+use crate::{printer::Printer, progress::Progress};
 
 /// How long a lifecycle configuration may be, in characters of base64 (SageMaker API reference, `StudioLifecycleConfigContent`).
 const LONGEST: usize = 16_384;
@@ -69,15 +69,15 @@ struct Created {
     arn: String,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
     let app = match args.app_type {
         Some(app) => app.into(),
-        None => local_facts(world).context("no --app-type is given, and this app has none")?.app().kind,
+        None => local_facts(surroundings).context("no --app-type is given, and this app has none")?.app().kind,
     };
     let script = script(app, args.binary_from.as_ref(), &args.sdk)?;
     let content = STANDARD.encode(&script);
     if content.len() > LONGEST {
-        return Err(Hinted::new(format!(
+        return Err(Error::new(format!(
             "the script would be {} characters long; SageMaker takes {LONGEST}",
             content.len()
         ))
@@ -87,9 +87,9 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow
         printer.stdout(&script);
         return Ok(());
     };
-    let session = Session::open(world, printer).await?;
+    let session = Session::open(surroundings, &Progress::new(printer)).await?;
     let Some(configs) = &session.clouds.lifecycle_configs else {
-        return Err(Hinted::new("the sandbox has no lifecycle configurations").hint("--cloud aws takes AWS").into());
+        return Err(Error::new("the sandbox has no lifecycle configurations").hint("--cloud aws takes AWS").into());
     };
     let arn = configs.create(name, app, &content).await?;
     let created = Created { name: name.clone(), arn };

@@ -3,14 +3,13 @@
 use host_provisioner::RecordState;
 use serde::Serialize;
 
-use crate::{
-    columns,
+use sdocker::{
+    Surroundings,
     lookup::Lookup,
     places::{Look, Places},
-    printer::Printer,
-    waiting::Waiting,
-    world::World,
 };
+
+use crate::{columns, printer::Printer, progress::Progress, waiting::Waiting};
 
 /// List the hosts that this home knows.
 #[derive(Debug, clap::Args)]
@@ -39,13 +38,13 @@ struct List {
     hosts: Vec<Listed>,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
     let hosts = lookup.hosts()?;
     let mut looks: Vec<Option<Look>> = hosts.iter().map(|_| None).collect();
     if !args.offline && !hosts.is_empty() {
         let _asking = Waiting::visibly(printer, "asking EC2 about the hosts");
-        looks = Places::new(world, printer).look(&hosts).await.into_iter().map(Some).collect();
+        looks = Places::new(surroundings, &Progress::new(printer)).look(&hosts).await.into_iter().map(Some).collect();
     }
     let listed: Vec<Listed> = hosts
         .into_iter()

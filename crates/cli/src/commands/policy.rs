@@ -1,18 +1,13 @@
 //! `sdocker policy`: the least IAM policy that each command needs.
 
-mod forms;
-mod scope;
-mod statement;
-mod statements;
-
 use clap::ValueEnum;
-use futures_util::future::try_join_all;
+use sdocker::{
+    Surroundings,
+    policy::{self, Narrowing, Scope, cloudformation, document, terraform},
+};
 use serde_json::json;
 
-pub(crate) use scope::Scope;
-pub(crate) use statements::{Task, allowing};
-
-use crate::{printer::Printer, session::Session, world::World};
+use crate::{printer::Printer, progress::Progress};
 
 /// Print the least IAM policy that each command needs, for the policy of an execution role.
 ///
@@ -42,53 +37,117 @@ pub(crate) struct Args {
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
-    scope: scope::Options,
+    scope: Options,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer) -> anyhow::Result<()> {
+/// Narrowing by hand, outside Studio.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// The account.
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// The domain's VPC.
+    #[arg(long, value_name = "ID")]
+    vpc_id: Option<String>,
+    /// The SageMaker domain.
+    #[arg(long, value_name = "ID")]
+    domain_id: Option<String>,
+    /// The user profile whose hosts they are.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+    /// The domain's EFS file system.
+    #[arg(long, value_name = "ID")]
+    file_system_id: Option<String>,
+    /// The role of the instance profile that InstanceProfileArn in sdocker.conf names.
+    #[arg(long, value_name = "ARN")]
+    pass_role: Option<String>,
+}
+
+impl Options {
+    fn narrowing(&self) -> Narrowing {
+        Narrowing {
+            account: self.account.clone(),
+            vpc_id: self.vpc_id.clone(),
+            domain_id: self.domain_id.clone(),
+            owner: self.owner.clone(),
+            file_system_id: self.file_system_id.clone(),
+            pass_role: self.pass_role.clone(),
+        }
+    }
+}
+
+/// What a user may be allowed to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Task {
+    /// `create-host`, its clean-up included.
+    Create,
+    /// `list-hosts` and `status`.
+    Status,
+    /// `keep`, which needs nothing.
+    Keep,
+    /// `terminate-current-host` and `terminate-host`.
+    Terminate,
+    /// `recover`.
+    Recover,
+    /// `terminate-* --purge`.
+    Purge,
+    /// What `doctor` asks beside what it asks on behalf of `create-host`.
+    Doctor,
+    /// `ecr-login`.
+    EcrLogin,
+    /// `lifecycle-config --create`.
+    LifecycleConfig,
+}
+
+impl From<Task> for policy::Task {
+    fn from(task: Task) -> Self {
+        match task {
+            Task::Create => Self::Create,
+            Task::Status => Self::Status,
+            Task::Keep => Self::Keep,
+            Task::Terminate => Self::Terminate,
+            Task::Recover => Self::Recover,
+            Task::Purge => Self::Purge,
+            Task::Doctor => Self::Doctor,
+            Task::EcrLogin => Self::EcrLogin,
+            Task::LifecycleConfig => Self::LifecycleConfig,
+        }
+    }
+}
+
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
     let mut scope = Scope::default();
     if !args.offline {
-        match discovered(world, printer).await {
+        match policy::discovered(surroundings, &Progress::new(printer)).await {
             Ok(found) => scope = found,
             Err(error) => printer.warn(format!("not narrowed to a domain: {error:#}")),
         }
     }
-    scope.apply(&args.scope);
+    scope.apply(&args.scope.narrowing());
     if args.domain_wide {
         scope.owner = None;
     }
-    let tasks = if args.tasks.is_empty() { Task::value_variants().to_vec() } else { args.tasks.clone() };
-    let statements = statements::statements(&tasks, args.prepared, &scope);
-    let document = forms::document(&statements);
+    let tasks = if args.tasks.is_empty() {
+        policy::Task::value_variants().to_vec()
+    } else {
+        args.tasks.iter().map(|task| (*task).into()).collect()
+    };
+    let statements = policy::statements(&tasks, args.prepared, &scope);
+    let document = document(&statements);
     if args.explain {
         let explained: Vec<_> = statements
             .iter()
             .map(|statement| json!({"statement": statement.to_json(), "why": statement.why}))
             .collect();
-        return printer.result(&json!({"statements": explained}), || forms::explained(&statements));
+        return printer.result(&json!({"statements": explained}), || policy::explained(&statements));
     }
     let text = if args.terraform {
-        forms::terraform(&document)
+        terraform(&document)
     } else if args.cloudformation {
-        forms::cloudformation(&document)
+        cloudformation(&document)
     } else {
         serde_json::to_string_pretty(&document)?
     };
     printer.stdout(&text);
     Ok(())
-}
-
-async fn discovered(world: &World, printer: &Printer) -> anyhow::Result<Scope> {
-    let session = Session::open(world, printer).await?;
-    let environment = session.discover(printer).await?.environment;
-    let scope = Scope::of(&environment);
-    let mount_targets = &session.clouds.cloud.mount_targets;
-    let found = try_join_all(environment.file_systems().iter().map(|id| mount_targets.list(id))).await;
-    match found {
-        Ok(targets) => Ok(scope.with_mount_targets(&targets.concat())),
-        Err(error) => {
-            printer.warn(format!("not narrowed to the mount targets: {error}"));
-            Ok(scope)
-        }
-    }
 }

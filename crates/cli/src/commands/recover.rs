@@ -3,17 +3,19 @@
 use host_provisioner::{Adoption, Entry, Place, Record, Recovered};
 use serde::Serialize;
 
-use crate::{
-    config,
-    failure::Hinted,
-    interrupt::{Interrupt, Work},
+use sdocker::{
+    Error, Surroundings, config,
     layout::host_name,
     lookup::{self, Lookup},
     places::Places,
+    progress::Progress as Driven,
+    session::{self, Session},
+};
+
+use crate::{
+    interrupt::{Interrupt, Work},
     printer::Printer,
     progress::Progress,
-    session::{self, Session},
-    world::World,
 };
 
 /// Settle what interrupted commands left, and find hosts without a record.
@@ -62,10 +64,16 @@ struct Orphan {
     why: Option<String>,
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
-    let progress = Progress::new(printer);
-    let session = match Session::open(world, printer).await {
+pub(crate) async fn run(
+    args: &Args,
+    surroundings: &Surroundings,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
+    let observer = Progress::new(printer);
+    let progress = Driven::new(&observer);
+    let session = match Session::open(surroundings, &observer).await {
         Ok(session) => Some(session),
         // Records can be settled outside Studio as well: they know their Region.
         Err(error) => {
@@ -74,7 +82,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
         }
     };
     let environment = match &session {
-        Some(session) => match session.discover(printer).await {
+        Some(session) => match session.discover(&observer).await {
             Ok(discovery) => Some(discovery.environment),
             Err(error) => {
                 printer.warn(format!("hosts without a record can't be looked for: {error:#}"));
@@ -83,7 +91,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
         },
         None => None,
     };
-    let mut places = Places::new(world, printer);
+    let mut places = Places::new(surroundings, &observer);
     let mut report = Report::default();
     let mut settled_records = Vec::new();
     let mut by_place: Vec<(Place, Vec<Record>)> = Vec::new();
@@ -102,7 +110,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
         leaves: "what was not settled".to_owned(),
         host: None,
     })?;
-    let mut failed = Hinted::new("not everything could be settled");
+    let mut failed = Error::new("not everything could be settled");
     let mut all_settled = report.unusable.is_empty();
     for (place, records) in by_place {
         let clouds = match places.of(Some(&place)).await {
@@ -161,11 +169,11 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
                 Ok("listed")
             } else if args.terminate {
                 let ended = progress.drive(provisioner.terminate_unrecorded(&instance.id, false, Some(me))).await;
-                ended.map(|_| "terminated").map_err(anyhow::Error::from)
+                ended.map(|_| "terminated").map_err(Error::from)
             } else if args.adopt {
                 match progress.drive(provisioner.adopt_unrecorded(instance, environment, port)).await {
                     Ok(Adoption::Adopted) => Ok("adopted"),
-                    Ok(Adoption::NoAnswer { why } | Adoption::Never { why }) => Err(anyhow::anyhow!(why)),
+                    Ok(Adoption::NoAnswer { why } | Adoption::Never { why }) => Err(Error::new(why)),
                     Err(error) => Err(error.into()),
                 }
             } else {

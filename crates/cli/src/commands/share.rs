@@ -13,13 +13,12 @@ use host_files::{Event, Program, Share, Sharing};
 use host_provisioner::InstanceId;
 use serde::Serialize;
 
+use sdocker::{Error, Surroundings, durations, lookup::Lookup};
+
 use crate::{
-    durations,
-    failure::Hinted,
     interrupt::{Interrupt, Work},
-    lookup::Lookup,
     printer::Printer,
-    world::World,
+    progress::Progress,
 };
 
 /// Below these a path of the app can't hide what the host itself needs.
@@ -56,13 +55,14 @@ struct Shared {
 
 pub(crate) async fn run(
     args: &Args,
-    world: &World,
+    surroundings: &Surroundings,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let lookup = Lookup::new(world);
-    let shares: Vec<Share> = args.folders.iter().map(|text| share(text, world)).collect::<anyhow::Result<_>>()?;
-    let host = lookup.find(args.instance_id.as_ref(), printer)?;
+    let lookup = Lookup::new(surroundings);
+    let shares: Vec<Share> =
+        args.folders.iter().map(|text| share(text, surroundings)).collect::<anyhow::Result<_>>()?;
+    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
     let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
     let shared = Shared { host: host.name.clone(), folders: shares.iter().map(|share| share.path.clone()).collect() };
@@ -70,7 +70,7 @@ pub(crate) async fn run(
         client: client.with_context(|| format!("cannot reach {}", host.name))?,
         program: Program::running()?,
         command: ["-v", "share-agent"].map(str::to_owned).to_vec(),
-        owner: owner(world),
+        owner: owner(surroundings),
         shares,
         give_up_after: args.give_up_after,
         max_open: open_files()?,
@@ -103,35 +103,35 @@ pub(crate) async fn run(
 }
 
 /// A folder that may be shared, by its true path.
-fn share(text: &str, world: &World) -> anyhow::Result<Share> {
+fn share(text: &str, surroundings: &Surroundings) -> anyhow::Result<Share> {
     let (path, read_only) = match text.strip_suffix(":ro") {
         Some(path) => (path, true),
         None => (text, false),
     };
     let path = fs::canonicalize(path).with_context(|| format!("cannot share {path}"))?;
     if !path.is_dir() {
-        return Err(Hinted::new(format!("{} is no folder", path.display()))
+        return Err(Error::new(format!("{} is no folder", path.display()))
             .hint("share the folder that it is in")
             .into());
     }
     if !SHAREABLE.iter().any(|root| path.starts_with(root) && path != Path::new(root)) {
         let roots = SHAREABLE.join(", ");
-        return Err(Hinted::new(format!("{} can't be shared", path.display()))
+        return Err(Error::new(format!("{} can't be shared", path.display()))
             .hint(format!("folders below {roots} can"))
             .into());
     }
-    let keys = fs::canonicalize(&world.sdocker_home).unwrap_or_else(|_| world.sdocker_home.clone());
+    let keys = fs::canonicalize(&surroundings.sdocker_home).unwrap_or_else(|_| surroundings.sdocker_home.clone());
     if path.starts_with(&keys) || keys.starts_with(&path) {
-        let error = Hinted::new(format!("{} can't be shared: the keys to your hosts are in it", path.display()));
+        let error = Error::new(format!("{} can't be shared: the keys to your hosts are in it", path.display()));
         return Err(error.hint("share folders beside them").into());
     }
     Ok(Share { path, read_only })
 }
 
 /// Whose folders they are, in words that another app's user understands.
-fn owner(world: &World) -> String {
+fn owner(surroundings: &Surroundings) -> String {
     let machine = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{} of {}", world.home.display(), machine.trim())
+    format!("{} of {}", surroundings.home.display(), machine.trim())
 }
 
 /// How many files containers may have open: as many as the system lets this process.
@@ -155,8 +155,8 @@ mod tests {
         let line = CommandLine::parse_from(["sdocker", "share", "x"]);
         assert!(matches!(line.command, Command::Share(_)));
         let home = tempfile::tempdir().expect("made");
-        let mut world = World::read(&line.global).expect("read");
-        world.sdocker_home = home.path().join("home/.sdocker");
+        let mut surroundings = crate::environment::surroundings(&line.global).expect("read");
+        surroundings.sdocker_home = home.path().join("home/.sdocker");
         for folder in ["home/work", "home/.sdocker/hosts"] {
             fs::create_dir_all(home.path().join(folder)).expect("made");
         }
@@ -164,8 +164,8 @@ mod tests {
         std::os::unix::fs::symlink("work", home.path().join("home/link")).expect("linked");
         let at = |name: &str| home.path().join("home").join(name).display().to_string();
         let work = fs::canonicalize(at("work")).expect("there");
-        assert_eq!(share(&at("work"), &world).expect("shared"), Share { path: work.clone(), read_only: false });
-        assert_eq!(share(&(at("link") + ":ro"), &world).expect("shared"), Share { path: work, read_only: true });
+        assert_eq!(share(&at("work"), &surroundings).expect("shared"), Share { path: work.clone(), read_only: false });
+        assert_eq!(share(&(at("link") + ":ro"), &surroundings).expect("shared"), Share { path: work, read_only: true });
         for (wrong, why) in [
             (at("none"), "cannot share"),
             (at("f"), "is no folder"),
@@ -175,7 +175,7 @@ mod tests {
             ("/usr/bin".to_owned(), "can't be shared"),
             ("/".to_owned(), "can't be shared"),
         ] {
-            let error = share(&wrong, &world).expect_err(&wrong).to_string();
+            let error = share(&wrong, &surroundings).expect_err(&wrong).to_string();
             assert!(error.contains(why), "{error}");
         }
     }

@@ -5,10 +5,9 @@ use std::{io, path::PathBuf, time::Duration};
 use clap::Subcommand;
 use file_share::{AgentSettings, MountPoint};
 
-use crate::{
-    durations,
-    interrupt::{Interrupt, Work},
-};
+use sdocker::durations;
+
+use crate::interrupt::{Interrupt, Work};
 
 /// Make the folders of a client appear on this host.
 #[derive(Debug, clap::Args)]

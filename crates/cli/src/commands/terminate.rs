@@ -7,16 +7,19 @@ use host_provisioner::{
 use serde::Serialize;
 use studio_discovery::{DomainId, UserProfileName};
 
-use crate::{
+use sdocker::{
+    Error, Surroundings,
     client_files::HostFiles,
-    failure::Hinted,
-    interrupt::{Interrupt, Work, Working},
     lookup::{self, KnownHost, Lookup},
     places::Places,
+    progress::Progress as Driven,
+    session::{self, Session},
+};
+
+use crate::{
+    interrupt::{Interrupt, Work, Working},
     printer::Printer,
     progress::Progress,
-    session::{self, Session},
-    world::World,
 };
 
 /// Terminate the current host.
@@ -89,19 +92,24 @@ impl From<PurgeReport> for Purged {
 
 pub(crate) async fn run_current(
     args: &CurrentArgs,
-    world: &World,
+    surroundings: &Surroundings,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
+    let lookup = Lookup::new(surroundings);
     // What ends a host never takes another one instead.
     let host = lookup
         .current(|other| format!("`sdocker terminate-host --instance-id {}` ends {}", other.instance, other.name))?;
-    terminate(vec![Target::Known(Box::new(host))], args.purge, &lookup, world, printer, interrupt).await
+    terminate(vec![Target::Known(Box::new(host))], args.purge, &lookup, surroundings, printer, interrupt).await
 }
 
-pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let lookup = Lookup::new(world);
+pub(crate) async fn run(
+    args: &Args,
+    surroundings: &Surroundings,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<()> {
+    let lookup = Lookup::new(surroundings);
     let hosts = lookup.hosts()?;
     // A creation whose instance has no address yet is no host that could be used, but one that can be ended.
     let without_address = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
@@ -123,7 +131,7 @@ pub(crate) async fn run(args: &Args, world: &World, printer: &Printer, interrupt
             targets
         }
     };
-    terminate(targets, args.purge, &lookup, world, printer, interrupt).await
+    terminate(targets, args.purge, &lookup, surroundings, printer, interrupt).await
 }
 
 enum Target {
@@ -165,15 +173,16 @@ async fn terminate(
     targets: Vec<Target>,
     purge: Purge,
     lookup: &Lookup,
-    world: &World,
+    surroundings: &Surroundings,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
     let working = interrupt.begin(work(&targets))?;
-    let progress = Progress::new(printer);
+    let observer = Progress::new(printer);
+    let progress = Driven::new(&observer);
     let mut done = Done::default();
-    let mut failures: Vec<(String, anyhow::Error)> = Vec::new();
-    let mut places = Places::new(world, printer);
+    let mut failures: Vec<(String, Error)> = Vec::new();
+    let mut places = Places::new(surroundings, &observer);
     let mut owner = None;
     let mut unfinished = None;
     for target in targets {
@@ -184,7 +193,7 @@ async fn terminate(
         }
         let ending = async {
             let clouds = match &target {
-                Target::Unreadable(error) => anyhow::bail!(lookup::unusable(error)),
+                Target::Unreadable(error) => return Err(Error::new(lookup::unusable(error))),
                 target => places.of(target.place().as_ref()).await?,
             };
             let provisioner = session::provisioner(&clouds, lookup, &progress, interrupt.stop().clone());
@@ -202,9 +211,7 @@ async fn terminate(
                 instance_id: terminated.instance.map(|instance| instance.to_string()),
                 already: terminated.ended == Ended::Already,
             }),
-            Some(Err(error))
-                if !(is_stopped && matches!(error.downcast_ref(), Some(ProvisionError::StillThere { .. }))) =>
-            {
+            Some(Err(error)) if !(is_stopped && matches!(error.cause(), Some(ProvisionError::StillThere { .. }))) => {
                 failures.push((name, error));
             }
             // Asked to stop, an instance is not seen to go.
@@ -215,7 +222,7 @@ async fn terminate(
         }
     }
     if failures.is_empty() && done.left.is_empty() && purge.purge {
-        let purging = purge_groups(lookup, world, printer, &progress, interrupt.stop().clone());
+        let purging = purge_groups(lookup, surroundings, &observer, &progress, interrupt.stop().clone());
         done.purged = interrupt.for_a_moment(purging).await.transpose()?.map(Purged::from);
     }
     done.failed =
@@ -228,7 +235,7 @@ async fn terminate(
     }
     if purge.purge && failures.is_empty() && done.purged.is_none() {
         let again = "`sdocker terminate-host --all --purge` removes them, once no host is left";
-        return Err(Hinted::new("interrupted before the security groups were removed").hint(again).into());
+        return Err(Error::new("interrupted before the security groups were removed").hint(again).into());
     }
     finish(failures, printer)
 }
@@ -268,15 +275,10 @@ async fn end(
 }
 
 /// Says of an interrupted command what is left.
-fn stopped(
-    done: &Done,
-    unfinished: Option<&str>,
-    failures: Vec<(String, anyhow::Error)>,
-    working: Working<'_>,
-) -> Hinted {
+fn stopped(done: &Done, unfinished: Option<&str>, failures: Vec<(String, Error)>, working: Working<'_>) -> Error {
     let count = done.terminated.len();
     let all = count + done.left.len() + failures.len();
-    let mut error = Hinted::new(format!("interrupted: {count} of {all} hosts terminated"));
+    let mut error = Error::new(format!("interrupted: {count} of {all} hosts terminated"));
     for (name, failure) in failures {
         error = error.remains(name).also(failure);
     }
@@ -293,34 +295,34 @@ fn stopped(
 }
 
 /// Whether a host that was to be ended may be there still, beside what the error itself lists.
-fn may_remain(error: &anyhow::Error) -> bool {
-    match error.downcast_ref::<ProvisionError>() {
+fn may_remain(error: &Error) -> bool {
+    match error.cause::<ProvisionError>() {
         Some(ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. }) => false,
         Some(error) => error.remains().is_empty(),
         None => true,
     }
 }
 
-fn finish(mut failures: Vec<(String, anyhow::Error)>, printer: &Printer) -> anyhow::Result<()> {
+fn finish(mut failures: Vec<(String, Error)>, printer: &Printer) -> anyhow::Result<()> {
     match failures.len() {
         0 => Ok(()),
         1 => {
             let (name, error) = failures.remove(0);
             let refused = matches!(
-                error.downcast_ref(),
+                error.cause(),
                 Some(ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. })
             );
             if refused {
-                return Err(error);
+                return Err(error.into());
             }
-            let mut whole = Hinted::new(format!("{name} could not be terminated"));
+            let mut whole = Error::new(format!("{name} could not be terminated"));
             if may_remain(&error) {
                 whole = whole.remains(name);
             }
-            Err(whole.because(error))
+            Err(whole.because(error).into())
         }
         several => {
-            let mut whole = Hinted::new(format!("{several} hosts could not be terminated"));
+            let mut whole = Error::new(format!("{several} hosts could not be terminated"));
             for (name, error) in failures {
                 printer.error(format!("{name}: {error:#}"));
                 if may_remain(&error) {
@@ -344,13 +346,13 @@ fn target_name(target: &Target) -> String {
 
 async fn purge_groups(
     lookup: &Lookup,
-    world: &World,
-    printer: &Printer,
-    progress: &Progress<'_>,
+    surroundings: &Surroundings,
+    observer: &Progress<'_>,
+    progress: &Driven<'_>,
     stop: tokio_util::sync::CancellationToken,
-) -> anyhow::Result<PurgeReport> {
-    let session = Session::open(world, printer).await?;
-    let environment = session.discover(printer).await?.environment;
+) -> sdocker::Result<PurgeReport> {
+    let session = Session::open(surroundings, observer).await?;
+    let environment = session.discover(observer).await?.environment;
     let provisioner = session::provisioner(&session.clouds, lookup, progress, stop);
     Ok(progress.drive(provisioner.purge(&environment.vpc, &environment.file_systems())).await?)
 }

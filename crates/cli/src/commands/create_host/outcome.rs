@@ -2,17 +2,18 @@
 
 use std::fmt::Write as _;
 
-use host_provisioner::{HostGroups, HostPlan, Market, Placement, Record};
+use host_provisioner::{HostGroups, HostPlan, Market, Placement};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Ready;
-use crate::{
-    columns,
+use sdocker::{
+    Surroundings,
+    creation::NewHost,
     detours::{self, Client},
     durations,
-    printer::Printer,
 };
+
+use crate::{columns, printer::Printer, progress::Progress};
 
 /// A new host, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -33,25 +34,27 @@ struct Created {
 }
 
 pub(super) fn print(
-    ready: &Ready,
-    record: &Record,
-    mut warnings: Vec<String>,
+    host: NewHost,
+    surroundings: &Surroundings,
+    observer: &Progress<'_>,
     printer: &Printer,
 ) -> anyhow::Result<()> {
+    let NewHost { record, endpoint, certs, answered, idle_timeout, notes, mut warnings, refused, blocked } = host;
     let name = record.name().unwrap_or_default();
-    warnings.extend(ready.refused.iter().map(|refused| refused.what.clone()));
+    warnings.extend(refused.iter().map(|refused| refused.what.clone()));
+    let docker_version = answered.map(|answered| answered.version().to_owned());
     let created = Created {
         instance_id: record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
         instance_type: record.instance_type.to_string(),
-        endpoint: ready.endpoint.to_string(),
-        context: ready.docker_version.as_ref().map(|_| name.clone()),
-        docker_version: ready.docker_version.clone(),
-        cert_path: ready.certs.display().to_string(),
+        endpoint: endpoint.to_string(),
+        context: docker_version.as_ref().map(|_| name.clone()),
+        docker_version,
+        cert_path: certs.display().to_string(),
         created: record.created.to_string(),
         expires: record.expires.to_string(),
-        idle_timeout_seconds: ready.idle_timeout.map(|timeout| timeout.as_secs()),
+        idle_timeout_seconds: idle_timeout.map(|timeout| timeout.as_secs()),
         warnings,
-        notes: ready.notes.clone(),
+        notes,
         name,
     };
     printer.result(&created, || {
@@ -62,7 +65,7 @@ pub(super) fn print(
         };
         let _ = writeln!(text, "{} is {state} at {}", created.name, created.endpoint);
         let expires = record.expires.strftime("%Y-%m-%d %H:%M UTC");
-        let _ = match ready.idle_timeout {
+        let _ = match idle_timeout {
             Some(idle) => writeln!(
                 text,
                 "it ends itself after {} without use, and at {expires} at the latest",
@@ -75,12 +78,12 @@ pub(super) fn print(
         }
         text
     })?;
-    if let Some(refused) = &ready.refused {
+    if let Some(refused) = &refused {
         printer.warn(&refused.what);
         printer.hint(&refused.fix);
     }
-    detours::warn(&ready.blocked, printer);
-    let works = ready.refused.is_none() && ready.blocked.iter().all(|blocked| blocked.client != Client::Cli);
+    detours::warn(&blocked, surroundings.in_notebook, observer);
+    let works = refused.is_none() && blocked.iter().all(|blocked| blocked.client != Client::Cli);
     if created.context.is_some() && works {
         printer.hint(
             "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",

@@ -1,0 +1,103 @@
+//! What this home keeps of a host: Docker context, credentials, entries.
+
+use crate::error::Context as _;
+use async_trait::async_trait;
+use docker_remote::{ClientCredentials, ContextSpec, ContextStore, DockerHost, Endpoint, probe_once};
+use host_provisioner::{Adoption, ClientFiles, ClientFilesError, InstanceId, Record};
+
+use crate::{
+    Error,
+    hosts_conf::{ActiveHost, HostsConf},
+    layout::Layout,
+    lookup::Lookup,
+};
+
+/// How long a host has to answer one probe.
+const PROBE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The files of hosts in one home.
+pub struct HostFiles {
+    layout: Layout,
+    hosts_conf: HostsConf,
+    contexts: ContextStore,
+}
+
+impl HostFiles {
+    pub fn new(lookup: &Lookup) -> Self {
+        Self { layout: lookup.layout.clone(), hosts_conf: lookup.hosts_conf.clone(), contexts: lookup.contexts.clone() }
+    }
+
+    /// Makes a host that answered the current one: context, list of hosts, the fork's link.
+    pub fn make_current(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
+        let name = host.name();
+        let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
+        self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?;
+        // A copy for other tools: a host that works is not given up for it.
+        if let Err(error) = self.hosts_conf.put_first(host) {
+            tracing::warn!("{error:#}");
+        }
+        self.layout.link_for_samples(&name)?;
+        self.contexts.use_context(Some(&name))?;
+        Ok(())
+    }
+
+    /// Removes what is kept of a host. What is gone already is no error, and what can't be removed keeps nothing else from going.
+    ///
+    /// # Errors
+    /// What is left, and why.
+    pub fn forget_named(&self, name: &str, instance: &InstanceId, previous_context: Option<&str>) -> crate::Result<()> {
+        let context = self.contexts.remove(name, previous_context).map_err(Error::from);
+        let entry = self.hosts_conf.remove(instance);
+        let folder = self
+            .layout
+            .remove_host(name)
+            .with_context(|| format!("cannot remove {} whole", self.layout.host(name).display()));
+        let left: Vec<String> =
+            [context, entry, folder].into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
+        if left.is_empty() { Ok(()) } else { Err(Error::new(left.join("; "))) }
+    }
+
+    /// Asks a host whether it is there, with the credentials that this home has of it.
+    pub async fn probe(&self, host: &ActiveHost) -> crate::Result<DockerHost> {
+        let credentials = ClientCredentials::load(&self.layout.client_certs(&host.name()))?;
+        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
+        Ok(probe_once(&endpoint, &credentials, PROBE_WITHIN).await?)
+    }
+}
+
+/// The entry of a record's host, once it has an instance.
+pub fn entry(record: &Record) -> Option<ActiveHost> {
+    record.instance.as_ref().map(|instance| ActiveHost {
+        instance_id: instance.id.clone(),
+        instance_dns: instance.endpoint.clone(),
+        port: record.daemon_port,
+        instance_type: record.instance_type.clone(),
+    })
+}
+
+#[async_trait]
+impl ClientFiles for HostFiles {
+    async fn adopt(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        let Some(host) = entry(record) else {
+            return Ok(Adoption::NoAnswer { why: "its address is not known".to_owned() });
+        };
+        // Its creator makes the credentials right after the launch. Where there are none, it died before, and the host never gets its own.
+        let key = self.layout.client_certs(&host.name()).join("key.pem");
+        if matches!(key.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(Adoption::Never { why: format!("there is no {}", key.display()) });
+        }
+        let answered = match self.probe(&host).await {
+            Ok(answered) => answered,
+            Err(error) => return Ok(Adoption::NoAnswer { why: format!("{error:#}") }),
+        };
+        self.make_current(&host, &answered)?;
+        Ok(Adoption::Adopted)
+    }
+
+    async fn forget(&self, record: &Record) -> Result<(), ClientFilesError> {
+        if let Some(host) = entry(record) {
+            self.forget_named(&host.name(), &host.instance_id, record.previous_context.as_deref())?;
+        }
+        Ok(())
+    }
+}

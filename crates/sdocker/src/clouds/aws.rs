@@ -1,0 +1,53 @@
+//! Settings that every AWS client shares.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use host_provisioner::Patience;
+use studio_discovery::{Region, RegionSources};
+
+use super::connections;
+use crate::{Error, Surroundings};
+
+/// How long a connection may take to be made: endpoints are in the same Region, or behind a proxy.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long one try may take. `RunInstances` answers within seconds; a try that takes longer was lost on the way.
+const TRY_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often a call is tried: as often as fits into the time that it has, but for the longest pauses.
+const TRIES: u32 = 4;
+
+/// One TLS stack and one connection pool, the SDK's standard retries with jitter (throttling, 5xx, lost answers; never a refusal), and time
+/// limits in place of the SDK's, which waits for ever.
+pub async fn config(surroundings: &Surroundings, region: Option<&Region>) -> crate::Result<SdkConfig> {
+    let sources = RegionSources {
+        asked: surroundings.region.clone(),
+        app: None,
+        aws_region: surroundings.aws_region.clone(),
+        region_name: surroundings.region_name.clone(),
+    };
+    let region = match region {
+        Some(region) => Some(region.clone()),
+        None => sources.choose()?.map(|choice| choice.region),
+    };
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECTS_WITHIN)
+        .operation_attempt_timeout(TRY_WITHIN)
+        // A moment before the provisioner's own patience is at its end: this error names the endpoint.
+        .operation_timeout(Patience::default().call - Duration::from_secs(1))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(connections::client(surroundings)?)
+        .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+        .timeout_config(timeouts);
+    if let Some(region) = region {
+        loader = loader.region(aws_config::Region::new(region.to_string()));
+    }
+    let config = loader.load().await;
+    if config.region().is_none() {
+        let error = Error::new("no AWS Region is set").hint("name one with --region, or set AWS_REGION");
+        return Err(error);
+    }
+    Ok(config)
+}

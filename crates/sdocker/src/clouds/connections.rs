@@ -1,0 +1,139 @@
+//! How AWS is connected to: directly or through proxies, and whose certificates are believed.
+
+use std::{fs, path::Path};
+
+use aws_smithy_http_client::{
+    Builder, Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use rustls::RootCertStore;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use crate::{Error, Surroundings};
+
+/// Where credentials come from, which no proxy reaches: EC2's metadata service (169.254.169.254 and fd00:ec2::254), the one of containers
+/// (169.254.170.2) and of EKS pods (169.254.170.23 and fd00:ec2::23).
+const NEVER_PROXIED: &str = "169.254.0.0/16,fd00:ec2::/32";
+
+/// An HTTP client by the environment's settings. The SDK's own reads none of them.
+pub fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpClient> {
+    let tls = tls(surroundings.ca_bundle.as_deref())?;
+    let no_proxy =
+        [surroundings.no_proxy.as_deref(), Some(NEVER_PROXIED)].into_iter().flatten().collect::<Vec<_>>().join(",");
+    let through = |variable, url: Option<&String>| -> crate::Result<SharedHttpClient> {
+        let proxy = match url {
+            Some(url) => proxy(variable, url)?.no_proxy(&no_proxy),
+            None => ProxyConfig::disabled(),
+        };
+        Ok(one_way(proxy, tls.clone()))
+    };
+    let http = through("HTTP_PROXY", surroundings.http_proxy.as_ref())?;
+    let https = through("HTTPS_PROXY", surroundings.https_proxy.as_ref())?;
+    Ok(SharedHttpClient::new(ByScheme { http, https }))
+}
+
+fn one_way(proxy: ProxyConfig, tls: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    })
+}
+
+/// A proxy as curl and Python's `requests` read the variable: without a scheme it is an HTTP proxy.
+fn proxy(variable: &str, url: &str) -> crate::Result<ProxyConfig> {
+    let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    // It may hold a password, so that it is not shown.
+    ProxyConfig::all(whole.as_str()).map_err(|_| {
+        Error::new(format!("{variable} is not the address of an HTTP proxy"))
+            .hint(format!("{variable} is of the form http://proxy.example.com:3128; NO_PROXY names what needs none"))
+    })
+}
+
+/// The system's certificates, or in their place those of `AWS_CA_BUNDLE`, as in AWS's other SDKs ("AWS SDKs and tools reference guide",
+/// "General configuration settings").
+fn tls(bundle: Option<&Path>) -> crate::Result<TlsContext> {
+    let trust = match bundle {
+        Some(path) => TrustStore::empty().with_pem_certificate(certificates(path)?),
+        None => TrustStore::default(),
+    };
+    TlsContext::builder().with_trust_store(trust).build().map_err(Error::wrapping)
+}
+
+/// The certificates of a file. The SDK's client panics over one that it can't use.
+fn certificates(path: &Path) -> crate::Result<Vec<u8>> {
+    let unusable = || {
+        Error::new(format!("cannot use AWS_CA_BUNDLE={}", path.display()))
+            .hint("it is a file of certificates in PEM form; without the variable the system's own are used")
+    };
+    let pem = fs::read(path).map_err(|error| unusable().because(error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| unusable().because(error))?;
+        roots.add(certificate).map_err(|error| unusable().because(error))?;
+    }
+    if roots.is_empty() { Err(unusable().because(Error::new("it holds no certificate"))) } else { Ok(pem) }
+}
+
+/// A client for each scheme: each has a proxy of its own.
+#[derive(Debug)]
+struct ByScheme<T> {
+    http: T,
+    https: T,
+}
+
+impl HttpClient for ByScheme<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(ByScheme {
+            http: self.http.http_connector(settings, components),
+            https: self.https.http_connector(settings, components),
+        })
+    }
+}
+
+impl HttpConnector for ByScheme<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.uri().starts_with("http:") { self.http.call(request) } else { self.https.call(request) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_named_as_people_write_them() {
+        for url in
+            ["http://proxy.example.com:3128", "proxy.example.com:3128", "https://user:pass@proxy:8080", "10.0.0.1:80"]
+        {
+            assert!(proxy("HTTPS_PROXY", url).is_ok(), "{url}");
+        }
+        for url in ["socks5://user:secret@proxy:1080", "http://", "http://user:secret@ :1"] {
+            let error = proxy("HTTPS_PROXY", url).expect_err(url);
+            assert_eq!(error.to_string(), "HTTPS_PROXY is not the address of an HTTP proxy");
+        }
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_used_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bundle.pem");
+        for content in ["", "no certificates", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            fs::write(&path, content).expect("written");
+            let error = tls(Some(&path)).expect_err(content);
+            assert!(error.to_string().starts_with("cannot use AWS_CA_BUNDLE="), "{error}");
+        }
+        assert!(tls(Some(&folder.path().join("missing"))).is_err());
+    }
+}

@@ -1,0 +1,352 @@
+//! A new host's way from a request to its use: plan, provision, wait, context, Local Mode.
+
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
+use host_provisioner::{
+    Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, Survey, preflight,
+};
+use studio_discovery::StudioEnvironment;
+
+use crate::{
+    Error, Fate, HostRequest, Observer, Stop, Surroundings,
+    client_files::{HostFiles, entry},
+    clouds::Clouds,
+    config::{self, Config},
+    detours::{self, Blocked},
+    docker_cli::{self, Refused},
+    doctor,
+    error::Context as _,
+    local_mode,
+    lookup::Lookup,
+    progress::Progress,
+    readiness::{self, BootingHost},
+    request,
+    session::{self, Session},
+    writable,
+};
+
+/// How long a name may take to be resolved.
+const RESOLVES_WITHIN: Duration = Duration::from_secs(5);
+
+/// A host that was created.
+pub struct NewHost {
+    /// Its record.
+    pub record: Record,
+    pub endpoint: Endpoint,
+    /// The folder of the client's certificates.
+    pub certs: PathBuf,
+    /// The host as it answered; `None` where it was not waited for.
+    pub answered: Option<DockerHost>,
+    pub idle_timeout: Option<Duration>,
+    /// What was done beside the host.
+    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
+    /// The Docker CLI here, where the host does not answer it.
+    pub refused: Option<Refused>,
+    /// The clients that do not get to it as the environment is.
+    pub blocked: Vec<Blocked>,
+}
+
+/// What a plan is made of.
+struct Prepared {
+    session: Session,
+    environment: StudioEnvironment,
+    planned: Planned,
+    previous_context: Option<String>,
+    config: Config,
+}
+
+/// Plans a host, and changes nothing.
+///
+/// # Errors
+/// Everything for which no host could be created, as far as it is seen without changing anything.
+pub async fn dry_run(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+) -> crate::Result<HostPlan> {
+    let lookup = Lookup::new(surroundings);
+    Ok(prepare(asked, surroundings, &lookup, observer, false).await?.planned.plan)
+}
+
+async fn prepare(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    lookup: &Lookup,
+    observer: &dyn Observer,
+    for_use: bool,
+) -> crate::Result<Prepared> {
+    let config = config::read(&lookup.layout.configuration_files())?;
+    for warning in &config.warnings {
+        observer.warn(warning);
+    }
+    // What can't be edited later must be known before money is spent.
+    let previous_context = lookup.contexts.current()?;
+    let mut session = Session::open(surroundings, observer).await?;
+    if for_use && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
+        session.facts = session::local_facts(surroundings)?;
+    }
+    let environment = session.discover(observer).await?.environment;
+    let asking = observer.asking("asking EC2 and EFS what a host needs");
+    let planned = plan(asked, surroundings, &config, &session.clouds, &environment).await?;
+    drop(asking);
+    for warning in &planned.plan.warnings {
+        observer.warn(warning);
+    }
+    if planned.shared_home.is_none() {
+        observer.info(request::WITHOUT_SHARED_STORAGE);
+    }
+    Ok(Prepared { session, environment, planned, previous_context, config })
+}
+
+/// Creates a host, and makes it the current one. Whatever fails, what was made is undone.
+///
+/// # Errors
+/// No host was created. What may remain nevertheless is listed.
+pub async fn create(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: &dyn Stop,
+) -> crate::Result<NewHost> {
+    let lookup = Lookup::new(surroundings);
+    let prepared = prepare(asked, surroundings, &lookup, observer, true).await?;
+    let Prepared { session, environment, planned, previous_context, config } = prepared;
+    let Planned { plan, shared_home, embedded, .. } = planned;
+    for (variable, what) in doctor::overrides(surroundings) {
+        observer.warn(what);
+        observer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once the host is there"));
+    }
+    if let Some(problem) = writable::problems(surroundings, &lookup, shared_home.as_deref()).into_iter().next() {
+        return Err(problem);
+    }
+    let asking = observer.asking("asking EC2 whether it would allow the launch");
+    preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
+    drop(asking);
+
+    if let Some(shared_home) = &shared_home {
+        lookup.layout.link_hosts_to(shared_home)?;
+        lookup.layout.share_hooks(shared_home)?;
+    }
+    if !stop.take_on(Some(&plan.host)) {
+        return Err(ProvisionError::Interrupted.into());
+    }
+    let progress = Progress::new(observer);
+    let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
+    let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
+    let flow = Flow { asked, config: &config, surroundings, observer, lookup: &lookup, session: &session, stop };
+    match flow.finish(&mut creation, embedded).await {
+        Ok(mut ready) => {
+            let warnings = progress.warnings().into_iter().chain(plan.warnings);
+            ready.warnings = warnings.map(|warning| warning.to_string()).collect();
+            Ok(ready)
+        }
+        // Who interrupts does not want it kept.
+        Err(error) if asked.keep_failed && stop.commit(Fate::KeptFailed) => {
+            creation.keep_failed(format!("{error:#}"))?;
+            Err(kept(creation.record(), &lookup, error))
+        }
+        Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
+    }
+}
+
+/// What a creation starts from.
+pub struct Planned {
+    pub plan: HostPlan,
+    /// What the instance type is.
+    pub instance_type: InstanceTypeInfo,
+    pub shared_home: Option<std::path::PathBuf>,
+    pub embedded: Option<HostCredentials>,
+}
+
+/// Reads what a host needs, and plans it. Changes nothing.
+pub async fn plan(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    config: &Config,
+    clouds: &Clouds,
+    environment: &StudioEnvironment,
+) -> crate::Result<Planned> {
+    let shared_home = request::shared_home(surroundings, environment);
+    let embedded = match &shared_home {
+        Some(_) => None,
+        None => Some(embedded_credentials(environment, asked, config)?),
+    };
+    let request = request::request(asked, surroundings, config, shared_home.clone(), embedded.as_ref());
+    let survey = Survey::take(&clouds.cloud, environment, &request).await?;
+    let plan = HostPlan::new(environment, &request, &survey)?;
+    Ok(Planned { plan, instance_type: survey.instance_type, shared_home, embedded })
+}
+
+/// A new host's way from instance to use.
+struct Flow<'a> {
+    asked: &'a HostRequest,
+    config: &'a Config,
+    surroundings: &'a Surroundings,
+    observer: &'a dyn Observer,
+    lookup: &'a Lookup,
+    session: &'a Session,
+    stop: &'a dyn Stop,
+}
+
+impl Flow<'_> {
+    async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> crate::Result<NewHost> {
+        let why = tokio::select! {
+            why = misnamed(creation.record()) => why,
+            () = self.stop.token().cancelled() => return Err(ProvisionError::Interrupted.into()),
+        };
+        if let Some(why) = why {
+            self.observer.warn(format!("{why}: the host is reached by its address"));
+            creation.reach_by_address()?;
+        }
+        let record = creation.record().clone();
+        let host = entry(&record).context("the instance has no address")?;
+        let name = host.name();
+        let certs = self.lookup.layout.certs(&name);
+        match &embedded {
+            Some(credentials) => credentials.write(&certs, WriteServerKey::No)?,
+            None => {
+                let instance = record.instance.as_ref().context("the instance has no address")?;
+                let lifetime = record.expires.duration_since(record.created);
+                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?
+                    .write(&certs, WriteServerKey::Yes)?;
+            }
+        }
+        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
+        let mut ready = NewHost {
+            record,
+            endpoint: endpoint.clone(),
+            certs: self.lookup.layout.client_certs(&name),
+            answered: None,
+            idle_timeout: request::idle_timeout(self.asked, self.config),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            refused: None,
+            blocked: Vec::new(),
+        };
+        if !self.asked.wait {
+            self.lookup.hosts_conf.put_first(&host)?;
+            self.hand_over(creation)?;
+            ready.notes.push(format!(
+                "it is not ready yet: `sdocker use --instance-id {}` connects to it once it is",
+                host.instance_id
+            ));
+            return Ok(ready);
+        }
+        let credentials = ClientCredentials::load(&ready.certs)?;
+        let answered = readiness::wait(
+            &self.session.clouds.cloud,
+            &BootingHost {
+                instance: &host.instance_id,
+                folder: &self.lookup.layout.host(&name),
+                endpoint: &endpoint,
+                credentials: &credentials,
+            },
+            self.asked.ready_within,
+            self.observer,
+            self.stop.token(),
+        )
+        .await?;
+        HostFiles::new(self.lookup).make_current(&host, &answered)?;
+        self.hand_over(creation)?;
+        ready.refused = docker_cli::refused(self.surroundings, &name, answered.api()).await;
+        ready.blocked = detours::blocked(self.surroundings, &endpoint, &credentials).await;
+        ready.answered = Some(answered);
+        // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
+        match local_mode::apply(self.surroundings, &self.session.facts, self.lookup, self.observer) {
+            Ok(notes) => ready.notes.extend(notes),
+            Err(error) => {
+                self.observer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Gives the host to the user, unless a signal came before: the one or the other, whenever it comes.
+    fn hand_over(&self, creation: &mut Creation) -> crate::Result<()> {
+        if !self.stop.commit(Fate::HandedOver) {
+            return Err(ProvisionError::Interrupted.into());
+        }
+        Ok(creation.hand_over()?)
+    }
+}
+
+/// What is said of a host that failed and was kept.
+fn kept(record: &Record, lookup: &Lookup, error: Error) -> Error {
+    let Some(instance) = &record.instance else { return error };
+    let folder = lookup.layout.host(&record.name().unwrap_or_default());
+    Error::new("the host failed, and is kept (--keep-failed)")
+        .leaves(format!("instance {}", instance.id))
+        .hint(format!(
+            "`sdocker terminate-host --instance-id {}` ends it; its files are in {}",
+            instance.id,
+            folder.display()
+        ))
+        .because(error)
+}
+
+async fn undo(provisioner: &Provisioner, creation: Creation, error: Error, progress: &Progress<'_>) -> Error {
+    let interrupted = error.cause::<ProvisionError>().is_some_and(|_| error.is_wrapper());
+    let undone = progress.drive(provisioner.undo(creation.into_record(), ProvisionError::Interrupted)).await;
+    match undone {
+        _ if interrupted => undone.into(),
+        ProvisionError::Undone { report, .. } if report.remains.is_empty() => {
+            Error::new(format!("no host was created; undone: {}", report.undone.join(", "))).because(error)
+        }
+        other => Error::new("no host was created, and not everything could be undone").also(other).because(error),
+    }
+}
+
+/// Why the host can't be reached by its name, where it can by its address: Amazon's resolver knows the name only where the VPC's DNS
+/// hostnames are on (VPC user guide, "DNS attributes for your VPC"), and another resolver may know another machine by it.
+async fn misnamed(record: &Record) -> Option<String> {
+    let instance = record.instance.as_ref()?;
+    let (address, name) = (instance.private_address?, instance.private_dns.as_deref()?);
+    let found = tokio::time::timeout(RESOLVES_WITHIN, tokio::net::lookup_host((name, record.daemon_port))).await;
+    let Ok(Ok(found)) = found else { return Some(format!("this app does not resolve {name}")) };
+    let others: Vec<String> =
+        found.map(|found| found.ip()).filter(|ip| *ip != address).map(|ip| ip.to_string()).collect();
+    // Clients take any of the addresses.
+    (!others.is_empty()).then(|| format!("{name} is {} for this app, and not {address}", others.join(", ")))
+}
+
+fn names(instance: &RecordedInstance) -> HostNames {
+    HostNames {
+        dns: instance.private_dns.iter().cloned().collect(),
+        addresses: instance.private_address.into_iter().collect::<Vec<IpAddr>>(),
+    }
+}
+
+fn credentials(names: &HostNames, lifetime: Duration) -> crate::Result<HostCredentials> {
+    Ok(HostCredentials::generate(names, SystemTime::now(), validity(lifetime))?)
+}
+
+/// `sdocker keep` may extend a host's life; the certificate outlives it by a month.
+fn validity(lifetime: Duration) -> Duration {
+    lifetime + Duration::from_secs(30 * 24 * 3600)
+}
+
+/// Credentials made before the instance has a name or an address: for every name that EC2 gives in this Region, and with an issuer by
+/// which the host adds its addresses. They can serve as this one host only, because no other host's clients know this CA.
+fn embedded_credentials(
+    environment: &StudioEnvironment,
+    asked: &HostRequest,
+    config: &Config,
+) -> crate::Result<HostCredentials> {
+    let domain = match environment.region.as_str() {
+        // EC2 user guide, "EC2 instance hostnames and domains".
+        "us-east-1" => "ec2.internal".to_owned(),
+        region => format!("{region}.compute.internal"),
+    };
+    let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
+    Ok(HostCredentials::generate_with_issuer(
+        &names,
+        SystemTime::now(),
+        validity(request::max_lifetime(asked, config)),
+    )?)
+}

@@ -1,0 +1,51 @@
+//! Whether a host could be created, proved as far as it can be without spending anything.
+
+mod clients;
+mod finding;
+mod hosts;
+mod repair;
+mod studio;
+
+use host_provisioner::InstanceType;
+use studio_discovery::SubnetId;
+
+use self::finding::Findings;
+use crate::{Observer, Surroundings, lookup::Lookup, permission::Caller, places::Places, session::Session};
+
+pub use clients::overrides;
+pub use finding::{Finding, State};
+
+/// What is examined.
+#[derive(Clone, Debug)]
+pub struct Examination {
+    /// The EC2 instance type that is to be launched.
+    pub instance_type: InstanceType,
+    /// The subnet, instead of the first of the domain's that has a mount target.
+    pub subnet: Option<SubnetId>,
+    /// Mend what can be mended safely here. Nothing in AWS is changed.
+    pub fix: bool,
+    /// What becomes of what package managers print that mend something.
+    pub programs_say: crate::setup::ProgramsSay,
+}
+
+/// Reads what a creation reads, asks EC2 whether it would allow each change, and looks at what Docker clients and Local Mode need here.
+pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer: &dyn Observer) -> Vec<Finding> {
+    let lookup = Lookup::new(surroundings);
+    let mut findings = Findings::default();
+    match Session::open(surroundings, observer).await {
+        Ok(session) => studio::examine(asked, surroundings, &session, &lookup, &mut findings).await,
+        Err(error) => {
+            findings.error("app", &error, &Caller::of(surroundings));
+            clients::files(surroundings, &lookup, None, &mut findings);
+        }
+    }
+    clients::tools(surroundings, &mut findings);
+    clients::environment(surroundings, &mut findings);
+    let mut places = Places::new(surroundings, observer);
+    hosts::examine(surroundings, &lookup, &mut places, &mut findings).await;
+    let mut findings = findings.into_list();
+    if asked.fix {
+        repair::all(&mut findings, &lookup, &mut places, asked.programs_say, surroundings, observer).await;
+    }
+    findings
+}

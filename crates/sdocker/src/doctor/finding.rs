@@ -1,0 +1,88 @@
+//! What an examination found out.
+
+use serde::Serialize;
+
+use super::repair::Repair;
+use crate::{Error, advice, permission::Caller};
+
+/// What was found out about something.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub subject: &'static str,
+    pub state: State,
+    pub what: String,
+    /// The IAM action that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Why it matters, where it is not as it should be.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub why: &'static str,
+    /// How to mend it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix: Vec<String>,
+    /// What `--fix` does about it.
+    #[serde(skip)]
+    pub(super) repair: Option<Repair>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is as it should be.
+    Ok,
+    /// It was not, and was mended.
+    Fixed,
+    /// It can't be known without changing something.
+    Unproven,
+    /// A host would come up, but something would be missing.
+    Warning,
+    /// No host would come up.
+    Failed,
+}
+
+/// The findings so far.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<Finding>);
+
+impl Findings {
+    pub(super) fn into_list(self) -> Vec<Finding> {
+        self.0
+    }
+
+    pub(super) fn ok(&mut self, subject: &'static str, what: impl Into<String>) {
+        self.add(subject, State::Ok, what);
+    }
+
+    /// Adds a finding, to which the caller may add more.
+    pub(super) fn add(&mut self, subject: &'static str, state: State, what: impl Into<String>) -> &mut Finding {
+        let finding =
+            Finding { subject, state, what: what.into(), action: None, why: "", fix: Vec::new(), repair: None };
+        self.0.push_mut(finding)
+    }
+
+    /// An error that keeps hosts from coming up.
+    pub(super) fn error(&mut self, subject: &'static str, error: &Error, caller: &Caller) {
+        self.add(subject, State::Failed, format!("{error:#}")).fix = advice::hints(error, caller);
+    }
+}
+
+impl Finding {
+    /// Whether it can be mended here.
+    pub fn is_repairable(&self) -> bool {
+        self.repair.is_some()
+    }
+
+    pub fn because(&mut self, why: &'static str) -> &mut Self {
+        self.why = why;
+        self
+    }
+
+    pub fn fix(&mut self, fix: impl Into<String>) -> &mut Self {
+        self.fix.push(fix.into());
+        self
+    }
+
+    pub fn repair(&mut self, repair: Repair) {
+        self.repair = Some(repair);
+    }
+}

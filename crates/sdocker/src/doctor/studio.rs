@@ -1,0 +1,139 @@
+//! The app and its domain, and what a host would need of them.
+
+use host_provisioner::{
+    Market, ProvisionError, Warning,
+    preflight::{self, Severity, Subject, Unproven},
+};
+use studio_discovery::{DiscoveryWarning, StudioEnvironment};
+
+use super::{Examination, Findings, State, clients};
+use crate::{
+    HostRequest, Surroundings, advice, config,
+    creation::{self, Planned},
+    lookup::Lookup,
+    permission::{self, Caller},
+    policy::Scope,
+    request,
+    session::Session,
+};
+
+pub(super) async fn examine(
+    asked: &Examination,
+    surroundings: &Surroundings,
+    session: &Session,
+    lookup: &Lookup,
+    findings: &mut Findings,
+) {
+    let discovery = match studio_discovery::discover(&session.facts, session.clouds.studio.as_ref()).await {
+        Ok(discovery) => discovery,
+        Err(error) => {
+            clients::files(surroundings, lookup, None, findings);
+            return findings.error("app", &error.into(), &Caller::of(surroundings));
+        }
+    };
+    let environment = &discovery.environment;
+    let caller = Caller::within(Scope::of(environment), environment.execution_role.as_ref().map(ToString::to_string));
+    let what = format!("{:?} app of {} in domain {}", environment.app.kind, environment.owner, environment.domain);
+    findings.ok("app", what);
+    for warning in &discovery.warnings {
+        let finding = findings.add("app", State::Warning, warning.to_string());
+        if let DiscoveryWarning::TagsNotRead { why } = warning {
+            finding.because("tags say who pays for a host").fix = permission::hints("sagemaker:ListTags", why, &caller);
+        }
+    }
+    let shared_home = request::shared_home(surroundings, environment);
+    clients::files(surroundings, lookup, shared_home.as_deref(), findings);
+    match shared_home {
+        Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
+        None => {
+            findings
+                .add("storage", State::Warning, request::WITHOUT_SHARED_STORAGE)
+                .because("Local Mode gives its data to containers by bind mounts")
+                .fix("in a space, ask an administrator to attach the domain's EFS or another EFS file system");
+        }
+    }
+    if let Err(error) = host(asked, surroundings, session, environment, lookup, &caller, findings).await {
+        findings.error("host", &error, &caller);
+    }
+}
+
+async fn host(
+    asked: &Examination,
+    surroundings: &Surroundings,
+    session: &Session,
+    environment: &StudioEnvironment,
+    lookup: &Lookup,
+    caller: &Caller,
+    findings: &mut Findings,
+) -> crate::Result<()> {
+    let config = config::read(&lookup.layout.configuration_files())?;
+    for warning in &config.warnings {
+        findings
+            .add("configuration", State::Warning, warning.to_string())
+            .because("it is ignored")
+            .fix("correct or remove it in sdocker.conf");
+    }
+    let wanted = HostRequest { subnet: asked.subnet.clone(), ..HostRequest::new(asked.instance_type.clone()) };
+    let Planned { plan, instance_type, .. } =
+        creation::plan(&wanted, surroundings, &config, &session.clouds, environment).await?;
+    let subnets: Vec<_> = plan.placements.iter().map(|placement| placement.subnet.to_string()).collect();
+    findings.ok("host", format!("{} with image {} in {}", plan.instance_type, plan.image.id, subnets.join(", ")));
+    for warning in &plan.warnings {
+        let finding = findings.add("host", State::Warning, warning.to_string());
+        if let Warning::TypeNotDescribed { .. } = warning {
+            finding.fix = permission::hints("ec2:DescribeInstanceTypes", "", caller);
+        }
+    }
+    for found in preflight::examine(&session.clouds.cloud, environment, &plan, &instance_type).await {
+        let state = match found.severity() {
+            Severity::Ok => State::Ok,
+            Severity::Unproven => State::Unproven,
+            Severity::Warning => State::Warning,
+            Severity::Failed => State::Failed,
+        };
+        let subject = match found.subject() {
+            Subject::Permissions => "permissions",
+            Subject::Network => "network",
+            Subject::Storage => "storage",
+            Subject::Zones => "host",
+            Subject::Quota | Subject::Sizes => "limits",
+        };
+        let finding = findings.add(subject, state, found.to_string());
+        finding.action = found.action().map(str::to_owned);
+        if state != State::Ok {
+            finding.because(found.subject().why()).fix = fixes(&found, caller);
+        }
+    }
+    Ok(())
+}
+
+fn fixes(found: &preflight::Finding, caller: &Caller) -> Vec<String> {
+    use preflight::Finding as F;
+    match found {
+        F::Refused { error, .. } => advice::cloud_hints(error, caller),
+        F::Unproven { why: Unproven::Asked(error), .. } => advice::cloud_hints(error, caller),
+        F::Unproven { .. } => {
+            vec!["`sdocker policy` prints the permissions; a creation that is refused is undone".to_owned()]
+        }
+        F::Dns { vpc, dns } => {
+            let switches = [(dns.resolution, "--enable-dns-support"), (dns.hostnames, "--enable-dns-hostnames")];
+            let off = switches.into_iter().filter(|(on, _)| !on);
+            let command =
+                |option| format!("ask an administrator for `aws ec2 modify-vpc-attribute --vpc-id {vpc} {option}`");
+            off.map(|(_, option)| command(option)).collect()
+        }
+        F::MountTarget { mount_target, groups, .. } => advice::provisioning_hints(
+            &ProvisionError::MountTargetFull { mount_target: mount_target.clone(), count: *groups },
+            caller,
+        ),
+        F::Offered { .. } => {
+            vec!["take another instance type, or a subnet in a zone that offers it (--subnet-id)".to_owned()]
+        }
+        F::Quota { class, .. } => vec![format!(
+            "take a smaller instance type, or ask an administrator to raise the quota {} of EC2 in Service Quotas",
+            class.code(Market::OnDemand)
+        )],
+        F::Sizes { .. } => vec!["remove tags from the user profile".to_owned()],
+        _ => Vec::new(),
+    }
+}

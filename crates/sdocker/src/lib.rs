@@ -1,0 +1,36 @@
+//! A real Docker host for SageMaker Studio: the whole job as a library, from what Studio is this to a Docker client that answers.
+#![expect(missing_docs, reason = "modules that the binary still reaches into")]
+
+pub mod advice;
+pub mod client_files;
+pub mod clouds;
+pub mod config;
+pub mod creation;
+pub mod detours;
+pub mod docker_cli;
+pub mod doctor;
+pub mod durations;
+mod error;
+pub mod hosts_conf;
+pub mod layout;
+pub mod local_mode;
+pub mod lookup;
+mod observer;
+pub mod permission;
+pub mod places;
+pub mod policy;
+pub mod progress;
+pub mod readiness;
+pub mod request;
+pub mod session;
+pub mod setup;
+pub mod status;
+mod stop;
+mod surroundings;
+pub mod writable;
+
+pub use error::{Error, Result};
+pub use observer::{Notice, Observer, Unobserved};
+pub use request::HostRequest;
+pub use stop::{Fate, Stop};
+pub use surroundings::{CloudChoice, Surroundings};

@@ -1,0 +1,196 @@
+//! `sdocker configure`: everything that the SageMaker Python SDK's Local Mode needs on this side.
+
+use std::path::PathBuf;
+
+use host_provisioner::shared_paths;
+use localmode_config::{
+    Action, DockerHostCheck, Left, Request, SharedFolder, check_docker_host, not_visible, plan, undo,
+};
+use studio_discovery::{LocalFacts, StudioEnvironment};
+
+use crate::{
+    Error, Observer, Surroundings, detours,
+    lookup::Lookup,
+    session::Session,
+    setup::{self, Found},
+};
+
+/// What configuring Local Mode did, or would do.
+#[derive(Debug, Default)]
+pub struct Configured {
+    /// What was done; what would be, where nothing was to be changed.
+    pub actions: Vec<String>,
+    /// What stays although it was asked to go, and why.
+    pub kept: Vec<String>,
+    /// What stays as it is although Local Mode would have it otherwise, and why.
+    pub left: Vec<Left>,
+    moves: Vec<Action>,
+}
+
+/// Puts back what was there before Local Mode was configured.
+///
+/// # Errors
+/// A record or a file that can't be read or written.
+pub fn deconfigure(surroundings: &Surroundings) -> crate::Result<Configured> {
+    let undone = undo(&Lookup::new(surroundings).layout.configure_record())?;
+    Ok(Configured { actions: undone.done, kept: undone.kept, ..Configured::default() })
+}
+
+/// Configures Local Mode; with `dry_run`, only says how.
+///
+/// # Errors
+/// No Studio app, or one of whose domain SageMaker does not tell; a file that can't be read or written.
+pub async fn configure(
+    surroundings: &Surroundings,
+    dry_run: bool,
+    observer: &dyn Observer,
+) -> crate::Result<(Configured, StudioEnvironment)> {
+    let lookup = Lookup::new(surroundings);
+    let session = Session::open(surroundings, observer).await?;
+    let environment = session.discover(observer).await?.environment;
+    let plan = plan(&request(surroundings, &session.facts, &lookup))?;
+    let (actions, left) = if dry_run {
+        (plan.actions, plan.left)
+    } else {
+        let applied = localmode_config::apply(&plan)?;
+        (applied.done, applied.left)
+    };
+    let configured = Configured {
+        actions: actions.iter().map(ToString::to_string).collect(),
+        left,
+        moves: if dry_run { Vec::new() } else { actions },
+        ..Configured::default()
+    };
+    Ok((configured, environment))
+}
+
+/// Warns of everything that stands in Local Mode's way after it was configured. `folders` hold data for containers.
+pub async fn warn_of_obstacles(
+    configured: &Configured,
+    environment: &StudioEnvironment,
+    folders: &[PathBuf],
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+) {
+    let lookup = Lookup::new(surroundings);
+    warn_of_left(&configured.left, observer);
+    warn_of_moves(&configured.moves, observer);
+    if let Ok(host) = lookup.current(|_| String::new()) {
+        warn_of_overrides(surroundings, &host.name, observer);
+        detours::warn(&detours::blocked_from(surroundings, &lookup, &host).await, surroundings.in_notebook, observer);
+    }
+    warn_of_invisible(surroundings, environment, folders, observer);
+    for missing in Found::look(surroundings, &setup::default_bin(surroundings), None).tools().missing() {
+        observer.warn(format!("Local Mode does not find {missing}"));
+        observer.hint("`sdocker setup` puts it there");
+    }
+    if !environment.app.kind.home_is_efs() {
+        observer.hint(
+            "a host that was created before this sees the folders only if it was created by this version of sdocker",
+        );
+    }
+}
+
+/// Configures Local Mode for an app, and returns what was done.
+pub fn apply(
+    surroundings: &Surroundings,
+    facts: &LocalFacts,
+    lookup: &Lookup,
+    observer: &dyn Observer,
+) -> crate::Result<Vec<String>> {
+    let applied = localmode_config::apply(&plan(&request(surroundings, facts, lookup))?)?;
+    warn_of_left(&applied.left, observer);
+    warn_of_moves(&applied.done, observer);
+    Ok(applied.done.iter().map(|action| format!("Local Mode: {action}")).collect())
+}
+
+/// In a space, whose home is an EBS volume, the folders that Local Mode uses must lie on EFS before the host is planned, because the
+/// host mounts what is there then. Whether anything was changed.
+///
+/// What can't be done is said, and never keeps a host from being created.
+pub fn prepare_space(
+    surroundings: &Surroundings,
+    facts: &LocalFacts,
+    lookup: &Lookup,
+    observer: &dyn Observer,
+) -> bool {
+    let request = request(surroundings, facts, lookup);
+    if !matches!(request.shared, SharedFolder::At(_)) {
+        return false;
+    }
+    match plan(&request).and_then(|plan| Ok((localmode_config::apply(&plan)?, plan.actions.is_empty()))) {
+        Ok((applied, was_done)) => {
+            // What is left is said once the host is there, by `apply`.
+            warn_of_moves(&applied.done, observer);
+            !was_done
+        }
+        Err(error) => {
+            let error = Error::from(error);
+            observer.warn(format!("Local Mode's folders are not ready, so containers will not share them: {error:#}"));
+            observer.hint("mend it, run `sdocker configure`, and create another host then");
+            true
+        }
+    }
+}
+
+fn warn_of_left(left: &[Left], observer: &dyn Observer) {
+    for left in left {
+        observer.warn(left);
+        for advice in &left.advice {
+            observer.hint(advice);
+        }
+    }
+}
+
+/// What is the user's and lies elsewhere now.
+fn warn_of_moves(done: &[Action], observer: &dyn Observer) {
+    for (path, to) in done.iter().filter_map(Action::moves) {
+        observer.warn(format!("what was at {} is at {} now: Local Mode needs its place", path.display(), to.display()));
+        observer.hint("`sdocker configure --undo` gives it back");
+    }
+}
+
+fn request(surroundings: &Surroundings, facts: &LocalFacts, lookup: &Lookup) -> Request {
+    let shared = match facts.shared_folder() {
+        _ if facts.app().kind.home_is_efs() => SharedFolder::Home,
+        Some(efs) => SharedFolder::At(efs.join(".sdocker/local-mode")),
+        None => SharedFolder::Nowhere,
+    };
+    Request { home: surroundings.home.clone(), shared, record: lookup.layout.configure_record() }
+}
+
+/// Warns where a variable of the environment leads Docker clients elsewhere.
+pub fn warn_of_overrides(surroundings: &Surroundings, context: &str, observer: &dyn Observer) {
+    let endpoint = Lookup::new(surroundings).hosts().ok().and_then(|hosts| {
+        hosts.into_iter().find(|host| host.name == context).map(|host| format!("tcp://{}:{}", host.address, host.port))
+    });
+    let Some(endpoint) = endpoint else { return };
+    let check = check_docker_host(
+        context,
+        &endpoint,
+        surroundings.docker_host.as_deref(),
+        surroundings.docker_context.as_deref(),
+    );
+    if let DockerHostCheck::Overridden { variable, value } = check {
+        observer.warn(format!("{variable}={value} is set in the environment and overrides every Docker context"));
+        observer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"`"));
+    }
+}
+
+fn warn_of_invisible(
+    surroundings: &Surroundings,
+    environment: &StudioEnvironment,
+    folders: &[PathBuf],
+    observer: &dyn Observer,
+) {
+    let shared = shared_paths(environment);
+    let cwd = surroundings.cwd.clone().unwrap_or_default();
+    let mut looked_at: Vec<PathBuf> = folders.iter().map(|folder| cwd.join(folder)).collect();
+    looked_at.extend(surroundings.cwd.clone());
+    for path in not_visible(looked_at.iter().map(PathBuf::as_path), &shared) {
+        observer.warn(format!(
+            "{} is not on storage that a host sees: containers would get an empty folder in its place",
+            path.display()
+        ));
+    }
+}

@@ -1,0 +1,234 @@
+//! The hosts that this home knows: from the journal, and from `sdocker-hosts.conf` where older tools made them.
+
+use docker_remote::ContextStore;
+use host_provisioner::{CloudName, Entry, InstanceId, InstanceType, Journal, JournalError, Place, Record, RecordState};
+
+use crate::{
+    Error, Observer, Surroundings,
+    client_files::entry,
+    hosts_conf::{ActiveHost, HostsConf},
+    layout::{Layout, host_name},
+};
+
+/// A host that this home knows.
+#[derive(Clone, Debug)]
+pub struct KnownHost {
+    /// `<instance-type>_<instance-id>`.
+    pub name: String,
+    pub instance: InstanceId,
+    pub instance_type: InstanceType,
+    /// The name or address by which it is reached.
+    pub address: String,
+    pub port: u16,
+    /// Whether the Docker CLI talks to it.
+    pub current: bool,
+    /// Its record; a host of the first `sdocker` has none.
+    pub record: Option<Record>,
+}
+
+impl KnownHost {
+    /// Where it is: by its record, else as far as its name tells (EC2 user guide, "EC2 instance hostnames and domains").
+    pub fn place(&self) -> Option<Place> {
+        if let Some(record) = &self.record {
+            return Some(record.place());
+        }
+        let region = match self.address.split_once('.')?.1 {
+            "ec2.internal" => Some("us-east-1"),
+            domain => domain.strip_suffix(".compute.internal"),
+        };
+        Some(Place { cloud: CloudName::Aws, account: None, region: region?.parse().ok()? })
+    }
+
+    /// Its entry in `sdocker-hosts.conf`.
+    pub fn entry(&self) -> ActiveHost {
+        ActiveHost {
+            instance_id: self.instance.clone(),
+            instance_dns: self.address.clone(),
+            port: self.port,
+            instance_type: self.instance_type.clone(),
+        }
+    }
+}
+
+/// The hosts of one home, and the files they are kept in.
+pub struct Lookup {
+    pub layout: Layout,
+    pub journal: Journal,
+    pub hosts_conf: HostsConf,
+    pub contexts: ContextStore,
+    docker_host: Option<String>,
+    docker_context: Option<String>,
+}
+
+impl Lookup {
+    pub fn new(surroundings: &Surroundings) -> Self {
+        let layout = Layout::new(surroundings);
+        Self {
+            journal: Journal::new(layout.journal()),
+            hosts_conf: HostsConf::new(layout.hosts_conf()),
+            contexts: ContextStore::new(&surroundings.docker_config),
+            docker_host: surroundings.docker_host.clone(),
+            docker_context: surroundings.docker_context.clone(),
+            layout,
+        }
+    }
+
+    /// Every host, the current one first.
+    pub fn hosts(&self) -> crate::Result<Vec<KnownHost>> {
+        let mut records = self.journal.records()?;
+        let mut hosts = Vec::new();
+        for entry in self.hosts_conf.hosts() {
+            let position = records.iter().position(|record| instance_of(record) == Some(&entry.instance_id));
+            hosts.push(KnownHost {
+                name: entry.name(),
+                instance: entry.instance_id,
+                instance_type: entry.instance_type,
+                address: entry.instance_dns,
+                port: entry.port,
+                current: false,
+                record: position.map(|position| records.remove(position)),
+            });
+        }
+        for record in records {
+            let Some(instance) = record.instance.clone() else { continue };
+            hosts.push(KnownHost {
+                name: host_name(&record.instance_type, &instance.id),
+                instance: instance.id,
+                instance_type: record.instance_type.clone(),
+                address: instance.endpoint,
+                port: record.daemon_port,
+                current: false,
+                record: Some(record),
+            });
+        }
+        // Without a readable config.json, the Docker CLI talks to none of them.
+        if let Some(position) = self.current_among(&hosts).unwrap_or_default() {
+            let host = hosts.remove(position);
+            hosts.insert(0, KnownHost { current: true, ..host });
+        }
+        Ok(hosts)
+    }
+
+    /// Which of the hosts the Docker CLI talks to, if it is one of them: as DOCKER_HOST says, else DOCKER_CONTEXT, else `currentContext` of
+    /// its config.json (docker/cli, `cli/command/cli.go`, `resolveContextName`).
+    fn current_among(&self, hosts: &[KnownHost]) -> Result<Option<usize>, docker_remote::Error> {
+        if let Some(daemon) = &self.docker_host {
+            let daemon = daemon.trim_end_matches('/');
+            return Ok(hosts.iter().position(|host| format!("tcp://{}:{}", host.address, host.port) == daemon));
+        }
+        let context = match &self.docker_context {
+            Some(context) => Some(context.clone()),
+            None => self.contexts.current()?,
+        };
+        Ok(context.and_then(|context| hosts.iter().position(|host| host.name == context)))
+    }
+
+    /// The current host: the one that the Docker CLI talks to. There is no other.
+    ///
+    /// # Errors
+    /// There is none, or that can't be told; `instead` says of each other host what could be done with it.
+    pub fn current(&self, instead: impl Fn(&KnownHost) -> String) -> crate::Result<KnownHost> {
+        let hosts = self.hosts()?;
+        self.current_among(&hosts)?;
+        match hosts.first() {
+            Some(host) if host.current => Ok(host.clone()),
+            _ => {
+                let mut error = Error::new(format!("there is no current host: {}", self.why_none()));
+                for host in &hosts {
+                    error = error.hint(instead(host));
+                }
+                if hosts.is_empty() {
+                    error = error.hint("`sdocker create-host --instance-type c5.xlarge` makes one");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Where the Docker CLI goes in place of a host that is known here.
+    fn why_none(&self) -> String {
+        match (&self.docker_host, &self.docker_context, self.contexts.current()) {
+            (Some(daemon), ..) => format!("DOCKER_HOST is {daemon}"),
+            (None, Some(context), _) => format!("DOCKER_CONTEXT is {context}"),
+            (None, None, Ok(Some(context))) => format!("Docker's context is {context}"),
+            (None, None, Ok(None)) => "Docker's context is default".to_owned(),
+            (None, None, Err(error)) => error.to_string(),
+        }
+    }
+
+    /// A host by its instance; else the current one; else the first that is known, which is said. Not for what ends a host.
+    pub fn find(&self, instance: Option<&InstanceId>, observer: &dyn Observer) -> crate::Result<KnownHost> {
+        let hosts = self.hosts()?;
+        let Some(instance) = instance else {
+            let Some(host) = hosts.into_iter().next() else { return self.current(|_| String::new()) };
+            if !host.current {
+                observer.warn(format!("no host is current, since {}: this is {}", self.why_none(), host.name));
+            }
+            return Ok(host);
+        };
+        let known: Vec<String> = hosts.iter().map(|host| host.instance.to_string()).collect();
+        hosts.into_iter().find(|host| host.instance == *instance).ok_or_else(|| {
+            let error = Error::new(format!("no host {instance} is known here"));
+            let error = if known.is_empty() { error } else { error.hint(format!("known are {}", known.join(", "))) };
+            error.hint("`sdocker recover` finds hosts that were made from another home")
+        })
+    }
+
+    /// Mends the list that other tools read, where it is broken. Returns what to say of it.
+    pub fn mend_hosts_conf(&self) -> Option<String> {
+        self.hosts_conf.mend(|| self.journal.records().unwrap_or_default().iter().filter_map(entry).collect())
+    }
+
+    /// What the user should know of the journal: unfinished records that nobody works on, in one line, and unusable ones.
+    pub fn notices(&self) -> Vec<String> {
+        let entries = match self.journal.entries() {
+            Ok(entries) => entries,
+            Err(error) => return vec![format!("the journal of hosts can't be read: {error}")],
+        };
+        let mut unfinished = Vec::new();
+        let mut notices = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Idle(record) if record.is_unfinished() => unfinished.push(describe(&record)),
+                Entry::Idle(_) | Entry::Busy(_) => {}
+                Entry::Unusable(error) => notices.push(unusable(&error)),
+            }
+        }
+        if !unfinished.is_empty() {
+            let hosts = count(unfinished.len());
+            notices.push(format!("{hosts} interrupted: {}; run `sdocker recover`", unfinished.join(", ")));
+        }
+        notices
+    }
+}
+
+/// A record that can't be read, and what to do about it.
+pub fn unusable(error: &JournalError) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    match error {
+        JournalError::Newer { .. } => format!("a host's record is left alone: {error}; use the newer sdocker for it"),
+        JournalError::Malformed { path, .. } => format!(
+            "a host's record can't be read: {error}; `sdocker recover` looks for its host; remove {} once that is settled",
+            path.display()
+        ),
+        _ => format!("a host's record can't be read: {error}{cause}"),
+    }
+}
+
+fn count(hosts: usize) -> String {
+    if hosts == 1 { "1 host was".to_owned() } else { format!("{hosts} hosts were") }
+}
+
+fn describe(record: &Record) -> String {
+    let doing = match record.state {
+        RecordState::Creating => "creation of",
+        RecordState::Undoing => "clean-up of",
+        RecordState::Terminating => "termination of",
+        RecordState::Ready => "",
+    };
+    format!("{doing} {}", record.name().unwrap_or_else(|| record.instance_type.to_string()))
+}
+
+fn instance_of(record: &Record) -> Option<&InstanceId> {
+    record.instance.as_ref().map(|instance| &instance.id)
+}

@@ -1,0 +1,89 @@
+//! What goes on, told to whoever wants to show it.
+
+use std::fmt::Display;
+
+/// Is told what goes on. Nothing depends on what it does, and it must not block for long.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn notice(&self, notice: Notice);
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// An answer is waited for, until [`Notice::Answered`] of the same.
+    Asking(String),
+    /// The answer is there, or the wait for it was given up.
+    Answered(String),
+    /// A stage of the work began. Several may run at a time.
+    Started(String),
+    /// A stage came to its end.
+    Finished {
+        /// The stage.
+        what: String,
+        /// What came of it, where there is something to say.
+        detail: String,
+    },
+    /// A stage failed.
+    Failed {
+        /// The stage.
+        what: String,
+        /// Why.
+        detail: String,
+    },
+    /// Something to know, which asks for nothing.
+    Info(String),
+    /// Something that is not as it should be, and does not keep the work from going on.
+    Warning(String),
+    /// What to do about the warning before it.
+    Hint(String),
+    /// The end of the log of a host that failed.
+    LogTail(Vec<String>),
+}
+
+/// An observer that looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn notice(&self, _notice: Notice) {}
+}
+
+impl<F: Fn(Notice) + Send + Sync> Observer for F {
+    fn notice(&self, notice: Notice) {
+        self(notice);
+    }
+}
+
+impl dyn Observer + '_ {
+    pub(crate) fn info(&self, line: impl Display) {
+        self.notice(Notice::Info(line.to_string()));
+    }
+
+    pub(crate) fn warn(&self, line: impl Display) {
+        self.notice(Notice::Warning(line.to_string()));
+    }
+
+    pub(crate) fn hint(&self, line: impl Display) {
+        self.notice(Notice::Hint(line.to_string()));
+    }
+
+    /// Says what is waited for until the result is dropped.
+    pub(crate) fn asking(&self, what: &'static str) -> Asking<'_> {
+        self.notice(Notice::Asking(what.to_owned()));
+        Asking { observer: self, what }
+    }
+}
+
+/// An answer is waited for.
+pub(crate) struct Asking<'o> {
+    observer: &'o dyn Observer,
+    what: &'static str,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.observer.notice(Notice::Answered(self.what.to_owned()));
+    }
+}

@@ -1,0 +1,113 @@
+//! To what a policy is narrowed.
+
+use host_provisioner::{MountTarget, NetworkInterfaceId};
+use studio_discovery::{LocalFacts, StudioEnvironment};
+
+/// Narrowing by hand, outside Studio.
+#[derive(Clone, Debug, Default)]
+pub struct Narrowing {
+    /// The account.
+    pub account: Option<String>,
+    /// The domain's VPC.
+    pub vpc_id: Option<String>,
+    /// The SageMaker domain.
+    pub domain_id: Option<String>,
+    /// The user profile whose hosts they are.
+    pub owner: Option<String>,
+    /// The domain's EFS file system.
+    pub file_system_id: Option<String>,
+    /// The role of the instance profile that InstanceProfileArn in sdocker.conf names.
+    pub pass_role: Option<String>,
+}
+
+/// What is known of the place; `None` narrows by nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub region: Option<String>,
+    pub account: Option<String>,
+    pub vpc: Option<String>,
+    pub domain: Option<String>,
+    pub owner: Option<String>,
+    pub subnets: Vec<String>,
+    pub file_systems: Vec<String>,
+    /// The network interfaces of the file systems' mount targets.
+    pub interfaces: Vec<String>,
+    /// The role that a host gets.
+    pub passed_role: Option<String>,
+}
+
+impl Scope {
+    /// What an app knows of itself, without asking anybody.
+    pub fn of_app(facts: &LocalFacts) -> Self {
+        Self {
+            region: Some(facts.region().to_string()),
+            account: Some(facts.account().to_string()),
+            domain: Some(facts.domain().to_string()),
+            owner: facts.profile().map(ToString::to_string),
+            ..Self::default()
+        }
+    }
+
+    pub fn of(environment: &StudioEnvironment) -> Self {
+        Self {
+            region: Some(environment.region.to_string()),
+            account: Some(environment.account.to_string()),
+            vpc: Some(environment.vpc.to_string()),
+            domain: Some(environment.domain.to_string()),
+            owner: Some(environment.owner.to_string()),
+            subnets: environment.subnets.iter().map(ToString::to_string).collect(),
+            file_systems: environment.file_systems().iter().map(ToString::to_string).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Names the interfaces of these mount targets, in place of all.
+    pub fn with_mount_targets(mut self, targets: &[MountTarget]) -> Self {
+        let interfaces = targets.iter().filter_map(|target| target.interface.as_ref());
+        self.interfaces = interfaces.map(NetworkInterfaceId::to_string).collect();
+        self.interfaces.sort();
+        self
+    }
+
+    /// What the options say goes before what was found.
+    pub fn apply(&mut self, options: &Narrowing) {
+        let set = |field: &mut Option<String>, option: &Option<String>| {
+            if option.is_some() {
+                field.clone_from(option);
+            }
+        };
+        set(&mut self.account, &options.account);
+        set(&mut self.vpc, &options.vpc_id);
+        set(&mut self.domain, &options.domain_id);
+        set(&mut self.owner, &options.owner);
+        set(&mut self.passed_role, &options.pass_role);
+        // What was found of another place does not narrow this one.
+        if options.vpc_id.is_some() {
+            self.subnets.clear();
+            self.interfaces.clear();
+        }
+        if let Some(file_system) = &options.file_system_id {
+            self.file_systems = vec![file_system.clone()];
+            self.interfaces.clear();
+        }
+    }
+
+    /// ARNs of these resources of a kind; of all where none is known.
+    pub fn arns(&self, service: &str, kind: &str, ids: &[String]) -> Vec<String> {
+        if ids.is_empty() {
+            return vec![self.arn(service, &format!("{kind}/*"))];
+        }
+        ids.iter().map(|id| self.arn(service, &format!("{kind}/{id}"))).collect()
+    }
+
+    /// An ARN of this Region and account.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        let partition = match self.region.as_deref() {
+            Some(region) if region.starts_with("cn-") => "aws-cn",
+            Some(region) if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        let part = |part: &Option<String>| part.clone().unwrap_or_else(|| "*".to_owned());
+        format!("arn:{partition}:{service}:{}:{}:{resource}", part(&self.region), part(&self.account))
+    }
+}

@@ -1,0 +1,93 @@
+//! One statement of a policy.
+
+use host_provisioner::{TAG_DOMAIN, TAG_HOST, TAG_OWNER};
+use serde_json::{Map, Value, json};
+
+use super::scope::Scope;
+
+/// A statement that allows something.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    pub sid: &'static str,
+    pub actions: Vec<&'static str>,
+    pub resources: Vec<String>,
+    pub condition: Option<Value>,
+    pub why: &'static str,
+}
+
+impl Statement {
+    /// As IAM takes it.
+    pub fn to_json(&self) -> Value {
+        let mut statement = Map::new();
+        statement.insert("Sid".to_owned(), json!(self.sid));
+        statement.extend(self.anonymous());
+        Value::Object(statement)
+    }
+
+    /// The same without its name, of which a policy must not have two.
+    pub fn anonymous(&self) -> Map<String, Value> {
+        let mut statement = Map::new();
+        statement.insert("Effect".to_owned(), json!("Allow"));
+        statement.insert("Action".to_owned(), one_or_many(&self.actions));
+        statement.insert("Resource".to_owned(), one_or_many(&self.resources));
+        if let Some(condition) = &self.condition {
+            statement.insert("Condition".to_owned(), condition.clone());
+        }
+        statement
+    }
+
+    /// Whether it is about resources of the kind of this ARN: `subnet/` of `arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1`.
+    pub fn is_about(&self, arn: &str) -> bool {
+        let kind = kind(arn);
+        self.resources.iter().any(|resource| resource == "*" || self::kind(resource) == kind)
+    }
+}
+
+fn kind(arn: &str) -> &str {
+    let resource = arn.splitn(6, ':').last().unwrap_or_default();
+    resource.split('/').next().unwrap_or_default()
+}
+
+fn one_or_many<T: serde::Serialize>(items: &[T]) -> Value {
+    match items {
+        [one] => json!(one),
+        many => json!(many),
+    }
+}
+
+/// Whose tags they are: a host is its owner's, groups are the domain's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    Owner,
+    Domain,
+}
+
+/// Only with sdocker's tags in the request.
+pub(super) fn tagged_in_request(scope: &Scope, of: Of) -> Option<Value> {
+    Some(tags("aws:RequestTag", scope, of))
+}
+
+/// Only what has sdocker's tags.
+pub(super) fn tagged(scope: &Scope, of: Of) -> Option<Value> {
+    Some(tags("aws:ResourceTag", scope, of))
+}
+
+fn tags(key: &str, scope: &Scope, of: Of) -> Value {
+    let mut equals = Map::new();
+    if let Some(domain) = &scope.domain {
+        equals.insert(format!("{key}/{TAG_DOMAIN}"), json!(domain));
+    }
+    if let (Of::Owner, Some(owner)) = (of, &scope.owner) {
+        equals.insert(format!("{key}/{TAG_OWNER}"), json!(owner));
+    }
+    if equals.is_empty() {
+        return json!({"StringLike": {format!("{key}/{TAG_HOST}"): "*"}});
+    }
+    json!({"StringEquals": equals})
+}
+
+/// Only what is in the VPC, where it is known.
+pub(super) fn in_vpc(scope: &Scope) -> Option<Value> {
+    let vpc = scope.vpc.as_ref()?;
+    Some(json!({"ArnLike": {"ec2:Vpc": scope.arn("ec2", &format!("vpc/{vpc}"))}}))
+}

@@ -1,0 +1,131 @@
+//! Waiting for a new host, with its own stages shown as they come.
+
+use std::{path::Path, time::Duration};
+
+use async_trait::async_trait;
+use docker_remote::{
+    ClientCredentials, DockerHost, Endpoint, InstanceStatus, InstanceWatch, NotReady, ProbeError, ReadyEvent,
+    StageState, StatusFile, wait_until_ready,
+};
+use host_provisioner::{Cloud, InstanceId, ProvisionError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Error, Notice, Observer};
+
+/// How many lines of the bootstrap log an error shows.
+const LOG_TAIL: usize = 20;
+
+/// A host that boots.
+pub struct BootingHost<'a> {
+    pub instance: &'a InstanceId,
+    /// Its folder, where it writes its stages and logs.
+    pub folder: &'a Path,
+    pub endpoint: &'a Endpoint,
+    pub credentials: &'a ClientCredentials,
+}
+
+/// Waits until the host answers.
+///
+/// # Errors
+/// It does not answer in time, its bootstrap failed, its instance ended, or the user asked to stop.
+pub async fn wait(
+    cloud: &Cloud,
+    host: &BootingHost<'_>,
+    within: Duration,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> crate::Result<DockerHost> {
+    let BootingHost { instance, folder, endpoint, credentials } = *host;
+    let watch = Watch { cloud, instance };
+    let stages = StatusFile::new(folder.join("status"));
+    let waiting = "waiting for the Docker daemon".to_owned();
+    observer.notice(Notice::Started(waiting.clone()));
+    let mut running = vec![waiting.clone()];
+    let mut observe = |event: ReadyEvent| {
+        let ReadyEvent::Stage(line) = event else { return };
+        let what = format!("host: {}", line.stage);
+        match line.state {
+            StageState::Started => {
+                running.push(what.clone());
+                observer.notice(Notice::Started(what));
+            }
+            StageState::Done => observer.notice(Notice::Finished { what, detail: line.detail }),
+            StageState::Failed => observer.notice(Notice::Failed { what, detail: line.detail }),
+            StageState::Warning => observer.warn(format!("{what}: {}", line.detail)),
+            StageState::Info => observer.info(format!("  {what}: {}", line.detail)),
+        }
+    };
+    let deadline = Instant::now() + within;
+    let outcome = tokio::select! {
+        outcome = wait_until_ready(endpoint, credentials, &watch, &stages, &mut observe, deadline) => Some(outcome),
+        () = stop.cancelled() => None,
+    };
+    if let Some(Ok(host)) = outcome {
+        observer.notice(Notice::Finished { what: waiting, detail: endpoint.to_string() });
+        return Ok(host);
+    }
+    for what in running {
+        observer.notice(Notice::Answered(what));
+    }
+    match outcome {
+        Some(Err(error)) => {
+            show_log_tail(folder, observer);
+            Err(hinted(error, endpoint))
+        }
+        _ => Err(ProvisionError::Interrupted.into()),
+    }
+}
+
+fn hinted(error: NotReady, endpoint: &Endpoint) -> Error {
+    let hint = match &error {
+        NotReady::TimedOut { .. } => Some(format!(
+            "if the host's stages above are all done, check that this app's security group may reach {endpoint}; --timeout waits longer, \
+             --keep-failed keeps the host for a look"
+        )),
+        NotReady::Probe(ProbeError::Name { .. }) => Some(
+            "this app's resolver does not know the VPC's names: ask an administrator to turn on the VPC's DNS hostnames and DNS support, or \
+             to let its own DNS server ask Amazon's"
+                .to_owned(),
+        ),
+        NotReady::Probe(ProbeError::Tls { .. }) => Some(format!(
+            "something else answers at {endpoint}, or the clock of this app is wrong (`date -u`)"
+        )),
+        _ => None,
+    };
+    let failed = Error::new("the host did not become ready");
+    match hint {
+        Some(hint) => failed.hint(hint).because(error),
+        None => failed.because(error),
+    }
+}
+
+/// The end of the host's own log, where it shares storage.
+fn show_log_tail(host_folder: &Path, observer: &dyn Observer) {
+    let path = host_folder.join("logs").join("bootstrap.log");
+    let Ok(log) = std::fs::read(&path) else { return };
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    if !lines.is_empty() {
+        let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
+        observer.notice(Notice::LogTail(tail.iter().map(|line| (*line).to_owned()).collect()));
+    }
+}
+
+struct Watch<'a> {
+    cloud: &'a Cloud,
+    instance: &'a InstanceId,
+}
+
+#[async_trait]
+impl InstanceWatch for Watch<'_> {
+    async fn poll(&self) -> InstanceStatus {
+        match self.cloud.instances.describe(self.instance).await {
+            Ok(Some(instance)) if instance.state.is_ended() => InstanceStatus::Gone {
+                reason: instance.state_reason.unwrap_or_else(|| format!("it is {}", instance.state.as_str())),
+            },
+            // EC2 may not know a new instance yet, and a failed look says nothing about the instance.
+            Ok(_) | Err(_) => InstanceStatus::Alive,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What a new host is to be, and what of it is taken from settings and surroundings.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use docker_remote::HostCredentials;
+use host_provisioner::{EngineChoice, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths};
+use jiff::Timestamp;
+use studio_discovery::{StudioEnvironment, SubnetId};
+
+use crate::{Surroundings, config::Config, durations::Timeout};
+
+/// Said before money is spent, where the app and the host share no storage.
+pub const WITHOUT_SHARED_STORAGE: &str = "this app has no EFS storage, so the host can't see its files: images, builds, contexts and \
+     volumes on the host work; bind mounts of local folders, and with them Local Mode's local data, do not";
+
+/// How long a new host has to become ready.
+const READY_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// What a new host is to be. What is not said is as `sdocker.conf` says, else by default.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HostRequest {
+    /// The EC2 instance type.
+    pub instance_type: InstanceType,
+    /// The subnet, in place of the first of the domain's that has a mount target and capacity.
+    pub subnet: Option<SubnetId>,
+    /// What runs the daemon.
+    pub engine: Option<EngineChoice>,
+    /// After how long without use the host ends itself; by default an hour.
+    pub idle_timeout: Option<Timeout>,
+    /// After how long the host ends itself, whatever runs on it; by default twelve hours.
+    pub max_lifetime: Option<Duration>,
+    /// On demand, or Spot.
+    pub market: MarketChoice,
+    /// Whether to wait until the host is ready, and to configure Local Mode then.
+    pub wait: bool,
+    /// How long to wait.
+    pub ready_within: Duration,
+    /// Whether to keep a host that does not become ready, to look into why. It still ends itself.
+    pub keep_failed: bool,
+}
+
+impl HostRequest {
+    /// A host of this type, on demand, which is waited for.
+    pub fn new(instance_type: impl Into<InstanceType>) -> Self {
+        Self {
+            instance_type: instance_type.into(),
+            subnet: None,
+            engine: None,
+            idle_timeout: None,
+            max_lifetime: None,
+            market: MarketChoice::OnDemand,
+            wait: true,
+            ready_within: READY_WITHIN,
+            keep_failed: false,
+        }
+    }
+}
+
+pub fn idle_timeout(asked: &HostRequest, config: &Config) -> Option<Duration> {
+    asked.idle_timeout.or(config.idle_timeout).map_or(Some(IDLE_TIMEOUT), |timeout| timeout.0)
+}
+
+pub fn max_lifetime(asked: &HostRequest, config: &Config) -> Duration {
+    asked.max_lifetime.or(config.max_lifetime).unwrap_or(MAX_LIFETIME)
+}
+
+pub fn request(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    config: &Config,
+    shared_home: Option<PathBuf>,
+    embedded: Option<&HostCredentials>,
+) -> host_provisioner::HostRequest {
+    let embedded = embedded.and_then(|credentials| Some((credentials, credentials.issuer()?)));
+    host_provisioner::HostRequest {
+        host: HostId::generate(),
+        now: Timestamp::now(),
+        instance_type: asked.instance_type.clone(),
+        subnet: asked.subnet.clone(),
+        engine: asked.engine.or(config.engine).unwrap_or_default(),
+        market: asked.market,
+        max_lifetime: max_lifetime(asked, config),
+        idle_timeout: idle_timeout(asked, config),
+        shared_home,
+        identity: match embedded {
+            Some((credentials, (issuer, issuer_key))) => Identity::Embedded {
+                ca: credentials.ca_certificate().to_owned(),
+                certificate: credentials.server_certificate().to_owned(),
+                key: credentials.server_key().to_owned(),
+                issuer: issuer.to_owned(),
+                issuer_key: issuer_key.to_owned(),
+            },
+            None => Identity::Shared,
+        },
+        proxy: proxy(surroundings),
+        config: config.host.clone(),
+    }
+}
+
+/// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else a folder on the first storage that the
+/// app shares with its host.
+pub fn shared_home(surroundings: &Surroundings, environment: &StudioEnvironment) -> Option<PathBuf> {
+    let shared = shared_paths(environment);
+    let on = |folder: &Path| shared.iter().any(|root| folder.starts_with(root));
+    if on(&surroundings.sdocker_home) {
+        return Some(surroundings.sdocker_home.clone());
+    }
+    let mounted = shared.iter().filter(|root| root.is_dir());
+    let preferred = mounted.clone().find(|root| surroundings.home.starts_with(root)).or_else(|| mounted.clone().next());
+    preferred.map(|root| root.join(".sdocker"))
+}
+
+/// The client's proxies, for the daemon. What is in the VPC is reached directly, the instance's metadata always.
+fn proxy(surroundings: &Surroundings) -> ProxySettings {
+    if surroundings.http_proxy.is_none() && surroundings.https_proxy.is_none() {
+        return ProxySettings::default();
+    }
+    let given =
+        surroundings.no_proxy.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty());
+    let mut no_proxy: Vec<String> = given.map(str::to_owned).collect();
+    for name in ["localhost", "127.0.0.1", "169.254.169.254", ".internal"] {
+        if !no_proxy.iter().any(|known| known == name) {
+            no_proxy.push(name.to_owned());
+        }
+    }
+    ProxySettings { http: surroundings.http_proxy.clone(), https: surroundings.https_proxy.clone(), no_proxy }
+}

@@ -1,0 +1,91 @@
+//! What of Local Mode's needs is on this machine.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use localmode_config::Tools;
+use serde::Serialize;
+
+use crate::Surroundings;
+
+/// What was found, and where.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    /// The Docker CLI.
+    pub docker: Option<PathBuf>,
+    /// What `docker compose version` says.
+    pub compose_plugin: Option<String>,
+    /// The program `docker-compose`.
+    pub compose_program: Option<PathBuf>,
+    /// The Python that runs the SDK.
+    pub python: Option<PathBuf>,
+    /// The version of the SageMaker Python SDK.
+    pub sdk: Option<String>,
+    /// This binary on PATH.
+    pub sdocker: Option<PathBuf>,
+}
+
+impl Found {
+    /// Looks on PATH, and in `bin`, which may not be on PATH yet.
+    pub fn look(surroundings: &Surroundings, bin: &Path, python: Option<&Path>) -> Self {
+        let program =
+            |name: &str| surroundings.which(name).or_else(|| Some(bin.join(name)).filter(|path| path.is_file()));
+        let docker = program("docker");
+        let plugin = docker.as_ref().and_then(|docker| said(docker, &["compose", "version"]));
+        let python = match python {
+            Some(python) => Some(python.to_owned()),
+            None => surroundings.which("python3").or_else(|| surroundings.which("python")),
+        };
+        let ask = "import importlib.metadata; print(importlib.metadata.version('sagemaker'))";
+        let sdk = python.as_ref().and_then(|python| said(python, &["-c", ask]));
+        Self {
+            compose_plugin: plugin,
+            compose_program: program("docker-compose"),
+            sdocker: program("sdocker"),
+            docker,
+            python,
+            sdk,
+        }
+    }
+
+    pub fn tools(&self) -> Tools {
+        Tools {
+            docker: self.docker.is_some(),
+            compose_plugin: self.compose_plugin.clone(),
+            compose_program: self.compose_program.is_some(),
+            sdk: self.sdk.as_deref().and_then(version),
+        }
+    }
+
+    /// Whether something that was found is in this folder.
+    pub fn uses(&self, folder: &Path) -> bool {
+        let programs = [&self.docker, &self.compose_program, &self.sdocker];
+        programs.into_iter().flatten().any(|path| path.parent() == Some(folder))
+    }
+}
+
+/// The major and minor number.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split('.').map(|part| part.parse().ok());
+    Some((numbers.next()??, numbers.next().flatten().unwrap_or_default()))
+}
+
+/// What a program prints, where it succeeds and prints something.
+fn said(program: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn versions_as_python_writes_them() {
+        assert_eq!(super::version("2.257.7"), Some((2, 257)));
+        assert_eq!(super::version("3.0"), Some((3, 0)));
+        assert_eq!(super::version("3"), Some((3, 0)));
+        assert_eq!(super::version("none"), None);
+    }
+}

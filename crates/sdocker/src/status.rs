@@ -1,0 +1,165 @@
+//! What runs, since when, until when, how healthy.
+
+use std::path::Path;
+
+use docker_remote::{ApiRange, StageState};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Observer, Surroundings, advice,
+    client_files::HostFiles,
+    lookup::{KnownHost, Lookup},
+    permission::Caller,
+    places::{Look, Places},
+};
+
+/// How a host is, as `--output json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    pub name: String,
+    pub instance_id: String,
+    pub instance_type: String,
+    pub endpoint: String,
+    pub current: bool,
+    /// EC2's name of the instance's state; `unknown` where it could not be asked.
+    pub state: String,
+    pub state_reason: Option<String>,
+    pub zone: Option<String>,
+    pub created: Option<String>,
+    pub expires: Option<String>,
+    pub daemon: Daemon,
+    pub life: Option<Life>,
+    /// The host's own account of its bootstrap, last lines first where it failed.
+    pub stages: Vec<Stage>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Daemon {
+    pub answers: bool,
+    pub version: Option<String>,
+    pub containers_running: Option<u64>,
+    pub error: Option<String>,
+    #[serde(skip)]
+    pub api: Option<ApiRange>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Stage {
+    pub time: String,
+    pub stage: String,
+    pub state: String,
+    pub detail: String,
+}
+
+/// What the host writes about its own life each minute, in `life.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Life {
+    pub checked_at: Option<String>,
+    pub expires_at: Option<String>,
+    pub idle_since: Option<String>,
+    pub idle_deadline: Option<String>,
+    pub idle_timeout_seconds: Option<u64>,
+    pub uses: Vec<String>,
+    pub disk_used_percent: Option<u8>,
+    pub notices: Vec<String>,
+}
+
+/// How a host is.
+pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn Observer) -> Status {
+    let lookup = Lookup::new(surroundings);
+    let current = host.current;
+    let mut places = Places::new(surroundings, observer);
+    let asking = observer.asking("asking EC2 and the host's daemon");
+    let (look, daemon) = tokio::join!(places.look_at(&host), daemon(&host, &lookup));
+    drop(asking);
+    let (state, instance) = match look {
+        Look::Alive(instance) => (instance.state.as_str().to_owned(), Some(instance)),
+        Look::Ended(instance) => {
+            (instance.as_ref().map_or("terminated", |instance| instance.state.as_str()).to_owned(), instance)
+        }
+        Look::Unknown(why) => {
+            observer.warn(format!("{why:#}"));
+            for hint in advice::hints(&why, &Caller::of(surroundings)) {
+                observer.hint(hint);
+            }
+            ("unknown".to_owned(), None)
+        }
+    };
+    let folder = lookup.layout.host(&host.name);
+    let life = life(&folder, observer);
+    let expires = life.as_ref().and_then(|life| life.expires_at.clone());
+    Status {
+        endpoint: format!("tcp://{}:{}", host.address, host.port),
+        current,
+        state,
+        state_reason: instance
+            .as_ref()
+            .and_then(|instance| instance.state_reason.clone())
+            .filter(|reason| !reason.is_empty()),
+        zone: instance.as_ref().and_then(|instance| instance.zone.as_ref().map(ToString::to_string)),
+        created: host.record.as_ref().map(|record| record.created.to_string()),
+        expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
+        daemon,
+        life,
+        stages: stages(&folder),
+        name: host.name,
+        instance_id: host.instance.to_string(),
+        instance_type: host.instance_type.to_string(),
+    }
+}
+
+pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
+    match HostFiles::new(lookup).probe(&host.entry()).await {
+        Ok(answered) => {
+            let running = answered.client().info().await.ok().and_then(|info| info.containers_running);
+            Daemon {
+                answers: true,
+                version: Some(answered.version().to_owned()),
+                containers_running: running.and_then(|running| running.try_into().ok()),
+                error: None,
+                api: Some(answered.api()),
+            }
+        }
+        Err(error) => Daemon {
+            answers: false,
+            version: None,
+            containers_running: None,
+            error: Some(format!("{error:#}")),
+            api: None,
+        },
+    }
+}
+
+/// The host's account of its own life; `None` where it shares no storage, or has not written any yet.
+fn life(folder: &Path, observer: &dyn Observer) -> Option<Life> {
+    let path = folder.join("life.json");
+    let text = std::fs::read_to_string(&path).ok()?;
+    match serde_json::from_str(&text) {
+        Ok(life) => Some(life),
+        Err(error) => {
+            observer.warn(format!("{}:{}:{}: {error}", path.display(), error.line(), error.column()));
+            None
+        }
+    }
+}
+
+fn stages(folder: &Path) -> Vec<Stage> {
+    docker_remote::read_stages(&folder.join("status"))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|line| Stage {
+            time: line.time,
+            stage: line.stage,
+            state: match line.state {
+                StageState::Started => "started",
+                StageState::Done => "done",
+                StageState::Failed => "failed",
+                StageState::Warning => "warning",
+                StageState::Info => "info",
+            }
+            .to_owned(),
+            detail: line.detail,
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! Everything that is taken from the surroundings of a process. Nothing in this library or those below reads its environment: an
+//! embedding program says what it wants to be taken for it.
+
+use std::{
+    env::split_paths,
+    ffi::OsString,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use docker_remote::ProxyVariables;
+
+/// Where hosts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloudChoice {
+    /// Amazon EC2.
+    Aws,
+    /// Docker daemons on this machine.
+    Sandbox,
+}
+
+/// Everything that is taken from the surroundings.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Surroundings {
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// Where hosts' records, keys and settings are kept: `~/.sdocker`.
+    pub sdocker_home: PathBuf,
+    /// The folder that prefixes Studio's metadata files and `/proc`, in place of `/`.
+    pub metadata_root: Option<PathBuf>,
+    /// The folder of the Docker CLI's configuration: `~/.docker`.
+    pub docker_config: PathBuf,
+    /// `DOCKER_HOST`, where it is set: it overrides every context.
+    pub docker_host: Option<String>,
+    /// `DOCKER_CONTEXT`, where it is set: it overrides the current context.
+    pub docker_context: Option<String>,
+    /// The Region that was asked for; it goes before the app's own.
+    pub region: Option<String>,
+    /// `AWS_REGION`, which counts only where the app names no Region.
+    pub aws_region: Option<String>,
+    /// Studio's own variable, `REGION_NAME`, which comes last.
+    pub region_name: Option<String>,
+    /// Where hosts run; `None`: in AWS where anything points there, else in the sandbox.
+    pub cloud: Option<CloudChoice>,
+    /// Whether anything points at AWS, such as a profile or credentials.
+    pub has_aws_settings: bool,
+    /// The proxy of `http_proxy`, for AWS's endpoints and for the host's daemon.
+    pub http_proxy: Option<String>,
+    /// The proxy of `https_proxy`, for AWS's endpoints and for the host's daemon.
+    pub https_proxy: Option<String>,
+    /// What is reached without a proxy.
+    pub no_proxy: Option<String>,
+    /// All variables that lead Docker's clients through a proxy.
+    pub proxies: ProxyVariables,
+    /// A file with the certificates that are believed of AWS's endpoints, in place of the system's.
+    pub ca_bundle: Option<PathBuf>,
+    /// Which of the variables are set by which `requests` takes other CAs than those that it is given.
+    pub overriding_ca_bundles: Vec<&'static str>,
+    /// The folder that relative paths are meant in.
+    pub cwd: Option<PathBuf>,
+    /// Where programs are looked for: `PATH`.
+    pub path: OsString,
+    /// The `sdocker` program that `setup` puts on `PATH` where there is none.
+    pub program: Option<PathBuf>,
+    /// Whether advice is for a notebook, in place of a terminal.
+    pub in_notebook: bool,
+}
+
+impl Surroundings {
+    /// A home, and nothing else: no settings, no proxies, no programs.
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        let home = home.into();
+        Self {
+            sdocker_home: home.join(".sdocker"),
+            docker_config: home.join(".docker"),
+            home,
+            metadata_root: None,
+            docker_host: None,
+            docker_context: None,
+            region: None,
+            aws_region: None,
+            region_name: None,
+            cloud: None,
+            has_aws_settings: false,
+            http_proxy: None,
+            https_proxy: None,
+            no_proxy: None,
+            proxies: ProxyVariables::default(),
+            ca_bundle: None,
+            overriding_ca_bundles: Vec::new(),
+            cwd: None,
+            path: OsString::new(),
+            program: None,
+            in_notebook: false,
+        }
+    }
+
+    /// The first program of this name on `PATH`.
+    pub fn which(&self, program: impl AsRef<Path>) -> Option<PathBuf> {
+        split_paths(&self.path)
+            .map(|folder| folder.join(&program))
+            .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
+    }
+}
