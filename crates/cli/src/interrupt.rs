@@ -244,19 +244,6 @@ impl Interrupt {
         Ok(Working { interrupt: self })
     }
 
-    /// The outcome of work that can be repeated, unless it takes longer than a moment after a signal.
-    pub(crate) async fn for_a_moment<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let moment = async {
-            self.0.stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        };
-        tokio::select! {
-            biased;
-            outcome = work => Some(outcome),
-            () = moment => None,
-        }
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

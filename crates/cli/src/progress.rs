@@ -54,6 +54,7 @@ impl Observer for Progress<'_> {
             }
             Notice::Info(line) => self.printer.info(line),
             Notice::Warning(line) => self.printer.warn(line),
+            Notice::Error(line) => self.printer.error(line),
             Notice::Hint(line) => self.printer.hint(line),
             Notice::LogTail(lines) => {
                 self.printer.stderr("the end of the host's bootstrap log:");

@@ -19,7 +19,6 @@ use crate::{
     config::{self, Config},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
-    doctor,
     error::Context as _,
     local_mode,
     lookup::Lookup,
@@ -118,7 +117,7 @@ pub async fn create(
     let prepared = prepare(asked, surroundings, &lookup, observer, true).await?;
     let Prepared { session, environment, planned, previous_context, config } = prepared;
     let Planned { plan, shared_home, embedded, .. } = planned;
-    for (variable, what) in doctor::overrides(surroundings) {
+    for (variable, what) in surroundings.overrides() {
         observer.warn(what);
         observer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once the host is there"));
     }

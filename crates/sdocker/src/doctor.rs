@@ -12,7 +12,6 @@ use studio_discovery::SubnetId;
 use self::finding::Findings;
 use crate::{Observer, Surroundings, lookup::Lookup, permission::Caller, places::Places, session::Session};
 
-pub use clients::overrides;
 pub use finding::{Finding, State};
 
 /// What is examined.

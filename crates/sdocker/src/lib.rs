@@ -21,12 +21,14 @@ pub mod places;
 pub mod policy;
 pub mod progress;
 pub mod readiness;
+pub mod recovery;
 pub mod request;
 pub mod session;
 pub mod setup;
 pub mod status;
 mod stop;
 mod surroundings;
+pub mod termination;
 pub mod writable;
 
 pub use error::{Error, Result};

@@ -36,6 +36,8 @@ pub enum Notice {
     Info(String),
     /// Something that is not as it should be, and does not keep the work from going on.
     Warning(String),
+    /// Something that failed, while the rest of the work goes on.
+    Error(String),
     /// What to do about the warning before it.
     Hint(String),
     /// The end of the log of a host that failed.
@@ -63,6 +65,10 @@ impl dyn Observer + '_ {
 
     pub(crate) fn warn(&self, line: impl Display) {
         self.notice(Notice::Warning(line.to_string()));
+    }
+
+    pub(crate) fn error(&self, line: impl Display) {
+        self.notice(Notice::Error(line.to_string()));
     }
 
     pub(crate) fn hint(&self, line: impl Display) {

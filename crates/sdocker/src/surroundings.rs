@@ -102,4 +102,14 @@ impl Surroundings {
             .map(|folder| folder.join(&program))
             .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
     }
+
+    /// The variables that override every Docker context, with what is to be said of them.
+    pub(crate) fn overrides(&self) -> Vec<(&'static str, String)> {
+        let variables = [("DOCKER_HOST", &self.docker_host), ("DOCKER_CONTEXT", &self.docker_context)];
+        let set = variables.into_iter().filter_map(|(variable, value)| Some((variable, value.as_ref()?)));
+        let what = |variable, value| {
+            format!("{variable}={value} is set in the environment and overrides every Docker context")
+        };
+        set.map(|(variable, value)| (variable, what(variable, value))).collect()
+    }
 }

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use docker_remote::Endpoint;
 
-use super::{Findings, State, repair::Repair};
+use super::{
+    finding::{Findings, State},
+    repair::Repair,
+};
 use crate::{
     Surroundings,
     lookup::Lookup,
@@ -44,7 +47,7 @@ pub(super) fn files(surroundings: &Surroundings, lookup: &Lookup, shared_home: O
 
 /// Variables that lead clients elsewhere.
 pub(super) fn environment(surroundings: &Surroundings, findings: &mut Findings) {
-    for (variable, what) in overrides(surroundings) {
+    for (variable, what) in surroundings.overrides() {
         findings
             .add("environment", State::Warning, what)
             .because("docker and the SDK would talk to another daemon than the host's")
@@ -69,13 +72,4 @@ pub(super) fn environment(surroundings: &Surroundings, findings: &mut Findings) 
             .because("docker-py and docker-compose 1.x would not trust the host's own CA")
             .fix(format!("`unset {variable}` where they are used"));
     }
-}
-
-/// The variables that override every Docker context, with what is to be said of them.
-pub fn overrides(surroundings: &Surroundings) -> Vec<(&'static str, String)> {
-    let variables = [("DOCKER_HOST", &surroundings.docker_host), ("DOCKER_CONTEXT", &surroundings.docker_context)];
-    let set = variables.into_iter().filter_map(|(variable, value)| Some((variable, value.as_ref()?)));
-    let what =
-        |variable, value| format!("{variable}={value} is set in the environment and overrides every Docker context");
-    set.map(|(variable, value)| (variable, what(variable, value))).collect()
 }

@@ -3,7 +3,10 @@
 use docker_remote::Context;
 use host_provisioner::{InstanceId, InstanceType};
 
-use super::{Findings, State, repair::Repair};
+use super::{
+    finding::{Findings, State},
+    repair::Repair,
+};
 use crate::{
     Surroundings, advice, detours, docker_cli,
     lookup::{KnownHost, Lookup},

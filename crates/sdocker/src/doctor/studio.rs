@@ -6,7 +6,10 @@ use host_provisioner::{
 };
 use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 
-use super::{Examination, Findings, State, clients};
+use super::{
+    Examination, clients,
+    finding::{Findings, State},
+};
 use crate::{
     HostRequest, Surroundings, advice, config,
     creation::{self, Planned},

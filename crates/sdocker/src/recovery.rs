@@ -1,0 +1,227 @@
+//! Settling what interrupted work left, and finding hosts without a record.
+
+use host_provisioner::{Adoption, Entry, Place, ProvisionError, Record, Recovered};
+use serde::Serialize;
+
+use crate::{
+    Error, Observer, Stop, Surroundings, config,
+    layout::host_name,
+    lookup::{self, Lookup},
+    places::Places,
+    progress::Progress,
+    session::{self, Session},
+};
+
+/// What to do with hosts of this user that have no record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// List them.
+    #[default]
+    List,
+    /// Take them back into use, where their credentials are on shared storage.
+    Adopt,
+    /// Terminate them.
+    Terminate,
+}
+
+/// What a recovery came to.
+#[derive(Debug, Default, Serialize)]
+pub struct Recovery {
+    pub settled: Vec<Settled>,
+    pub unusable: Vec<String>,
+    pub orphans: Vec<Orphan>,
+    /// Hosts that an interrupted command did not settle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+    /// What is not settled, where anything is not.
+    #[serde(skip)]
+    pub failure: Option<Error>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Settled {
+    pub host: String,
+    /// `adopted`, `undone`, `terminated`, `ended`, `unknown`, `busy` or `failed`.
+    pub outcome: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Orphan {
+    pub instance_id: String,
+    pub instance_type: String,
+    pub state: &'static str,
+    pub launched: Option<String>,
+    /// `listed`, `adopted`, `terminated` or `failed`.
+    pub outcome: &'static str,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Finishes interrupted creations whose host came up, undoes the others, finishes interrupted terminations, and looks for hosts of this
+/// user that have no record.
+///
+/// # Cancel safety
+/// Not to be dropped while it changes something; what is settled stays settled, and another recovery goes on with the rest.
+///
+/// # Errors
+/// A journal or settings that can't be read. What can't be settled is no error: it is in [`Recovery::failure`].
+pub async fn recover(
+    wish: Unrecorded,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: &dyn Stop,
+) -> crate::Result<Recovery> {
+    let lookup = Lookup::new(surroundings);
+    let progress = Progress::new(observer);
+    let session = match Session::open(surroundings, observer).await {
+        Ok(session) => Some(session),
+        // Records can be settled outside Studio as well: they know their Region.
+        Err(error) => {
+            observer.warn(format!("hosts without a record can't be looked for: {error:#}"));
+            None
+        }
+    };
+    let environment = match &session {
+        Some(session) => match session.discover(observer).await {
+            Ok(discovery) => Some(discovery.environment),
+            Err(error) => {
+                observer.warn(format!("hosts without a record can't be looked for: {error:#}"));
+                None
+            }
+        },
+        None => None,
+    };
+    let mut places = Places::new(surroundings, observer);
+    let mut report = Recovery::default();
+    let mut settled_records = Vec::new();
+    let mut by_place: Vec<(Place, Vec<Record>)> = Vec::new();
+    for entry in lookup.journal.entries()? {
+        match entry {
+            Entry::Idle(record) => match by_place.iter_mut().find(|(place, _)| *place == record.place()) {
+                Some((_, records)) => records.push(record),
+                None => by_place.push((record.place(), vec![record])),
+            },
+            Entry::Busy(record) => settled_records.push((record, Recovered::Busy)),
+            Entry::Unusable(error) => report.unusable.push(lookup::unusable(&error)),
+        }
+    }
+    if !stop.take_on(None) {
+        return Err(ProvisionError::Interrupted.into());
+    }
+    let mut failed = Error::new("not everything could be settled");
+    let mut all_settled = report.unusable.is_empty();
+    for (place, records) in by_place {
+        let clouds = match places.of(Some(&place)).await {
+            Ok(clouds) => clouds,
+            Err(error) => {
+                let text = format!("{error:#}");
+                for record in records {
+                    report.settled.push(Settled {
+                        host: name(&record),
+                        outcome: "unknown",
+                        details: vec![text.clone()],
+                    });
+                    // Of a host in use nothing is left to do; it was only not looked at.
+                    if record.is_unfinished() {
+                        failed = failed.remains(format!("{}: {text}", name(&record)));
+                        all_settled = false;
+                    }
+                }
+                failed = failed.also(error);
+                continue;
+            }
+        };
+        let provisioner = session::provisioner(&clouds, &lookup, &progress, stop.token().clone());
+        let (settled, left) = progress.drive(provisioner.settle_all(records)).await;
+        settled_records.extend(settled);
+        for record in left {
+            all_settled = false;
+            failed = failed.remains(format!("{}, which was not settled", name(&record)));
+            report.left.push(name(&record));
+        }
+    }
+    for (record, outcome) in settled_records {
+        report.settled.push(settled(&record, &outcome));
+        if let Recovered::Failed(error) | Recovered::Unknown(error) = outcome {
+            all_settled = false;
+            if error.remains().is_empty() {
+                failed = failed.remains(format!("{}: {error}", name(&record)));
+            }
+            failed = failed.also(error);
+        }
+    }
+
+    let port = config::read(&lookup.layout.configuration_files())?.host.daemon_port;
+    if stop.token().is_cancelled() {
+        failed = failed.hint("it was interrupted: `sdocker recover` goes on");
+    } else if let (Some(session), Some(environment)) = (&session, &environment) {
+        let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
+        let me = (&environment.domain, &environment.owner);
+        let orphans = progress.drive(provisioner.hosts_without_record(me.0, me.1)).await;
+        let orphans = orphans.unwrap_or_else(|error| {
+            observer.warn(format!("hosts without a record can't be looked for: {error}"));
+            Vec::new()
+        });
+        for instance in &orphans {
+            let outcome = if stop.token().is_cancelled() {
+                Ok("listed")
+            } else if wish == Unrecorded::Terminate {
+                let ended = progress.drive(provisioner.terminate_unrecorded(&instance.id, false, Some(me))).await;
+                ended.map(|_| "terminated").map_err(Error::from)
+            } else if wish == Unrecorded::Adopt {
+                match progress.drive(provisioner.adopt_unrecorded(instance, environment, port)).await {
+                    Ok(Adoption::Adopted) => Ok("adopted"),
+                    Ok(Adoption::NoAnswer { why } | Adoption::Never { why }) => Err(Error::new(why)),
+                    Err(error) => Err(error.into()),
+                }
+            } else {
+                Ok("listed")
+            };
+            let (outcome, why) = match outcome {
+                Ok(outcome) => (outcome, None),
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    observer.error(format!("{}: {why}", instance.id));
+                    all_settled = false;
+                    failed = failed.remains(format!("instance {}", instance.id)).also(error);
+                    ("failed", Some(why))
+                }
+            };
+            report.orphans.push(Orphan {
+                instance_id: instance.id.to_string(),
+                instance_type: instance.instance_type.to_string(),
+                state: instance.state.as_str(),
+                launched: instance.launched.map(|time| time.to_string()),
+                outcome,
+                why,
+            });
+        }
+    }
+    if !all_settled || stop.token().is_cancelled() {
+        report.failure = Some(failed);
+    }
+    Ok(report)
+}
+
+fn name(record: &Record) -> String {
+    match &record.instance {
+        Some(instance) => host_name(&record.instance_type, &instance.id),
+        None => format!("{} of {}", record.instance_type, record.created.strftime("%Y-%m-%d %H:%MZ")),
+    }
+}
+
+fn settled(record: &Record, outcome: &Recovered) -> Settled {
+    let (outcome, details) = match outcome {
+        Recovered::Adopted => ("adopted", Vec::new()),
+        Recovered::Undone(report) => ("undone", report.undone.clone()),
+        Recovered::Terminated => ("terminated", Vec::new()),
+        Recovered::Ended => ("ended", Vec::new()),
+        Recovered::Busy => ("busy", Vec::new()),
+        Recovered::Unknown(error) => ("unknown", vec![error.to_string()]),
+        Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
+    };
+    Settled { host: name(record), outcome, details }
+}

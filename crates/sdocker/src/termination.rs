@@ -1,0 +1,305 @@
+//! The end of hosts: instances are seen to go, then what is kept of them here goes.
+
+use std::time::Duration;
+
+use host_provisioner::{
+    Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, ResourceKind,
+    Terminated,
+};
+use studio_discovery::{DomainId, UserProfileName};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error, Observer, Stop, Surroundings,
+    client_files::HostFiles,
+    lookup::{self, KnownHost, Lookup},
+    places::Places,
+    progress::Progress,
+    session::{self, Session},
+};
+
+/// How long the work on one host may take to come to its end after it was asked to stop. It can be repeated.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// Which hosts are to be ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that the Docker CLI talks to, and never another one instead.
+    Current,
+    /// The host on this instance.
+    Instance(InstanceId),
+    /// Every host that this home knows, unfinished ones included.
+    All,
+}
+
+/// What is to be ended.
+#[derive(Debug)]
+pub struct Target(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Known(Box<KnownHost>),
+    /// A creation that got no instance, as far as its record knows, or none with an address.
+    Unfinished(Box<Record>),
+    /// An instance that may be a host of another home.
+    Unknown(InstanceId),
+    /// A host of which nothing is known, because its record can't be read.
+    Unreadable(JournalError),
+}
+
+impl Kind {
+    fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Known(host) => host.record.as_ref(),
+            Self::Unfinished(record) => Some(record),
+            Self::Unknown(_) | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether its creation launched this instance.
+    fn launched(&self, instance: &InstanceId) -> bool {
+        let resources = self.record().map(|record| record.resources.as_slice()).unwrap_or_default();
+        resources
+            .iter()
+            .any(|resource| matches!(&resource.kind, ResourceKind::Instance { id: Some(id), .. } if id == instance))
+    }
+
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Known(host) => host.place(),
+            _ => self.record().map(Record::place),
+        }
+    }
+}
+
+impl Target {
+    /// Its name, for people.
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Kind::Known(host) => host.name.clone(),
+            Kind::Unfinished(record) => format!("host {}", record.host),
+            Kind::Unknown(instance) => instance.to_string(),
+            Kind::Unreadable(_) => "a host whose record can't be read".to_owned(),
+        }
+    }
+}
+
+/// What is to be ended.
+///
+/// # Errors
+/// A journal that can't be read; no current host, where it is asked for.
+pub fn targets(which: &Which, lookup: &Lookup) -> crate::Result<Vec<Target>> {
+    if *which == Which::Current {
+        let end = |other: &KnownHost| {
+            format!("`sdocker terminate-host --instance-id {}` ends {}", other.instance, other.name)
+        };
+        return Ok(vec![Target(Kind::Known(Box::new(lookup.current(end)?)))]);
+    }
+    let hosts = lookup.hosts()?;
+    // A creation whose instance has no address yet is no host that could be used, but one that can be ended.
+    let without_address = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
+    let mut unfinished = without_address.map(|record| Kind::Unfinished(Box::new(record)));
+    let kinds = match which {
+        Which::Instance(instance) => {
+            let known = hosts.into_iter().find(|host| host.instance == *instance);
+            let known = known.map(|host| Kind::Known(Box::new(host)));
+            let known = known.or_else(|| unfinished.find(|target| target.launched(instance)));
+            vec![known.unwrap_or_else(|| Kind::Unknown(instance.clone()))]
+        }
+        Which::Current | Which::All => {
+            let mut kinds: Vec<Kind> = hosts.into_iter().map(|host| Kind::Known(Box::new(host))).collect();
+            kinds.extend(unfinished);
+            kinds.extend(lookup.journal.entries()?.into_iter().filter_map(|entry| match entry {
+                Entry::Unusable(error) => Some(Kind::Unreadable(error)),
+                Entry::Idle(_) | Entry::Busy(_) => None,
+            }));
+            kinds
+        }
+    };
+    Ok(kinds.into_iter().map(Target).collect())
+}
+
+/// What became of hosts that were to be ended.
+#[derive(Debug, Default)]
+pub struct Terminations {
+    /// Those that have ended.
+    pub terminated: Vec<TerminatedHost>,
+    /// Those that could not be ended, by their names.
+    pub failed: Vec<(String, Error)>,
+    /// Those that were not ended, or not to the end, because the work was asked to stop.
+    pub left: Vec<String>,
+    /// The one of these that is being ended.
+    pub unfinished: Option<String>,
+    /// What became of the security groups; `None` where they were not to be removed, or were not reached.
+    pub purged: Option<PurgeReport>,
+}
+
+/// A host that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminatedHost {
+    /// Its instance; a creation that was cleared may have had none.
+    pub instance: Option<InstanceId>,
+    /// Whether the instance had ended before.
+    pub already: bool,
+}
+
+/// Ends hosts, one after the other. With `purge`, removes the security groups as well once no host is left to end.
+///
+/// # Cancel safety
+/// Not to be dropped: what was begun then is finished by a recovery. Stopping is for `stop`: the host that is being ended is given a moment,
+/// and the others are left as they are.
+///
+/// # Errors
+/// Only of the security groups; what went wrong with a host is in the answer.
+pub async fn terminate(
+    targets: Vec<Target>,
+    purge: bool,
+    surroundings: &Surroundings,
+    lookup: &Lookup,
+    observer: &dyn Observer,
+    stop: &dyn Stop,
+) -> crate::Result<Terminations> {
+    let progress = Progress::new(observer);
+    let mut done = Terminations::default();
+    let mut places = Places::new(surroundings, observer);
+    let mut owner = None;
+    for target in targets {
+        let name = target.name();
+        let target = target.0;
+        if !stop.take_on(target.record().map(|record| &record.host)) {
+            done.left.push(name);
+            continue;
+        }
+        let ending = async {
+            let clouds = match &target {
+                Kind::Unreadable(error) => return Err(Error::new(lookup::unusable(error))),
+                target => places.of(target.place().as_ref()).await?,
+            };
+            let provisioner = session::provisioner(&clouds, lookup, &progress, stop.token().clone());
+            // A host without a record is ended only where its tags say that it is this user's.
+            if target.record().is_none() && owner.is_none() {
+                owner = places.owner(lookup).await;
+            }
+            let owner = owner.as_ref().map(|(domain, owner)| (domain, owner));
+            Ok(progress.drive(end(&target, owner, &provisioner, lookup, observer)).await?)
+        };
+        let outcome = for_a_moment(stop.token(), ending).await;
+        let is_stopped = stop.token().is_cancelled();
+        match outcome {
+            Some(Ok(terminated)) => done
+                .terminated
+                .push(TerminatedHost { instance: terminated.instance, already: terminated.ended == Ended::Already }),
+            Some(Err(error)) if !(is_stopped && matches!(error.cause(), Some(ProvisionError::StillThere { .. }))) => {
+                done.failed.push((name, error));
+            }
+            // Asked to stop, an instance is not seen to go.
+            _ => {
+                done.left.push(name.clone());
+                done.unfinished = Some(name);
+            }
+        }
+    }
+    if done.failed.is_empty() && done.left.is_empty() && purge {
+        let purging = purge_groups(lookup, surroundings, observer, &progress, stop.token().clone());
+        done.purged = for_a_moment(stop.token(), purging).await.transpose()?;
+    }
+    Ok(done)
+}
+
+/// The outcome of work that can be repeated, unless it takes longer than a moment after it was asked to stop.
+async fn for_a_moment<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let moment = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        outcome = work => Some(outcome),
+        () = moment => None,
+    }
+}
+
+impl Terminations {
+    /// What went wrong, as one error. `None`: nothing did.
+    pub fn error(self) -> Option<Error> {
+        let mut failed = self.failed;
+        match failed.len() {
+            0 => None,
+            1 => {
+                let (name, error) = failed.remove(0);
+                let refused = matches!(
+                    error.cause(),
+                    Some(
+                        ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. }
+                    )
+                );
+                if refused {
+                    return Some(error);
+                }
+                let mut whole = Error::new(format!("{name} could not be terminated"));
+                if may_remain(&error) {
+                    whole = whole.remains(name);
+                }
+                Some(whole.because(error))
+            }
+            several => {
+                let mut whole = Error::new(format!("{several} hosts could not be terminated"));
+                for (name, error) in failed {
+                    if may_remain(&error) {
+                        whole = whole.remains(name);
+                    }
+                    whole = whole.also(error);
+                }
+                Some(whole)
+            }
+        }
+    }
+}
+
+async fn end(
+    target: &Kind,
+    owner: Option<(&DomainId, &UserProfileName)>,
+    provisioner: &Provisioner,
+    lookup: &Lookup,
+    observer: &dyn Observer,
+) -> Result<Terminated, ProvisionError> {
+    match target {
+        Kind::Unfinished(record) => provisioner.terminate(&record.host).await,
+        Kind::Known(host) => match &host.record {
+            Some(record) => provisioner.terminate(&record.host).await,
+            None => {
+                let ended = provisioner.terminate_unrecorded(&host.instance, true, owner).await;
+                if ended.is_ok()
+                    && let Err(error) = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)
+                {
+                    observer.warn(format!("{} is gone, but not all that was kept of it: {error:#}", host.name));
+                }
+                ended
+            }
+        },
+        Kind::Unreadable(_) => unreachable!("it was refused"),
+        Kind::Unknown(instance) => provisioner.terminate_unrecorded(instance, false, owner).await,
+    }
+}
+
+/// Whether a host that was to be ended may be there still, beside what the error itself lists.
+fn may_remain(error: &Error) -> bool {
+    match error.cause::<ProvisionError>() {
+        Some(ProvisionError::NotAHost { .. } | ProvisionError::NotYours { .. } | ProvisionError::Busy { .. }) => false,
+        Some(error) => error.remains().is_empty(),
+        None => true,
+    }
+}
+
+async fn purge_groups(
+    lookup: &Lookup,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    progress: &Progress<'_>,
+    stop: tokio_util::sync::CancellationToken,
+) -> crate::Result<PurgeReport> {
+    let session = Session::open(surroundings, observer).await?;
+    let environment = session.discover(observer).await?.environment;
+    let provisioner = session::provisioner(&session.clouds, lookup, progress, stop);
+    Ok(progress.drive(provisioner.purge(&environment.vpc, &environment.file_systems())).await?)
+}
