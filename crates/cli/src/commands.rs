@@ -22,7 +22,7 @@ pub(crate) mod use_host;
 
 use std::process::ExitCode;
 
-use sdocker::{Surroundings, lookup::Lookup};
+use sdocker::{Home, Surroundings, lookup::Lookup};
 
 use crate::{args::Command, interrupt::Interrupt, printer::Printer};
 
@@ -43,19 +43,20 @@ pub(crate) async fn run(
             printer.warn(notice);
         }
     }
+    let home = Home::new(surroundings.clone());
     match command {
-        Command::CreateHost(args) => create_host::run(&args, surroundings, printer, interrupt).await,
-        Command::TerminateCurrentHost(args) => terminate::run_current(&args, surroundings, printer, interrupt).await,
-        Command::TerminateHost(args) => terminate::run(&args, surroundings, printer, interrupt).await,
-        Command::ListHosts(args) => list_hosts::run(&args, surroundings, printer).await,
-        Command::Status(args) => status::run(&args, surroundings, printer).await,
-        Command::Use(args) => use_host::run(&args, surroundings, printer).await,
-        Command::Recover(args) => recover::run(&args, surroundings, printer, interrupt).await,
-        Command::Env(args) => env::run(&args, surroundings, printer),
-        Command::Configure(args) => configure::run(&args, surroundings, printer).await,
-        Command::Doctor(args) => return doctor::run(&args, surroundings, printer).await,
+        Command::CreateHost(args) => create_host::run(&args, &home, printer, interrupt).await,
+        Command::TerminateCurrentHost(args) => terminate::run_current(&args, &home, printer, interrupt).await,
+        Command::TerminateHost(args) => terminate::run(&args, &home, printer, interrupt).await,
+        Command::ListHosts(args) => list_hosts::run(&args, &home, printer).await,
+        Command::Status(args) => status::run(&args, &home, printer).await,
+        Command::Use(args) => use_host::run(&args, &home, printer).await,
+        Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
+        Command::Env(args) => env::run(&args, &home, printer),
+        Command::Configure(args) => configure::run(&args, &home, printer).await,
+        Command::Doctor(args) => return doctor::run(&args, &home, printer).await,
         Command::Setup(args) => setup::run(&args, surroundings, printer),
-        Command::Keep(args) => keep::run(&args, surroundings, printer).await,
+        Command::Keep(args) => keep::run(&args, &home, printer).await,
         Command::Forward(args) => return forward::run(&args, surroundings, printer, interrupt).await,
         Command::Share(args) => return share::run(&args, surroundings, printer, interrupt).await,
         Command::ShareAgent(args) => share_agent::run(args, interrupt).await,

@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use anyhow::Context as _;
 use docker_remote::ProxyVariables;
-use sdocker::Surroundings;
+use sdocker::{Aws, Surroundings};
 
 use crate::args::Global;
 
@@ -31,6 +31,7 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
     surroundings.aws_region = text("AWS_REGION");
     surroundings.region_name = text("REGION_NAME");
     surroundings.cloud = global.cloud.map(Into::into);
+    surroundings.aws = Aws::SdkChain;
     surroundings.has_aws_settings = [
         "AWS_ENDPOINT_URL",
         "AWS_REGION",

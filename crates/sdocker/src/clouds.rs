@@ -28,7 +28,7 @@ pub fn choose(surroundings: &Surroundings) -> CloudChoice {
         || is_there(&metadata_file(&surroundings.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/"))));
     match surroundings.cloud {
         Some(choice) => choice,
-        None if cfg!(feature = "aws") && (surroundings.has_aws_settings || in_studio()) => CloudChoice::Aws,
+        None if cfg!(feature = "aws") && (surroundings.points_at_aws() || in_studio()) => CloudChoice::Aws,
         None => CloudChoice::Sandbox,
     }
 }

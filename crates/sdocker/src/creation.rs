@@ -70,13 +70,14 @@ pub async fn dry_run(
     observer: &dyn Observer,
 ) -> crate::Result<HostPlan> {
     let lookup = Lookup::new(surroundings);
-    Ok(prepare(asked, surroundings, &lookup, observer, false).await?.planned.plan)
+    Ok(prepare(asked, surroundings, &lookup, None, observer, false).await?.planned.plan)
 }
 
 async fn prepare(
     asked: &HostRequest,
     surroundings: &Surroundings,
     lookup: &Lookup,
+    session: Option<Session>,
     observer: &dyn Observer,
     for_use: bool,
 ) -> crate::Result<Prepared> {
@@ -86,7 +87,10 @@ async fn prepare(
     }
     // What can't be edited later must be known before money is spent.
     let previous_context = lookup.contexts.current()?;
-    let mut session = Session::open(surroundings, observer).await?;
+    let mut session = match session {
+        Some(session) => session,
+        None => Session::open(surroundings, observer).await?,
+    };
     if for_use && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
         session.facts = session::local_facts(surroundings)?;
     }
@@ -105,16 +109,21 @@ async fn prepare(
 
 /// Creates a host, and makes it the current one. Whatever fails, what was made is undone.
 ///
+/// # Cancel safety
+/// Not to be dropped once [`Stop::take_on`] was asked: what exists then stays until a recovery undoes it. Before, nothing was changed.
+/// Stopping is for `stop`.
+///
 /// # Errors
 /// No host was created. What may remain nevertheless is listed.
 pub async fn create(
     asked: &HostRequest,
     surroundings: &Surroundings,
+    session: Option<Session>,
     observer: &dyn Observer,
     stop: &dyn Stop,
 ) -> crate::Result<NewHost> {
     let lookup = Lookup::new(surroundings);
-    let prepared = prepare(asked, surroundings, &lookup, observer, true).await?;
+    let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
     let Prepared { session, environment, planned, previous_context, config } = prepared;
     let Planned { plan, shared_home, embedded, .. } = planned;
     for (variable, what) in surroundings.overrides() {

@@ -13,6 +13,7 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// A client that does not get to a host.
+#[derive(Debug)]
 pub struct Blocked {
     pub client: Client,
     proxy: ClientProxy,

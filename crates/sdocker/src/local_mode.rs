@@ -25,6 +25,7 @@ pub struct Configured {
     /// What stays as it is although Local Mode would have it otherwise, and why.
     pub left: Vec<Left>,
     moves: Vec<Action>,
+    environment: Option<StudioEnvironment>,
 }
 
 /// Puts back what was there before Local Mode was configured.
@@ -44,7 +45,7 @@ pub async fn configure(
     surroundings: &Surroundings,
     dry_run: bool,
     observer: &dyn Observer,
-) -> crate::Result<(Configured, StudioEnvironment)> {
+) -> crate::Result<Configured> {
     let lookup = Lookup::new(surroundings);
     let session = Session::open(surroundings, observer).await?;
     let environment = session.discover(observer).await?.environment;
@@ -55,23 +56,23 @@ pub async fn configure(
         let applied = localmode_config::apply(&plan)?;
         (applied.done, applied.left)
     };
-    let configured = Configured {
+    Ok(Configured {
         actions: actions.iter().map(ToString::to_string).collect(),
         left,
         moves: if dry_run { Vec::new() } else { actions },
+        environment: Some(environment),
         ..Configured::default()
-    };
-    Ok((configured, environment))
+    })
 }
 
 /// Warns of everything that stands in Local Mode's way after it was configured. `folders` hold data for containers.
 pub async fn warn_of_obstacles(
     configured: &Configured,
-    environment: &StudioEnvironment,
     folders: &[PathBuf],
     surroundings: &Surroundings,
     observer: &dyn Observer,
 ) {
+    let Some(environment) = &configured.environment else { return };
     let lookup = Lookup::new(surroundings);
     warn_of_left(&configured.left, observer);
     warn_of_moves(&configured.moves, observer);

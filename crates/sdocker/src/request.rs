@@ -38,7 +38,8 @@ pub struct HostRequest {
     pub max_lifetime: Option<Duration>,
     /// On demand, or Spot.
     pub market: MarketChoice,
-    /// Whether to wait until the host is ready, and to configure Local Mode then.
+    /// Whether to wait until the host is ready, and to configure Local Mode then. [`Studio::create_host`](crate::Studio::create_host) always
+    /// does.
     pub wait: bool,
     /// How long to wait.
     pub ready_within: Duration,

@@ -27,6 +27,7 @@ pub fn local_facts(surroundings: &Surroundings) -> crate::Result<LocalFacts> {
 }
 
 /// A Studio app with its cloud.
+#[derive(Clone)]
 pub struct Session {
     pub facts: LocalFacts,
     pub clouds: Clouds,

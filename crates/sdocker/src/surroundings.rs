@@ -19,6 +19,21 @@ pub enum CloudChoice {
     Sandbox,
 }
 
+/// Where the AWS clients take credentials and settings from.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Aws {
+    /// Nowhere: AWS is not to be asked.
+    #[default]
+    Nothing,
+    /// From where AWS's SDKs take them: their own variables, files and metadata services. This is the one thing that is read from the
+    /// environment, and the SDK reads it.
+    SdkChain,
+    /// From this configuration. Its Region is that of each host; an HTTP client, retries and limits of time are added where it has none.
+    #[cfg(feature = "aws")]
+    Config(Box<aws_config::SdkConfig>),
+}
+
 /// Everything that is taken from the surroundings.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -43,6 +58,8 @@ pub struct Surroundings {
     pub region_name: Option<String>,
     /// Where hosts run; `None`: in AWS where anything points there, else in the sandbox.
     pub cloud: Option<CloudChoice>,
+    /// Where the AWS clients take credentials and settings from.
+    pub aws: Aws,
     /// Whether anything points at AWS, such as a profile or credentials.
     pub has_aws_settings: bool,
     /// The proxy of `http_proxy`, for AWS's endpoints and for the host's daemon.
@@ -82,6 +99,7 @@ impl Surroundings {
             aws_region: None,
             region_name: None,
             cloud: None,
+            aws: Aws::Nothing,
             has_aws_settings: false,
             http_proxy: None,
             https_proxy: None,
@@ -101,6 +119,11 @@ impl Surroundings {
         split_paths(&self.path)
             .map(|folder| folder.join(&program))
             .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
+    }
+
+    /// Whether anything but the app itself says that hosts run in AWS.
+    pub(crate) fn points_at_aws(&self) -> bool {
+        self.has_aws_settings || !matches!(self.aws, Aws::Nothing | Aws::SdkChain)
     }
 
     /// The variables that override every Docker context, with what is to be said of them.

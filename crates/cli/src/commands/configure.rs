@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sdocker::{Surroundings, local_mode};
+use sdocker::Home;
 use serde::Serialize;
 
 use crate::{printer::Printer, progress::Progress};
@@ -38,14 +38,14 @@ struct Report {
     dry_run: bool,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     if args.undo {
-        let undone = local_mode::deconfigure(surroundings)?;
+        let undone = home.deconfigure()?;
         let report = Report { actions: undone.actions, kept: undone.kept, ..Report::default() };
         return printer.result(&report, || human(&report, "nothing to undo"));
     }
     let observer = Progress::new(printer);
-    let (configured, environment) = local_mode::configure(surroundings, args.dry_run, &observer).await?;
+    let configured = home.configure(args.dry_run, &observer).await?;
     let report = Report {
         actions: configured.actions.clone(),
         left: configured.left.iter().map(ToString::to_string).collect(),
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
         ..Report::default()
     };
     printer.result(&report, || human(&report, "Local Mode is configured already"))?;
-    local_mode::warn_of_obstacles(&configured, &environment, &args.folders, surroundings, &observer).await;
+    home.warn_of_obstacles(&configured, &args.folders, &observer).await;
     Ok(())
 }
 

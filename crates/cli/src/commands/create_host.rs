@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use clap::ValueEnum;
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
-    Fate, HostRequest, Stop, Surroundings, creation,
+    Fate, Home, HostRequest, Stop,
     durations::{self, Timeout},
 };
 use studio_discovery::SubnetId;
@@ -129,21 +129,16 @@ impl Stop for Stopping<'_> {
     }
 }
 
-pub(crate) async fn run(
-    args: &Args,
-    surroundings: &Surroundings,
-    printer: &Printer,
-    interrupt: &Interrupt,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     interrupt.say("interrupted before anything was made");
     let request = args.request();
     let observer = Progress::new(printer);
     if args.dry_run {
-        return outcome::print_plan(&creation::dry_run(&request, surroundings, &observer).await?, printer);
+        return outcome::print_plan(&home.plan(&request, &observer).await?, printer);
     }
     let stopping = Stopping { interrupt, instance_type: &args.instance_type, working: Mutex::new(None) };
-    match creation::create(&request, surroundings, &observer, &stopping).await {
-        Ok(host) => outcome::print(host, surroundings, &observer, printer),
+    match home.create_host(&request, &observer, &stopping).await {
+        Ok(host) => outcome::print(host, home.surroundings(), &observer, printer),
         Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
     }
 }

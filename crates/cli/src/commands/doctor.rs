@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use console::{Style, StyledObject};
 use host_provisioner::InstanceType;
 use sdocker::{
-    Surroundings,
-    doctor::{Examination, Finding, State, examine},
+    Home,
+    doctor::{Examination, Finding, State},
     setup::ProgramsSay,
 };
 use serde::Serialize;
@@ -39,14 +39,14 @@ struct Report {
     findings: Vec<Finding>,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
     let examination = Examination {
         instance_type: args.instance_type.clone(),
         subnet: args.subnet_id.clone(),
         fix: args.fix,
         programs_say: ProgramsSay::OnStandardError,
     };
-    let findings = examine(&examination, surroundings, &Progress::new(printer)).await;
+    let findings = home.examine(&examination, &Progress::new(printer)).await;
     let ready = findings.iter().all(|finding| finding.state != State::Failed);
     let report = Report { ready, findings };
     printer.result(&report, || human(&report))?;

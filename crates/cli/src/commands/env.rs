@@ -1,11 +1,10 @@
 //! `sdocker env`: environment variables for tools that ignore Docker contexts, such as docker-py.
 
 use clap::ValueEnum;
-use docker_remote::Endpoint;
 use host_provisioner::InstanceId;
 use serde_json::json;
 
-use sdocker::{Surroundings, lookup::Lookup};
+use sdocker::Home;
 
 use crate::{printer::Printer, progress::Progress};
 
@@ -30,19 +29,13 @@ enum Shell {
     Json,
 }
 
-pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(surroundings);
-    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
-    let certs = lookup.layout.client_certs(&host.name);
+pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let host = home.host(args.instance_id.as_ref(), &Progress::new(printer))?;
+    let certs = home.client_certs(&host);
     if !certs.join("key.pem").exists() {
         printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
     }
-    let mut variables = vec![
-        ("DOCKER_HOST", format!("tcp://{}:{}", host.address, host.port)),
-        ("DOCKER_TLS_VERIFY", "1".to_owned()),
-        ("DOCKER_CERT_PATH", certs.display().to_string()),
-    ];
-    variables.extend(surroundings.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
+    let variables = home.variables(&host);
     let shell = if printer.is_json() { Shell::Json } else { args.shell };
     if shell == Shell::Json {
         let object: serde_json::Map<_, _> =

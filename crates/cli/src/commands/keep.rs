@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use host_provisioner::InstanceId;
-use jiff::Timestamp;
 use serde::Serialize;
 
-use sdocker::{Error, Surroundings, durations, lookup::Lookup};
+use sdocker::{Home, durations};
 
 use crate::{printer::Printer, progress::Progress};
 
@@ -28,26 +26,9 @@ struct Kept {
     until: String,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(surroundings);
-    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
-    let folder = lookup.layout.host(&host.name);
-    // The host writes its status there; a folder without one is not shared with the host.
-    if !folder.join("status").exists() {
-        let error = Error::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
-        return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime").into());
-    }
-    let until = Timestamp::now() + args.duration;
-    let file = folder.join("keep-until");
-    // The host, which reads it, is root.
-    let text = format!("{}\n", until.as_second());
-    whole_file::replace(&file, text.as_bytes(), 0o600).with_context(|| format!("cannot write {}", file.display()))?;
-    if let Some(record) = &host.record
-        && until > record.expires
-        && let host_provisioner::Opened::Open(mut open) = lookup.journal.open(&record.host).await?
-    {
-        open.update(|record| record.expires = until)?;
-    }
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let host = home.host(args.instance_id.as_ref(), &Progress::new(printer))?;
+    let until = home.keep(&host, args.duration).await?;
     let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
     printer.result(&kept, || {
         let until = until.strftime("%Y-%m-%d %H:%M UTC");

@@ -3,13 +3,9 @@
 use host_provisioner::RecordState;
 use serde::Serialize;
 
-use sdocker::{
-    Surroundings,
-    lookup::Lookup,
-    places::{Look, Places},
-};
+use sdocker::{Home, places::Look};
 
-use crate::{columns, printer::Printer, progress::Progress, waiting::Waiting};
+use crate::{columns, printer::Printer, progress::Progress};
 
 /// List the hosts that this home knows.
 #[derive(Debug, clap::Args)]
@@ -38,13 +34,11 @@ struct List {
     hosts: Vec<Listed>,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let lookup = Lookup::new(surroundings);
-    let hosts = lookup.hosts()?;
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let hosts = home.hosts()?;
     let mut looks: Vec<Option<Look>> = hosts.iter().map(|_| None).collect();
-    if !args.offline && !hosts.is_empty() {
-        let _asking = Waiting::visibly(printer, "asking EC2 about the hosts");
-        looks = Places::new(surroundings, &Progress::new(printer)).look(&hosts).await.into_iter().map(Some).collect();
+    if !args.offline {
+        looks = home.look(&hosts, &Progress::new(printer)).await.into_iter().map(Some).collect();
     }
     let listed: Vec<Listed> = hosts
         .into_iter()

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use host_provisioner::HostId;
 use sdocker::{
-    Stop, Surroundings,
-    recovery::{Recovery, Unrecorded, recover},
+    Home, Stop,
+    recovery::{Recovery, Unrecorded},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,19 +50,14 @@ impl Stop for Stopping<'_> {
     }
 }
 
-pub(crate) async fn run(
-    args: &Args,
-    surroundings: &Surroundings,
-    printer: &Printer,
-    interrupt: &Interrupt,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let wish = match (args.terminate, args.adopt) {
         (true, _) => Unrecorded::Terminate,
         (false, true) => Unrecorded::Adopt,
         (false, false) => Unrecorded::List,
     };
     let stopping = Stopping { interrupt, working: Mutex::new(None) };
-    let recovered = recover(wish, surroundings, &Progress::new(printer), &stopping).await;
+    let recovered = home.recover(wish, &Progress::new(printer), &stopping).await;
     let report = recovered.map_err(|error| interrupt.ended().unwrap_or_else(|| error.into()))?;
     printer.result(&report, || human(&report))?;
     if report.orphans.iter().any(|orphan| orphan.outcome == "listed") {

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use host_provisioner::InstanceId;
 use sdocker::{
-    Surroundings,
-    lookup::Lookup,
-    status::{Life, Status, status},
+    Home,
+    status::{Life, Status},
 };
 
 use crate::{columns, printer::Printer, progress::Progress};
@@ -19,10 +18,10 @@ pub(crate) struct Args {
     instance_id: Option<InstanceId>,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
-    let host = Lookup::new(surroundings).find(args.instance_id.as_ref(), &observer)?;
-    let status = status(host, surroundings, &observer).await;
+    let host = home.host(args.instance_id.as_ref(), &observer)?;
+    let status = home.status(host, &observer).await;
     printer.result(&status, || human(&status))?;
     if status.state == "terminated" || status.state == "shutting-down" {
         printer.hint("the host is gone: `sdocker recover` clears what is left of it here");

@@ -2,9 +2,8 @@
 
 use host_provisioner::{HostId, InstanceId, PurgeReport};
 use sdocker::{
-    Error, Stop, Surroundings,
-    lookup::Lookup,
-    termination::{Target, Terminations, Which, targets, terminate},
+    Error, Home, Stop,
+    termination::{Target, Terminations, Which},
 };
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -85,21 +84,16 @@ impl From<PurgeReport> for Purged {
 
 pub(crate) async fn run_current(
     args: &CurrentArgs,
-    surroundings: &Surroundings,
+    home: &Home,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    run_on(&Which::Current, args.purge.purge, surroundings, printer, interrupt).await
+    run_on(&Which::Current, args.purge.purge, home, printer, interrupt).await
 }
 
-pub(crate) async fn run(
-    args: &Args,
-    surroundings: &Surroundings,
-    printer: &Printer,
-    interrupt: &Interrupt,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let which = args.instance_id.clone().map_or(Which::All, Which::Instance);
-    run_on(&which, args.purge.purge, surroundings, printer, interrupt).await
+    run_on(&which, args.purge.purge, home, printer, interrupt).await
 }
 
 /// What a signal does to terminations.
@@ -121,15 +115,14 @@ impl Stop for Stopping<'_> {
 async fn run_on(
     which: &Which,
     purge: bool,
-    surroundings: &Surroundings,
+    home: &Home,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let lookup = Lookup::new(surroundings);
-    let targets = targets(which, &lookup)?;
+    let targets = home.targets(which)?;
     let stopping = Stopping { interrupt, working: interrupt.begin(work(&targets))? };
     let observer = Progress::new(printer);
-    let ended = terminate(targets, purge, surroundings, &lookup, &observer, &stopping).await?;
+    let ended = home.terminate(targets, purge, &observer, &stopping).await?;
     let is_whole = ended.failed.is_empty() && ended.left.is_empty();
     let done = Done {
         terminated: ended

@@ -7,7 +7,7 @@ use host_provisioner::Patience;
 use studio_discovery::{Region, RegionSources};
 
 use super::connections;
-use crate::{Error, Surroundings};
+use crate::{Aws, Error, Surroundings};
 
 /// How long a connection may take to be made: endpoints are in the same Region, or behind a proxy.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
@@ -37,14 +37,39 @@ pub async fn config(surroundings: &Surroundings, region: Option<&Region>) -> cra
         // A moment before the provisioner's own patience is at its end: this error names the endpoint.
         .operation_timeout(Patience::default().call - Duration::from_secs(1))
         .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(connections::client(surroundings)?)
-        .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
-        .timeout_config(timeouts);
-    if let Some(region) = region {
-        loader = loader.region(aws_config::Region::new(region.to_string()));
-    }
-    let config = loader.load().await;
+    let retries = RetryConfig::standard().with_max_attempts(TRIES);
+    let region = region.map(|region| aws_config::Region::new(region.to_string()));
+    let config = match &surroundings.aws {
+        Aws::Nothing => {
+            return Err(Error::new("AWS is not to be asked").hint("Aws::SdkChain takes what AWS's SDKs find"));
+        }
+        Aws::SdkChain => {
+            let mut loader = aws_config::defaults(BehaviorVersion::latest())
+                .http_client(connections::client(surroundings)?)
+                .retry_config(retries)
+                .timeout_config(timeouts);
+            if let Some(region) = region {
+                loader = loader.region(region);
+            }
+            loader.load().await
+        }
+        Aws::Config(given) => {
+            let mut config = given.to_builder();
+            if given.http_client().is_none() {
+                config.set_http_client(Some(connections::client(surroundings)?));
+            }
+            if given.retry_config().is_none() {
+                config.set_retry_config(Some(retries));
+            }
+            if given.timeout_config().is_none_or(|limits| !limits.has_timeouts()) {
+                config.set_timeout_config(Some(timeouts));
+            }
+            if region.is_some() {
+                config.set_region(region);
+            }
+            config.build()
+        }
+    };
     if config.region().is_none() {
         let error = Error::new("no AWS Region is set").hint("name one with --region, or set AWS_REGION");
         return Err(error);

@@ -1,0 +1,103 @@
+//! Logging the Docker CLI in to Amazon ECR.
+//!
+//! The password never lies on a command line: the AWS CLI hands it over, and the Docker CLI keeps it where it is told to, in a
+//! credential store where there is one. It expires after twelve hours (ECR user guide, "Private registry authentication").
+
+use std::{path::Path, process::Stdio};
+
+use tokio::{io::AsyncWriteExt as _, process::Command};
+
+use crate::{
+    Error, Surroundings,
+    error::Context as _,
+    permission::{self, Caller},
+    session,
+};
+
+/// How the Docker CLI gets at a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// It was logged in to this registry, for twelve hours.
+    LoggedIn(String),
+    /// A credential helper is configured for this registry, so that nothing was to be done.
+    Helper(String),
+}
+
+/// Logs the Docker CLI in to the ECR of an account; of the app's own, where none is named.
+///
+/// # Cancel safety
+/// It can be dropped at any time, and repeated.
+///
+/// # Errors
+/// No Studio app; no AWS CLI or Docker CLI; a password that is not given, or not taken.
+pub async fn login_to_ecr(account: Option<&str>, surroundings: &Surroundings) -> crate::Result<Login> {
+    let facts = session::local_facts(surroundings)?;
+    let region = facts.region().as_str();
+    let account = account.unwrap_or_else(|| facts.account().as_str());
+    let registry = format!("{account}.dkr.ecr.{region}.{}", suffix(region));
+    let docker = program(surroundings, "docker")?;
+
+    // The credential helper, where the user has one, stores nothing at all.
+    if uses_helper(surroundings, &registry) {
+        return Ok(Login::Helper(registry));
+    }
+    let aws = program(surroundings, "aws")?;
+    let output = Command::new(&aws)
+        .args(["ecr", "get-login-password", "--region", region])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("cannot run {}", aws.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let error = Error::new(format!("ECR gave no password: {}", said.trim()));
+        let error = if said.contains("AccessDenied") || said.contains("not authorized") {
+            let hints = permission::hints("ecr:GetAuthorizationToken", &said, &Caller::of(surroundings));
+            hints.into_iter().fold(error, Error::hint)
+        } else {
+            error
+        };
+        return Err(error);
+    }
+    login(&docker, &registry, &output.stdout).await?;
+    Ok(Login::LoggedIn(registry))
+}
+
+/// The DNS suffix of the Region's partition (AWS general reference).
+fn suffix(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
+fn program(surroundings: &Surroundings, name: &str) -> crate::Result<std::path::PathBuf> {
+    let found = surroundings.which(name);
+    found
+        .ok_or_else(|| Error::new(format!("there is no `{name}` on PATH")).hint("`sdocker setup` says what is missing"))
+}
+
+fn uses_helper(surroundings: &Surroundings, registry: &str) -> bool {
+    let Ok(text) = std::fs::read_to_string(surroundings.docker_config.join("config.json")) else { return false };
+    let Ok(config) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
+    config["credHelpers"].get(registry).is_some() || config["credsStore"].as_str() == Some("ecr-login")
+}
+
+async fn login(docker: &Path, registry: &str, password: &[u8]) -> crate::Result<()> {
+    let failed = || format!("cannot run {}", docker.display());
+    let mut child = Command::new(docker)
+        .args(["login", "--username", "AWS", "--password-stdin", registry])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(password).await.with_context(failed)?;
+    }
+    let output = child.wait_with_output().await.with_context(failed)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(Error::new(format!("docker login to {registry} failed: {}", said.trim())))
+}

@@ -1,0 +1,279 @@
+//! The hosts of one home: what they are, which is the current one, how long they stay, and their end.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use docker_remote::{DockerHost, Endpoint};
+use host_provisioner::{HostPlan, InstanceId, Opened};
+use jiff::Timestamp;
+
+use crate::{
+    Error, HostRequest, Observer, Result, Stop, Surroundings,
+    client_files::HostFiles,
+    config::{self, Config},
+    creation::{self, NewHost},
+    detours::{self, Blocked},
+    docker_cli::{self, Refused},
+    doctor::{self, Examination, Finding},
+    error::Context as _,
+    local_mode::{self, Configured},
+    lookup::{KnownHost, Lookup},
+    places::{Look, Places},
+    recovery::{self, Recovery, Unrecorded},
+    status::{self, Status},
+    termination::{self, Target, Terminations, Which},
+};
+
+/// The hosts that one home knows, with or without a Studio app around it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Home {
+    surroundings: Arc<Surroundings>,
+}
+
+/// A host that was made the current one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Used {
+    /// The host.
+    pub host: KnownHost,
+    /// The host as it answered.
+    pub answered: DockerHost,
+    /// The Docker CLI here, where the host does not answer it.
+    pub refused: Option<Refused>,
+    /// The clients that do not get to it as the surroundings are.
+    pub blocked: Vec<Blocked>,
+}
+
+impl Home {
+    /// The hosts of this home. Nothing is read before it is asked for.
+    pub fn new(surroundings: Surroundings) -> Self {
+        Self { surroundings: Arc::new(surroundings) }
+    }
+
+    /// What it was made of.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    fn lookup(&self) -> Lookup {
+        Lookup::new(&self.surroundings)
+    }
+
+    /// The settings of `sdocker.conf`; the defaults, where there is none.
+    ///
+    /// # Errors
+    /// A file that can't be read, or is not what it should be: with file, line and column.
+    pub fn settings(&self) -> Result<Config> {
+        config::read(&self.lookup().layout.configuration_files())
+    }
+
+    /// Every host that this home knows, the current one first. Nobody is asked.
+    ///
+    /// # Errors
+    /// Records that can't be read.
+    pub fn hosts(&self) -> Result<Vec<KnownHost>> {
+        self.lookup().hosts()
+    }
+
+    /// A host by its instance; else the current one; else the first that is known, which is said.
+    ///
+    /// # Errors
+    /// There is none, or records can't be read.
+    pub fn host(&self, instance: Option<&InstanceId>, observer: &dyn Observer) -> Result<KnownHost> {
+        self.lookup().find(instance, observer)
+    }
+
+    /// What the cloud knows of hosts, each asked about where it is: one answer each.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub async fn look(&self, hosts: &[KnownHost], observer: &dyn Observer) -> Vec<Look> {
+        let _asking = (!hosts.is_empty()).then(|| observer.asking("asking EC2 about the hosts"));
+        Places::new(&self.surroundings, observer).look(hosts).await
+    }
+
+    /// How a host is: what EC2, its daemon and the host itself say.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub async fn status(&self, host: KnownHost, observer: &dyn Observer) -> Status {
+        status::status(host, &self.surroundings, observer).await
+    }
+
+    /// Makes a host the current one: what the Docker CLI talks to.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
+    /// # Errors
+    /// No such host, or one that does not answer; files that can't be written.
+    pub async fn use_host(&self, instance: &InstanceId, observer: &dyn Observer) -> Result<Used> {
+        let lookup = self.lookup();
+        let host = lookup.find(Some(instance), observer)?;
+        let entry = host.entry();
+        let files = HostFiles::new(&lookup);
+        let answered = match files.probe(&entry).await {
+            Ok(answered) => answered,
+            Err(error) => {
+                let refused = Error::new(format!("{} can't be used", host.name));
+                let refused = match Places::new(&self.surroundings, observer).look_at(&host).await {
+                    Look::Ended(_) => refused.hint("it has ended: `sdocker recover` clears what is left of it here"),
+                    _ => refused.hint(format!("`sdocker status --instance-id {}` says more", host.instance)),
+                };
+                return Err(refused.because(error));
+            }
+        };
+        files.make_current(&entry, &answered)?;
+        local_mode::warn_of_overrides(&self.surroundings, &host.name, observer);
+        let refused = docker_cli::refused(&self.surroundings, &host.name, answered.api()).await;
+        let blocked = detours::blocked(&self.surroundings, answered.endpoint(), answered.credentials()).await;
+        Ok(Used { host, answered, refused, blocked })
+    }
+
+    /// Keeps a host running longer: neither idleness nor age end it before then. The host, which is told through the storage that it shares
+    /// with this home, takes note within a minute. Returns until when.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
+    /// # Errors
+    /// A host that shares no folder with this home, or can't be told.
+    pub async fn keep(&self, host: &KnownHost, duration: Duration) -> Result<Timestamp> {
+        let lookup = self.lookup();
+        let folder = lookup.layout.host(&host.name);
+        // The host writes its status there; a folder without one is not shared with the host.
+        if !folder.join("status").exists() {
+            let error =
+                Error::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
+            return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime"));
+        }
+        let until = Timestamp::now() + duration;
+        let file = folder.join("keep-until");
+        // The host, which reads it, is root.
+        let text = format!("{}\n", until.as_second());
+        whole_file::replace(&file, text.as_bytes(), 0o600)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        if let Some(record) = &host.record
+            && until > record.expires
+            && let Opened::Open(mut open) = lookup.journal.open(&record.host).await?
+        {
+            open.update(|record| record.expires = until)?;
+        }
+        Ok(until)
+    }
+
+    /// The environment variables for clients that ignore Docker contexts, such as docker-py. The folder of `DOCKER_CERT_PATH` may hold no
+    /// keys yet, where the host is not ready.
+    pub fn variables(&self, host: &KnownHost) -> Vec<(&'static str, String)> {
+        let mut variables = vec![
+            ("DOCKER_HOST", format!("tcp://{}:{}", host.address, host.port)),
+            ("DOCKER_TLS_VERIFY", "1".to_owned()),
+            ("DOCKER_CERT_PATH", self.client_certs(host).display().to_string()),
+        ];
+        variables.extend(self.surroundings.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
+        variables
+    }
+
+    /// The folder of the certificates by which clients reach a host.
+    pub fn client_certs(&self, host: &KnownHost) -> PathBuf {
+        self.lookup().layout.client_certs(&host.name)
+    }
+
+    /// Plans a host for the app that this home is in, and changes nothing.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// Everything for which no host could be created, as far as it is seen without changing anything.
+    pub async fn plan(&self, request: &HostRequest, observer: &dyn Observer) -> Result<HostPlan> {
+        creation::dry_run(request, &self.surroundings, observer).await
+    }
+
+    /// Creates a host for the app that this home is in, as [`Studio::create_host`](crate::Studio::create_host) does for one that is known
+    /// already.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped once [`Stop::take_on`] was asked: what was made then stays, on record, until a recovery undoes it.
+    ///
+    /// # Errors
+    /// No host was created. [`remains`](crate::remains) lists what may remain nevertheless.
+    pub async fn create_host(
+        &self,
+        request: &HostRequest,
+        observer: &dyn Observer,
+        stop: &dyn Stop,
+    ) -> Result<NewHost> {
+        creation::create(request, &self.surroundings, None, observer, stop).await
+    }
+
+    /// What there is to be ended.
+    ///
+    /// # Errors
+    /// Records that can't be read; no current host, where it is asked for.
+    pub fn targets(&self, which: &Which) -> Result<Vec<Target>> {
+        termination::targets(which, &self.lookup())
+    }
+
+    /// Ends hosts, one after the other. With `purge`, removes the security groups as well once no host is left to end.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped: what was begun then is finished by a recovery. Stopping is for `stop`.
+    ///
+    /// # Errors
+    /// Only of the security groups; what went wrong with a host is in the answer.
+    pub async fn terminate(
+        &self,
+        targets: Vec<Target>,
+        purge: bool,
+        observer: &dyn Observer,
+        stop: &dyn Stop,
+    ) -> Result<Terminations> {
+        termination::terminate(targets, purge, &self.surroundings, &self.lookup(), observer, stop).await
+    }
+
+    /// Finishes or undoes what interrupted work left, and looks for hosts of this user that have no record.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped while it changes something. Stopping is for `stop`: what is settled stays settled, and another recovery goes on.
+    ///
+    /// # Errors
+    /// A journal or settings that can't be read. What can't be settled is in [`Recovery::failure`].
+    pub async fn recover(&self, wish: Unrecorded, observer: &dyn Observer, stop: &dyn Stop) -> Result<Recovery> {
+        recovery::recover(wish, &self.surroundings, observer, stop).await
+    }
+
+    /// Finds out whether a host could be created, as far as that can be found out without spending anything.
+    ///
+    /// # Cancel safety
+    /// Without [`Examination::fix`] it only reads, and can be dropped at any time.
+    pub async fn examine(&self, asked: &Examination, observer: &dyn Observer) -> Vec<Finding> {
+        doctor::examine(asked, &self.surroundings, observer).await
+    }
+
+    /// Configures Local Mode, and warns of what else would stand in its way; with `dry_run`, only says how.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
+    /// # Errors
+    /// No Studio app, or one of whose domain SageMaker does not tell; a file that can't be read or written.
+    pub async fn configure(&self, dry_run: bool, observer: &dyn Observer) -> Result<Configured> {
+        local_mode::configure(&self.surroundings, dry_run, observer).await
+    }
+
+    /// Warns of everything that stands in Local Mode's way after it was configured. `folders` hold data for containers.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub async fn warn_of_obstacles(&self, configured: &Configured, folders: &[PathBuf], observer: &dyn Observer) {
+        local_mode::warn_of_obstacles(configured, folders, &self.surroundings, observer).await;
+    }
+
+    /// Puts back what was there before Local Mode was configured.
+    ///
+    /// # Errors
+    /// A record or a file that can't be read or written.
+    pub fn deconfigure(&self) -> Result<Configured> {
+        local_mode::deconfigure(&self.surroundings)
+    }
+}
