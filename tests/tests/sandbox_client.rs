@@ -168,3 +168,24 @@ impl std::fmt::Display for Chain<'_> {
         causes.enumerate().try_for_each(|(n, error)| write!(f, "{}{error}", if n == 0 { "" } else { ": " }))
     }
 }
+
+#[test]
+fn another_program_gets_a_host_runs_a_container_and_ends_the_host() {
+    let Some(home) = Home::in_sandbox() else { return };
+    let folder = home.join("context");
+    context(&folder);
+    fs::write(folder.join("Dockerfile"), "FROM scratch\nCOPY . /\nCMD [\"/bin/busybox\", \"echo\", \"embedded\"]\n")
+        .expect("written");
+    // Cargo puts examples beside the binary.
+    let binary = std::env::var("SDOCKER_BIN").expect("the binary under test");
+    let program = Path::new(&binary).with_file_name("examples").join("embed");
+    let ran = home.run(program.to_str().expect("UTF-8"), &[folder.to_str().expect("UTF-8")]).expect(0);
+    assert_eq!(ran.stdout, "embedded\n", "{}", ran.stderr);
+    for told in ["Started(", "Finished {", "waiting for the Docker daemon"] {
+        assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
+    }
+    // Nothing is left, and the binary sees the same home.
+    assert_eq!(home.records(), Vec::<serde_json::Value>::new());
+    let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
+    assert_eq!(listed["hosts"], serde_json::json!([]));
+}

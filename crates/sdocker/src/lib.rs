@@ -1,4 +1,27 @@
 //! A real Docker host for SageMaker Studio: the whole job as a library, from what Studio is this to a Docker client that answers.
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! use sdocker::{Aws, HostRequest, Studio, Surroundings, Unobserved};
+//!
+//! let studio = Studio::discover(Surroundings::new("/home/sagemaker-user"), Aws::SdkChain).await?;
+//! let host = studio.create_host(HostRequest::new("c5.xlarge"), &Unobserved).await?;
+//! host.docker().ping().await?;
+//! host.terminate().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Guarantees
+//! - Nothing is printed, and nothing is read from the environment or the working directory: what is taken from there is in [`Surroundings`].
+//!   The AWS SDK reads its own variables and files, where [`Aws::SdkChain`] asks it to.
+//! - Every change that costs money or that others see is on record before it is made. A creation that fails or is stopped is undone before
+//!   its function returns; one whose process died is settled by [`Home::recover`].
+//! - An [`Error`] says what failed and why; [`hints`] says what to do, and [`remains`] what may be left.
+//!
+//! # Cancel safety
+//! Futures that only read can be dropped at any time. Those that change something in the cloud are not to be dropped, but stopped, by a
+//! [`Stop`]; each function says which it is.
 #![expect(missing_docs, reason = "modules that the binary still reaches into")]
 
 pub mod advice;
