@@ -1,11 +1,15 @@
-"""What AWS knows a moment later than it answers ("Eventual consistency", EC2 developer guide), as far as a test asks for it.
+"""What AWS knows a moment later than it answers ("Eventual consistency", EC2 developer guide), unless a test asks for other things.
 
-`groups`: so many calls that name a new security group do not find it. `pending`: so many reads of a new instance lack its name and
-address (EC2 API reference, `Instance`: the name is not there until it runs). `releases`: so many deletions of a group are refused after
-an instance of it was ended. `fates`: what the next launches come to after they were accepted (EC2 user guide, "Troubleshoot instance
+`groups`: so many calls that name a new security group do not find it; of the actions that `of` fits, with `*` for anything. `instances`:
+so many reads and terminations of a new instance do not find it (the guide's own example). `pending`: so many of the reads after that find
+it pending, without its name (EC2 API reference, `Instance`: "not available until the instance enters the running state"). `releases`: so many deletions of a group are refused after an instance of it was ended (EC2 user guide, "Delete a
+security group": DependencyViolation). `fates`: what the next launches come to after they were accepted (EC2 user guide, "Troubleshoot instance
 launch issues"), a code and a message of StateReason each.
+
+They are counted in calls, so that no test waits for longer than the program's own pauses.
 """
 
+import fnmatch
 import re
 
 from moto.backends import get_backend
@@ -13,27 +17,41 @@ from moto.ec2.models.instances import StateReason
 
 from models import Refused
 
+# As moto writes it.
+RUNNING = re.compile(r"<instanceState>\s*<code>16</code>\s*<name>running</name>\s*</instanceState>")
+USUAL = {"groups": 1, "instances": 0, "pending": 1, "releases": 1}
+
 
 class Consistency:
     """What is not known yet, of all accounts: ids are never the same."""
 
     def __init__(self):
-        self.late({})
-        self.unseen, self.unnamed, self.held = {}, {}, {}
+        self.late(USUAL)
+        self.unseen, self.missing, self.unnamed, self.held = {}, {}, {}, {}
 
     def late(self, settings):
-        self.groups, self.pending, self.releases = (settings.get(name, 0) for name in ("groups", "pending", "releases"))
-        self.fates = list(settings.get("fates", []))
+        self.groups, self.instances, self.pending, self.releases = (settings[name] for name in USUAL)
+        self.early = 0
+        self.of, self.fates = settings.get("of", "*"), list(settings.get("fates", []))
 
     def before(self, service, action, request):
         """Refuses a call that comes too early."""
+        try:
+            self.refuse_early(service, action, request)
+        except Refused:
+            self.early += 1
+            raise
+
+    def refuse_early(self, service, action, request):
         # A filter that matches nothing is no error.
         named = [value for name, value in request.items() if isinstance(value, str) and not name.startswith("Filter.")]
         named += request.get("SecurityGroups", [])
-        for group in named:
+        for group in named if fnmatch.fnmatchcase(action, self.of) else ():
             if spend(self.unseen, group):
                 code = "InvalidGroup.NotFound" if service == "ec2" else "SecurityGroupNotFound"
                 raise Refused(code, f"The security group '{group}' does not exist")
+        if action == "TerminateInstances" and (unknown := [value for value in named if spend(self.missing, value)]):
+            raise Refused("InvalidInstanceID.NotFound", f"The instance ID '{unknown[0]}' does not exist")
         if action == "DeleteSecurityGroup" and spend(self.held, request.get("GroupId")):
             raise Refused("DependencyViolation", f"resource {request['GroupId']} has a dependent object")
 
@@ -50,17 +68,25 @@ class Consistency:
                     self.held.update({group.id: self.releases for group in instance.security_groups})
         if call.action == "RunInstances":
             for named in re.findall(r"<instanceId>(i-[0-9a-f]+)</instanceId>", text):
-                self.unnamed[named] = self.pending
+                self.missing[named], self.unnamed[named] = self.instances, self.pending
                 if self.fates:
                     die(backend.get_instance(named), *self.fates.pop(0))
-        if call.action in ("RunInstances", "DescribeInstances"):
-            text = re.sub(r"<instanceId>(i-[0-9a-f]+)</instanceId>.*?(?=<instanceId>|\Z)", self.blank, text, flags=re.DOTALL)
+                text = without_name(text)
+        if call.action == "DescribeInstances":
+            # An item of a reservation, of which moto makes one for each launch.
+            each = r"<item>\s*<reservationId>(?:(?!<reservationId>).)*?<instanceId>(i-[0-9a-f]+)</instanceId>(?:(?!<reservationId>).)*"
+            text = re.sub(rf"{each}</instancesSet>\s*</item>", self.of_reservation, text, flags=re.DOTALL)
         return text.encode()
 
-    def blank(self, item):
-        if not spend(self.unnamed, item[1]):
-            return item[0]
-        return re.sub(r"<(privateIpAddress|privateDnsName)>[^<]*<", r"<\1><", item[0])
+    def of_reservation(self, item):
+        if spend(self.missing, item[1]):
+            return ""
+        return without_name(item[0]) if spend(self.unnamed, item[1]) else item[0]
+
+
+def without_name(text):
+    nameless = re.sub(r"<privateDnsName>[^<]*<", "<privateDnsName><", text)
+    return RUNNING.sub("<instanceState><code>0</code><name>pending</name></instanceState>", nameless)
 
 
 def spend(counts, name):

@@ -3,6 +3,7 @@
 import json
 
 from account import ACCOUNT, REGION
+from consistency import USUAL
 from iam import Policies, action_pattern
 
 
@@ -72,7 +73,10 @@ class Control:
     # Of what AWS knows later.
 
     def on_late(self, _, settings):
-        self.state.consistency.late(settings or {})
+        self.state.consistency.late({**USUAL, **settings})
+
+    def on_early(self, *_):
+        return self.state.consistency.early
 
     # Of hosts.
 

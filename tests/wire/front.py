@@ -32,6 +32,7 @@ from control import Control
 from faults import PAGE, Faults
 from hosts import Host, Server
 from limits import Limits
+from pages import Pages, is_further
 
 EFS_ACTIONS = [
     ("GET", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "DescribeMountTargetSecurityGroups"),
@@ -55,6 +56,7 @@ class State:
         self.policies = self.organization = None
         self.encoded = False
         self.consistency = Consistency()
+        self.pages = Pages()
 
     def refused(self, asks):
         """The first ask that is refused, with why; None where all are allowed."""
@@ -79,7 +81,9 @@ class Call:
         self.body = body
         self.action, self.request = self.read(handler)
         self.dry = self.service == "ec2" and self.request.get("DryRun") == "true"
-        self.name = f"{self.service}:{self.action}{' (dry run)' if self.dry else ''}"
+        # A further page is a call of its own: what tests say of calls of the list is of its first page.
+        self.further = is_further(self)
+        self.name = f"{self.service}:{self.action}{' (dry run)' if self.dry else ' (further page)' if self.further else ''}"
 
     def read(self, handler):
         if self.service == "ec2":
@@ -166,6 +170,7 @@ class Front(BaseHTTPRequestHandler):
             limits = Limits(call.account, call.region)
             models.check(call.service, call.action, call.request)
             limits.check(call.service, call.action, call.request)
+            state.pages.check(call)
             refused = state.refused(authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request))
             if not refused:
                 limits.agree(call.service, call.action, call.request)
@@ -177,9 +182,11 @@ class Front(BaseHTTPRequestHandler):
             return answers.error(call.service, *authorization.refusal(place.user, *refused, state.encoded))
         if not call.dry:
             try:
+                if call.further:
+                    return Answer(200, answers.XML if call.service == "ec2" else answers.JSON, state.pages.further(call))
                 state.consistency.before(call.service, call.action, call.request)
-            except models.Refused as early:
-                return answers.error(call.service, early.code, str(early), early.status)
+            except models.Refused as no:
+                return answers.error(call.service, no.code, str(no), no.status)
         if call.service in ("sagemaker", "servicequotas"):
             status, value = place.sagemaker(call.action, call.request) if call.service == "sagemaker" else place.service_quota(call.request)
             if status != 200:
@@ -202,7 +209,7 @@ class Front(BaseHTTPRequestHandler):
                         host.end()
             if answer.status == 200:
                 answer.body = state.consistency.after(call, answer.body)
-        return answer
+        return state.pages.first(call, answer)
 
     def run_instances(self, call):
         form = sorted(call.request.items())

@@ -106,18 +106,24 @@ fn image(found: &aws_sdk_ec2::types::Image) -> Option<Image> {
 #[async_trait]
 impl InstanceTypes for Ec2 {
     async fn describe(&self, instance_type: &InstanceType) -> Result<Option<InstanceTypeInfo>, CloudError> {
-        // A filter, rather than the parameter InstanceTypes, whose type knows only the names of this SDK's version.
-        let answer = self
+        // A filter, rather than the parameter InstanceTypes, whose type knows only the names of this SDK's version. EC2 looks through so many
+        // types a page and then filters those, so that pages before the one with the type are empty (github.com/boto/boto3/issues/2888).
+        let mut pages = self
             .client
             .describe_instance_types()
             .filters(filter("instance-type", [instance_type.as_str()]))
-            .send()
-            .await
-            .map_err(|error| self.place.sort("ec2:DescribeInstanceTypes", instance_type.as_str(), error))?;
-        let found = answer
-            .instance_types()
-            .iter()
-            .find(|found| found.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str()));
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = None;
+        while let Some(listed) = pages.next().await {
+            let sort = |error| self.place.sort("ec2:DescribeInstanceTypes", instance_type.as_str(), error);
+            let listed = listed.map_err(sort)?;
+            if listed.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str()) {
+                found = Some(listed);
+                break;
+            }
+        }
         Ok(found.map(|found| {
             let processors = found.processor_info();
             let arm = processors.is_some_and(|info| info.supported_architectures().contains(&ArchitectureType::Arm64));
