@@ -328,11 +328,26 @@ impl Front {
         self.post("names", &json!(name));
     }
 
-    /// How often from now on AWS knows a thing later than it answered, never unless said: `groups` (calls that do not find a new group),
-    /// `pending` (reads of a new instance without name and address), `releases` (deletions of a group that are refused after an instance
-    /// of it ended); and `fates`, pairs of code and message with which the next launches end after they were accepted.
+    /// How often from now on AWS knows a thing later than it answered, once each unless said: `groups` (calls that do not find a new group,
+    /// of the actions that `of` fits), `instances` (reads and terminations that do not find a new instance: none unless said), `pending` (reads that find it
+    /// pending, without its name), `releases` (deletions of a group
+    /// that are refused after an instance of it ended); and `fates`, pairs of code and message with which the next launches end after they
+    /// were accepted.
     pub fn late(&self, settings: &Value) {
         self.post("late", settings);
+    }
+
+    /// How many calls were refused because they came too early, since the last change of how often that happens.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn too_early(&self) -> u64 {
+        self.get("early").as_u64().expect("a number")
+    }
+
+    /// From now on AWS knows everything at once: for matrices, which would wait a second longer at each case.
+    pub fn know_at_once(&self) {
+        self.late(&json!({"groups": 0, "instances": 0, "pending": 0, "releases": 0}));
     }
 
     /// From now on the domain's VPC has these DNS attributes, such as `EnableDnsHostnames`.

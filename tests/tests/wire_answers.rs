@@ -86,6 +86,7 @@ fn a_page_for_every_change_that_is_not_made_is_undone_and_said() {
 fn a_page_for_every_change(effect: Effect) {
     let Some(front) = Front::start() else { return };
     let home = front.home();
+    front.know_at_once();
     home.sdocker(&CREATE).expect(0);
     let calls = changes(&front.log());
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);

@@ -10,11 +10,33 @@ const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--out
 fn what_aws_knows_later_is_waited_for() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
-    front.late(&json!({"groups": 2, "pending": 2, "releases": 2}));
+    front.late(&json!({"groups": 2, "instances": 2, "pending": 2, "releases": 2}));
     home.sdocker(&CREATE).expect(0);
     assert_eq!(home.sdocker(&["status", "--output", "json"]).expect(0).json()["daemon"]["answers"], json!(true));
     home.sdocker(&["terminate-current-host"]).expect(0);
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+}
+
+/// Whichever of the calls that name a new group is the first to come too early.
+#[test]
+fn a_new_group_that_any_call_does_not_find_is_waited_for() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let before = front.shared();
+    for action in [
+        "AuthorizeSecurityGroupIngress",
+        "AuthorizeSecurityGroupEgress",
+        "RevokeSecurityGroupEgress",
+        "ModifyMountTargetSecurityGroups",
+        "RunInstances",
+    ] {
+        front.late(&json!({"groups": 1, "of": action, "pending": 0}));
+        home.sdocker(&CREATE).expect(0);
+        assert!(front.too_early() > 0, "{action}");
+        let purged = home.sdocker(&["terminate-host", "--all", "--purge", "--output", "json"]).expect(0).json();
+        assert_eq!(purged["purged"]["kept"], json!([]), "{action}");
+        assert_eq!(front.shared(), before, "{action}");
+    }
 }
 
 /// An undo right after the creation of groups and instance: not found is not gone yet, and in use is not somebody else's use.
@@ -23,7 +45,7 @@ fn an_undo_right_after_leaves_nothing() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
     let before = front.shared();
-    front.late(&json!({"groups": 2, "pending": 2, "releases": 2}));
+    front.late(&json!({"groups": 2, "instances": 2, "pending": 2, "releases": 2}));
     // Each of these comes after something was made: the second group, the rules of the first, the instance.
     for (action, nth) in
         [("ec2:CreateSecurityGroup", 1), ("ec2:AuthorizeSecurityGroupIngress", 0), ("ec2:DescribeInstances", 1)]

@@ -26,7 +26,7 @@ const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
 const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 fn is_read(action: &str) -> bool {
-    action.contains("Describe") || action.contains("List") || action.ends_with("(dry run)")
+    action.contains("Describe") || action.contains("List") || action.ends_with(')')
 }
 
 fn send(child: &Child, signal: Signal) {
@@ -59,6 +59,8 @@ fn hold(front: &Front, action: &str, nth: usize, fault: Fault, child: &mut Child
 /// The calls of a create that change something, each before and after it takes effect.
 fn changes(front: &Front, home: &Home) -> Vec<(String, usize, Fault)> {
     front.reset();
+    // Each call once, and no second longer for each case.
+    front.know_at_once();
     home.sdocker(&CREATE).expect(0);
     let calls = front.log();
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);

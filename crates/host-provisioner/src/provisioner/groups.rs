@@ -106,7 +106,8 @@ impl Provisioner {
         match self.bounds.once_it_appears(id.as_str(), || groups.authorize_ingress(id, &missing)).await {
             Err(error) if error.kind == CloudErrorKind::AlreadyExists => {
                 for rule in &missing {
-                    match groups.authorize_ingress(id, std::slice::from_ref(rule)).await {
+                    let one = || groups.authorize_ingress(id, std::slice::from_ref(rule));
+                    match self.bounds.once_it_appears(id.as_str(), one).await {
                         Err(error) if error.kind != CloudErrorKind::AlreadyExists => return Err(error.into()),
                         _ => {}
                     }
@@ -129,7 +130,7 @@ impl Provisioner {
                 Err(error) if error.kind != CloudErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
-            groups.revoke_default_egress(id).await
+            self.bounds.once_it_appears(id.as_str(), || groups.revoke_default_egress(id)).await
         };
         match narrowed.await {
             Err(error) if error.is_access_denied() => {

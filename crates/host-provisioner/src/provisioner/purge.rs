@@ -3,7 +3,7 @@
 use studio_discovery::{FileSystemId, VpcId};
 
 use super::Provisioner;
-use crate::{ProvisionError, group_plan};
+use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan};
 
 /// What purging did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,7 @@ impl Provisioner {
 
     async fn purge_groups(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
         let mut report = PurgeReport::default();
+        let ended = self.ended_hosts().await?;
         for group in self.cloud.security_groups.find(vpc, &group_plan::NAMES).await? {
             let what = format!("security group {} ({})", group.name, group.id);
             let users = self.others_in(&group.id, &[]).await?;
@@ -39,7 +40,7 @@ impl Provisioner {
                     }
                 }
             }
-            if self.delete_group(&group.id, &group.name, &[], None).await? {
+            if self.delete_group(&group.id, &group.name, &ended, None).await? {
                 report.removed.push(what);
             } else {
                 let users = match self.cloud.security_groups.interfaces_using(&group.id).await {
@@ -51,5 +52,13 @@ impl Provisioner {
             }
         }
         Ok(report)
+    }
+
+    /// The hosts that ended a moment ago: EC2 lists them for about an hour (EC2 user guide, "Instance lifecycle"), and their network interfaces
+    /// may hold the groups for a moment longer than they run.
+    async fn ended_hosts(&self) -> Result<Vec<InstanceId>, ProvisionError> {
+        let filter = InstanceFilter { tag_key: Some(TAG_HOST.to_owned()), ..InstanceFilter::default() };
+        let hosts = self.cloud.instances.list(&filter).await?;
+        Ok(hosts.into_iter().filter(|host| host.state.is_ended()).map(|host| host.id).collect())
     }
 }
