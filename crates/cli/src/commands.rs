@@ -22,9 +22,14 @@ pub(crate) mod use_host;
 
 use std::process::ExitCode;
 
+use clap::CommandFactory as _;
 use sdocker::{Home, Surroundings, lookup::Lookup};
 
-use crate::{args::Command, interrupt::Interrupt, printer::Printer};
+use crate::{
+    args::{Args, Command},
+    interrupt::Interrupt,
+    printer::Printer,
+};
 
 /// Runs a command. What fails is an error; a code other than 0 without an error is the command's own.
 pub(crate) async fn run(
@@ -64,8 +69,8 @@ pub(crate) async fn run(
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
         Command::Policy(args) => policy::run(&args, surroundings, printer).await,
         Command::Finish(args) => finish::run(&args, surroundings, printer, interrupt).await,
-        Command::Completions(args) => manual::completions(&args, printer),
-        Command::Manpages(args) => manual::manpages(&args, printer),
+        Command::Completions(args) => manual::completions(&args, Args::command(), printer),
+        Command::Manpages(args) => manual::manpages(&args, Args::command(), printer),
     }?;
     Ok(ExitCode::SUCCESS)
 }

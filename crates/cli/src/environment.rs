@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use docker_remote::ProxyVariables;
 use sdocker::{Aws, Surroundings};
 
-use crate::args::Global;
+use crate::options::Global;
 
 /// Everything that commands take from their surroundings.
 pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {

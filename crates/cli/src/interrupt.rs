@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use sdocker::{Error, permission::Caller};
 
-use crate::{args::Global, failure, printer::Printer, successor::Successor};
+use crate::{failure, options::Global, printer::Printer, successor::Successor};
 
 /// How long after the first signal another one is taken for the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);

@@ -14,7 +14,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
-use crate::{args::Output, terminal::LastingTerminal, waiting::Waits};
+use crate::{options::Output, terminal::LastingTerminal, waiting::Waits};
 
 /// How often bars are drawn in a second, at most.
 const DRAWN_PER_SECOND: u8 = 20;

@@ -15,7 +15,7 @@ use std::{
 use clap::ValueEnum as _;
 use host_provisioner::HostId;
 
-use crate::args::Global;
+use crate::options::Global;
 
 /// What a process says to its successor at a good end.
 const DONE: &[u8] = b"done\n";

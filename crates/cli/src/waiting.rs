@@ -160,7 +160,7 @@ pub(crate) fn speak_of(printer: &Arc<Printer>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Output;
+    use crate::options::Output;
 
     #[test]
     fn silence_is_broken_within_two_seconds_and_then_less_and_less_often() {

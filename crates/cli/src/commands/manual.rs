@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::{args::Args, printer::Printer};
+use crate::printer::Printer;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -23,17 +23,17 @@ pub(crate) struct ManpagesArgs {
     folder: PathBuf,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn completions(args: &CompletionsArgs, mut program: Command, printer: &Printer) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Args::command(), "sdocker", &mut script);
+    clap_complete::generate(args.shell, &mut program, "sdocker", &mut script);
     printer.stdout(&String::from_utf8(script)?);
     Ok(())
 }
 
-pub(crate) fn manpages(args: &ManpagesArgs, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn manpages(args: &ManpagesArgs, program: Command, printer: &Printer) -> anyhow::Result<()> {
     let failed = || format!("cannot write man pages to {}", args.folder.display());
     std::fs::create_dir_all(&args.folder).with_context(failed)?;
-    clap_mangen::generate_to(Args::command(), &args.folder).with_context(failed)?;
+    clap_mangen::generate_to(program, &args.folder).with_context(failed)?;
     printer.info(format!("man pages are in {}", args.folder.display()));
     Ok(())
 }

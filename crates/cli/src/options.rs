@@ -1,0 +1,61 @@
+//! The options of every command.
+
+use clap::{Args, ValueEnum};
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// How to print the result on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human, value_name = "FORMAT")]
+    pub(crate) output: Output,
+
+    /// The AWS Region, instead of the app's own; AWS_REGION and REGION_NAME count only outside Studio.
+    #[arg(long, global = true, value_name = "REGION", value_parser = region)]
+    pub(crate) region: Option<String>,
+
+    /// Where hosts run: in AWS, or in the sandbox on this machine. The sandbox is the default on a machine without AWS.
+    #[arg(long, global = true, env = "SDOCKER_CLOUD", value_enum, value_name = "CLOUD")]
+    pub(crate) cloud: Option<CloudChoice>,
+
+    /// Say more on standard error; twice: much more.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// Say nothing but results, warnings and errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The code of a Region, which becomes a part of host names.
+fn region(text: &str) -> Result<String, String> {
+    let is_label = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if is_label { Ok(text.to_owned()) } else { Err("a Region's code is like eu-west-1".to_owned()) }
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// Where hosts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum CloudChoice {
+    /// Amazon EC2.
+    Aws,
+    /// Docker daemons on this machine.
+    Sandbox,
+}
+
+impl From<CloudChoice> for sdocker::CloudChoice {
+    fn from(choice: CloudChoice) -> Self {
+        match choice {
+            CloudChoice::Aws => Self::Aws,
+            CloudChoice::Sandbox => Self::Sandbox,
+        }
+    }
+}
