@@ -29,9 +29,9 @@ impl Client {
     /// it. The build goes on while the stream is read; its last item tells whether it failed.
     pub fn build(&self, request: &BuildRequest) -> Stream<ImageProgress> {
         let attempted = format!("build {} from {}", request.tag, request.folder.display());
-        let dockerfile = request.dockerfile.as_deref().unwrap_or("Dockerfile");
+        let dockerfile = context_archive::normal(request.dockerfile.as_deref().unwrap_or("Dockerfile"));
         let mut options = BuildImageOptionsBuilder::new()
-            .dockerfile(dockerfile)
+            .dockerfile(&dockerfile.to_string_lossy())
             .t(&request.tag)
             .nocache(request.no_cache)
             .rm(true)
@@ -40,7 +40,7 @@ impl Client {
         if let Some(target) = &request.target {
             options = options.target(target);
         }
-        let archive = context_archive::stream(request.folder.clone(), dockerfile.to_owned());
+        let archive = context_archive::stream(request.folder.clone(), dockerfile);
         let client = self.clone();
         // bollard's stream borrows its client, so that it has to live beside it.
         let (docker, options) = (self.docker.clone(), options.build());

@@ -1,56 +1,75 @@
-//! `.dockerignore`: which files of a folder are no part of its build context.
+//! `.dockerignore`: which files of a folder are not part of its build context.
 //!
 //! The rules are Docker's own, which are not those of `.gitignore` (hence no crate for the latter): every pattern is anchored at
-//! the context's root, the last one that matches wins, `!` makes an exception, a pattern that matches a folder matches everything
-//! below it, and the Dockerfile and `.dockerignore` are always sent. Source: Docker's documentation, "Build context", and
-//! moby/patternmatcher.
+//! the context's root, the last one that matches wins, `!` makes an exception, and a pattern that matches a folder matches everything
+//! below it. The Dockerfile and `.dockerignore` are always sent. Source: Docker's documentation, "Build context", and
+//! moby/patternmatcher, which translates each pattern into a regular expression, as this module does: so matching takes time that is
+//! linear in the length of a path, whatever the pattern.
 
 use std::{
-    ffi::OsStr,
+    fmt::Write as _,
     fs, io,
+    iter::Peekable,
     path::{Component, Path, PathBuf},
+    str::Chars,
 };
+
+use regex::Regex;
 
 /// The rules of one build context.
 #[derive(Debug, Default)]
-pub(super) struct IgnoreRules {
+pub(crate) struct IgnoreRules {
     rules: Vec<Rule>,
     always: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Rule {
-    /// The pattern, a part for each level; `**` is any number of levels.
-    parts: Vec<String>,
+    /// Matches the paths that the pattern matches, and all that is below them.
+    matcher: Regex,
     /// Whether it makes an exception.
     keeps: bool,
 }
 
 impl IgnoreRules {
     /// Reads `<Dockerfile>.dockerignore`, or `.dockerignore`. A missing one ignores nothing.
-    pub(super) fn read(folder: &Path, dockerfile: &str) -> io::Result<Self> {
-        for name in [format!("{dockerfile}.dockerignore"), ".dockerignore".to_owned()] {
+    ///
+    /// # Errors
+    /// A file that can't be read, or a pattern that Docker does not accept either.
+    pub(super) fn read(folder: &Path, dockerfile: &Path) -> io::Result<Self> {
+        let mut own = dockerfile.as_os_str().to_owned();
+        own.push(".dockerignore");
+        for name in [PathBuf::from(own), PathBuf::from(".dockerignore")] {
+            let failed = |kind, why: &dyn std::fmt::Display| io::Error::new(kind, format!("{}: {why}", name.display()));
             match fs::read_to_string(folder.join(&name)) {
-                Ok(text) => return Ok(Self::parse(&text, &[dockerfile, &name])),
+                Ok(text) => {
+                    let rules = Self::parse(&text, &[dockerfile, &name]);
+                    return rules.map_err(|why| failed(io::ErrorKind::InvalidData, &why));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
+                Err(error) => return Err(failed(error.kind(), &error)),
             }
         }
         Ok(Self::default())
     }
 
-    fn parse(text: &str, always: &[&str]) -> Self {
-        let rules = text.trim_start_matches('\u{feff}').lines().filter_map(rule).collect();
-        Self { rules, always: always.iter().map(PathBuf::from).collect() }
+    pub(crate) fn parse(text: &str, always: &[&Path]) -> Result<Self, String> {
+        let mut rules = Vec::new();
+        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let rule =
+                rule(line).ok_or_else(|| format!("line {}: `{}` is not a valid pattern", index + 1, line.trim()));
+            rules.extend(rule?);
+        }
+        Ok(Self { rules, always: always.iter().map(|path| path.to_path_buf()).collect() })
     }
 
     /// Whether a path, relative to the root, is left out.
-    pub(super) fn ignores(&self, path: &Path) -> bool {
+    pub(crate) fn ignores(&self, path: &Path) -> bool {
         if self.always.iter().any(|kept| kept == path) {
             return false;
         }
-        let names: Vec<&OsStr> = path.iter().collect();
-        let last = self.rules.iter().rev().find(|rule| rule.matches_or_contains(&names));
+        let path = path.to_string_lossy();
+        let last = self.rules.iter().rev().find(|rule| rule.matcher.is_match(&path));
         last.is_some_and(|rule| !rule.keeps)
     }
 
@@ -60,88 +79,102 @@ impl IgnoreRules {
     }
 }
 
-fn rule(line: &str) -> Option<Rule> {
+/// The rule of a line: `Some(None)` for a line without one, `None` for one that Docker refuses.
+fn rule(line: &str) -> Option<Option<Rule>> {
+    let trimmed = line.trim();
     // Only a line that begins with `#` is a comment.
-    if line.starts_with('#') {
-        return None;
+    if line.starts_with('#') || trimmed.is_empty() {
+        return Some(None);
     }
-    let line = line.trim();
-    let (keeps, pattern) = match line.strip_prefix('!') {
+    let (keeps, pattern) = match trimmed.strip_prefix('!') {
+        Some("") => return None,
         Some(pattern) => (true, pattern.trim()),
-        None => (false, line),
+        None => (false, trimmed),
     };
-    // As Go's filepath.Clean: `./a`, `a/`, `/a` and `b/../a` are all `a`.
-    let mut parts: Vec<String> = Vec::new();
+    let pattern = cleaned(pattern);
+    if pattern.is_empty() {
+        return Some(None);
+    }
+    let expression = format!("^(?s:{})(?:/|$)", expression(&pattern)?);
+    Some(Some(Rule { matcher: Regex::new(&expression).ok()?, keeps }))
+}
+
+/// As Go's `filepath.Clean`: `./a`, `a/`, `/a` and `b/../a` are all `a`. What leads out of the root stays, and matches nothing.
+fn cleaned(pattern: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
     for component in Path::new(pattern).components() {
         match component {
-            Component::Normal(part) => parts.push(part.to_string_lossy().into_owned()),
+            Component::Normal(part) => parts.extend(part.to_str()),
+            Component::ParentDir if !pattern.starts_with('/') && parts.last().is_none_or(|part| *part == "..") => {
+                parts.push("..");
+            }
             Component::ParentDir => drop(parts.pop()),
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
         }
     }
-    (!parts.is_empty()).then_some(Rule { parts, keeps })
+    parts.join("/")
 }
 
-impl Rule {
-    /// Whether the pattern matches the path, or a folder that it lies in.
-    fn matches_or_contains(&self, names: &[&OsStr]) -> bool {
-        (1..=names.len()).any(|depth| matches(&self.parts, &names[..depth]))
-    }
-}
-
-fn matches(parts: &[String], names: &[&OsStr]) -> bool {
-    match (parts.split_first(), names.split_first()) {
-        (None, None) => true,
-        (Some((part, rest)), _) if part == "**" => {
-            matches(rest, names) || names.split_first().is_some_and(|(_, below)| matches(parts, below))
-        }
-        (Some((part, rest)), Some((name, below))) => {
-            let name: Vec<char> = name.to_string_lossy().chars().collect();
-            let part: Vec<char> = part.chars().collect();
-            matches_name(&part, &name) && matches(rest, below)
-        }
-        _ => false,
-    }
-}
-
-/// One level, by the rules of Go's `filepath.Match`: `*`, `?`, `[a-z]`, `[^a-z]` and `\`.
-fn matches_name(pattern: &[char], name: &[char]) -> bool {
-    match (pattern.first(), name.first()) {
-        (None, None) => true,
-        (Some('*'), _) => matches_name(&pattern[1..], name) || (!name.is_empty() && matches_name(pattern, &name[1..])),
-        (Some('?'), Some(_)) => matches_name(&pattern[1..], &name[1..]),
-        (Some('['), Some(character)) => match class(&pattern[1..], *character) {
-            Some((true, rest)) => matches_name(rest, &name[1..]),
-            _ => false,
-        },
-        (Some('\\'), Some(character)) if pattern.len() > 1 => {
-            pattern[1] == *character && matches_name(&pattern[2..], &name[1..])
-        }
-        (Some(expected), Some(character)) => expected == character && matches_name(&pattern[1..], &name[1..]),
-        _ => false,
-    }
-}
-
-/// Whether a character is in the class that begins after `[`, and the pattern after it; `None` for a class without an end.
-fn class(pattern: &[char], character: char) -> Option<(bool, &[char])> {
-    let negated = pattern.first() == Some(&'^');
-    let mut rest = if negated { &pattern[1..] } else { pattern };
-    let mut found = false;
+/// A pattern as a regular expression: `*`, `?`, `[a-z]`, `[^a-z]` and `\` as in Go's `filepath.Match`, and `**` for any number of
+/// folders. `None` for a pattern that `filepath.Match` calls malformed.
+fn expression(pattern: &str) -> Option<String> {
+    let mut expression = String::with_capacity(pattern.len() * 2);
+    let mut rest = pattern.chars().peekable();
+    let is_literal = |text: &str| !text.contains(['*', '?', '[', ']', '\\']);
     let mut first = true;
-    loop {
-        match rest {
-            [']', after @ ..] if !first => return Some((found != negated, after)),
-            [low, '-', high, after @ ..] if *high != ']' => {
-                found |= (*low..=*high).contains(&character);
-                rest = after;
+    while let Some(character) = rest.next() {
+        match character {
+            '*' if rest.next_if_eq(&'*').is_some() => {
+                let slash = rest.next_if_eq(&'/').is_some();
+                let ends_with = first && !slash && is_literal(&pattern[2..]);
+                // moby takes `**.go` for "ends with .go", and `**.g?` for a name that begins with `.g`.
+                expression.push_str(if rest.peek().is_none() || ends_with { ".*" } else { "(?:.*/)?" });
             }
-            [one, after @ ..] => {
-                found |= *one == character;
-                rest = after;
-            }
-            [] => return None,
+            '*' => expression.push_str("[^/]*"),
+            '?' => expression.push_str("[^/]"),
+            '[' => class(&mut rest, &mut expression)?,
+            '\\' => literal(rest.next()?, &mut expression),
+            other => literal(other, &mut expression),
         }
         first = false;
+    }
+    Some(expression)
+}
+
+fn literal(character: char, expression: &mut String) {
+    // By its number, so that nothing has a meaning of its own, whether in a class or outside.
+    let _ = write!(expression, "\\x{{{:x}}}", u32::from(character));
+}
+
+/// The class after a `[`, by the grammar of `filepath.Match`; `None` where it has no end, or a range without one.
+fn class(rest: &mut Peekable<Chars<'_>>, expression: &mut String) -> Option<()> {
+    expression.push('[');
+    if rest.next_if_eq(&'^').is_some() {
+        expression.push('^');
+    }
+    let mut is_empty = true;
+    loop {
+        if !is_empty && rest.next_if_eq(&']').is_some() {
+            expression.push(']');
+            return Some(());
+        }
+        let low = member(rest)?;
+        let high = if rest.next_if_eq(&'-').is_some() { member(rest)? } else { low };
+        if low > high {
+            return None;
+        }
+        literal(low, expression);
+        expression.push('-');
+        literal(high, expression);
+        is_empty = false;
+    }
+}
+
+fn member(rest: &mut Peekable<Chars<'_>>) -> Option<char> {
+    match rest.next()? {
+        '-' | ']' => None,
+        '\\' => rest.next(),
+        other => Some(other),
     }
 }
 
@@ -150,7 +183,8 @@ mod tests {
     use super::*;
 
     fn ignored(rules: &str, path: &str) -> bool {
-        IgnoreRules::parse(rules, &["Dockerfile", ".dockerignore"]).ignores(Path::new(path))
+        let always = [Path::new("Dockerfile"), Path::new(".dockerignore")];
+        IgnoreRules::parse(rules, &always).expect(rules).ignores(Path::new(path))
     }
 
     #[test]
@@ -193,6 +227,41 @@ mod tests {
         assert!(ignored("file[0-9].txt", "file7.txt"));
         assert!(!ignored("file[^0-9].txt", "file7.txt"));
         assert!(ignored(r"\*", "*") && !ignored(r"\*", "a"));
-        assert!(!ignored("[", "a"), "a class without an end matches nothing");
+    }
+
+    #[test]
+    fn two_stars_are_what_moby_takes_them_for() {
+        for (rules, path, expected) in [
+            ("**/a", "a", true),
+            ("**/a", "x/y/a", true),
+            ("**/a", "xa", false),
+            ("a/**", "a/b/c", true),
+            ("a/**", "a", false),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b/below", true),
+            ("**.go", "main.go", true),
+            ("**", "any/thing", true),
+            ("../a", "a", false),
+        ] {
+            assert_eq!(ignored(rules, path), expected, "{rules} {path}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_docker_refuses_fails_with_its_line() {
+        for wrong in ["[", "[]", "[a", "[a-]", "[-a]", "[z-a]", "a\\", "!"] {
+            let error = IgnoreRules::parse(&format!("ok\n{wrong}"), &[]).expect_err(wrong);
+            assert_eq!(error, format!("line 2: `{wrong}` is not a valid pattern"));
+        }
+    }
+
+    #[test]
+    fn no_pattern_takes_more_than_linear_time() {
+        // With a matcher that backtracks each of these takes longer than the universe is old.
+        let name = "a".repeat(200);
+        for pattern in ["a*".repeat(100) + "b", "**/a/".repeat(50) + "b", "*a*".repeat(60) + "/b"] {
+            assert!(!ignored(&pattern, &name), "{pattern}");
+            assert!(!ignored(&pattern, &format!("{}x", "a/".repeat(200))), "{pattern}");
+        }
     }
 }
