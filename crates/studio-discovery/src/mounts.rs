@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use procfs_core::process::MountInfo;
@@ -78,6 +78,11 @@ fn mount(line: &str) -> Option<LocalMount> {
     // A bind mount of a part of a mount shows that part as its root.
     let below = unescape(&info.root);
     let remote_path = Path::new("/").join(remote).join(below.trim_start_matches('/'));
+    // The kernel writes whole paths. A host is to mount nothing that only looks like one.
+    let is_whole = |path: &Path| path.is_absolute() && !path.components().any(|part| part == Component::ParentDir);
+    if !is_whole(&mount_point) || !is_whole(&remote_path) {
+        return None;
+    }
     Some(LocalMount { file_system, access_point, remote_path, paths: vec![mount_point] })
 }
 
@@ -173,6 +178,17 @@ mod tests {
     fn other_lines_are_left_out() {
         let text = format!("garbage\n\n36 35 98:0 / / rw - ext4 /dev/root rw\n{CLASSIC}\n1 2 3\n{CLASSIC}\n");
         assert_eq!(parse(&text).len(), 1);
+    }
+
+    /// Found by the fuzz target `mountinfo`.
+    #[test]
+    fn a_mount_that_is_no_whole_path_is_left_out() {
+        for (mount_point, root, remote) in
+            [("-", "/", "/"), ("/a/../b", "/", "/"), ("/a", "/../b", "/"), ("/a", "/", "/../b")]
+        {
+            let line = format!("1 2 0:3 {root} {mount_point} rw - nfs4 fs-9.efs.eu-west-1.amazonaws.com:{remote} rw");
+            assert_eq!(parse(&line), [], "{line}");
+        }
     }
 
     #[test]

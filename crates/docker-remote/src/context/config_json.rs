@@ -6,7 +6,10 @@ use std::{
     path::PathBuf,
 };
 
-use jsonc_parser::{ParseOptions, cst::CstRootNode};
+use jsonc_parser::{
+    ParseOptions,
+    cst::{CstObject, CstObjectProp, CstRootNode},
+};
 
 use crate::{Error, error::file};
 
@@ -25,7 +28,7 @@ impl ConfigJson {
     pub(super) fn current(&self) -> Result<Option<String>, Error> {
         let Some(text) = self.text()? else { return Ok(None) };
         let root = self.parse(&text)?;
-        let current = root.object_value().and_then(|object| object.get("currentContext"));
+        let current = root.object_value().and_then(|object| fields(&object).pop());
         let current = current.and_then(|field| field.to_serde_value());
         Ok(current
             .and_then(|value| value.as_str().map(str::to_owned))
@@ -40,13 +43,13 @@ impl ConfigJson {
         let text = self.text()?.unwrap_or_else(|| EMPTY.to_owned());
         let root = self.parse(&text)?;
         let object = root.object_value_or_set();
-        match (object.get("currentContext"), name) {
+        let mut fields = fields(&object);
+        match (fields.pop(), name) {
             (Some(field), Some(name)) => field.set_value(name.into()),
             (None, Some(name)) => {
                 object.append("currentContext", name.into());
             }
-            (Some(field), None) => field.remove(),
-            (None, None) => {}
+            (last, None) => fields.into_iter().chain(last).for_each(CstObjectProp::remove),
         }
         // It may hold registries' passwords, which the CLI keeps to their owner as well (docker/cli, `cli/config/configfile`).
         whole_file::replace(&self.path, root.to_string().as_bytes(), 0o600).map_err(file("write", &self.path))
@@ -97,4 +100,13 @@ impl ConfigJson {
         }
         Ok(root)
     }
+}
+
+/// Every `currentContext`: of several the CLI takes the last, and in any case of its letters (Go's encoding/json, `Unmarshal`).
+fn fields(object: &CstObject) -> Vec<CstObjectProp> {
+    let is_ours = |field: &CstObjectProp| {
+        let name = field.name().and_then(|name| name.decoded_value().ok());
+        name.is_some_and(|name| name.eq_ignore_ascii_case("currentContext"))
+    };
+    object.properties().into_iter().filter(is_ours).collect()
 }

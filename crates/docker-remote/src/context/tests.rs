@@ -166,3 +166,21 @@ fn names_are_checked_as_the_cli_does() {
         assert!(matches!(error, Err(Error::ContextName { .. })), "{name}");
     }
 }
+
+/// Found by the fuzz target `config_json`.
+#[test]
+fn of_several_current_contexts_the_last_counts_as_for_the_cli() {
+    let folder = tempfile::tempdir().expect("made");
+    let store = ContextStore::new(folder.path());
+    let config = folder.path().join("config.json");
+    fs::write(&config, r#"{"currentContext":"a","x":[1,2.5e3,null],"CURRENTcontext":"b"}"#).expect("written");
+    assert_eq!(store.current().expect("readable"), Some("b".to_owned()));
+    store.config().set_current(Some("ours")).expect("edited");
+    assert_eq!(
+        fs::read_to_string(&config).expect("there"),
+        r#"{"currentContext":"a","x":[1,2.5e3,null],"CURRENTcontext":"ours"}"#
+    );
+    store.use_context(None).expect("edited");
+    assert_eq!(store.current().expect("readable"), None);
+    assert_eq!(fs::read_to_string(&config).expect("there"), r#"{"x":[1,2.5e3,null]}"#);
+}
