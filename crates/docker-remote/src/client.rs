@@ -16,6 +16,8 @@ use futures_util::{StreamExt as _, stream};
 
 pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
+#[cfg(fuzzing)]
+pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
 
 use crate::{

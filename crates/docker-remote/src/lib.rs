@@ -18,6 +18,19 @@ mod readiness;
 mod stages;
 mod transport;
 
+/// What fuzz targets call that is not part of the interface.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::path::Path;
+
+    /// Whether these rules leave a path out; `None` where they are refused.
+    pub fn ignores(rules: &str, path: &Path) -> Option<bool> {
+        let rules = crate::client::IgnoreRules::parse(rules, &[Path::new("Dockerfile")]).ok()?;
+        Some(rules.ignores(path))
+    }
+}
+
 pub use api::{ApiRange, ApiVersion, NoApiVersion};
 pub use bollard::models;
 pub use client::{BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream};
@@ -30,3 +43,8 @@ pub use proxies::{ClientProxy, ProxyVariables};
 pub use readiness::{InstanceStatus, InstanceWatch, NotReady, ReadyEvent, wait_until_ready};
 pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages};
 pub use transport::BACKGROUND_PORTS;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
