@@ -15,3 +15,8 @@ pub use foreign::ForeignAnswer;
 pub use interceptor::OnlyAws;
 #[cfg(feature = "sdk")]
 pub use sdk_failure::SdkFailure;
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

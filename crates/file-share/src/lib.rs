@@ -45,3 +45,8 @@ pub use agent::{AgentError, AgentSettings, MountPoint, relay, run_agent};
 pub use connection::{Hello, LostConnection, PING, PONG};
 pub use message::{MAX_MESSAGE, MAX_WRITE};
 pub use server::{Server, ShareError, ShareSettings};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -26,3 +26,8 @@ pub use plan::{Action, Applied, Left, Plan, Request, SharedFolder, apply, plan};
 pub use tools::{Missing, OLDEST_SDK, Tools};
 pub use undo::{Undone, undo};
 pub use visibility::{not_visible, visible_on_host};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -23,3 +23,8 @@ pub use ids::{
     SpaceName, SubnetId, UserProfileName, VpcId,
 };
 pub use region::{RegionChoice, RegionConflict, RegionSources};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
