@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Observer, Patience, provisioner::Bounds};
+use crate::{Observer, Patience, bounds::Bounds};
 
 pub(crate) use around::Around;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 mod bootstrap;
+mod bounds;
 mod client_files;
 mod cloud;
 mod error;
@@ -25,6 +26,7 @@ mod provisioner;
 mod request;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
+mod steps;
 mod survey;
 mod user_data;
 mod warning;

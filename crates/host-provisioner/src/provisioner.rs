@@ -2,15 +2,11 @@
 
 mod creation;
 mod files;
-mod groups;
-mod launch;
-mod mount_access;
-mod patience;
 mod purge;
 mod recovery;
 mod succession;
 mod termination;
-mod undo;
+pub(crate) mod undo;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,8 +18,7 @@ pub use recovery::{Recovered, Recovery};
 pub use termination::{Ended, Terminated};
 pub use undo::{Remaining, UndoReport};
 
-use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step};
-pub(crate) use patience::Bounds;
+use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step, bounds::Bounds};
 
 /// How long work that can be repeated may still take after the user asked to stop.
 const MOMENT: Duration = Duration::from_millis(1500);
@@ -45,14 +40,14 @@ const MOMENT: Duration = Duration::from_millis(1500);
 #[derive(Clone)]
 pub struct Provisioner {
     /// As it was given.
-    asked: Cloud,
+    pub(crate) asked: Cloud,
     /// The same, with every call bounded in time.
-    cloud: Cloud,
-    bounds: Bounds,
-    journal: Journal,
-    files: Arc<dyn ClientFiles>,
-    observer: Arc<dyn Observer>,
-    stop: CancellationToken,
+    pub(crate) cloud: Cloud,
+    pub(crate) bounds: Bounds,
+    pub(crate) journal: Journal,
+    pub(crate) files: Arc<dyn ClientFiles>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Provisioner {
@@ -76,12 +71,12 @@ impl Provisioner {
     }
 
     /// The same, with all that it does within this time from now.
-    fn within(&self, at_most: Duration) -> Self {
+    pub(crate) fn within(&self, at_most: Duration) -> Self {
         self.clone().bounded(self.bounds.within(at_most))
     }
 
     /// The same, for what is done even though the user asked to stop.
-    fn to_the_end(&self) -> Self {
+    pub(crate) fn to_the_end(&self) -> Self {
         Self { stop: CancellationToken::new(), ..self.clone().bounded(self.bounds.to_the_end()) }
     }
 
@@ -94,7 +89,7 @@ impl Provisioner {
         &self.journal
     }
 
-    fn check_stop(&self) -> Result<(), ProvisionError> {
+    pub(crate) fn check_stop(&self) -> Result<(), ProvisionError> {
         if self.stop.is_cancelled() { Err(ProvisionError::Interrupted) } else { Ok(()) }
     }
 
@@ -115,15 +110,15 @@ impl Provisioner {
         }
     }
 
-    fn started(&self, step: &Step) {
+    pub(crate) fn started(&self, step: &Step) {
         self.observer.notice(&Event::Started(step.clone()));
     }
 
-    fn finished(&self, step: Step) {
+    pub(crate) fn finished(&self, step: Step) {
         self.observer.notice(&Event::Finished(step));
     }
 
-    fn warn(&self, warning: crate::Warning) {
+    pub(crate) fn warn(&self, warning: crate::Warning) {
         self.observer.notice(&Event::Warned(warning));
     }
 }

@@ -232,7 +232,7 @@ impl Provisioner {
         environment: &StudioEnvironment,
         daemon_port: u16,
     ) -> Result<Adoption, ProvisionError> {
-        let Some((recorded, subnet)) = super::launch::recorded(instance).zip(instance.subnet.clone()) else {
+        let Some((recorded, subnet)) = crate::steps::instance::recorded(instance).zip(instance.subnet.clone()) else {
             return Ok(Adoption::NoAnswer { why: "it has no address".to_owned() });
         };
         let here = self.cloud.territory.place();

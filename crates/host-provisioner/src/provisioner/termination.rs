@@ -1,13 +1,11 @@
 //! Terminating a host, and seeing it go.
 
-use jiff::Timestamp;
 use studio_discovery::{DomainId, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    AskedAbout, CloudError, Doubt, HostId, Instance, InstanceFilter, InstanceId, OpenRecord, Opened, Presence,
-    ProvisionError, Record, RecordState, ResourceKind, ResourceState, Step, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Wait,
-    Warning,
+    AskedAbout, Doubt, HostId, Instance, InstanceId, OpenRecord, Opened, Presence, ProvisionError, Record, RecordState,
+    ResourceKind, ResourceState, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
 };
 
 /// A host that was terminated.
@@ -43,7 +41,7 @@ impl Provisioner {
         }
     }
 
-    pub(super) async fn terminate_open(&self, open: OpenRecord) -> Result<Terminated, ProvisionError> {
+    pub(crate) async fn terminate_open(&self, open: OpenRecord) -> Result<Terminated, ProvisionError> {
         let living = self.vet(open.record()).await?;
         // A creation that nobody finished has more to undo than its instance.
         if matches!(open.record().state, RecordState::Creating | RecordState::Undoing) {
@@ -53,7 +51,7 @@ impl Provisioner {
     }
 
     /// Terminates a host of which these instances are alive, in its own place, and ours.
-    pub(super) async fn terminate_vetted(
+    pub(crate) async fn terminate_vetted(
         &self,
         mut open: OpenRecord,
         living: &[InstanceId],
@@ -89,7 +87,7 @@ impl Provisioner {
     }
 
     /// The end of a host's record, whose instance is gone.
-    pub(super) async fn settle_terminated(&self, open: OpenRecord) -> Result<(), ProvisionError> {
+    pub(crate) async fn settle_terminated(&self, open: OpenRecord) -> Result<(), ProvisionError> {
         let record: Record = open.record().clone();
         // A record is there to end an instance. Files that can't be removed never keep it: whoever ran a host in Studio may be unable to
         // remove what the host wrote, for ever.
@@ -135,47 +133,6 @@ impl Provisioner {
         };
         Ok(Terminated { instance: Some(id.clone()), ended })
     }
-
-    /// Terminates an instance and sees it go. `asked` is when it was launched, where that was a moment ago: until EC2 knows a new
-    /// instance everywhere, it may answer that there is none.
-    pub(super) async fn end_instance(
-        &self,
-        id: &InstanceId,
-        asked: Option<Timestamp>,
-    ) -> Result<Ended, ProvisionError> {
-        let step = Step::Terminate { instance: id.clone() };
-        self.started(&step);
-        let instances = &self.cloud.instances;
-        let terminate = || self.bounds.persistently("a termination", || instances.terminate(id));
-        let patience = asked.map(|asked| self.bounds.may_still_appear_for(asked)).unwrap_or_default();
-        let answer = self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, terminate).await;
-        match answer {
-            Ok(()) => self.see_it_go(id).await?,
-            Err(error) if error.is_not_found() => {
-                self.finished(step);
-                return Ok(Ended::Already);
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.finished(step);
-        Ok(Ended::Now)
-    }
-
-    async fn see_it_go(&self, id: &InstanceId) -> Result<(), ProvisionError> {
-        let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
-        let look = || async {
-            let list = || self.cloud.instances.list(&filter);
-            let found = self.bounds.persistently("looking for an instance", list).await?;
-            match found.into_iter().find(|instance| !instance.state.is_ended()) {
-                Some(instance) => {
-                    Err(ProvisionError::StillThere { instance: id.clone(), state: instance.state.as_str() })
-                }
-                None => Ok(()),
-            }
-        };
-        let lives = |error: &ProvisionError| matches!(error, ProvisionError::StillThere { .. });
-        self.bounds.repeat(Wait::End { instance: id.clone() }, self.bounds.patience.ends, lives, look).await
-    }
 }
 
 /// Refuses an instance without a record that is not this owner's host.
@@ -198,7 +155,7 @@ fn whose(
 }
 
 /// Refuses an instance of a record whose tags say that it is somebody else's. Without tags it is what the record says.
-pub(super) fn check_owner(record: &Record, instance: &Instance) -> Result<(), ProvisionError> {
+pub(crate) fn check_owner(record: &Record, instance: &Instance) -> Result<(), ProvisionError> {
     let foreign = |key: &str, ours: &str| instance.tag(key).is_some_and(|theirs| theirs != ours);
     if foreign(TAG_DOMAIN, record.domain.as_str()) || foreign(TAG_OWNER, record.owner.as_str()) {
         return Err(not_yours(instance));
@@ -212,7 +169,7 @@ fn not_yours(instance: &Instance) -> ProvisionError {
 }
 
 /// What an error says, with its causes.
-pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -2,14 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
-use studio_discovery::{SecurityGroupId, Tag, VpcId};
-use tokio::time::Instant;
-
 use super::Provisioner;
 use crate::{
-    ClientToken, CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, MountTargetId, OpenRecord,
-    ProvisionError, RecordState, ResourceKind, ResourceState, SecurityGroup, Step, TAG_HOST, Wait, Warning,
+    OpenRecord, ProvisionError, RecordState, ResourceKind, ResourceState, Warning, steps::security_group::Made,
 };
 
 /// What undo did, and what it could not do.
@@ -49,18 +44,10 @@ impl fmt::Display for Remaining {
 }
 
 /// What became of one resource.
-enum Outcome {
+pub(crate) enum Outcome {
     Undone(String),
     NothingToUndo,
     InUse(String),
-}
-
-/// Who made a security group.
-enum Made {
-    Here(SecurityGroupId),
-    Elsewhere,
-    /// It has no tags at all.
-    Untold(SecurityGroupId),
 }
 
 impl Provisioner {
@@ -160,187 +147,6 @@ impl Provisioner {
         }
         report
     }
-
-    async fn undo_instance(&self, id: &InstanceId, asked: Timestamp) -> Result<Outcome, ProvisionError> {
-        self.end_instance(id, Some(asked)).await?;
-        Ok(Outcome::Undone(format!("instance {id}")))
-    }
-
-    /// The answer to a launch was lost: whatever carries its token is terminated.
-    async fn undo_lost_launch(&self, token: &ClientToken, asked: Timestamp) -> Result<Outcome, ProvisionError> {
-        let step = Step::Resolve;
-        self.started(&step);
-        let found = self.find_launched(token, asked).await;
-        self.finished(step);
-        match found? {
-            Some(instance) => self.undo_instance(&instance.id, asked).await,
-            None => Ok(Outcome::NothingToUndo),
-        }
-    }
-
-    /// The instance that carries a token; `None` once there is certainly none.
-    pub(super) async fn find_launched(
-        &self,
-        token: &ClientToken,
-        asked: Timestamp,
-    ) -> Result<Option<Instance>, CloudError> {
-        let filter = InstanceFilter { client_token: Some(token.clone()), ..InstanceFilter::default() };
-        let look = || async {
-            let found = self.bounds.persistently("looking for a launch", || self.cloud.instances.list(&filter)).await?;
-            found.into_iter().next().ok_or_else(|| {
-                CloudError::new("ec2:DescribeInstances", format!("instance of token {token}"), CloudErrorKind::NotFound)
-            })
-        };
-        let patience = self.bounds.may_still_appear_for(asked);
-        match self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, look).await {
-            Ok(instance) => Ok(Some(instance)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn undo_membership(
-        &self,
-        target: &MountTargetId,
-        group: &SecurityGroupId,
-        open: &OpenRecord,
-    ) -> Result<Outcome, ProvisionError> {
-        let what = format!("NFS access of {group} to mount target {target}");
-        if !self.others_in(group, &own_instances(open)).await?.is_empty() {
-            return Ok(Outcome::InUse(what));
-        }
-        let step = Step::Detach { mount_target: target.clone() };
-        self.started(&step);
-        self.detach(target, group).await?;
-        self.finished(step);
-        Ok(Outcome::Undone(what))
-    }
-
-    /// Whether it is this host's creation that made the group.
-    async fn group_made_here(
-        &self,
-        vpc: &VpcId,
-        name: &str,
-        id: Option<&SecurityGroupId>,
-        intended: bool,
-        host: &str,
-    ) -> Result<Made, ProvisionError> {
-        if let (Some(id), false) = (id, intended) {
-            return Ok(Made::Here(id.clone()));
-        }
-        // The answer to the creation was lost: the tag tells whose the group is. Without the permission to tag it can't be told,
-        // and the group stays, which costs nothing, and is said.
-        let found: Vec<SecurityGroup> = self
-            .bounds
-            .persistently("looking for a group", || async { self.cloud.security_groups.find(vpc, &[name]).await })
-            .await?;
-        Ok(match found.into_iter().next() {
-            Some(group) if group.tags.contains(&Tag::new(TAG_HOST, host)) => Made::Here(group.id),
-            Some(group) if group.tags.is_empty() => Made::Untold(group.id),
-            _ => Made::Elsewhere,
-        })
-    }
-
-    async fn undo_group(&self, id: &SecurityGroupId, name: &str, open: &OpenRecord) -> Result<Outcome, ProvisionError> {
-        // What could not be taken off a mount target still holds the group: that is no one else's use of it.
-        let attached = open.record().resources.iter().any(|resource| {
-            matches!(&resource.kind, ResourceKind::MountTargetGroup { group, .. } if group == id)
-                && matches!(resource.state, ResourceState::Intended | ResourceState::Created)
-        });
-        if attached {
-            let error = CloudError::new("ec2:DeleteSecurityGroup", id.as_str(), CloudErrorKind::InUse);
-            return Err(error.with_message(None, "a mount target still has it").into());
-        }
-        if self.delete_group(id, name, &own_instances(open), Some(open.record().created)).await? {
-            return Ok(Outcome::Undone(format!("security group {name} ({id})")));
-        }
-        // Somebody launched with it since it was taken off the mount targets: put it back for them.
-        for resource in &open.record().resources {
-            if let ResourceKind::MountTargetGroup { mount_target, group } = &resource.kind
-                && group == id
-                && resource.state == ResourceState::Gone
-            {
-                self.keep_attached(mount_target, id).await?;
-            }
-        }
-        Ok(Outcome::InUse(format!("security group {name} ({id})")))
-    }
-
-    /// Deletes a group as soon as instances that are ending let go of it; `false` where another live instance, or anything else
-    /// that does not let go, uses it. `made` is when it was created, where that was a moment ago: until EC2 knows a new group everywhere,
-    /// it may answer that there is none.
-    pub(super) async fn delete_group(
-        &self,
-        id: &SecurityGroupId,
-        name: &str,
-        ending: &[InstanceId],
-        made: Option<Timestamp>,
-    ) -> Result<bool, ProvisionError> {
-        let step = Step::DeleteGroup { name: name.to_owned() };
-        self.started(&step);
-        let began = Instant::now();
-        // The network interface of an instance may be there for a moment longer than the instance (EC2 user guide, "Delete a security
-        // group": DependencyViolation until then).
-        let may_let_go = || !ending.is_empty() && began.elapsed() < self.bounds.patience.ends;
-        let appears = made.map(|made| self.bounds.may_still_appear_for(made)).unwrap_or_default();
-        let try_once = || async {
-            if !self.others_in(id, ending).await?.is_empty() {
-                return Ok(false);
-            }
-            let delete = || self.cloud.security_groups.delete(id);
-            let delete = || self.bounds.persistently("deleting a group", delete);
-            let wait = Wait::Group { group: name.to_owned() };
-            match self.bounds.repeat(wait, appears, CloudError::is_not_found, delete).await {
-                Ok(()) => Ok(true),
-                Err(error) if error.is_not_found() => Ok(true),
-                // Worth waiting only while an instance that is ending still holds it.
-                Err(error)
-                    if error.kind == CloudErrorKind::InUse && !may_let_go() && self.ending_in(id).await?.is_empty() =>
-                {
-                    Ok(false)
-                }
-                Err(error) => Err(ProvisionError::from(error)),
-            }
-        };
-        let held = |error: &ProvisionError| matches!(error, ProvisionError::Cloud(error) if error.kind == CloudErrorKind::InUse);
-        let wait = Wait::Release { group: name.to_owned() };
-        let deleted = self.bounds.repeat(wait, self.bounds.patience.releases, held, try_once).await?;
-        self.finished(step);
-        Ok(deleted)
-    }
-
-    /// Live instances in a group, but for these.
-    pub(super) async fn others_in(
-        &self,
-        group: &SecurityGroupId,
-        but: &[InstanceId],
-    ) -> Result<Vec<Instance>, ProvisionError> {
-        let mut instances = self.in_group(group).await?;
-        instances.retain(|instance| !instance.state.is_ended() && !but.contains(&instance.id));
-        Ok(instances)
-    }
-
-    async fn ending_in(&self, group: &SecurityGroupId) -> Result<Vec<Instance>, ProvisionError> {
-        let mut instances = self.in_group(group).await?;
-        instances.retain(|instance| instance.state == crate::InstanceState::ShuttingDown);
-        Ok(instances)
-    }
-
-    async fn in_group(&self, group: &SecurityGroupId) -> Result<Vec<Instance>, ProvisionError> {
-        let filter = InstanceFilter { security_group: Some(group.clone()), ..InstanceFilter::default() };
-        Ok(self.bounds.persistently("listing a group's instances", || self.cloud.instances.list(&filter)).await?)
-    }
-}
-
-fn own_instances(open: &OpenRecord) -> Vec<InstanceId> {
-    let resources = &open.record().resources;
-    resources
-        .iter()
-        .filter_map(|resource| match &resource.kind {
-            ResourceKind::Instance { id, .. } => id.clone(),
-            _ => None,
-        })
-        .collect()
 }
 
 fn remaining(what: &str, error: ProvisionError) -> Remaining {

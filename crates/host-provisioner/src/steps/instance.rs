@@ -5,15 +5,17 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use studio_discovery::SecurityGroupId;
 
-use super::Provisioner;
 use crate::{
-    CloudError, CloudErrorKind, HostPlan, Instance, InstanceState, LaunchSpec, Market, OpenRecord, Placement,
-    ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step, Tagged, Wait, Warning, error::place,
+    ClientToken, CloudError, CloudErrorKind, HostPlan, Instance, InstanceFilter, InstanceId, InstanceState, LaunchSpec,
+    Market, OpenRecord, Placement, ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step,
+    Tagged, Wait, Warning,
+    error::place,
+    provisioner::{Ended, Provisioner, undo::Outcome},
 };
 
 impl Provisioner {
     /// Launches in the first placement with capacity, by the first way of payment that finds one.
-    pub(super) async fn launch_somewhere(
+    pub(crate) async fn launch_somewhere(
         &self,
         plan: &HostPlan,
         groups: &[SecurityGroupId],
@@ -218,6 +220,89 @@ impl Provisioner {
         self.finished(step);
         Ok(instance)
     }
+
+    pub(crate) async fn undo_instance(&self, id: &InstanceId, asked: Timestamp) -> Result<Outcome, ProvisionError> {
+        self.end_instance(id, Some(asked)).await?;
+        Ok(Outcome::Undone(format!("instance {id}")))
+    }
+
+    /// The answer to a launch was lost: whatever carries its token is terminated.
+    pub(crate) async fn undo_lost_launch(
+        &self,
+        token: &ClientToken,
+        asked: Timestamp,
+    ) -> Result<Outcome, ProvisionError> {
+        let step = Step::Resolve;
+        self.started(&step);
+        let found = self.find_launched(token, asked).await;
+        self.finished(step);
+        match found? {
+            Some(instance) => self.undo_instance(&instance.id, asked).await,
+            None => Ok(Outcome::NothingToUndo),
+        }
+    }
+
+    /// The instance that carries a token; `None` once there is certainly none.
+    pub(crate) async fn find_launched(
+        &self,
+        token: &ClientToken,
+        asked: Timestamp,
+    ) -> Result<Option<Instance>, CloudError> {
+        let filter = InstanceFilter { client_token: Some(token.clone()), ..InstanceFilter::default() };
+        let look = || async {
+            let found = self.bounds.persistently("looking for a launch", || self.cloud.instances.list(&filter)).await?;
+            found.into_iter().next().ok_or_else(|| {
+                CloudError::new("ec2:DescribeInstances", format!("instance of token {token}"), CloudErrorKind::NotFound)
+            })
+        };
+        let patience = self.bounds.may_still_appear_for(asked);
+        match self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, look).await {
+            Ok(instance) => Ok(Some(instance)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Terminates an instance and sees it go. `asked` is when it was launched, where that was a moment ago: until EC2 knows a new
+    /// instance everywhere, it may answer that there is none.
+    pub(crate) async fn end_instance(
+        &self,
+        id: &InstanceId,
+        asked: Option<Timestamp>,
+    ) -> Result<Ended, ProvisionError> {
+        let step = Step::Terminate { instance: id.clone() };
+        self.started(&step);
+        let instances = &self.cloud.instances;
+        let terminate = || self.bounds.persistently("a termination", || instances.terminate(id));
+        let patience = asked.map(|asked| self.bounds.may_still_appear_for(asked)).unwrap_or_default();
+        let answer = self.bounds.repeat(Wait::Launched, patience, CloudError::is_not_found, terminate).await;
+        match answer {
+            Ok(()) => self.see_it_go(id).await?,
+            Err(error) if error.is_not_found() => {
+                self.finished(step);
+                return Ok(Ended::Already);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.finished(step);
+        Ok(Ended::Now)
+    }
+
+    async fn see_it_go(&self, id: &InstanceId) -> Result<(), ProvisionError> {
+        let filter = InstanceFilter { ids: vec![id.clone()], ..InstanceFilter::default() };
+        let look = || async {
+            let list = || self.cloud.instances.list(&filter);
+            let found = self.bounds.persistently("looking for an instance", list).await?;
+            match found.into_iter().find(|instance| !instance.state.is_ended()) {
+                Some(instance) => {
+                    Err(ProvisionError::StillThere { instance: id.clone(), state: instance.state.as_str() })
+                }
+                None => Ok(()),
+            }
+        };
+        let lives = |error: &ProvisionError| matches!(error, ProvisionError::StillThere { .. });
+        self.bounds.repeat(Wait::End { instance: id.clone() }, self.bounds.patience.ends, lives, look).await
+    }
 }
 
 /// What came of asking for a launch.
@@ -251,7 +336,7 @@ fn settle(resource: &mut Resource, state: ResourceState, instance: &Instance) {
     }
 }
 
-pub(super) fn recorded(instance: &Instance) -> Option<RecordedInstance> {
+pub(crate) fn recorded(instance: &Instance) -> Option<RecordedInstance> {
     Some(RecordedInstance {
         id: instance.id.clone(),
         endpoint: instance.endpoint_name()?,

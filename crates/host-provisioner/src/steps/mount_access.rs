@@ -2,15 +2,16 @@
 
 use studio_discovery::SecurityGroupId;
 
-use super::Provisioner;
 use crate::{
     CloudError, MAX_SECURITY_GROUPS, MountTargetId, OpenRecord, ProvisionError, Resource, ResourceKind, ResourceState,
     Step, Turn, Wait,
+    provisioner::{Provisioner, undo::Outcome},
+    steps::security_group::own_instances,
 };
 
 impl Provisioner {
     /// Sees to it that a mount target has the group.
-    pub(super) async fn attach(
+    pub(crate) async fn attach(
         &self,
         target: &MountTargetId,
         group: &SecurityGroupId,
@@ -39,7 +40,7 @@ impl Provisioner {
     }
 
     /// Puts the group back where another host's clean-up took it off in between.
-    pub(super) async fn keep_attached(
+    pub(crate) async fn keep_attached(
         &self,
         target: &MountTargetId,
         group: &SecurityGroupId,
@@ -62,7 +63,7 @@ impl Provisioner {
     }
 
     /// Takes the group off the list, and leaves the others there. A mount target that is gone is no error.
-    pub(super) async fn detach(&self, target: &MountTargetId, group: &SecurityGroupId) -> Result<(), ProvisionError> {
+    pub(crate) async fn detach(&self, target: &MountTargetId, group: &SecurityGroupId) -> Result<(), ProvisionError> {
         let _turn = self.turn().await?;
         let mount_targets = &self.cloud.mount_targets;
         let result = async {
@@ -105,5 +106,22 @@ impl Provisioner {
             return Err(ProvisionError::MountTargetFull { mount_target: target.clone(), count: groups.len() });
         }
         Ok(groups)
+    }
+
+    pub(crate) async fn undo_membership(
+        &self,
+        target: &MountTargetId,
+        group: &SecurityGroupId,
+        open: &OpenRecord,
+    ) -> Result<Outcome, ProvisionError> {
+        let what = format!("NFS access of {group} to mount target {target}");
+        if !self.others_in(group, &own_instances(open)).await?.is_empty() {
+            return Ok(Outcome::InUse(what));
+        }
+        let step = Step::Detach { mount_target: target.clone() };
+        self.started(&step);
+        self.detach(target, group).await?;
+        self.finished(step);
+        Ok(Outcome::Undone(what))
     }
 }

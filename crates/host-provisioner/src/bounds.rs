@@ -12,7 +12,7 @@ use crate::{Cloud, CloudError, CloudErrorKind, Event, Observer, Patience, Wait, 
 /// How long waits may take from now on, and who hears of them.
 #[derive(Clone)]
 pub(crate) struct Bounds {
-    pub(super) patience: Patience,
+    pub(crate) patience: Patience,
     /// The end of the whole piece of work.
     deadline: Option<Instant>,
     observer: Arc<dyn Observer>,
@@ -26,12 +26,12 @@ impl Bounds {
     }
 
     /// The same, with all of it within this time from now.
-    pub(super) fn within(&self, at_most: Duration) -> Self {
+    pub(crate) fn within(&self, at_most: Duration) -> Self {
         Self { deadline: Some(Instant::now() + at_most), ..self.clone() }
     }
 
     /// The same, for what is done even though the user asked to stop.
-    pub(super) fn to_the_end(&self) -> Self {
+    pub(crate) fn to_the_end(&self) -> Self {
         Self { stop: CancellationToken::new(), ..self.clone() }
     }
 
@@ -41,7 +41,7 @@ impl Bounds {
     }
 
     /// The end of a wait that begins now.
-    pub(super) fn end(&self, at_most: Duration) -> Instant {
+    pub(crate) fn end(&self, at_most: Duration) -> Instant {
         let end = Instant::now() + at_most;
         self.deadline.map_or(end, |deadline| end.min(deadline))
     }
@@ -65,7 +65,7 @@ impl Bounds {
     }
 
     /// Repeats a call while its error says that another try may fare better.
-    pub(super) async fn repeat<T, E, F, R>(
+    pub(crate) async fn repeat<T, E, F, R>(
         &self,
         wait: Wait,
         at_most: Duration,
@@ -86,7 +86,7 @@ impl Bounds {
     }
 
     /// Tries over some time, with growing pauses in between.
-    pub(super) fn tries(&self, wait: Wait, at_most: Duration) -> Tries<'_> {
+    pub(crate) fn tries(&self, wait: Wait, at_most: Duration) -> Tries<'_> {
         let pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(3))
@@ -104,7 +104,7 @@ impl Bounds {
     }
 
     /// Repeats a call while it says "not found" of something that was made a moment ago.
-    pub(super) async fn once_it_appears<T, F, R>(&self, group: &str, call: F) -> Result<T, CloudError>
+    pub(crate) async fn once_it_appears<T, F, R>(&self, group: &str, call: F) -> Result<T, CloudError>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, CloudError>>,
@@ -114,7 +114,7 @@ impl Bounds {
     }
 
     /// Repeats an idempotent call that cleans up while another try may fare better.
-    pub(super) async fn persistently<T, F, R>(&self, doing: &'static str, call: F) -> Result<T, CloudError>
+    pub(crate) async fn persistently<T, F, R>(&self, doing: &'static str, call: F) -> Result<T, CloudError>
     where
         F: FnMut() -> R,
         R: Future<Output = Result<T, CloudError>>,
@@ -123,14 +123,14 @@ impl Bounds {
     }
 
     /// How much of the time is left in which something may appear that was asked for at that time.
-    pub(super) fn may_still_appear_for(&self, asked: Timestamp) -> Duration {
+    pub(crate) fn may_still_appear_for(&self, asked: Timestamp) -> Duration {
         let age = Timestamp::now().duration_since(asked);
         // A clock that went backwards makes the age negative: then wait the whole bound.
         self.patience.appears.saturating_sub(Duration::try_from(age).unwrap_or_default())
     }
 
     /// Waits for something of this process, such as a lock; `None` where it does not come in time.
-    pub(super) async fn wait<T>(&self, wait: Wait, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn wait<T>(&self, wait: Wait, at_most: Duration, work: impl Future<Output = T>) -> Option<T> {
         let (began, end) = (Instant::now(), self.end(at_most));
         tokio::pin!(work);
         if let Ok(done) = timeout_at(end.min(began + self.patience.silence), &mut work).await {
@@ -142,7 +142,7 @@ impl Bounds {
 }
 
 /// Tries of one thing, over some time.
-pub(super) struct Tries<'a> {
+pub(crate) struct Tries<'a> {
     bounds: &'a Bounds,
     /// Until the observer was told.
     wait: Option<Wait>,
@@ -154,7 +154,7 @@ pub(super) struct Tries<'a> {
 
 impl Tries<'_> {
     /// Pauses, and says whether there is time for another try: one that takes as long as the last.
-    pub(super) async fn another(&mut self) -> bool {
+    pub(crate) async fn another(&mut self) -> bool {
         let Some(pause) = self.pauses.next() else { return false };
         if Instant::now() + pause + self.try_began.elapsed() > self.end {
             return false;
