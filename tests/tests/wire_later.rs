@@ -74,11 +74,25 @@ fn a_launch_that_fails_after_it_was_accepted_leaves_nothing() {
         ("Client.InvalidKMSKey.InvalidState", "The KMS key provided is in an incorrect state"),
     ];
     for (code, message) in fates {
-        front.late(&json!({"fates": [[code, message]]}));
+        // Where there is no capacity after all, the next placement is tried.
+        let fate = json!([code, message]);
+        let placements =
+            if code == "Server.InsufficientInstanceCapacity" { vec![fate.clone(), fate] } else { vec![fate] };
+        front.late(&json!({"fates": placements}));
         let run = home.sdocker(&CREATE).expect(1);
         let error = run.json()["error"]["message"].as_str().expect("a message").to_owned();
-        assert!(error.contains(message), "{code}: {error}");
+        assert!(error.contains(message) && error.contains(code), "{code}: {error}");
+        assert_eq!(
+            run.stderr.contains("kms:CreateGrant"),
+            code == "Client.InternalError" || code.contains("KMSKey"),
+            "{code}: {}",
+            run.stderr
+        );
         assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{code}");
         assert_eq!(front.shared(), before, "{code}: {}", run.stderr);
     }
+    front.late(&json!({"fates": [["Server.InsufficientInstanceCapacity", "none after all"]]}));
+    home.sdocker(&CREATE).expect(0);
+    assert_eq!((front.live().len(), home.records().len()), (1, 1), "the next placement has some");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }

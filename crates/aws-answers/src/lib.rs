@@ -4,12 +4,14 @@
 //! never came there. And an answer that is taken for AWS's although it is none is worse than an error: the SDK reads an empty body of
 //! EFS as a file system without mount targets.
 
+pub mod codes;
 mod foreign;
 #[cfg(feature = "sdk")]
 mod interceptor;
 #[cfg(feature = "sdk")]
 mod sdk_failure;
 
+pub use codes::Meaning;
 pub use foreign::ForeignAnswer;
 #[cfg(feature = "sdk")]
 pub use interceptor::OnlyAws;

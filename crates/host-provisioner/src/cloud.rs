@@ -25,9 +25,12 @@ pub(crate) use around::Around;
 #[cfg(test)]
 pub(crate) use dry_runs::MockDryRuns;
 pub use dry_runs::{DryRun, DryRuns};
+#[cfg(any(feature = "aws", feature = "fake"))]
+pub(crate) use error::kind;
 pub use error::{CloudError, CloudErrorKind};
 pub use images::{Architecture, Image, ImageFilter, Images};
 pub use instance_types::{InstanceTypeInfo, InstanceTypes};
+pub(crate) use instances::why_ended;
 pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume, Tagged};
 pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
 pub use networks::{Networks, VpcDns};

@@ -1,8 +1,12 @@
 //! What can go wrong in planning, creating, undoing and terminating a host.
 
+use aws_answers::codes;
 use studio_discovery::{DomainId, FileSystemId, SubnetId};
 
-use crate::{CloudError, HostId, ImageId, InstanceId, InstanceType, JournalError, MountTargetId, UserDataError, Zone};
+use crate::{
+    CloudError, HostId, ImageId, InstanceId, InstanceType, JournalError, MountTargetId, UserDataError, Zone,
+    cloud::why_ended,
+};
 
 /// A host could not be planned, created or terminated.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +102,15 @@ pub enum ProvisionError {
         source: CloudError,
     },
     /// The instance ended before it could be used.
-    #[error("instance {instance} is {state}{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    #[error("instance {instance} is {state}{}", why_ended(code.as_deref(), reason.as_deref()).map(|why| format!(": {why}")).unwrap_or_default())]
     InstanceEnded {
         /// The instance.
         instance: InstanceId,
         /// Its state.
         state: &'static str,
-        /// EC2's reason.
+        /// EC2's code of the reason (`StateReason.Code`).
+        code: Option<String>,
+        /// EC2's words.
         reason: Option<String>,
     },
     /// The instance got no address.
@@ -193,6 +199,15 @@ pub enum ProvisionError {
 }
 
 impl ProvisionError {
+    /// What to do about it, where AWS's own code tells.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Cloud(error) => error.hint(),
+            Self::InstanceEnded { code: Some(code), .. } => codes::state_reason_hint(code),
+            _ => None,
+        }
+    }
+
     /// What may remain after this error, by id or token, and why; empty where nothing does.
     pub fn remains(&self) -> Vec<String> {
         match self {

@@ -11,8 +11,8 @@ use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
 pub use finding::{Finding, Severity, Subject, Unproven};
 
 use crate::{
-    Cloud, CloudError, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MAX_SECURITY_GROUPS,
-    MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
+    Cloud, CloudError, GroupPlan, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo,
+    MAX_SECURITY_GROUPS, MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
 };
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
@@ -47,7 +47,7 @@ pub async fn examine(
 }
 
 /// The quick part, for right before a creation: whether instances may be looked at, without which nobody sees one come up or end; and
-/// whether EC2 would allow the launch, where something else would be made first. What can't be told is no error.
+/// whether EC2 would take the launch, where something else would be changed first. What can't be told is no error.
 ///
 /// # Errors
 /// The launch would be refused, or `ec2:DescribeInstances` is.
@@ -59,31 +59,43 @@ pub async fn check_launch(
     let of_this_host = vec![Tag::new(TAG_HOST, plan.host.as_str())];
     let look = InstanceFilter { tags: of_this_host, ..InstanceFilter::default() };
     let (look, launch) =
-        tokio::join!(cloud.instances.list(&look), check_launch_before_groups(cloud, environment, plan));
+        tokio::join!(cloud.instances.list(&look), check_launch_before_changes(cloud, environment, plan));
     match look {
         Err(error) if error.is_access_denied() => Err(error.into()),
         _ => launch,
     }
 }
 
-async fn check_launch_before_groups(
+async fn check_launch_before_changes(
     cloud: &Cloud,
     environment: &StudioEnvironment,
     plan: &HostPlan,
 ) -> Result<(), ProvisionError> {
-    let makes_groups = match &plan.groups {
-        HostGroups::Given(_) => false,
-        HostGroups::Named { docker, nfs } => {
-            docker.existing.is_none() || nfs.as_ref().is_some_and(|nfs| nfs.existing.is_none())
-        }
-    };
-    if !makes_groups {
+    if !changes_something_first(cloud, plan).await {
         return Ok(());
     }
     match permissions::launch(cloud, environment, plan).await {
         Some(Finding::Refused { error, only_tags: false }) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether a creation would change something before its launch: a group, its rules, a mount target's list.
+async fn changes_something_first(cloud: &Cloud, plan: &HostPlan) -> bool {
+    let HostGroups::Named { docker, nfs } = &plan.groups else { return false };
+    let lacks = |group: &GroupPlan| group.existing.is_none() || !group.missing_ingress.is_empty();
+    if lacks(docker) || nfs.as_ref().is_some_and(lacks) {
+        return true;
+    }
+    let id = nfs.as_ref().and_then(|nfs| nfs.existing.as_ref());
+    let (Some(id), Some(placement)) = (id, plan.placements.first()) else { return false };
+    for target in &placement.mount_targets {
+        match cloud.mount_targets.security_groups(&target.id).await {
+            Ok(groups) if groups.contains(id) => {}
+            _ => return true,
+        }
+    }
+    false
 }
 
 fn sizes(plan: &HostPlan) -> Finding {
@@ -177,7 +189,7 @@ async fn quota(
 }
 
 fn refused_or_unproven(error: CloudError) -> Finding {
-    if error.is_access_denied() {
+    if error.is_refusal() {
         Finding::Refused { error, only_tags: false }
     } else {
         Finding::Unproven { action: error.action, why: Unproven::Asked(error) }

@@ -37,7 +37,10 @@ pub enum Warning {
         to_gib: u32,
     },
     /// No Spot capacity; the host is paid for at the on-demand price.
-    NotSpot,
+    NotSpot {
+        /// What EC2 said of the last request for one.
+        why: String,
+    },
     /// The app and the host share no storage: the server's key travels in user data.
     KeyInUserData,
     /// Undo left something that others use by now.
@@ -87,7 +90,7 @@ impl fmt::Display for Warning {
                  outbound rule that allows everything"
             ),
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
-            Self::NotSpot => f.write_str("no Spot capacity: the host is launched on demand"),
+            Self::NotSpot { why } => write!(f, "no Spot instance is to be had, so the host is launched on demand: {why}"),
             Self::KeyInUserData => f.write_str(
                 "this app shares no storage with the host: the server's key travels in the instance's user data; it can serve as this one \
                  host and nothing else",

@@ -133,7 +133,7 @@ pub fn provisioning_hints(error: &host_provisioner::ProvisionError, caller: &Cal
             remaining.flat_map(|error| provisioning_hints(error, caller)).collect()
         }
         E::Cloud(error) => cloud_hints(error, caller),
-        _ => Vec::new(),
+        other => other.hint().map(str::to_owned).into_iter().collect(),
     }
 }
 
@@ -166,13 +166,10 @@ pub fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller) -> Vec
         K::AccessDenied { refused } => {
             permission::hints(refused.as_deref().unwrap_or(error.action), &error.message, caller)
         }
-        K::Credentials => credential_hints(),
+        K::Credentials if error.hint().is_none() => credential_hints(),
         K::NoAnswer { endpoint, region, .. } => unreachable_hints(endpoint, region, &error.message),
         K::ForeignAnswer(_) => foreign_hints(),
-        K::LimitExceeded => {
-            vec!["ask an administrator to raise the account's quota, or take a smaller instance type".to_owned()]
-        }
-        _ => Vec::new(),
+        _ => error.hint().map(str::to_owned).into_iter().collect(),
     }
 }
 
@@ -188,7 +185,7 @@ fn api_hints(error: &studio_discovery::ApiError, caller: &Caller) -> Vec<String>
     use studio_discovery::ApiError as E;
     match error {
         E::AccessDenied { action, message, .. } => permission::hints(action, message, caller),
-        E::Credentials { .. } => credential_hints(),
+        E::Credentials { hint, .. } => hint.map_or_else(credential_hints, |hint| vec![hint.to_owned()]),
         E::Unreachable { endpoint, region, source, .. } => {
             let causes = std::iter::successors(Some(source.as_ref() as &(dyn std::error::Error + 'static)), |error| {
                 error.source()

@@ -40,6 +40,17 @@ pub fn hints(action: &str, message: &str, caller: &Caller) -> Vec<String> {
     let who = role.map_or_else(|| "the app's execution role".to_owned(), |role| format!("role {role}"));
     let on = resource.map(|resource| format!(" on {resource}")).unwrap_or_default();
     let mut hints = vec![format!("{who} may not call {action}{on}")];
+    if message.contains("explicit deny") {
+        // No statement that allows it helps against one that denies it (IAM user guide, "Policy evaluation logic").
+        hints.push(denied_by(message));
+        return hints;
+    }
+    if let Some(encoded) = after(message, "Encoded authorization failure message: ") {
+        hints.push(format!(
+            "whether a policy is missing, or one denies the call, is in AWS's encoded message: an administrator can read it with `aws sts \
+             decode-authorization-message --encoded-message {encoded}`"
+        ));
+    }
     let statements = allowing(action, resource, &caller.scope);
     let mut json: Vec<String> =
         statements.iter().map(|statement| Value::from(statement.anonymous()).to_string()).collect();
@@ -58,6 +69,14 @@ pub fn hints(action: &str, message: &str, caller: &Caller) -> Vec<String> {
         "`sdocker policy` prints everything that sdocker needs, and `sdocker doctor` finds what is missing".to_owned(),
     );
     hints
+}
+
+/// Whom to ask where a policy denies a call: `... with an explicit deny in a service control policy`.
+fn denied_by(message: &str) -> String {
+    let policy = message.split_once("explicit deny in ").map(|(_, policy)| policy);
+    let policy = policy.and_then(|policy| policy.split([':', '.', ',']).next()).map(str::trim);
+    let policy = policy.filter(|policy| !policy.is_empty()).unwrap_or("a policy");
+    format!("{policy} denies it, which no permission can make up for: ask whoever looks after that policy")
 }
 
 /// The word that follows a phrase.
@@ -90,6 +109,26 @@ mod tests {
         let caller = Caller { role: Some("arn:aws:iam::1:role/studio".to_owned()), ..Caller::default() };
         let hints = hints("ec2:DescribeImages", "Encoded authorization failure message: abc", &caller);
         assert_eq!(hints[0], "role arn:aws:iam::1:role/studio may not call ec2:DescribeImages");
-        assert!(hints[1].contains(r#""Action":"ec2:DescribeImages""#), "{hints:?}");
+        assert!(hints[1].contains("aws sts decode-authorization-message --encoded-message abc`"), "{hints:?}");
+        assert!(hints[2].contains(r#""Action":"ec2:DescribeImages""#), "{hints:?}");
+    }
+
+    /// Against a deny no statement is of use, and none is suggested.
+    #[test]
+    fn nothing_to_allow_is_suggested_against_a_deny() {
+        let who = "User: arn:aws:sts::123456789012:assumed-role/studio/app is not authorized to perform: ec2:RunInstances on resource: \
+                   arn:aws:ec2:eu-west-1:123456789012:instance/*";
+        for (end, policy) in [
+            ("with an explicit deny in a service control policy", "a service control policy denies it"),
+            (
+                "with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/x",
+                "an identity-based policy denies it",
+            ),
+            ("with an explicit deny. Encoded authorization failure message: abc", "a policy denies it"),
+        ] {
+            let hints = hints("ec2:RunInstances", &format!("{who} {end}"), &Caller::default());
+            assert!(hints.len() == 2 && hints[1].starts_with(policy), "{hints:?}");
+            assert!(!hints.concat().contains("Effect"), "{hints:?}");
+        }
     }
 }

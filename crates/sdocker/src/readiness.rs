@@ -122,7 +122,7 @@ impl InstanceWatch for Watch<'_> {
     async fn poll(&self) -> InstanceStatus {
         match self.cloud.instances.describe(self.instance).await {
             Ok(Some(instance)) if instance.state.is_ended() => InstanceStatus::Gone {
-                reason: instance.state_reason.unwrap_or_else(|| format!("it is {}", instance.state.as_str())),
+                reason: instance.why_ended().unwrap_or_else(|| format!("it is {}", instance.state.as_str())),
             },
             // EC2 may not know a new instance yet, and a failed look says nothing about the instance.
             Ok(_) | Err(_) => InstanceStatus::Alive,

@@ -93,10 +93,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         endpoint: format!("tcp://{}:{}", host.address, host.port),
         current,
         state,
-        state_reason: instance
-            .as_ref()
-            .and_then(|instance| instance.state_reason.clone())
-            .filter(|reason| !reason.is_empty()),
+        state_reason: instance.as_ref().and_then(|instance| instance.why_ended()),
         zone: instance.as_ref().and_then(|instance| instance.zone.as_ref().map(ToString::to_string)),
         created: host.record.as_ref().map(|record| record.created.to_string()),
         expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use async_trait::async_trait;
-use aws_answers::{OnlyAws, SdkFailure};
+use aws_answers::{Meaning, OnlyAws, SdkFailure, codes};
 use aws_config::SdkConfig;
 use aws_sdk_sagemaker::{
     Client, config,
@@ -42,27 +42,20 @@ impl SageMakerApi {
     {
         let resource = resource.to_owned();
         match SdkFailure::of(error) {
-            SdkFailure::Service { code, message, .. } => match code.as_str() {
-                "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => {
-                    ApiError::AccessDenied { action, resource, message }
+            SdkFailure::Service { status, code, message } => {
+                let words = format!("{code}: {message}");
+                match codes::meaning(action, &code, &message, status) {
+                    Meaning::AccessDenied => ApiError::AccessDenied { action, resource, message: words },
+                    Meaning::NotFound => ApiError::NotFound { action, resource, message: words },
+                    Meaning::Credentials => {
+                        let hint = codes::hint(action, &code, &message);
+                        ApiError::Credentials { action, message: words, hint }
+                    }
+                    _ => ApiError::Service { action, code, message },
                 }
-                "ResourceNotFound" | "ResourceNotFoundException" => ApiError::NotFound { action, resource },
-                // SageMaker answers so for a domain or profile that does not exist.
-                "ValidationException" if message.contains("does not exist") || message.contains("not found") => {
-                    ApiError::NotFound { action, resource }
-                }
-                "ExpiredTokenException"
-                | "ExpiredToken"
-                | "UnrecognizedClientException"
-                | "InvalidClientTokenId"
-                | "InvalidSignatureException"
-                | "MissingAuthenticationTokenException" => {
-                    ApiError::Credentials { action, message: format!("{code}: {message}") }
-                }
-                _ => ApiError::Service { action, code, message },
-            },
+            }
             SdkFailure::Foreign(answer) => ApiError::ForeignAnswer { action, answer },
-            SdkFailure::Credentials { message } => ApiError::Credentials { action, message },
+            SdkFailure::Credentials { message } => ApiError::Credentials { action, message, hint: None },
             SdkFailure::Unmade { message } => {
                 ApiError::Service { action, code: "the request can't be made".to_owned(), message }
             }

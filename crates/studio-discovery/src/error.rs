@@ -7,13 +7,13 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ApiError {
     /// The caller's role may not make this call.
-    #[error("not allowed to call {action} on {resource}")]
+    #[error("not allowed to call {action} on {resource}: {message}")]
     AccessDenied {
         /// The IAM action, such as `sagemaker:DescribeDomain`.
         action: &'static str,
         /// What it was called on.
         resource: String,
-        /// AWS's own message.
+        /// AWS's code and own words.
         message: String,
     },
     /// The credentials are missing, expired or not valid.
@@ -23,14 +23,18 @@ pub enum ApiError {
         action: &'static str,
         /// AWS's or the credential chain's own message.
         message: String,
+        /// What to do about it, where AWS's code tells.
+        hint: Option<&'static str>,
     },
     /// What was asked for does not exist.
-    #[error("{resource} was not found by {action}")]
+    #[error("{resource} was not found by {action}: {message}")]
     NotFound {
         /// The IAM action.
         action: &'static str,
         /// What was looked for.
         resource: String,
+        /// AWS's code and own words.
+        message: String,
     },
     /// No answer: no route, no name, a refused connection, a time-out.
     #[error("no answer from {endpoint} for {action} in Region {region}")]

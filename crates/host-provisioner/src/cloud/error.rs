@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
-use aws_answers::ForeignAnswer;
+#[cfg(any(feature = "aws", feature = "fake"))]
+use aws_answers::Meaning;
+use aws_answers::{ForeignAnswer, codes};
 
 /// A call to the cloud failed.
 #[derive(Debug)]
@@ -41,8 +43,12 @@ pub enum CloudErrorKind {
     InUse,
     /// A quota or limit of the account.
     LimitExceeded,
+    /// The account may not use the service: it is not signed up, not verified yet, or blocked.
+    Account,
     /// No capacity, or no such instance type, in that zone: another zone may do.
     NoCapacity,
+    /// No Spot instance for this account, in no zone; an on-demand one may do.
+    NoSpot,
     /// The request is wrong, and stays wrong.
     Invalid,
     /// Too many calls; retried with a growing pause.
@@ -83,6 +89,30 @@ impl CloudError {
         self
     }
 
+    /// What to do about it, where AWS's code tells. What a refused call needs depends on the policy, and is not said here.
+    pub fn hint(&self) -> Option<&'static str> {
+        codes::hint(self.action, self.code.as_deref()?, &self.message)
+    }
+
+    /// Whether a policy denies the call explicitly: then no other policy can allow it (IAM user guide, "Policy evaluation logic"; the
+    /// words are those of "Troubleshoot access denied error messages").
+    pub fn is_explicit_deny(&self) -> bool {
+        self.is_access_denied() && self.message.contains("explicit deny")
+    }
+
+    /// Whether the answer is a plain no: the same call will be refused for as long as nobody changes anything.
+    pub fn is_refusal(&self) -> bool {
+        matches!(
+            self.kind,
+            CloudErrorKind::AccessDenied { .. }
+                | CloudErrorKind::Credentials
+                | CloudErrorKind::Account
+                | CloudErrorKind::NotFound
+                | CloudErrorKind::LimitExceeded
+                | CloudErrorKind::Invalid
+        )
+    }
+
     /// Whether a second try of the same call may fare better, and does no harm if the first took effect after all
     /// (every write of this crate is idempotent or carries a token).
     pub fn is_transient(&self) -> bool {
@@ -119,12 +149,11 @@ impl CloudError {
     ///
     /// Never where a policy denies it explicitly, as those of an organization do that demand tags or certain values of them: what is
     /// missing may be done without, what is forbidden is not got around (AWS Organizations user guide, "Require a tag on specified
-    /// created resources"; the words are those of the IAM user guide, "Troubleshoot access denied error messages").
+    /// created resources").
     pub(crate) fn may_be_for_tags(&self) -> bool {
         match &self.kind {
             CloudErrorKind::AccessDenied { refused } => {
-                refused.as_deref().is_none_or(|action| action == "ec2:CreateTags")
-                    && !self.message.contains("with an explicit deny")
+                refused.as_deref().is_none_or(|action| action == "ec2:CreateTags") && !self.is_explicit_deny()
             }
             _ => false,
         }
@@ -155,11 +184,12 @@ impl fmt::Display for CloudError {
         let on = if self.resource.is_empty() { String::new() } else { format!(" on {}", self.resource) };
         match &self.kind {
             CloudErrorKind::AccessDenied { refused: Some(refused) } if refused != action => {
-                return write!(f, "{action}{on} was refused: not allowed to call {refused}");
+                write!(f, "{action}{on} was refused: not allowed to call {refused}")?;
             }
-            CloudErrorKind::AccessDenied { .. } => return write!(f, "not allowed to call {action}{on}"),
+            CloudErrorKind::AccessDenied { .. } => write!(f, "not allowed to call {action}{on}")?,
             CloudErrorKind::Credentials => write!(f, "the AWS credentials were not accepted for {action}")?,
-            CloudErrorKind::NotFound => write!(f, "{action} found no {}", self.resource)?,
+            // AWS's own words say what of all that the call names was not found.
+            CloudErrorKind::NotFound if self.message.is_empty() => write!(f, "{action} found no {}", self.resource)?,
             CloudErrorKind::NoAnswer { endpoint, region, .. } => {
                 write!(f, "no answer from {endpoint} for {action} in Region {region}")?;
             }
@@ -170,7 +200,8 @@ impl fmt::Display for CloudError {
             CloudErrorKind::ForeignAnswer(answer) => write!(f, "{action}{on} got {answer}")?,
             _ => write!(f, "{action}{on} failed")?,
         }
-        if let Some(code) = &self.code {
+        // Some of AWS's messages begin with the code.
+        if let Some(code) = self.code.as_deref().filter(|code| !self.message.starts_with(code)) {
             write!(f, ": {code}")?;
         }
         if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
@@ -180,5 +211,83 @@ impl fmt::Display for CloudError {
 impl std::error::Error for CloudError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn std::error::Error + 'static))
+    }
+}
+
+/// The kind of an error that AWS answered with.
+#[cfg(any(feature = "aws", feature = "fake"))]
+pub(crate) fn kind(meaning: Meaning, message: &str) -> CloudErrorKind {
+    match meaning {
+        Meaning::AccessDenied => CloudErrorKind::AccessDenied { refused: refused(message) },
+        Meaning::Credentials => CloudErrorKind::Credentials,
+        Meaning::Account => CloudErrorKind::Account,
+        Meaning::NotFound => CloudErrorKind::NotFound,
+        Meaning::AlreadyExists => CloudErrorKind::AlreadyExists,
+        Meaning::InUse => CloudErrorKind::InUse,
+        Meaning::LimitExceeded => CloudErrorKind::LimitExceeded,
+        Meaning::NoCapacity => CloudErrorKind::NoCapacity,
+        Meaning::NoSpot => CloudErrorKind::NoSpot,
+        Meaning::Invalid => CloudErrorKind::Invalid,
+        Meaning::Throttled => CloudErrorKind::Throttled,
+        Meaning::Unavailable => CloudErrorKind::Unavailable,
+        _ => CloudErrorKind::Other,
+    }
+}
+
+/// The action that a refusal names: `... is not authorized to perform: ec2:CreateTags on resource: ...`.
+#[cfg(any(feature = "aws", feature = "fake"))]
+fn refused(message: &str) -> Option<String> {
+    let (_, after) = message.split_once("not authorized to perform: ")?;
+    let action = after.split([' ', ',']).next()?;
+    action.contains(':').then(|| action.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_its_action() {
+        let message = "You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/r/s is not authorized to \
+                       perform: ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:1:instance/* because no identity-based policy allows it";
+        assert_eq!(refused(message).as_deref(), Some("ec2:CreateTags"));
+        assert_eq!(
+            refused("You are not authorized to perform this operation. Encoded authorization failure message: abc"),
+            None
+        );
+    }
+
+    /// Whatever the kind, AWS's own words and its code are said, once.
+    #[test]
+    fn awss_own_words_are_said_once() {
+        let kinds = [
+            CloudErrorKind::AccessDenied { refused: None },
+            CloudErrorKind::AccessDenied { refused: Some("ec2:CreateTags".to_owned()) },
+            CloudErrorKind::Credentials,
+            CloudErrorKind::NotFound,
+            CloudErrorKind::AlreadyExists,
+            CloudErrorKind::InUse,
+            CloudErrorKind::LimitExceeded,
+            CloudErrorKind::Account,
+            CloudErrorKind::NoCapacity,
+            CloudErrorKind::NoSpot,
+            CloudErrorKind::Invalid,
+            CloudErrorKind::Throttled,
+            CloudErrorKind::Unavailable,
+            CloudErrorKind::Other,
+        ];
+        for kind in kinds {
+            let error = CloudError::new("ec2:RunInstances", "c5.xlarge in subnet-1", kind);
+            let text = error.with_message("Some.Code".to_owned(), "what AWS says").to_string();
+            assert_eq!(text.matches("Some.Code").count(), 1, "{text}");
+            assert!(text.ends_with(": Some.Code: what AWS says"), "{text}");
+        }
+        let error = CloudError::new("ec2:RunInstances", "", CloudErrorKind::NoCapacity);
+        let error = error.with_message("Server.X".to_owned(), "Server.X: there is none");
+        assert_eq!(error.to_string(), "ec2:RunInstances failed: Server.X: there is none");
+        let error = CloudError::new("ec2:RunInstances", "c5.xlarge in subnet-1", CloudErrorKind::NotFound)
+            .with_message("InvalidKeyPair.NotFound".to_owned(), "The key pair 'laptop' does not exist");
+        assert!(!error.to_string().contains("found no c5.xlarge"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("Key in sdocker.conf")));
     }
 }

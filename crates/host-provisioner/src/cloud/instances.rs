@@ -155,6 +155,9 @@ pub struct Instance {
     pub tags: Vec<Tag>,
     /// Why it was stopped or terminated, in EC2's words (`StateReason.Message`).
     pub state_reason: Option<String>,
+    /// EC2's code of that reason, such as `Server.InsufficientInstanceCapacity` (`StateReason.Code`).
+    #[serde(default)]
+    pub state_code: Option<String>,
 }
 
 /// The state of an instance, by EC2's names.
@@ -200,11 +203,25 @@ impl Instance {
         self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())
     }
 
+    /// Why it stopped or ended, with EC2's code, where EC2 says.
+    pub fn why_ended(&self) -> Option<String> {
+        why_ended(self.state_code.as_deref(), self.state_reason.as_deref())
+    }
+
     /// The name by which clients reach it: the private DNS name, or the private address where there is none.
     pub fn endpoint_name(&self) -> Option<String> {
         self.private_dns
             .clone()
             .filter(|name| !name.is_empty())
             .or_else(|| self.private_address.map(|address| address.to_string()))
+    }
+}
+
+/// EC2's code and words, each once. Most of its words begin with the code.
+pub(crate) fn why_ended(code: Option<&str>, reason: Option<&str>) -> Option<String> {
+    match (code, reason.filter(|reason| !reason.is_empty())) {
+        (Some(code), Some(reason)) if !reason.starts_with(code) => Some(format!("{code}: {reason}")),
+        (_, Some(reason)) => Some(reason.to_owned()),
+        (code, None) => code.map(str::to_owned),
     }
 }

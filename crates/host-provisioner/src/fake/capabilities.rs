@@ -174,6 +174,7 @@ impl<S: Store> Territory for Account<S> {
 impl<S: Store> DryRuns for Account<S> {
     async fn dry_run(&self, call: &DryRun) -> Result<(), CloudError> {
         let action = call.action();
+        self.with(|state| state.answer(action, true))??;
         self.with(|state| match call {
             DryRun::Launch(spec) => state.allow_tagged(action, spec.subnet.as_str(), &spec.tags),
             DryRun::CreateGroup { vpc, tags, .. } => state.allow_tagged(action, vpc.as_str(), tags),
@@ -191,7 +192,7 @@ impl<S: Store> StudioApi for Account<S> {
             let action = "sagemaker:DescribeDomain";
             may(state, action, domain.as_str())?;
             let found = (state.domain_id == *domain).then(|| state.domain.clone());
-            found.ok_or_else(|| ApiError::NotFound { action, resource: domain.to_string() })
+            found.ok_or_else(|| not_found(action, domain.to_string()))
         })
         .map_err(unavailable)?
     }
@@ -205,7 +206,7 @@ impl<S: Store> StudioApi for Account<S> {
             let action = "sagemaker:DescribeUserProfile";
             may(state, action, profile.as_str())?;
             let found = (state.domain_id == *domain && state.profile_name == *profile).then(|| state.profile.clone());
-            found.ok_or_else(|| ApiError::NotFound { action, resource: profile.to_string() })
+            found.ok_or_else(|| not_found(action, profile.to_string()))
         })
         .map_err(unavailable)?
     }
@@ -225,6 +226,10 @@ impl<S: Store> StudioApi for Account<S> {
         })
         .map_err(unavailable)?
     }
+}
+
+fn not_found(action: &'static str, resource: String) -> ApiError {
+    ApiError::NotFound { action, resource, message: "ResourceNotFound: there is none of that name".to_owned() }
 }
 
 fn may(state: &State, action: &'static str, resource: &str) -> Result<(), ApiError> {

@@ -60,6 +60,11 @@ pub struct State {
     pub allowed: Option<BTreeSet<String>>,
     /// Actions that the caller may not call.
     pub denied: BTreeSet<String>,
+    /// Errors with which the next calls of an action are answered, each once: the action, AWS's code and its words. A dry run's action
+    /// ends in ` (dry run)`.
+    pub answers: Vec<(String, String, String)>,
+    /// Codes and words with which the next instances end right after their launch was accepted.
+    pub fates: Vec<(String, String)>,
     /// For how many looks a new instance is not seen yet.
     pub appears_after: u32,
     /// How many ids were given out.
@@ -107,6 +112,15 @@ pub struct InstanceRecord {
 }
 
 impl State {
+    /// Fails where the next call of this action is to fail.
+    pub(super) fn answer(&mut self, action: &'static str, dry_run: bool) -> Result<(), CloudError> {
+        let name = if dry_run { format!("{action} (dry run)") } else { action.to_owned() };
+        let Some(at) = self.answers.iter().position(|(answered, ..)| *answered == name) else { return Ok(()) };
+        let (_, code, message) = self.answers.remove(at);
+        let kind = crate::cloud::kind(aws_answers::codes::meaning(action, &code, &message, 400), &message);
+        Err(CloudError::new(action, "", kind).with_message(code, message))
+    }
+
     fn next(&mut self, prefix: &str) -> String {
         self.counter += 1;
         format!("{prefix}-{:017x}", self.counter)
@@ -254,6 +268,7 @@ impl State {
     pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
         let action = "ec2:RunInstances";
         self.allow_tagged(action, spec.subnet.as_str(), &spec.tags)?;
+        self.answer(action, false)?;
         let described = format!("{spec:?}");
         let token = Some(&spec.client_token);
         if let Some(known) = self.instances.iter().find(|known| known.instance.client_token.as_ref() == token) {
@@ -308,10 +323,17 @@ impl State {
             security_groups: spec.security_groups.clone(),
             tags: spec.tags.clone(),
             state_reason: None,
+            state_code: None,
         };
+        let mut record_of = instance.clone();
+        if !self.fates.is_empty() {
+            let (code, message) = self.fates.remove(0);
+            record_of.end();
+            (record_of.state_code, record_of.state_reason) = (Some(code), Some(message));
+        }
         let name = format!("ip-{}.eu-west-1.compute.internal", address.to_string().replace('.', "-"));
         let record = InstanceRecord {
-            instance: instance.clone(),
+            instance: record_of,
             spec: described,
             unseen: self.appears_after,
             private_dns: Some(name),
@@ -358,6 +380,7 @@ impl State {
         if !found.instance.state.is_ended() {
             found.instance.state = InstanceState::ShuttingDown;
             found.instance.state_reason = Some("Client.UserInitiatedShutdown: User initiated shutdown".to_owned());
+            found.instance.state_code = Some("Client.UserInitiatedShutdown".to_owned());
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::sta
         security_groups: Vec::new(),
         tags,
         state_reason: None,
+        state_code: None,
     };
     super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, private_dns: None }
 }

@@ -17,7 +17,8 @@ pub enum Finding {
         /// The IAM action.
         action: &'static str,
     },
-    /// The caller may not make a call.
+    /// AWS would refuse a call: the caller may not make it, or what it names does not exist, is beyond a limit, or the account is not
+    /// ready.
     Refused {
         /// EC2's or EFS's answer.
         error: CloudError,
@@ -125,6 +126,8 @@ pub enum Subject {
     Quota,
     /// EC2's limits of one launch.
     Sizes,
+    /// What EC2 says of the launch itself.
+    Launch,
 }
 
 impl Subject {
@@ -140,6 +143,7 @@ impl Subject {
             }
             Self::Zones => "a host must be in the zone of a mount target, and not every zone has every type",
             Self::Quota => "EC2 refuses a launch beyond the account's quota",
+            Self::Launch => "EC2 would refuse the launch as it is",
             Self::Sizes => "EC2 refuses larger user data and more tags",
         }
     }
@@ -192,6 +196,7 @@ impl Finding {
             Self::Offered { .. } | Self::Unproven { action: "ec2:DescribeInstanceTypeOfferings", .. } => Subject::Zones,
             Self::Quota { .. } | Self::Unproven { action: "servicequotas:GetServiceQuota", .. } => Subject::Quota,
             Self::Sizes { .. } => Subject::Sizes,
+            Self::Refused { error, .. } if !error.is_access_denied() => Subject::Launch,
             Self::Allowed { .. } | Self::Refused { .. } | Self::Unproven { .. } => Subject::Permissions,
         }
     }

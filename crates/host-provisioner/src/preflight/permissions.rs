@@ -53,11 +53,18 @@ pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan:
     let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, groups, Tagged::Everything);
     Some(match ask(cloud, DryRun::Launch(Box::new(spec))).await {
         // Perhaps only with the groups that stand in: where EC2 names what it refuses, that tells.
-        Finding::Refused { error, .. } if existing.is_none() && !names_more_than_groups(&error) => {
+        Finding::Refused { error, .. }
+            if existing.is_none() && error.is_access_denied() && !names_more_than_groups(&error) =>
+        {
             Finding::Unproven { action: error.action, why: Unproven::NothingToAskAbout { what: "security group" } }
         }
         finding => finding,
     })
+}
+
+/// Whether EC2 would refuse the call. A host that is not found may just have ended, which says nothing of the next one.
+fn is_plain_no(call: &DryRun, error: &CloudError) -> bool {
+    error.is_access_denied() || error.is_refusal() && !matches!(call, DryRun::Terminate(_))
 }
 
 /// Whether AWS's words name a resource, and no security group.
@@ -70,7 +77,7 @@ async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
     let action = call.action();
     let error = match cloud.dry_runs.dry_run(&call).await {
         Ok(()) => return Finding::Allowed { action },
-        Err(error) if !error.is_access_denied() => return Finding::Unproven { action, why: Unproven::Asked(error) },
+        Err(error) if !is_plain_no(&call, &error) => return Finding::Unproven { action, why: Unproven::Asked(error) },
         Err(error) => error,
     };
     let mut only_tags = false;

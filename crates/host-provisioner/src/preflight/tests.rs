@@ -193,3 +193,58 @@ async fn a_stand_in_that_is_refused_proves_nothing() {
         assert_eq!(told.is_err(), refuses, "{message}");
     }
 }
+
+/// A dry run that is answered with a plain no: `doctor` fails, and a creation ends before its first change, with AWS's own words.
+#[tokio::test]
+async fn a_plain_no_ends_a_creation_before_its_first_change() {
+    let noes = [
+        ("InvalidKeyPair.NotFound", "The key pair 'laptop' does not exist"),
+        ("OptInRequired", "You are not subscribed to this service"),
+        ("PendingVerification", "Your account is currently being verified"),
+        ("Blocked", "This account is currently blocked"),
+        ("VcpuLimitExceeded", "You have requested more vCPU capacity than your current vCPU limit of 0"),
+        ("InvalidSubnetID.NotFound", "The subnet ID 'subnet-1' does not exist"),
+        ("InvalidGroup.NotFound", "The security group 'sg-app' does not exist in VPC 'vpc-studio'"),
+        ("AuthFailure", "Not authorized for images: [ami-1]"),
+        (
+            "InvalidParameterValue",
+            "Value (arn) for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+        ),
+    ];
+    // Where nothing exists yet; and where only the mount target's list is to be changed.
+    let mut detached = lived_in().await;
+    detached.mount_targets[0].groups.pop();
+    for begun in [whole(), detached] {
+        for (code, words) in noes {
+            let mut state = begun.clone();
+            let no = ("ec2:RunInstances (dry run)".to_owned(), code.to_owned(), words.to_owned());
+            state.answers = vec![no.clone()];
+            let found = found_in(state.clone()).await;
+            let told = |(severity, text): &&(Severity, String)| *severity == Severity::Failed && text.contains(words);
+            assert_eq!(found.iter().filter(told).count(), 1, "{code}: {found:?}");
+
+            let account = Arc::new(Account::new(state));
+            let cloud = Cloud::of(account.clone());
+            let survey = Survey::take(&cloud, &environment(), &request("h")).await.expect("surveyed");
+            let plan = HostPlan::new(&environment(), &request("h"), &survey).expect("planned");
+            let before = account.world().expect("in memory");
+            let error = check_launch(&cloud, &environment(), &plan).await.expect_err(code);
+            assert!(error.to_string().ends_with(&format!("{code}: {words}")), "{error}");
+            assert!(error.hint().is_some(), "{code}");
+            assert_eq!(account.world().expect("in memory"), before, "{code}");
+            assert_eq!(account.with(|state| state.answers.len()).expect("in memory"), 0, "{code}: it was asked");
+        }
+    }
+    // What says nothing of the next launch is no reason to end.
+    for code in ["InsufficientInstanceCapacity", "RequestLimitExceeded", "NeverHeardOf"] {
+        let state = State {
+            answers: vec![("ec2:RunInstances (dry run)".to_owned(), code.to_owned(), String::new())],
+            ..whole()
+        };
+        let found = found_in(state).await;
+        assert!(
+            found.iter().any(|(severity, text)| *severity == Severity::Unproven && text.contains(code)),
+            "{found:?}"
+        );
+    }
+}

@@ -21,6 +21,7 @@ use crate::{
     journal::fuse::Fuse,
 };
 
+mod capacity;
 mod examination;
 mod places;
 mod silence;

@@ -46,6 +46,7 @@ impl SandboxInstances {
                 for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
                     record.instance.end();
                     record.instance.state_reason = Some("Client.InstanceInitiatedShutdown: it ended itself".to_owned());
+                    record.instance.state_code = Some("Client.InstanceInitiatedShutdown".to_owned());
                 }
             })?;
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use aws_answers::{Meaning, codes};
 use jiff::Timestamp;
 use studio_discovery::SecurityGroupId;
 
@@ -24,24 +25,39 @@ impl Provisioner {
     ) -> Result<Instance, ProvisionError> {
         let mut tried = Vec::new();
         let mut last = None;
-        for market in &plan.markets {
+        let mut no_spot = None;
+        'markets: for market in &plan.markets {
             for placement in &plan.placements {
                 for target in placement.mount_targets.iter().filter(|_| nfs.is_some()) {
                     if let Some(nfs) = nfs {
                         self.attach(&target.id, nfs, open).await?;
                     }
                 }
-                match self.launch(plan, placement, *market, groups, open).await {
+                let launched = match self.launch(plan, placement, *market, groups, open).await {
+                    Ok(instance) => self.with_address(instance, open).await,
+                    Err(error) => Err(error),
+                };
+                match launched.map_err(|error| no_capacity_after_all(error, open)) {
                     Err(ProvisionError::Cloud(error)) if error.kind == CloudErrorKind::NoCapacity => {
+                        if *market == Market::Spot {
+                            no_spot = Some(error.to_string());
+                        }
                         tried.push(place(&placement.subnet, placement.zone.as_ref()));
                         last = Some(error);
                     }
+                    // No subnet makes a difference; another way to pay may.
+                    Err(ProvisionError::Cloud(error))
+                        if error.kind == CloudErrorKind::NoSpot && plan.markets.last() != Some(market) =>
+                    {
+                        no_spot = Some(error.to_string());
+                        last = Some(error);
+                        continue 'markets;
+                    }
                     Err(error) => return Err(error),
                     Ok(instance) => {
-                        if *market == Market::OnDemand && plan.markets.len() > 1 {
-                            self.warn(Warning::NotSpot);
+                        if let (Market::OnDemand, Some(why)) = (market, no_spot) {
+                            self.warn(Warning::NotSpot { why });
                         }
-                        let instance = self.with_address(instance, open).await?;
                         for target in &placement.mount_targets {
                             if let Some(nfs) = nfs {
                                 self.keep_attached(&target.id, nfs).await?;
@@ -192,6 +208,7 @@ impl Provisioner {
                     return Err(ProvisionError::InstanceEnded {
                         instance: id.clone(),
                         state: found.state.as_str(),
+                        code: found.state_code,
                         reason: found.state_reason,
                     });
                 }
@@ -303,6 +320,29 @@ impl Provisioner {
         let lives = |error: &ProvisionError| matches!(error, ProvisionError::StillThere { .. });
         self.bounds.repeat(Wait::End { instance: id.clone() }, self.bounds.patience.ends, lives, look).await
     }
+}
+
+/// The same error; or, where EC2 found only after it had accepted the launch that it has no capacity, one that says so: then the instance has
+/// ended, and the next placement may do (EC2 API reference, `StateReason`).
+fn no_capacity_after_all(error: ProvisionError, open: &mut OpenRecord) -> ProvisionError {
+    let ProvisionError::InstanceEnded { instance, code: Some(code), reason, .. } = &error else { return error };
+    if codes::state_reason_meaning(code) != Meaning::NoCapacity {
+        return error;
+    }
+    let settled = open.update(|record| {
+        record.instance = None;
+        for resource in &mut record.resources {
+            if matches!(&resource.kind, ResourceKind::Instance { id: Some(id), .. } if id == instance) {
+                resource.state = ResourceState::Gone;
+            }
+        }
+    });
+    if let Err(error) = settled {
+        return error.into();
+    }
+    CloudError::new("ec2:RunInstances", instance.as_str(), CloudErrorKind::NoCapacity)
+        .with_message(code.clone(), reason.clone().unwrap_or_default())
+        .into()
 }
 
 /// What came of asking for a launch.

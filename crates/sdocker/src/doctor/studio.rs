@@ -98,7 +98,7 @@ async fn host(
             Subject::Permissions => "permissions",
             Subject::Network => "network",
             Subject::Storage => "storage",
-            Subject::Zones => "host",
+            Subject::Zones | Subject::Launch => "host",
             Subject::Quota | Subject::Sizes => "limits",
         };
         let finding = findings.add(subject, state, found.to_string());

@@ -163,6 +163,7 @@ fn instance(found: &aws_sdk_ec2::types::Instance) -> Option<Instance> {
         }),
         security_groups: groups.map(Into::into).collect(),
         tags: tags(found.tags()),
+        state_code: text(found.state_reason().and_then(|reason| reason.code())),
         state_reason: text(reason).or_else(|| text(found.state_transition_reason())),
     })
 }
