@@ -192,6 +192,7 @@ pub enum ProvisionError {
     #[error("{error}")]
     Undone {
         /// Why creation failed.
+        #[source]
         error: Box<ProvisionError>,
         /// What was undone, and what remains.
         report: crate::UndoReport,
