@@ -77,9 +77,9 @@ async fn nothing_is_concluded_from_looking_elsewhere() {
     assert_eq!(ask(&home, &record(2)).await, "ended");
     // Who may not look, does not know.
     home.with(|state| state.denied.insert("ec2:DescribeSecurityGroups".to_owned())).expect("in memory");
-    assert_eq!(ask(&home, &record(2)).await, "not allowed to call ec2:DescribeSecurityGroups");
+    assert!(ask(&home, &record(2)).await.starts_with("not allowed to call ec2:DescribeSecurityGroups: Unauthorized"));
     home.with(|state| state.denied.insert("ec2:DescribeInstances".to_owned())).expect("in memory");
-    assert_eq!(ask(&home, &record(2)).await, "not allowed to call ec2:DescribeInstances");
+    assert!(ask(&home, &record(2)).await.starts_with("not allowed to call ec2:DescribeInstances: Unauthorized"));
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ impl Provisioner {
                     Err(error) => Err(error),
                 };
                 match launched.map_err(|error| no_capacity_after_all(error, open)) {
-                    Err(ProvisionError::Cloud(error)) if error.kind == CloudErrorKind::NoCapacity => {
+                    Err(ProvisionError::Cloud(error)) if is_of_launch(&error, &CloudErrorKind::NoCapacity) => {
                         if *market == Market::Spot {
                             no_spot = Some(error.to_string());
                         }
@@ -47,7 +47,7 @@ impl Provisioner {
                     }
                     // No subnet makes a difference; another way to pay may.
                     Err(ProvisionError::Cloud(error))
-                        if error.kind == CloudErrorKind::NoSpot && plan.markets.last() != Some(market) =>
+                        if is_of_launch(&error, &CloudErrorKind::NoSpot) && plan.markets.last() != Some(market) =>
                     {
                         no_spot = Some(error.to_string());
                         last = Some(error);
@@ -320,6 +320,11 @@ impl Provisioner {
         let lives = |error: &ProvisionError| matches!(error, ProvisionError::StillThere { .. });
         self.bounds.repeat(Wait::End { instance: id.clone() }, self.bounds.patience.ends, lives, look).await
     }
+}
+
+/// Whether it is the launch that failed so, and nothing that came after it: then no instance is there.
+fn is_of_launch(error: &CloudError, kind: &CloudErrorKind) -> bool {
+    error.action == "ec2:RunInstances" && error.kind == *kind
 }
 
 /// The same error; or, where EC2 found only after it had accepted the launch that it has no capacity, one that says so: then the instance has
