@@ -7,12 +7,16 @@
 pub mod codes;
 mod foreign;
 #[cfg(feature = "sdk")]
+mod http_client;
+#[cfg(feature = "sdk")]
 mod interceptor;
 #[cfg(feature = "sdk")]
 mod sdk_failure;
 
 pub use codes::Meaning;
 pub use foreign::ForeignAnswer;
+#[cfg(feature = "sdk")]
+pub use http_client::http_client;
 #[cfg(feature = "sdk")]
 pub use interceptor::OnlyAws;
 #[cfg(feature = "sdk")]

@@ -14,8 +14,15 @@ use aws_config::SdkConfig;
 
 use crate::Cloud;
 
-/// AWS with these settings.
+pub use aws_answers::http_client;
+
+/// AWS with these settings. Where they have no HTTP client, [`http_client`] is used: the SDK panics without one. What loads credentials over
+/// HTTP needs one as well, and is made before: give it to the loader of the settings, too.
 pub fn cloud(config: &SdkConfig) -> Cloud {
+    let config = match config.http_client() {
+        Some(_) => config,
+        None => &config.clone().into_builder().http_client(http_client()).build(),
+    };
     let ec2 = Arc::new(ec2::Ec2::new(config));
     Cloud {
         images: ec2.clone(),

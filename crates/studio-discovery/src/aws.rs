@@ -12,6 +12,8 @@ use aws_sdk_sagemaker::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+pub use aws_answers::http_client;
+
 use crate::{
     ApiError, AppKind, DomainDescription, DomainId, LifecycleConfigs, SpaceDescription, SpaceName, StudioApi, Tag,
     UserProfileDescription, UserProfileName,
@@ -26,14 +28,19 @@ pub struct SageMakerApi {
 }
 
 impl SageMakerApi {
-    /// A client with these settings.
+    /// A client with these settings. Where they have no HTTP client, [`http_client`] is used: the SDK panics without one. What loads
+    /// credentials over HTTP needs one as well, and is made before: give it to the loader of the settings, too.
     pub fn new(config: &SdkConfig) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let endpoint = match config.endpoint_url() {
             Some(url) => url.to_owned(),
             None => format!("https://api.sagemaker.{region}.amazonaws.com"),
         };
-        Self { client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()), endpoint, region }
+        let mut builder = config::Builder::from(config).interceptor(OnlyAws);
+        if config.http_client().is_none() {
+            builder = builder.http_client(http_client());
+        }
+        Self { client: Client::from_conf(builder.build()), endpoint, region }
     }
 
     fn sort<E>(&self, action: &'static str, resource: &str, error: SdkError<E, HttpResponse>) -> ApiError
