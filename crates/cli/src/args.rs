@@ -29,23 +29,23 @@ pub(crate) enum Command {
     TerminateHost(commands::terminate::Args),
     /// List the hosts that this home knows.
     ListHosts(commands::list_hosts::Args),
-    /// Show how a host is: state, health, use, and when it ends itself.
+    /// Show the state of a host: health, use, and when it terminates itself.
     Status(commands::status::Args),
     /// Make a host the current one.
     Use(commands::use_host::Args),
-    /// Settle what interrupted commands left, and find hosts without a record.
+    /// Clean up after interrupted commands, and find hosts without a record.
     Recover(commands::recover::Args),
     /// Print the environment variables for tools that ignore Docker contexts.
     Env(commands::env::Args),
     /// Configure the SageMaker Python SDK's Local Mode.
     Configure(commands::configure::Args),
-    /// Prove that a host could be created, before any money is spent.
+    /// Check that a host can be created, before any money is spent.
     Doctor(commands::doctor::Args),
-    /// Put docker, compose and the SageMaker SDK where they are missing.
+    /// Install docker, compose and the SageMaker SDK if they are missing.
     Setup(commands::setup::Args),
-    /// Put off the end of a host.
+    /// Keep a host running longer.
     Keep(commands::keep::Args),
-    /// Bring a port of a host to localhost.
+    /// Make a port of a host available on localhost.
     Forward(commands::forward::Args),
     /// Share folders of this app with a host, live and at the same paths.
     Share(commands::share::Args),
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     EcrLogin(commands::ecr_login::Args),
     /// Print or register a script that installs sdocker at app start.
     LifecycleConfig(commands::lifecycle_config::Args),
-    /// Print the least IAM policy that each command needs.
+    /// Print the smallest IAM policy that each command needs.
     Policy(commands::policy::Args),
     /// Finish what a process that was ended left of a host: started by sdocker itself.
     #[command(hide = true)]

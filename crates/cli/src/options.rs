@@ -18,11 +18,11 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "SDOCKER_CLOUD", value_enum, value_name = "CLOUD")]
     pub(crate) cloud: Option<CloudChoice>,
 
-    /// Say more on standard error; twice: much more.
+    /// Print more on standard error; give it twice for much more.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// Say nothing but results, warnings and errors.
+    /// Print only results, warnings and errors.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 }

@@ -62,7 +62,7 @@ impl Tools {
         missing
     }
 
-    /// What the SDK makes of the Docker Compose that is there; of an SDK that is missing, its newest version is thought.
+    /// What the SDK makes of the Docker Compose that is there; the newest SDK is assumed if none is installed.
     pub fn compose(&self) -> ComposeVerdict {
         let sdk = self.sdk.unwrap_or((u32::MAX, 0));
         compose_accepted(sdk, self.compose_plugin.as_deref(), self.compose_program)

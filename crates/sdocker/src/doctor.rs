@@ -17,7 +17,7 @@ pub use finding::{Finding, State};
 /// What is examined.
 #[derive(Clone, Debug)]
 pub struct Examination {
-    /// The EC2 instance type that is to be launched.
+    /// The EC2 instance type to launch.
     pub instance_type: InstanceType,
     /// The subnet, instead of the first of the domain's that has a mount target.
     pub subnet: Option<SubnetId>,

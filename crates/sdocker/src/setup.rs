@@ -23,7 +23,7 @@ pub struct SetupRequest {
     pub docker_from: Option<Source>,
     /// The program of Docker Compose.
     pub compose_from: Option<Source>,
-    /// The SDK to install with pip where it is missing.
+    /// The SDK to install with pip if it is missing.
     pub sdk: String,
     /// The Python that runs the SDK, instead of the first on PATH.
     pub python: Option<PathBuf>,

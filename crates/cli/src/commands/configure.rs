@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Put back what was there before.
     #[arg(long, conflicts_with = "dry_run")]
     undo: bool,
-    /// Say what would be done, and change nothing.
+    /// Say what would be done, without changing anything.
     #[arg(long)]
     dry_run: bool,
     /// Folders with data for containers, to be told which of them the host does not see; beside the working directory.

@@ -38,13 +38,13 @@ pub(crate) struct Args {
     /// End the host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
-    /// End the host after this long, whatever runs on it. [default: 12h]
+    /// Terminate the host after this long, whatever runs on it. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
-    /// Launch a Spot instance, or none.
+    /// Use Spot only; fail if there is no Spot capacity.
     #[arg(long, conflicts_with = "spot_or_on_demand")]
     spot: bool,
-    /// Launch a Spot instance, and on demand where there is no Spot capacity.
+    /// Use Spot, and fall back to on-demand if there is no Spot capacity.
     #[arg(long)]
     spot_or_on_demand: bool,
     /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
@@ -53,10 +53,10 @@ pub(crate) struct Args {
     /// How long to wait for the host to become ready.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m")]
     timeout: std::time::Duration,
-    /// Keep a host that does not become ready, to look into why. It still ends itself.
+    /// Keep a host that does not become ready, for debugging. It still terminates itself.
     #[arg(long)]
     keep_failed: bool,
-    /// Print the plan and the exact API calls, and change nothing.
+    /// Print the plan and the exact API calls, without changing anything.
     #[arg(long)]
     dry_run: bool,
 }

@@ -14,13 +14,13 @@ use studio_discovery::SubnetId;
 
 use crate::{printer::Printer, progress::Progress};
 
-/// Prove that a host could be created, before any money is spent.
+/// Check that a host can be created, before any money is spent.
 ///
 /// Reads what `create-host` reads, asks EC2 whether it would allow each change (DryRun), and looks at what Docker clients and Local Mode
 /// need here; changes nothing. Ends with 0 only if a host could be expected to come up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The EC2 instance type that is to be launched.
+    /// The EC2 instance type to launch.
     #[arg(long, value_name = "TYPE", default_value = "c5.xlarge", value_parser = str::parse::<InstanceType>)]
     instance_type: InstanceType,
     /// The subnet, instead of the first of the domain's that has a mount target.

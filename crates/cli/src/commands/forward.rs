@@ -11,7 +11,7 @@ use sdocker::{Error, Surroundings, lookup::Lookup};
 
 use crate::{interrupt::Interrupt, printer::Printer, progress::Progress};
 
-/// Bring a port of a host to localhost, until Ctrl-C.
+/// Make a port of a host available on localhost, until Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The port of the host, or LOCAL:HOST. A local port of 0 takes any free one.

@@ -9,7 +9,7 @@ use sdocker::{Home, durations};
 
 use crate::{printer::Printer, progress::Progress};
 
-/// Put off the end of a host: neither idleness nor age end it before then.
+/// Keep a host running longer: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// For how long, from now.

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// Where apps find the binary, with its checksum: https:// or s3://. Without it, it must be in ~/.local/bin of the home, which stays.
     #[arg(long, value_name = "URL#sha256=SUM")]
     binary_from: Option<Source>,
-    /// The SDK that `sdocker setup` installs where it is missing.
+    /// The SDK that `sdocker setup` installs if it is missing.
     #[arg(long, value_name = "REQUIREMENT", default_value = "sagemaker>=2.80.0")]
     sdk: String,
     /// Register it with SageMaker under this name.

@@ -10,7 +10,7 @@ use crate::{columns, printer::Printer, progress::Progress};
 /// List the hosts that this home knows.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Do not ask the cloud: print what this home has recorded.
+    /// Make no AWS calls: print what this home has recorded.
     #[arg(long)]
     offline: bool,
 }

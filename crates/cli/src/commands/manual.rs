@@ -19,7 +19,7 @@ pub(crate) struct CompletionsArgs {
 /// Write the man pages into a folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManpagesArgs {
-    /// The folder; made where it does not exist.
+    /// The folder, created if it does not exist.
     folder: PathBuf,
 }
 

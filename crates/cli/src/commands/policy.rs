@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{printer::Printer, progress::Progress};
 
-/// Print the least IAM policy that each command needs, for the policy of an execution role.
+/// Print the smallest IAM policy that each command needs, for the policy of an execution role.
 ///
 /// Inside Studio it is narrowed to this domain's VPC, file system and user profile; elsewhere to what the options say.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Say why each statement is there.
     #[arg(long, conflicts_with_all = ["terraform", "cloudformation"])]
     explain: bool,
-    /// Ask nobody: narrow by nothing but the options.
+    /// Make no AWS calls: limit the policy by the options alone.
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -91,7 +91,7 @@ enum Task {
     Recover,
     /// `terminate-* --purge`.
     Purge,
-    /// What `doctor` asks beside what it asks on behalf of `create-host`.
+    /// What `doctor` asks in addition to what `create-host` needs.
     Doctor,
     /// `ecr-login`.
     EcrLogin,

@@ -15,7 +15,7 @@ use crate::{
     progress::Progress,
 };
 
-/// Settle what interrupted commands left, and find hosts without a record.
+/// Clean up after interrupted commands, and find hosts without a record.
 ///
 /// An interrupted creation is finished where its host came up, and undone otherwise; an interrupted termination is finished.
 /// Hosts of this user that no record knows are listed; `--adopt` makes records of them, `--terminate` ends them.

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::{printer::Printer, progress::Progress};
 
-/// Put docker, compose and the SageMaker SDK where they are missing.
+/// Install docker, compose and the SageMaker SDK if they are missing.
 ///
 /// Takes the package manager that it finds and may use (apt-get, dnf or yum as root or with sudo, else conda), or the archives that
 /// are named. Does nothing that is done already.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Say what would be done, and change nothing.
+    /// Say what would be done, without changing anything.
     #[arg(long)]
     dry_run: bool,
     /// A static archive of the Docker CLI, such as download.docker.com has, with its checksum. A URL or a file.
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// The program of Docker Compose, with its checksum. A URL or a file.
     #[arg(long, value_name = "URL#sha256=SUM")]
     compose_from: Option<Source>,
-    /// The SDK to install with pip where it is missing.
+    /// The SDK to install with pip if it is missing.
     #[arg(long, value_name = "REQUIREMENT", default_value = DEFAULT_SDK)]
     sdk: String,
     /// The Python that runs the SDK, instead of the first on PATH.

@@ -10,7 +10,7 @@ use sdocker::{
 
 use crate::{columns, printer::Printer, progress::Progress};
 
-/// Show how a host is: state, health, use, and when it ends itself.
+/// Show the state of a host: health, use, and when it terminates itself.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The host, instead of the current one.

@@ -25,7 +25,7 @@ pub enum Task {
     Recover,
     /// `terminate-* --purge`.
     Purge,
-    /// What `doctor` asks beside what it asks on behalf of `create-host`.
+    /// What `doctor` asks in addition to what `create-host` needs.
     Doctor,
     /// `ecr-login`.
     EcrLogin,
