@@ -79,3 +79,17 @@ fn files_of_root_never_keep_a_host() {
         assert_eq!(contexts, "", "{user:?}: the rest is gone");
     }
 }
+
+/// A program of its own, with nothing of the binary in it: the settings that it loads have no HTTP client but what the library brings.
+#[test]
+fn a_library_alone_reaches_aws() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    // Cargo puts examples beside the binary.
+    let binary = std::env::var("SDOCKER_BIN").expect("the binary under test");
+    let program = PathBuf::from(binary).with_file_name("examples").join("environment");
+    let root = home.join("studio-root");
+    let found = home.run(program.to_str().expect("UTF-8"), &[root.to_str().expect("UTF-8")]).expect(0).json();
+    assert_eq!((&found["domain"], &found["owner"]), (&json!("d-wire"), &json!("ana")));
+    assert!(found["vpc"].as_str().is_some_and(|vpc| vpc.starts_with("vpc-")), "{found}");
+}
