@@ -105,17 +105,15 @@ pub fn request(
     }
 }
 
-/// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else a folder on the first storage that the
-/// app shares with its host.
+/// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else one in the folder that the app shares with its
+/// hosts ([`StudioEnvironment::shared_folder`]), which is the user's own wherever there is one.
 pub fn shared_home(surroundings: &Surroundings, environment: &StudioEnvironment) -> Option<PathBuf> {
     let shared = shared_paths(environment);
     let on = |folder: &Path| shared.iter().any(|root| folder.starts_with(root));
     if on(&surroundings.sdocker_home) {
         return Some(surroundings.sdocker_home.clone());
     }
-    let mounted = shared.iter().filter(|root| root.is_dir());
-    let preferred = mounted.clone().find(|root| surroundings.home.starts_with(root)).or_else(|| mounted.clone().next());
-    preferred.map(|root| root.join(".sdocker"))
+    environment.shared_folder().filter(|folder| folder.is_dir()).map(|folder| folder.join(".sdocker"))
 }
 
 /// The client's proxies, for the daemon. What is in the VPC is reached directly, the instance's metadata always.

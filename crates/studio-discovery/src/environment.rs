@@ -1,12 +1,15 @@
 //! The result of discovery: everything the rest of sdocker needs to know about the Studio app it runs in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{
-    AccessPointId, AccountId, DomainId, FileSystemId, Region, RoleArn, SecurityGroupId, SpaceName, SubnetId,
-    UserProfileName, VpcId,
+use crate::{
+    ids::{
+        AccessPointId, AccountId, DomainId, FileSystemId, Region, RoleArn, SecurityGroupId, SpaceName, SubnetId,
+        UserProfileName, VpcId,
+    },
+    mounts,
 };
 
 /// The Studio app this process runs in, and the domain around it.
@@ -51,6 +54,13 @@ impl StudioEnvironment {
         all.sort();
         all.dedup();
         all
+    }
+
+    /// The folder of the app that its hosts see as well: the home where it is on EFS itself; else the user's own part of the domain's file
+    /// system, where Studio links it into the home; else the first mount by its path, which others may write to. `None` where nothing is
+    /// on EFS.
+    pub fn shared_folder(&self) -> Option<&Path> {
+        mounts::shared_folder(self.app.kind, &self.home, self.shared_mounts.iter().map(|mount| mount.paths.as_slice()))
     }
 }
 

@@ -157,12 +157,10 @@ impl LocalFacts {
         &self.app
     }
 
-    /// The folder of this app that is on EFS: the user's own part of the domain's file system where Studio links it into the home,
-    /// else the first mount. `None` where nothing is on EFS.
+    /// The folder of this app that is on EFS, by the rule of [`StudioEnvironment::shared_folder`](crate::StudioEnvironment::shared_folder), as far
+    /// as it is known without asking anybody.
     pub fn shared_folder(&self) -> Option<&Path> {
-        let own = self.home.join("user-default-efs");
-        let own = self.mounts.iter().find(|mount| mount.is_at(&own));
-        own.or(self.mounts.first()).map(LocalMount::mount_point)
+        mounts::shared_folder(self.app.kind, &self.home, self.mounts.iter().map(LocalMount::paths))
     }
 
     /// The home directory.

@@ -11,7 +11,7 @@ use std::{
 
 use procfs_core::process::MountInfo;
 
-use crate::{AccessPointId, EfsHome, FileSystemId, SharedMount};
+use crate::{AccessPointId, AppKind, EfsHome, FileSystemId, SharedMount};
 
 /// A mount that is EFS, or some other NFS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,12 +105,13 @@ fn unescape(text: &str) -> String {
 }
 
 impl LocalMount {
-    pub(crate) fn mount_point(&self) -> &Path {
+    fn mount_point(&self) -> &Path {
         &self.paths[0]
     }
 
-    pub(crate) fn is_at(&self, path: &Path) -> bool {
-        self.paths.iter().any(|known| known == path)
+    /// The mount point, then links to it.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     /// The mount as the host takes it over; `None` where it is not known to be EFS. A mount by address is the domain's own file
@@ -126,6 +127,21 @@ impl LocalMount {
             paths: self.paths.clone(),
         })
     }
+}
+
+/// The folder of an app that its hosts see as well: the home where it is on EFS itself; else the user's own part of the domain's file system,
+/// where Studio links it into the home; else the first mount by its path, which others may write to.
+pub(crate) fn shared_folder<'m>(
+    kind: AppKind,
+    home: &'m Path,
+    mounts: impl Iterator<Item = &'m [PathBuf]> + Clone,
+) -> Option<&'m Path> {
+    if kind.home_is_efs() {
+        return Some(home);
+    }
+    let own = home.join("user-default-efs");
+    let own_mount = mounts.clone().find(|paths| paths.contains(&own));
+    own_mount.or_else(|| mounts.min()).and_then(|paths| paths.first()).map(PathBuf::as_path)
 }
 
 #[cfg(test)]
