@@ -229,7 +229,7 @@ fn is_name(name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Option<Context>, Error> {
-    let text = match fs::read_to_string(path) {
+    let text = match whole_file::read_text(path, 1 << 20, whole_file::Links::Follow) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text.map_err(file("read", path))?,
     };

@@ -1,7 +1,7 @@
 //! Certificates and keys of one host: a CA of its own, a server and a client.
 
 use std::{
-    fmt, fs,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -221,7 +221,7 @@ impl ClientCredentials {
     pub fn load(folder: &Path) -> Result<Self, Error> {
         let read = |name: &str| -> Result<(PathBuf, String), Error> {
             let path = folder.join(name);
-            let text = fs::read_to_string(&path).map_err(file("read", &path))?;
+            let text = whole_file::read_text(&path, 1 << 20, whole_file::Links::Follow).map_err(file("read", &path))?;
             Ok((path, text))
         };
         let certificate = |(path, text): (PathBuf, String)| match CertificateDer::from_pem_slice(text.as_bytes()) {

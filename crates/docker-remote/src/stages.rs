@@ -1,6 +1,22 @@
 //! The stages of a host's bootstrap, as the host writes them into its `status` file.
 
-use std::{fs, io, path::Path, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use whole_file::Links;
+
+/// The largest file that is read; a whole bootstrap has a few kilobytes.
+const MOST: u64 = 1 << 20;
+
+/// How long shared storage has to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A line of the file: `<RFC 3339 time> <stage> <state> [detail]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,19 +56,30 @@ pub trait StageSource: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct StatusFile {
     path: PathBuf,
+    /// A read is under way: of storage that hangs, one is enough.
+    reading: Arc<AtomicBool>,
 }
 
 impl StatusFile {
     /// The file at this path, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), reading: Arc::default() }
     }
 }
 
 impl StageSource for StatusFile {
     fn lines(&self) -> Vec<StageLine> {
+        if self.reading.swap(true, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        let Self { path, reading } = self.clone();
         // Opened afresh each time: a network file system shows what another machine wrote when a file is opened.
-        read_stages(&self.path).unwrap_or_default()
+        let read = move || {
+            let lines = read_stages(&path);
+            reading.store(false, Ordering::Release);
+            lines
+        };
+        whole_file::within(ANSWERS_WITHIN, read).unwrap_or_default()
     }
 }
 
@@ -61,7 +88,8 @@ impl StageSource for StatusFile {
 /// # Errors
 /// A file that can't be read. A missing one is empty.
 pub fn read_stages(path: &Path) -> io::Result<Vec<StageLine>> {
-    match fs::read(path) {
+    // What runs on the host may have put anything there.
+    match whole_file::read(path, MOST, Links::Refuse) {
         Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
@@ -109,6 +137,23 @@ mod tests {
                 ("image".to_owned(), StageState::Failed, "no route to registry".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_no_file_has_no_stages_and_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("status");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("coreutils").success());
+        assert_eq!(StatusFile::new(&path).lines(), []);
+        std::fs::remove_file(&path).expect("removed");
+        // A container on the host may point it at any file of this user.
+        std::os::unix::fs::symlink("secret", &path).expect("linked");
+        std::fs::write(folder.path().join("secret"), "2026-01-02T03:04:05Z mounts started\n").expect("written");
+        let status = StatusFile::new(&path);
+        assert_eq!(status.lines(), []);
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::rename(folder.path().join("secret"), &path).expect("renamed");
+        assert_eq!(status.lines().len(), 1);
     }
 
     #[test]

@@ -267,7 +267,7 @@ fn make_link(link: &Path, target: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
+    match whole_file::read_text(path, 4 << 20, whole_file::Links::Follow) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(file("read", path)(error)),

@@ -3,12 +3,13 @@
 mod values;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use host_provisioner::{EngineChoice, HostConfig};
 use serde::{Deserialize, Deserializer, de};
+use whole_file::Links;
 
 use crate::{Error, durations, durations::Timeout};
 
@@ -28,6 +29,9 @@ pub struct Config {
     /// What the user should know about the file.
     pub warnings: Vec<String>,
 }
+
+/// The largest file that is read.
+const MOST: u64 = 1 << 20;
 
 const KEYS: [&str; 12] = [
     "ImageId",
@@ -115,7 +119,7 @@ pub fn read(candidates: &[PathBuf]) -> crate::Result<Config> {
 }
 
 fn read_text(path: &Path) -> crate::Result<Option<String>> {
-    match fs::read_to_string(path) {
+    match whole_file::read_text(path, MOST, Links::Follow) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(format!("cannot read {}", path.display())).because(error)),

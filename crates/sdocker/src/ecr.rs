@@ -77,7 +77,8 @@ fn program(surroundings: &Surroundings, name: &str) -> crate::Result<std::path::
 }
 
 fn uses_helper(surroundings: &Surroundings, registry: &str) -> bool {
-    let Ok(text) = std::fs::read_to_string(surroundings.docker_config.join("config.json")) else { return false };
+    let file = surroundings.docker_config.join("config.json");
+    let Ok(text) = whole_file::read_text(&file, 1 << 20, whole_file::Links::Follow) else { return false };
     let Ok(config) = serde_json::from_str::<serde_json::Value>(&text) else { return false };
     config["credHelpers"].get(registry).is_some() || config["credsStore"].as_str() == Some("ecr-login")
 }

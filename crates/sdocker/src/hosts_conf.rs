@@ -17,11 +17,15 @@ use jsonc_parser::{
     cst::{CstArray, CstInputValue, CstNode, CstRootNode},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
+use whole_file::{Links, read_text};
 
 use crate::{
     Error,
     layout::{create_private, host_name},
 };
+
+/// The largest file that is read; an entry has a hundred bytes.
+const MOST: u64 = 1 << 20;
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -181,11 +185,7 @@ impl HostsConf {
     }
 
     fn text(&self) -> crate::Result<Option<String>> {
-        // A pipe would be waited for.
-        if fs::metadata(&self.path).is_ok_and(|found| !found.is_file()) {
-            return Err(Error::new(format!("{} is not a file", self.path.display())));
-        }
-        match fs::read_to_string(&self.path) {
+        match read_text(&self.path, MOST, Links::Follow) {
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

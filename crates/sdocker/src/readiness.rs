@@ -10,11 +10,15 @@ use docker_remote::{
 use host_provisioner::{Cloud, InstanceId, ProvisionError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use whole_file::Links;
 
 use crate::{Error, Notice, Observer};
 
 /// How many lines of the bootstrap log an error shows.
 const LOG_TAIL: usize = 20;
+
+/// How much of its end is read for that.
+const LOG_END: u64 = 64 * 1024;
 
 /// A host that boots.
 pub struct BootingHost<'a> {
@@ -103,7 +107,8 @@ fn hinted(error: NotReady, endpoint: &Endpoint) -> Error {
 /// The end of the host's own log, where it shares storage.
 fn show_log_tail(host_folder: &Path, observer: &dyn Observer) {
     let path = host_folder.join("logs").join("bootstrap.log");
-    let Ok(log) = std::fs::read(&path) else { return };
+    // The host writes it, and what runs there may be anybody's.
+    let Ok(log) = whole_file::read_end(&path, LOG_END, Links::Refuse) else { return };
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
     if !lines.is_empty() {

@@ -1,9 +1,10 @@
 //! What runs, since when, until when, how healthy.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use docker_remote::{ApiRange, StageState};
+use docker_remote::{ApiRange, StageLine, StageState};
 use serde::{Deserialize, Serialize};
+use whole_file::Links;
 
 use crate::{
     Observer, Surroundings, advice,
@@ -12,6 +13,12 @@ use crate::{
     permission::Caller,
     places::{Look, Places},
 };
+
+/// The largest account of a host's life that is read; it has a kilobyte.
+const MOST: u64 = 256 * 1024;
+
+/// How long shared storage has to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a host is, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -87,7 +94,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         }
     };
     let folder = lookup.layout.host(&host.name);
-    let life = life(&folder, observer);
+    let (life, stages) = account(&folder, observer);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
     Status {
         endpoint: format!("tcp://{}:{}", host.address, host.port),
@@ -99,7 +106,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
         daemon,
         life,
-        stages: stages(&folder),
+        stages,
         name: host.name,
         instance_id: host.instance.to_string(),
         instance_type: host.instance_type.to_string(),
@@ -128,11 +135,26 @@ pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     }
 }
 
+/// The host's account of its life and of its bootstrap, as far as the storage that it shares answers.
+fn account(folder: &Path, observer: &dyn Observer) -> (Option<Life>, Vec<Stage>) {
+    let (own_life, status) = (folder.join("life.json"), folder.join("status"));
+    let read = move || {
+        // The host writes them, and what runs there may be anybody's.
+        let life = whole_file::read_text(&own_life, MOST, Links::Refuse).ok().map(|text| (own_life, text));
+        Ok((life, docker_remote::read_stages(&status).unwrap_or_default()))
+    };
+    match whole_file::within(ANSWERS_WITHIN, read) {
+        Ok((text, lines)) => (text.and_then(|(path, text)| life(&path, &text, observer)), stages(lines)),
+        Err(error) => {
+            observer.warn(format!("what the host says of itself can't be read from {}: {error}", folder.display()));
+            (None, Vec::new())
+        }
+    }
+}
+
 /// The host's account of its own life; `None` where it shares no storage, or has not written any yet.
-fn life(folder: &Path, observer: &dyn Observer) -> Option<Life> {
-    let path = folder.join("life.json");
-    let text = std::fs::read_to_string(&path).ok()?;
-    match serde_json::from_str(&text) {
+fn life(path: &Path, text: &str, observer: &dyn Observer) -> Option<Life> {
+    match serde_json::from_str(text) {
         Ok(life) => Some(life),
         Err(error) => {
             observer.warn(format!("{}:{}:{}: {error}", path.display(), error.line(), error.column()));
@@ -141,9 +163,8 @@ fn life(folder: &Path, observer: &dyn Observer) -> Option<Life> {
     }
 }
 
-fn stages(folder: &Path) -> Vec<Stage> {
-    docker_remote::read_stages(&folder.join("status"))
-        .unwrap_or_default()
+fn stages(lines: Vec<StageLine>) -> Vec<Stage> {
+    lines
         .into_iter()
         .map(|line| Stage {
             time: line.time,

@@ -1,5 +1,7 @@
 //! Files of the user, replaced whole: a reader finds the old text or the new one, never a part of either, whatever happens to the process
-//! or the machine in between.
+//! or the machine in between. And files that others may have written, read as far as is expected of them, and never waited for.
+
+mod bounded;
 
 use std::{
     fs,
@@ -9,6 +11,8 @@ use std::{
 };
 
 use atomic_write_file::AtomicWriteFile;
+
+pub use bounded::{Links, read, read_end, read_text, within};
 
 /// Linux follows as many links (path_resolution(7)).
 const MAX_LINKS: usize = 40;

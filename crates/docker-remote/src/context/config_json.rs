@@ -10,8 +10,12 @@ use jsonc_parser::{
     ParseOptions,
     cst::{CstObject, CstObjectProp, CstRootNode},
 };
+use whole_file::Links;
 
 use crate::{Error, error::file};
+
+/// The largest file that is read.
+const MOST: u64 = 4 << 20;
 
 /// What the CLI writes into a new file.
 const EMPTY: &str = "{\n\t\"auths\": {}\n}";
@@ -70,7 +74,7 @@ impl ConfigJson {
     }
 
     fn text(&self) -> Result<Option<String>, Error> {
-        match fs::read_to_string(&self.path) {
+        match whole_file::read_text(&self.path, MOST, Links::Follow) {
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

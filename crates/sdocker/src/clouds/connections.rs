@@ -1,6 +1,6 @@
 //! How AWS is connected to: directly or through proxies, and whose certificates are believed.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use aws_smithy_http_client::{
     Builder, Connector,
@@ -16,12 +16,16 @@ use aws_smithy_runtime_api::client::{
 };
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use whole_file::Links;
 
 use crate::{Error, Surroundings};
 
 /// Where credentials come from, which no proxy reaches: EC2's metadata service (169.254.169.254 and fd00:ec2::254), the one of containers
 /// (169.254.170.2) and of EKS pods (169.254.170.23 and fd00:ec2::23).
 const NEVER_PROXIED: &str = "169.254.0.0/16,fd00:ec2::/32";
+
+/// The largest bundle of certificates that is read; the system's own has a quarter of a megabyte.
+const MOST: u64 = 16 << 20;
 
 /// An HTTP client by the environment's settings. The SDK's own reads none of them.
 pub fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpClient> {
@@ -77,7 +81,7 @@ fn certificates(path: &Path) -> crate::Result<Vec<u8>> {
         Error::new(format!("cannot use AWS_CA_BUNDLE={}", path.display()))
             .hint("it is a file of certificates in PEM form; without the variable the system's own are used")
     };
-    let pem = fs::read(path).map_err(|error| unusable().because(error))?;
+    let pem = whole_file::read(path, MOST, Links::Follow).map_err(|error| unusable().because(error))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| unusable().because(error))?;
@@ -110,6 +114,8 @@ impl HttpConnector for ByScheme<SharedHttpConnector> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
