@@ -499,8 +499,11 @@ fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
         "Condition": {"Null": {"aws:RequestTag/CostCenter": "true"}}});
     let forbids = json!({"Effect": "Deny", "Action": "ec2:CreateTags", "Resource": "*",
         "Condition": {"ForAnyValue:StringEquals": {"aws:TagKeys": ["team"]}}});
-    for (statement, case) in [(demands, "demanded"), (forbids, "forbidden")] {
+    // An encoded message does not say whether something is missing or forbidden.
+    let cases = [(&demands, "demanded", false), (&forbids, "forbidden", false), (&forbids, "forbidden, encoded", true)];
+    for (statement, case, encoded) in cases {
         the_groups(&place);
+        place.front.encode_refusals(encoded);
         let policy = json!({"Version": "2012-10-17", "Statement": [allow, statement]});
         place.front.enforce_organization(&policy);
         place.front.reset();
@@ -508,6 +511,7 @@ fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
         let launches = place.front.log().iter().filter(|action| *action == "ec2:RunInstances").count();
         assert_eq!(launches, 1, "{case}: {}", run.stderr);
         assert!(!place.front.refused().is_empty(), "{case}");
+        assert_eq!(run.stderr.contains("aws sts decode-authorization-message"), encoded, "{case}: {}", run.stderr);
         assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{case}");
         place.front.enforce_organization(&Value::Null);
         place.clear(&Value::Null, case);

@@ -145,15 +145,15 @@ impl CloudError {
         )
     }
 
-    /// Whether the call may have been refused only because it carried tags (`ec2:CreateTags`). EC2's encoded messages do not say.
+    /// Whether the call may have been refused only because it carried tags (`ec2:CreateTags`).
     ///
     /// Never where a policy denies it explicitly, as those of an organization do that demand tags or certain values of them: what is
     /// missing may be done without, what is forbidden is not got around (AWS Organizations user guide, "Require a tag on specified
-    /// created resources").
+    /// created resources"). Nor where the message is only encoded, and so does not say which of the two it is.
     pub(crate) fn may_be_for_tags(&self) -> bool {
         match &self.kind {
             CloudErrorKind::AccessDenied { refused } => {
-                refused.as_deref().is_none_or(|action| action == "ec2:CreateTags") && !self.is_explicit_deny()
+                refused.as_deref() == Some("ec2:CreateTags") && !self.is_explicit_deny()
             }
             _ => false,
         }
