@@ -93,7 +93,8 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> 
             file(&mut script, &format!("/etc/sdocker/tls/{name}.pem"), pem);
         }
         // There is a network when a boothook runs, and Docker's own addresses are not there yet.
-        script.push_str("read -ra addresses < <(hostname -I)\n");
+        // iproute is on the ECS-optimised image, whose package iproute-tc needs it (packages_al2023 in aws/amazon-ecs-ami); hostname(1) need not be.
+        script.push_str("while read -r _ _ _ address _; do addresses+=(\"${address%/*}\"); done < <(ip -o addr show up scope global)\n");
         script.push_str("timeout 30 bash /usr/local/lib/sdocker/certify.sh /etc/sdocker/tls \"${addresses[@]}\"\n");
     }
     script.push_str(". /etc/sdocker/settings\n. /usr/local/lib/sdocker/start.sh\n");

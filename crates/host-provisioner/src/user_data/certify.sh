@@ -1,7 +1,9 @@
 #!/bin/bash
 # Gives the daemon a certificate for the addresses of this host, which nobody knew before it was launched: certify.sh FOLDER ADDRESS...
 # The certificate that is there is signed anew, with its key, names and dates, and the addresses beside them. The issuer's key goes,
-# whatever happens; without openssl the certificate stays as it is.
+# whatever happens. openssl is on the ECS-optimised image: its packages amazon-efs-utils and ec2-instance-connect require it (packages_al2023 in
+# aws/amazon-ecs-ami, variables.pkr.hcl; amazon-efs-utils.spec in aws/efs-utils; generic.spec in aws/aws-ec2-instance-connect-config).
+# Where an image of one's own has none, the certificate stays as it is.
 set -euo pipefail
 cd "$1"
 shift
