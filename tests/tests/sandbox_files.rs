@@ -88,6 +88,24 @@ impl Shared {
         sdocker_tests::Run::new(self.container(script).output().expect("it runs")).expect(0).stdout
     }
 
+    /// The state of the process in the background, as `status` has it.
+    fn link(&self) -> serde_json::Value {
+        let mut status = self.home.sdocker(&["--output", "json", "status"]).expect(0).json();
+        status["link"].take()
+    }
+
+    /// The processes in the background of this home.
+    fn link_processes(&self) -> Vec<String> {
+        let home = format!("HOME={}\0", self.home.path().display());
+        let of_home = |process: &fs::DirEntry| {
+            let read = |file: &str| fs::read(process.path().join(file)).unwrap_or_default();
+            let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            command.contains(" link --host ") && String::from_utf8_lossy(&read("environ")).contains(&home)
+        };
+        let processes = fs::read_dir("/proc").expect("readable").flatten().filter(of_home);
+        processes.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// The host's mounts at the folder, the one that hides the app's apart.
     fn mounts(&self) -> Vec<String> {
         let table = fs::read_to_string(format!("/proc/{}/mounts", self.dockerd)).expect("readable");
@@ -243,4 +261,112 @@ fn cuts_are_not_seen_and_ends_are_mended() {
     assert_eq!(fs::read_to_string(shared.folder.join("f")).expect("there"), "f");
     shared.on_host("chattr -i \"$1\"");
     shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+/// A page of a port of localhost; `None` where nobody answers.
+fn page(port: u16) -> Option<String> {
+    let address = format!("http://127.0.0.1:{port}/");
+    let answer = Command::new("curl").args(["-sS", "-m", "20", &address]).output().expect("it runs");
+    answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    listener.local_addr().expect("an address").port()
+}
+
+#[test]
+fn files_and_ports_come_with_a_host_and_go_with_it() {
+    let Some(home) = Home::in_sandbox() else { return };
+    let folder = home.join("work");
+    fs::create_dir(&folder).expect("made");
+    fs::write(folder.join("f"), "from the app").expect("written");
+    let share = folder.to_string_lossy().into_owned();
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge", "--share", &share]).expect(0);
+    assert!(created.stdout.contains("is live in containers"), "{created:?}");
+    let image = "mkdir -p image/bin && cp /bin/busybox image/bin && \
+        for name in sh cat httpd sleep mkdir; do ln -s busybox image/bin/$name; done && tar -C image -c . | docker import - serve:1";
+    home.run("sh", &["-c", image]).expect(0);
+    let shared = Shared { folder, dockerd: String::new(), home };
+    let bind = format!("{share}:{share}");
+    let file = format!("{share}/f");
+    let docker = |arguments: &[&str]| shared.home.run("docker", arguments).expect(0).stdout;
+    // Not the file of this machine, which the sandbox's daemon would see as well: it comes over FUSE.
+    assert_eq!(shared.link()["folders"][0]["state"], "shared");
+    let mounts = docker(&["run", "--rm", "-v", &bind, "serve:1", "cat", "/proc/mounts", &file]);
+    assert!(mounts.contains(&format!("sdocker {share} fuse.sdocker")) && mounts.ends_with("from the app"), "{mounts}");
+
+    // Ports: open when the start is reported, the next free one where it is taken, and none by UDP.
+    let (port, other) = (free_port(), free_port());
+    let taken = std::net::TcpListener::bind(("127.0.0.1", other)).expect("bound");
+    let serve = |name: &str, options: &[&str], port: u16| {
+        let script = format!("mkdir /www; echo {name} >/www/index.html; exec httpd -f -p {port} -h /www");
+        let run = [&["run", "-d", "--name", name], options, &["serve:1", "sh", "-c", &script]].concat();
+        docker(&run);
+    };
+    serve("one", &["-p", &format!("{port}:80"), "-p", &format!("{port}:53/udp")], 80);
+    let connected = std::net::TcpStream::connect(("127.0.0.1", port));
+    assert!(connected.is_ok(), "{connected:?}");
+    until("it serves", || page(port).as_deref() == Some("one"));
+    serve("two", &["-p", &format!("{other}:80")], 80);
+    let line = |container: &str, udp: bool| {
+        let link = shared.link();
+        let lines = link["ports"].as_array().cloned().unwrap_or_default();
+        lines.into_iter().find(|line| line["container"] == container && line["local_port"].is_null() == udp)
+    };
+    until("it is said", || line("two", false).is_some());
+    let two = line("two", false).expect("said");
+    let local = two["local_port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+    assert_ne!(local, other);
+    assert!(two["why"].as_str().is_some_and(|why| why.contains("is taken in this app")), "{two}");
+    until("it serves", || page(local).as_deref() == Some("two"));
+    assert!(line("one", true).is_some_and(|line| line["why"].as_str().is_some_and(|why| why.contains("UDP"))));
+    drop(taken);
+    // A container of the SDK's network, which publishes nothing; wherever 8080 is here.
+    serve("three", &["--network", "sagemaker"], 8080);
+    until("it is said", || line("network sagemaker", false).is_some());
+    let serving = line("network sagemaker", false).and_then(|line| line["local_port"].as_u64()).expect("a port");
+    until("it serves", || page(u16::try_from(serving).expect("a port")).as_deref() == Some("three"));
+    docker(&["rm", "-f", "one", "two", "three"]);
+    until("its port is gone", || page(port).is_none());
+    until("all are gone", || shared.link()["ports"].as_array().is_some_and(Vec::is_empty));
+
+    // Any port of the host, opened to nobody: the daemon's own, of which only the host's loopback is asked.
+    serve("four", &["--network", "host"], 7777);
+    let mut forward = shared.home.sdocker_command(&["--output", "json", "forward", "0:7777", "0:1111"]);
+    let mut forward = forward.stdout(Stdio::piped()).spawn().expect("it runs");
+    let read = serde_json::Deserializer::from_reader(forward.stdout.take().expect("piped"))
+        .into_iter::<serde_json::Value>()
+        .next();
+    let forwarded = read.expect("a document").expect("JSON");
+    let local = |at: usize| {
+        let address = forwarded["ports"][at]["local"].as_str().expect("an address");
+        address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).expect("a port")
+    };
+    until("it serves", || page(local(0)).as_deref() == Some("four"));
+    // Nobody listens at the host's loopback: refused, and not silent.
+    assert_eq!(page(local(1)), None);
+    Client(forward).stop();
+    docker(&["rm", "-f", "four"]);
+
+    // Neither agents nor the connections of the background are a use of the host.
+    let ours = docker(&["ps", "-q", "--filter", "label=sdocker.agent"]);
+    assert!(ours.lines().count() >= 1, "{ours}");
+    until("the host finds itself idle", || {
+        let status = shared.home.sdocker(&["--output", "json", "status"]).expect(0).json();
+        status["life"]["uses"].as_array().is_some_and(Vec::is_empty)
+    });
+
+    // Killed, it is started again by the next command, and serves the same mounts.
+    let first = shared.link_processes();
+    assert_eq!(first.len(), 1, "{first:?}");
+    assert!(Command::new("kill").args(["-9", &first[0]]).status().expect("it runs").success());
+    until("it is back", || shared.link()["folders"][0]["state"] == "shared");
+    assert_ne!(shared.link_processes(), first);
+    assert_eq!(docker(&["run", "--rm", "-v", &bind, "serve:1", "cat", &file]), "from the app");
+
+    // It ends with the host.
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+    until("it ends", || shared.link_processes().is_empty());
 }

@@ -294,13 +294,9 @@ fn every_command_ends_when_it_is_told() {
             front.release();
         }
     }
-    let mut forward = home.sdocker_command(&["forward", "0:8080"]).stdout(Stdio::piped()).spawn().expect("it runs");
-    let mut listening = String::new();
-    BufReader::new(forward.stdout.take().expect("piped")).read_line(&mut listening).expect("a line");
-    let asked = Instant::now();
-    send(&forward, SIGTERM);
-    assert_eq!(forward.wait().expect("it ends").code(), Some(1));
-    assert!(asked.elapsed() < ENDS_WITHIN);
+    // Its daemon answers nobody, and nothing is promised.
+    let forward = home.sdocker(&["forward", "0:8080"]).expect(1);
+    assert!(forward.stdout.is_empty() && forward.stderr.contains("cannot reach"), "{forward:?}");
     assert_eq!((front.live().len(), home.records().len()), (1, 1), "nothing was changed");
     front.reset();
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);

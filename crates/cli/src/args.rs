@@ -45,13 +45,16 @@ pub(crate) enum Command {
     Setup(commands::setup::Args),
     /// Keep a host running longer.
     Keep(commands::keep::Args),
-    /// Make a port of a host available on localhost.
+    /// Make ports of a host available on localhost.
     Forward(commands::forward::Args),
     /// Share folders of this app with a host, live and at the same paths.
     Share(commands::share::Args),
     /// The other end of `share`, on the host.
     #[command(hide = true)]
     ShareAgent(commands::share_agent::Args),
+    /// Serve files and ports in the background: started by sdocker itself.
+    #[command(hide = true)]
+    Link(commands::link::Args),
     /// Log the Docker CLI in to the account's Amazon ECR.
     EcrLogin(commands::ecr_login::Args),
     /// Print or register a script that installs sdocker at app start.

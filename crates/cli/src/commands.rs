@@ -9,6 +9,7 @@ pub(crate) mod finish;
 pub(crate) mod forward;
 pub(crate) mod keep;
 pub(crate) mod lifecycle_config;
+pub(crate) mod link;
 pub(crate) mod list_hosts;
 pub(crate) mod manual;
 pub(crate) mod policy;
@@ -48,6 +49,9 @@ pub(crate) async fn run(
             printer.warn(notice);
         }
     }
+    if uses_host(&command) {
+        link::again(surroundings, printer);
+    }
     let home = Home::new(surroundings.clone());
     match command {
         Command::CreateHost(args) => create_host::run(&args, &home, printer, interrupt).await,
@@ -65,6 +69,7 @@ pub(crate) async fn run(
         Command::Forward(args) => return forward::run(&args, surroundings, printer, interrupt).await,
         Command::Share(args) => return share::run(&args, surroundings, printer, interrupt).await,
         Command::ShareAgent(args) => share_agent::run(args, interrupt).await,
+        Command::Link(args) => link::run(&args, surroundings, interrupt).await,
         Command::EcrLogin(args) => ecr_login::run(&args, surroundings, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
         Command::Policy(args) => policy::run(&args, surroundings, printer).await,
@@ -85,6 +90,19 @@ fn touches_hosts(command: &Command) -> bool {
             | Command::ListHosts(_)
             | Command::Status(_)
             | Command::Use(_)
+    )
+}
+
+/// Whether it is for somebody who goes on with the current host: files and ports are served again then, where nobody does.
+fn uses_host(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::ListHosts(_)
+            | Command::Status(_)
+            | Command::Env(_)
+            | Command::Doctor(_)
+            | Command::Keep(_)
+            | Command::EcrLogin(_)
     )
 }
 

@@ -53,6 +53,9 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
         ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].into_iter().filter(|name| text(name).is_some()).collect();
     surroundings.path = env::var_os("PATH").unwrap_or_default();
     surroundings.program = env::current_exe().ok();
+    if let Some(runtime) = path("XDG_RUNTIME_DIR").filter(|runtime| runtime.is_dir()) {
+        surroundings.runtime = runtime.join("sdocker");
+    }
     surroundings.in_notebook = in_notebook();
     surroundings.cwd = cwd;
     Ok(surroundings)

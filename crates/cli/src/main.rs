@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(answer) => return usage(&answer),
     };
-    if matches!(args.command, Command::Finish(_)) && !successor::detach() {
+    if matches!(args.command, Command::Finish(_) | Command::Link(_)) && !successor::detach() {
         return ExitCode::SUCCESS;
     }
     let global = args.global.clone();

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::{
     handles::{Handle, Handles},
-    message::{Answer, Attr, EntryOut, InHeader, InitIn, InitOut, MAX_WRITE, Operation, init, opcode},
+    message::{Answer, Attr, EntryOut, InHeader, InitIn, InitOut, MAX_WRITE, Name, Operation, init, opcode},
     nodes::{Nodes, ROOT},
     owners::{Owners, Shown},
     replies::Replies,
@@ -37,6 +37,9 @@ pub struct ShareSettings {
     pub root: PathBuf,
     /// Whether the other side may only read. The server refuses every operation that would change something.
     pub read_only: bool,
+    /// Whether names in the folder itself that begin with a dot are kept from the other side: they are not there for it, and it can't make
+    /// any. So a home can be shared without its keys and start-up files.
+    pub without_dot_entries: bool,
     /// How long the other side may answer from what it was told, without asking again.
     pub cache_for: Duration,
     /// How many files may be open at the same time; each is a descriptor of this process.
@@ -53,6 +56,7 @@ impl ShareSettings {
         Self {
             root: root.into(),
             read_only: false,
+            without_dot_entries: false,
             cache_for: Duration::from_secs(1),
             max_open: 800,
             max_known: 1_000_000,
@@ -221,6 +225,7 @@ impl Server {
 
     fn perform(&self, header: &InHeader, operation: Operation<'_>) -> Result<Answer, Errno> {
         let node = header.nodeid;
+        self.check_hidden(node, &operation)?;
         match operation {
             Operation::Init(offered) => Ok(offer(offered)),
             Operation::Lookup(name) => self.lookup(node, name),
@@ -250,6 +255,33 @@ impl Server {
             Operation::Other | Operation::Forget(_) | Operation::BatchForget(_) | Operation::Destroy => {
                 Err(Errno::NOSYS)
             }
+        }
+    }
+
+    /// Whether a name is kept from the other side.
+    fn is_hidden(&self, parent: u64, name: &[u8]) -> bool {
+        self.settings.without_dot_entries && parent == ROOT && name.starts_with(b".")
+    }
+
+    /// Refuses what has to do with hidden names: they are not there, and can't be made.
+    fn check_hidden(&self, node: u64, operation: &Operation<'_>) -> Result<(), Errno> {
+        let hidden = |parent: u64, name: &Name<'_>| self.is_hidden(parent, name.as_bytes());
+        match operation {
+            Operation::Lookup(name) | Operation::Unlink(name) | Operation::RmDir(name) if hidden(node, name) => {
+                Err(Errno::NOENT)
+            }
+            Operation::SymLink { name, .. }
+            | Operation::MkNod(_, name)
+            | Operation::MkDir(_, name)
+            | Operation::Create(_, name)
+            | Operation::Link { name, .. }
+                if hidden(node, name) =>
+            {
+                Err(Errno::ACCESS)
+            }
+            Operation::Rename { from, .. } if hidden(node, from) => Err(Errno::NOENT),
+            Operation::Rename { new_parent, to, .. } if hidden(*new_parent, to) => Err(Errno::ACCESS),
+            _ => Ok(()),
         }
     }
 

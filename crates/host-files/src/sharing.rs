@@ -4,7 +4,11 @@ use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use docker_remote::Client;
 use file_share::{Server, ShareSettings};
-use tokio::{sync::Mutex, task::JoinSet, time::sleep};
+use tokio::{
+    sync::Mutex,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use host_agent::Program;
 
@@ -16,6 +20,9 @@ const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::fr
 /// How long a new agent may take until it can be reached.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long the host may take until nothing is mounted any more.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
 /// A folder to be shared: absolute, and without links in its path, since it appears on the host at the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -23,6 +30,16 @@ pub struct Share {
     pub path: PathBuf,
     /// Whether containers may only read.
     pub read_only: bool,
+    /// Whether what is in the folder under a name that begins with a dot is kept from containers: see
+    /// [`ShareSettings::without_dot_entries`].
+    pub without_dot_entries: bool,
+}
+
+impl Share {
+    /// A folder to be read and written, with everything in it.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), read_only: false, without_dot_entries: false }
+    }
 }
 
 /// Something that whoever shares may want to know.
@@ -77,6 +94,7 @@ impl Sharing {
         for share in &self.shares {
             let settings = ShareSettings {
                 read_only: share.read_only,
+                without_dot_entries: share.without_dot_entries,
                 max_open: self.max_open / self.shares.len(),
                 ..ShareSettings::new(&share.path)
             };
@@ -121,7 +139,15 @@ impl Sharing {
             }
         };
         // While connections remain: the agent's end is not to wait for answers.
-        let removed = agent.lock().await.remove().await;
+        let removed = async { agent.lock().await.remove().await };
+        // A host that is gone does not answer, and there is nothing left on it.
+        let removed = timeout(ENDS_WITHIN, removed).await.unwrap_or_else(|_| {
+            tracing::warn!(
+                "the host does not answer; it takes the folders off itself in {} s",
+                self.give_up_after.as_secs()
+            );
+            Ok(())
+        });
         serving.shutdown().await;
         outcome.and(removed)
     }

@@ -181,7 +181,19 @@ impl Service {
     }
 
     fn make_folder(&self) -> Result<(), ServiceError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(failed("create", &self.folder))
+        use std::os::unix::fs::MetadataExt as _;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .map_err(failed("create", &self.folder))?;
+        // In a folder that all may write, somebody else may have been first.
+        let owner = fs::metadata(&self.folder).map_err(failed("look at", &self.folder))?.uid();
+        if owner == rustix::process::geteuid().as_raw() {
+            Ok(())
+        } else {
+            Err(failed("use", &self.folder)(io::Error::other(format!("it belongs to user {owner}"))))
+        }
     }
 }
 

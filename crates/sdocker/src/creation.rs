@@ -13,18 +13,19 @@ use host_provisioner::{
 use studio_discovery::StudioEnvironment;
 
 use crate::{
-    Error, Fate, HostRequest, Observer, Stop, Surroundings,
+    CloudChoice, Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::{HostFiles, entry},
-    clouds::Clouds,
+    clouds::{self, Clouds},
     config::{self, Config},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     error::Context as _,
+    link::Lent,
     local_mode,
     lookup::Lookup,
     progress::Progress,
     readiness::{self, BootingHost},
-    request,
+    request::{self, Ways},
     session::{self, Session},
     writable,
 };
@@ -58,6 +59,9 @@ struct Prepared {
     planned: Planned,
     previous_context: Option<String>,
     config: Config,
+    ways: Ways,
+    /// What the app lends.
+    lent: Lent,
 }
 
 /// Plans a host, and changes nothing.
@@ -87,24 +91,46 @@ async fn prepare(
     }
     // What can't be edited later must be known before money is spent.
     let previous_context = lookup.contexts.current()?;
+    let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
     let mut session = match session {
         Some(session) => session,
         None => Session::open(surroundings, observer).await?,
     };
-    if for_use && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
+    let mut ways = Ways::of(asked, session.facts.app().kind, is_sandbox);
+    if for_use && ways.mounts && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
         session.facts = session::local_facts(surroundings)?;
     }
-    let environment = session.discover(observer).await?.environment;
+    let mut environment = session.discover(observer).await?.environment;
+    if !ways.mounts {
+        environment = environment.without_shared_storage();
+    }
+    let lent = if ways.lends { Lent::of(&asked.shares, surroundings)? } else { Lent::default() };
     let asking = observer.asking("asking EC2 and EFS what a host needs");
     let planned = plan(asked, surroundings, &config, &session.clouds, &environment).await?;
     drop(asking);
     for warning in &planned.plan.warnings {
         observer.warn(warning);
     }
-    if planned.shared_home.is_none() {
+    let own = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    };
+    if ways.lends && planned.instance_type.architecture.as_str() != own {
+        let host = planned.instance_type.architecture.as_str();
+        let why = format!("this app is for {own}, so its files can't be lent to a host of {host}");
+        if asked.files.is_some() || !asked.shares.is_empty() {
+            return Err(Error::new(why).hint("take another instance type, or `--files efs` or `--files none`"));
+        }
+        observer.warn(why);
+        ways.lends = false;
+    }
+    if ways.lends {
+        observer.info(format!("this app lends the host its files: {lent}"));
+    } else if planned.shared_home.is_none() {
         observer.info(request::WITHOUT_SHARED_STORAGE);
     }
-    Ok(Prepared { session, environment, planned, previous_context, config })
+    let lent = if ways.lends { lent } else { Lent::default() };
+    Ok(Prepared { session, environment, planned, previous_context, config, ways, lent })
 }
 
 /// Creates a host, and makes it the current one. Whatever fails, what was made is undone.
@@ -124,7 +150,7 @@ pub async fn create(
 ) -> crate::Result<NewHost> {
     let lookup = Lookup::new(surroundings);
     let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
-    let Prepared { session, environment, planned, previous_context, config } = prepared;
+    let Prepared { session, environment, planned, previous_context, config, ways, lent } = prepared;
     let Planned { plan, shared_home, embedded, .. } = planned;
     for (variable, what) in surroundings.overrides() {
         observer.warn(what);
@@ -147,7 +173,17 @@ pub async fn create(
     let progress = Progress::new(observer);
     let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
     let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
-    let flow = Flow { asked, config: &config, surroundings, observer, lookup: &lookup, session: &session, stop };
+    let flow = Flow {
+        asked,
+        config: &config,
+        surroundings,
+        observer,
+        lookup: &lookup,
+        session: &session,
+        stop,
+        ways,
+        lent: &lent,
+    };
     match flow.finish(&mut creation, embedded).await {
         Ok(mut ready) => {
             let warnings = progress.warnings().into_iter().chain(plan.warnings);
@@ -200,6 +236,8 @@ struct Flow<'a> {
     lookup: &'a Lookup,
     session: &'a Session,
     stop: &'a dyn Stop,
+    ways: Ways,
+    lent: &'a Lent,
 }
 
 impl Flow<'_> {
@@ -237,6 +275,7 @@ impl Flow<'_> {
             refused: None,
             blocked: Vec::new(),
         };
+        self.lent.write(&self.lookup.layout.link(&name))?;
         if !self.asked.wait {
             self.lookup.hosts_conf.put_first(&host)?;
             self.hand_over(creation)?;
@@ -266,7 +305,7 @@ impl Flow<'_> {
         ready.blocked = detours::blocked(self.surroundings, &endpoint, &credentials).await;
         ready.answered = Some(answered);
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
-        match local_mode::apply(self.surroundings, &self.session.facts, self.lookup, self.observer) {
+        match local_mode::apply(self.surroundings, &self.session.facts, self.lookup, self.ways, self.observer) {
             Ok(notes) => ready.notes.extend(notes),
             Err(error) => {
                 self.observer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))

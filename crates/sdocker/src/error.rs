@@ -164,6 +164,7 @@ wraps!(
     studio_discovery::DiscoveryError,
     studio_discovery::InvalidId,
     docker_remote::Error,
+    host_link::ServiceError,
     docker_remote::NotReady,
     docker_remote::ProbeError,
     localmode_config::Error,

@@ -57,6 +57,11 @@ impl Layout {
         self.sdocker_home.join("hosts").join(name)
     }
 
+    /// What this app lends a host. Never where the host could change it.
+    pub fn link(&self, name: &str) -> PathBuf {
+        self.sdocker_home.join("links").join(name).with_added_extension("json")
+    }
+
     pub fn certs(&self, name: &str) -> PathBuf {
         self.host(name).join("certs")
     }
@@ -126,10 +131,12 @@ impl Layout {
         if fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink()) {
             fs::remove_file(&link)?;
         }
-        match fs::remove_dir_all(self.host(name)) {
+        let gone = |removed: io::Result<()>| match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
-        }
+        };
+        gone(fs::remove_file(self.link(name)))?;
+        gone(fs::remove_dir_all(self.host(name)))
     }
 }
 

@@ -1,6 +1,9 @@
 //! `sdocker configure`: everything that the SageMaker Python SDK's Local Mode needs on this side.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use host_provisioner::shared_paths;
 use localmode_config::{
@@ -10,10 +13,15 @@ use studio_discovery::{LocalFacts, StudioEnvironment};
 
 use crate::{
     Error, Observer, Surroundings, detours,
+    error::Context as _,
     lookup::Lookup,
+    request::Ways,
     session::Session,
     setup::{self, Found},
 };
+
+/// Where the SDK puts its data in the home, whatever its configuration says.
+const SDK_FOLDER: &str = "tmp";
 
 /// What configuring Local Mode did, or would do.
 #[derive(Debug, Default)]
@@ -97,9 +105,15 @@ pub fn apply(
     surroundings: &Surroundings,
     facts: &LocalFacts,
     lookup: &Lookup,
+    ways: Ways,
     observer: &dyn Observer,
 ) -> crate::Result<Vec<String>> {
-    let applied = localmode_config::apply(&plan(&request(surroundings, facts, lookup))?)?;
+    let mut request = request(surroundings, facts, lookup);
+    if ways.lends && !ways.mounts {
+        make_real(&request.home.join(SDK_FOLDER))?;
+        request.shared = SharedFolder::Home;
+    }
+    let applied = localmode_config::apply(&plan(&request)?)?;
     warn_of_left(&applied.left, observer);
     warn_of_moves(&applied.done, observer);
     Ok(applied.done.iter().map(|action| format!("Local Mode: {action}")).collect())
@@ -132,6 +146,15 @@ pub fn prepare_space(
             true
         }
     }
+}
+
+/// Replaces a link by a folder: the SDK does not follow it, and where it leads the host may see nothing. What it leads to stays.
+fn make_real(folder: &Path) -> crate::Result<()> {
+    if folder.is_symlink() {
+        fs::remove_file(folder).with_context(|| format!("cannot remove the link {}", folder.display()))?;
+        fs::create_dir(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 fn warn_of_left(left: &[Left], observer: &dyn Observer) {

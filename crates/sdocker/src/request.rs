@@ -8,19 +8,52 @@ use std::{
 use docker_remote::HostCredentials;
 use host_provisioner::{EngineChoice, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths};
 use jiff::Timestamp;
-use studio_discovery::{StudioEnvironment, SubnetId};
+use studio_discovery::{AppKind, StudioEnvironment, SubnetId};
 
 use crate::{Surroundings, config::Config, durations::Timeout};
 
-/// Said before money is spent, where the app and the host share no storage.
-pub const WITHOUT_SHARED_STORAGE: &str = "this app has no EFS storage, so the host can't see its files: images, builds, contexts and \
-     volumes on the host work; bind mounts of local folders, and with them Local Mode's local data, do not";
+/// Said before money is spent, where the host gets no files of the app.
+pub const WITHOUT_SHARED_STORAGE: &str = "the host can't see this app's files: images, builds, contexts and volumes on the host work; \
+     bind mounts of local folders, and with them Local Mode's local data, do not";
 
 /// How long a new host has to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// How a host gets the app's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// The app lends them over the daemon's own connection, and EFS is not touched.
+    Share,
+    /// The host mounts what of them is on EFS.
+    Efs,
+    /// Not at all.
+    None,
+}
+
+/// What comes of it for an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// Whether the app lends files.
+    pub lends: bool,
+    /// Whether the host mounts EFS.
+    pub mounts: bool,
+}
+
+impl Ways {
+    pub fn of(asked: &HostRequest, kind: AppKind, is_sandbox: bool) -> Self {
+        let (lends, mounts) = match asked.files {
+            Some(Files::Share) => (true, false),
+            Some(Files::Efs) => (false, true),
+            Some(Files::None) => (false, false),
+            // Who names folders wants them lent. A host of the sandbox has them anyway.
+            None => ((!kind.home_is_efs() && !is_sandbox) || !asked.shares.is_empty(), true),
+        };
+        Self { lends, mounts }
+    }
+}
 
 /// What a new host is to be. What is not said is as `sdocker.conf` says, else by default.
 #[derive(Clone, Debug)]
@@ -38,6 +71,10 @@ pub struct HostRequest {
     pub max_lifetime: Option<Duration>,
     /// On demand, or Spot.
     pub market: MarketChoice,
+    /// How the host gets the app's files; `None`: by EFS in Studio Classic, lent by the app in a space, beside the EFS that it has mounted.
+    pub files: Option<Files>,
+    /// The folders that the app lends, such as `/home/me/data:ro`, in place of its home.
+    pub shares: Vec<String>,
     /// Whether to wait until the host is ready, and to configure Local Mode then. [`Studio::create_host`](crate::Studio::create_host) always
     /// does.
     pub wait: bool,
@@ -57,6 +94,8 @@ impl HostRequest {
             idle_timeout: None,
             max_lifetime: None,
             market: MarketChoice::OnDemand,
+            files: None,
+            shares: Vec::new(),
             wait: true,
             ready_within: READY_WITHIN,
             keep_failed: false,

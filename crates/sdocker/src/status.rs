@@ -9,6 +9,7 @@ use whole_file::Links;
 use crate::{
     Observer, Surroundings, advice,
     client_files::HostFiles,
+    link::{self, LinkState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
     places::{Look, Places},
@@ -36,6 +37,10 @@ pub struct Status {
     pub expires: Option<String>,
     pub daemon: Daemon,
     pub life: Option<Life>,
+    /// This app's files and the containers' ports, where they are served; only for the current host.
+    pub link: Option<LinkState>,
+    /// Where no process serves them: what this app would lend. Containers see nothing of it then.
+    pub unserved: Option<String>,
     /// The host's own account of its bootstrap, last lines first where it failed.
     pub stages: Vec<Stage>,
 }
@@ -93,6 +98,15 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
             ("unknown".to_owned(), None)
         }
     };
+    let link = link::state(surroundings).filter(|link| link.host == host.name);
+    let unserved = match link::lent(surroundings, &host.name) {
+        Ok(Some(lent)) if link.is_none() && current => Some(lent.to_string()),
+        Ok(_) => None,
+        Err(error) => {
+            observer.warn(format!("{error:#}"));
+            None
+        }
+    };
     let folder = lookup.layout.host(&host.name);
     let (life, stages) = account(&folder, observer);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
@@ -106,6 +120,8 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
         daemon,
         life,
+        link,
+        unserved,
         stages,
         name: host.name,
         instance_id: host.instance.to_string(),

@@ -80,6 +80,8 @@ pub struct Surroundings {
     pub path: OsString,
     /// The `sdocker` program that `setup` puts on `PATH` where there is none.
     pub program: Option<PathBuf>,
+    /// A folder on this machine's own disk for what lasts as long as the machine: locks and states of processes.
+    pub runtime: PathBuf,
     /// Whether advice is for a notebook, in place of a terminal.
     pub in_notebook: bool,
 }
@@ -110,6 +112,7 @@ impl Surroundings {
             cwd: None,
             path: OsString::new(),
             program: None,
+            runtime: Path::new("/tmp").join(format!("sdocker-{}", rustix::process::getuid().as_raw())),
             in_notebook: false,
         }
     }

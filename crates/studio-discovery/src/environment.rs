@@ -46,6 +46,12 @@ pub struct StudioEnvironment {
 }
 
 impl StudioEnvironment {
+    /// The same, for a host that is to mount no EFS.
+    #[must_use]
+    pub fn without_shared_storage(self) -> Self {
+        Self { efs: None, shared_mounts: Vec::new(), ..self }
+    }
+
     /// The domain's file system and those that the app has mounted, each once, sorted.
     pub fn file_systems(&self) -> Vec<FileSystemId> {
         let own = self.efs.iter().map(|efs| efs.file_system.clone());

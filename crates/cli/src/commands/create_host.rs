@@ -14,6 +14,7 @@ use studio_discovery::SubnetId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    commands::link,
     interrupt::{Interrupt, Work, Working},
     printer::Printer,
     progress::Progress,
@@ -47,6 +48,13 @@ pub(crate) struct Args {
     /// Use Spot, and fall back to on-demand if there is no Spot capacity.
     #[arg(long)]
     spot_or_on_demand: bool,
+    /// How the host gets this app's files. By default: by EFS in Studio Classic; in a space, this app lends them, beside the EFS that it has
+    /// mounted.
+    #[arg(long, value_enum, value_name = "HOW")]
+    files: Option<Files>,
+    /// Lend this folder, in place of the home without its dot entries; with `:ro` containers can only read it. Can be given several times.
+    #[arg(long = "share", value_name = "FOLDER[:ro]")]
+    shares: Vec<String>,
     /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
     #[arg(long)]
     no_wait: bool,
@@ -66,6 +74,27 @@ enum Engine {
     Auto,
     Dind,
     Native,
+}
+
+/// How a host gets the app's files.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Files {
+    /// This app lends them, over the daemon's own connection. EFS is not touched.
+    Share,
+    /// The host mounts what of them is on EFS.
+    Efs,
+    /// Not at all.
+    None,
+}
+
+impl From<Files> for sdocker::Files {
+    fn from(files: Files) -> Self {
+        match files {
+            Files::Share => Self::Share,
+            Files::Efs => Self::Efs,
+            Files::None => Self::None,
+        }
+    }
 }
 
 impl From<Engine> for EngineChoice {
@@ -90,6 +119,8 @@ impl Args {
             (false, true) => MarketChoice::SpotOrOnDemand,
             (false, false) => MarketChoice::OnDemand,
         };
+        request.files = self.files.map(Into::into);
+        request.shares.clone_from(&self.shares);
         request.wait = !self.no_wait;
         request.ready_within = self.timeout;
         request.keep_failed = self.keep_failed;
@@ -138,7 +169,13 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     }
     let stopping = Stopping { interrupt, instance_type: &args.instance_type, working: Mutex::new(None) };
     match home.create_host(&request, &observer, &stopping).await {
-        Ok(host) => outcome::print(host, home.surroundings(), &observer, printer),
+        Ok(mut host) => {
+            if host.answered.is_some() {
+                let name = host.record.name().unwrap_or_default();
+                host.notes.extend(link::start(home.surroundings(), &name, printer));
+            }
+            outcome::print(host, home.surroundings(), &observer, printer)
+        }
         Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
     }
 }

@@ -1,22 +1,31 @@
-//! `sdocker forward`: a listener on localhost for a port of a host, for clients that insist on localhost.
+//! `sdocker forward`: ports of a host at localhost, for clients that insist on localhost.
 
-use std::{net::Ipv4Addr, process::ExitCode};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
+use docker_remote::{Client, ClientCredentials, Endpoint};
+use host_agent::Program;
+use host_ports::{Agent, Dialer, Listener, Listeners, Target};
 use host_provisioner::InstanceId;
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpStream};
 
 use sdocker::{Error, Surroundings, lookup::Lookup};
 
+use super::share::PORTS_COMMAND;
 use crate::{interrupt::Interrupt, printer::Printer, progress::Progress};
 
-/// Make a port of a host available on localhost, until Ctrl-C.
+/// How long the host has to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Make ports of a host available on localhost, until Ctrl-C.
+///
+/// They are reached over the daemon's own connection: any TCP port that the host reaches, open to this app or not. Ports that containers
+/// publish on the current host are at localhost without this, while they run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The port of the host, or LOCAL:HOST. A local port of 0 takes any free one.
-    #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse)]
-    ports: Ports,
+    /// The ports of the host, or LOCAL:HOST. A local port of 0 takes any free one.
+    #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse, required = true)]
+    ports: Vec<Ports>,
     /// The host, instead of the current one.
     #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
     instance_id: Option<InstanceId>,
@@ -40,9 +49,15 @@ impl Ports {
 }
 
 #[derive(Debug, Serialize)]
-struct Listening {
-    local: String,
+struct Forwarded {
     host: String,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Serialize)]
+struct Port {
+    local: String,
+    host: u16,
 }
 
 pub(crate) async fn run(
@@ -51,43 +66,47 @@ pub(crate) async fn run(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
-    let host = Lookup::new(surroundings).find(args.instance_id.as_ref(), &Progress::new(printer))?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.ports.local)).await.map_err(|error| {
-        let hint = format!("take another local port: `sdocker forward 0:{}`", args.ports.host);
-        Error::new(format!("cannot listen on localhost:{}", args.ports.local)).hint(hint).because(error)
-    })?;
-    let local = listener.local_addr().context("the listener has no address")?;
-    let target = (host.address.clone(), args.ports.host);
-    let listening = Listening { local: local.to_string(), host: format!("{}:{}", target.0, target.1) };
-    printer.result(&listening, || {
-        format!("{} reaches {} of {}; Ctrl-C ends it", listening.local, args.ports.host, host.name)
-    })?;
-    loop {
-        tokio::select! {
-            () = interrupt.stop().cancelled() => {
-                printer.info(format!("{} is forwarded no longer", listening.local));
-                return Ok(ExitCode::FAILURE);
-            }
-            accepted = listener.accept() => {
-                let (client, _) = accepted.context("cannot accept a connection")?;
-                let target = target.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = relay(client, &target).await {
-                        tracing::warn!("{}:{}: {error}", target.0, target.1);
-                    }
-                });
-            }
-        }
+    let lookup = Lookup::new(surroundings);
+    let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
+    let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
+    let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
+    let client = client.with_context(|| format!("cannot reach {}", host.name))?;
+    let command = PORTS_COMMAND.map(str::to_owned).to_vec();
+    let dialer = Dialer::new(Agent { client, program: Program::running()?, command });
+    // Before anything is promised.
+    dialer.prepare().await.map_err(|error| no_agent(error, &host.name))?;
+    let listeners = Listeners::new(dialer);
+    let mut open: Vec<(Ports, Listener)> = Vec::new();
+    for ports in &args.ports {
+        // As the host reaches itself; what is bound to an address of its own is not meant by a bare port.
+        let target = Target { host: "127.0.0.1".to_owned(), port: ports.host };
+        let listener = listeners.open(ports.local, vec![target]).await.map_err(|error| {
+            let hint = format!("take another local port: `sdocker forward 0:{}`", ports.host);
+            Error::new(format!("cannot listen on localhost:{}", ports.local)).hint(hint).because(error)
+        })?;
+        open.push((*ports, listener));
     }
+    let port = |(ports, listener): &(Ports, Listener)| Port { local: listener.address().to_string(), host: ports.host };
+    let forwarded = Forwarded { host: host.name.clone(), ports: open.iter().map(port).collect() };
+    printer.result(&forwarded, || {
+        let lines = forwarded.ports.iter().map(|port| format!("{} reaches {} of {}", port.local, port.host, host.name));
+        format!("{}; Ctrl-C ends it", lines.collect::<Vec<_>>().join("\n"))
+    })?;
+    interrupt.say("nothing is forwarded any longer");
+    interrupt.stop().cancelled().await;
+    printer.info("nothing is forwarded any longer");
+    Ok(ExitCode::FAILURE)
 }
 
-async fn relay(mut client: TcpStream, target: &(String, u16)) -> std::io::Result<()> {
-    // A host that does not answer closes the client's connection, which is what a closed port would do.
-    let mut host = TcpStream::connect((target.0.as_str(), target.1)).await?;
-    client.set_nodelay(true)?;
-    host.set_nodelay(true)?;
-    tokio::io::copy_bidirectional(&mut client, &mut host).await?;
-    Ok(())
+fn no_agent(error: host_ports::Error, host: &str) -> Error {
+    let refused = Error::new(format!("ports of {host} can't be reached"));
+    match &error {
+        host_ports::Error::Agent(host_agent::Error::Architecture { .. }) => refused.hint(
+            "on such a host only ports that AdditionalPorts opened at its launch are reached, by its own address",
+        ),
+        _ => refused,
+    }
+    .because(error)
 }
 
 #[cfg(test)]

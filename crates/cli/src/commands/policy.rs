@@ -7,6 +7,7 @@ use sdocker::{
 };
 use serde_json::json;
 
+use super::create_host::Files;
 use crate::{printer::Printer, progress::Progress};
 
 /// Print the smallest IAM policy that each command needs, for the policy of an execution role.
@@ -21,6 +22,9 @@ pub(crate) struct Args {
     /// groups or mount targets at all.
     #[arg(long)]
     prepared: bool,
+    /// For hosts that are created with this `--files`: share and none leave out everything about EFS and its mount targets.
+    #[arg(long, value_enum, value_name = "HOW")]
+    files: Option<Files>,
     /// For every user profile of the domain, instead of this one.
     #[arg(long)]
     domain_wide: bool,
@@ -132,7 +136,10 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     } else {
         args.tasks.iter().map(|task| (*task).into()).collect()
     };
-    let statements = policy::statements(&tasks, args.prepared, &scope);
+    let mut statements = policy::statements(&tasks, args.prepared, &scope);
+    if matches!(args.files, Some(Files::Share | Files::None)) {
+        statements = policy::without_mount_targets(statements);
+    }
     let document = document(&statements);
     if args.explain {
         let explained: Vec<_> = statements

@@ -1,9 +1,10 @@
 //! `sdocker share-agent`: the other end of `sdocker share`, in a container on the host. It is for nobody to call.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, os::fd::AsFd as _, path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use file_share::{AgentSettings, MountPoint};
+use tokio::net::unix::pipe;
 
 use sdocker::durations;
 
@@ -27,6 +28,8 @@ enum Task {
         #[arg(value_name = "FOLDER:ro|rw", required = true, value_parser = mount_point)]
         folders: Vec<MountPoint>,
     },
+    /// Connect to whatever the client names.
+    Ports,
     /// Hand a connection to the client over.
     Relay {
         /// The number of the folder.
@@ -51,6 +54,12 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()>
             })?;
             file_share::run_agent(AgentSettings { mounts: folders, give_up_after }, interrupt.stop().cancelled())
                 .await?;
+        }
+        Task::Ports => {
+            interrupt.say("the agent was stopped");
+            let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
+            let output = pipe::Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+            host_ports::serve_agent(input, output).await?;
         }
         Task::Relay { folder } => file_share::relay(folder, io::stdin(), io::stdout())?,
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use host_provisioner::InstanceId;
 use sdocker::{
     Home,
+    link::{FolderState, LinkState},
     status::{Life, Status},
 };
 
@@ -64,11 +65,46 @@ fn human(status: &Status) -> String {
             row("notice", notice.clone());
         }
     }
+    if let Some(link) = &status.link {
+        for line in link_rows(link) {
+            row(line.0, line.1);
+        }
+    }
+    if let Some(lent) = &status.unserved {
+        row(
+            "files and ports",
+            format!("not served now: containers see nothing of this app's files ({lent}), and no port is at localhost"),
+        );
+    }
     let mut text = columns::align(None, rows);
     for stage in status.stages.iter().filter(|stage| matches!(stage.state.as_str(), "failed" | "warning")) {
         let _ = write!(text, "\n{} {} {}: {}", minutes(&stage.time), stage.stage, stage.state, stage.detail);
     }
     text
+}
+
+/// Files and ports, a row each.
+fn link_rows(link: &LinkState) -> Vec<(&'static str, String)> {
+    let why = |why: &Option<String>| why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let folder = |folder: &sdocker::link::FolderLine| {
+        let state = match folder.state {
+            FolderState::Starting => "on its way",
+            FolderState::Shared => "live",
+            FolderState::Waiting => "containers wait for it",
+            _ => "containers see nothing of it",
+        };
+        let read_only = if folder.read_only { ", to be read" } else { "" };
+        ("files", format!("{}: {state}{read_only}{}", folder.path.display(), why(&folder.why)))
+    };
+    let port = |port: &sdocker::link::PortLine| {
+        let place = match port.local_port {
+            Some(local) => format!("at localhost:{local}"),
+            None => "not at localhost".to_owned(),
+        };
+        ("port", format!("{} of {} {place}{}", port.host_port, port.container, why(&port.why)))
+    };
+    let unreachable = link.unreachable.iter().map(|why| ("ports", format!("the daemon is out of reach: {why}")));
+    link.folders.iter().map(folder).chain(link.ports.iter().map(port)).chain(unreachable).collect()
 }
 
 fn idle(life: &Life) -> String {

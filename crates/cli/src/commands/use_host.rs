@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use sdocker::{Home, detours};
 
-use crate::{printer::Printer, progress::Progress};
+use crate::{commands::link, printer::Printer, progress::Progress};
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,10 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         docker_version: answered.version().to_owned(),
         name: host.name,
     };
+    sdocker::link::remember(home.surroundings(), &used.name)?;
+    for note in link::start(home.surroundings(), &used.name, printer) {
+        printer.info(note);
+    }
     printer.result(&used, || {
         format!("{} is the current host: Docker {} at {}", used.name, used.docker_version, used.endpoint)
     })

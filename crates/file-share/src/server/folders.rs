@@ -46,6 +46,9 @@ impl Server {
                 entry => entry?,
             };
             let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." && self.is_hidden(node, name) {
+                continue;
+            }
             let head = size_of::<DirEnt>() + if plus { size_of::<EntryOut>() } else { 0 };
             let length = (head + name.len()).next_multiple_of(8);
             if answer.len() + length > size {

@@ -156,6 +156,12 @@ fn reads(wanted: &Wanted<'_>) -> Vec<Statement> {
     statements
 }
 
+/// What is left where no host mounts EFS.
+pub fn without_mount_targets(statements: Vec<Statement>) -> Vec<Statement> {
+    let of_mount_targets = |statement: &Statement| statement.sid.starts_with("MountTarget");
+    statements.into_iter().filter(|statement| !of_mount_targets(statement)).collect()
+}
+
 fn mount_targets(wanted: &Wanted<'_>) -> Vec<Statement> {
     let scope = wanted.scope;
     let mut reads = Vec::new();

@@ -282,3 +282,42 @@ async fn a_share_that_is_read_only_refuses_every_change() {
     assert_eq!((before.ctime_nsec(), before.mtime_nsec()), (after.ctime_nsec(), after.mtime_nsec()));
     assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 2);
 }
+
+#[tokio::test]
+async fn a_home_is_shared_without_its_dot_entries() {
+    let folder = tempfile::tempdir().expect("made");
+    for inner in [".ssh", "work/.git"] {
+        fs::create_dir_all(folder.path().join(inner)).expect("made");
+    }
+    fs::write(folder.path().join(".ssh/key"), "secret").expect("written");
+    fs::write(folder.path().join("f"), "f").expect("written");
+    let settings = ShareSettings { without_dot_entries: true, ..ShareSettings::new(folder.path()) };
+    let mut peer = Peer::mount(&Arc::new(Server::new(settings).expect("a folder"))).await;
+    assert_eq!(peer.lookup(ROOT, ".ssh").await.err(), Some(errno(Errno::NOENT)));
+    assert_eq!(peer.create(ROOT, ".bashrc", O_RDWR, 0o100_644).await.err(), Some(errno(Errno::ACCESS)));
+    let into = |name: &str| {
+        let arguments = Rename2In { newdir: ROOT, ..Rename2In::default() };
+        [arguments.as_bytes(), &text("f"), &text(name)].concat()
+    };
+    for (operation, body, refused) in [
+        (opcode::UNLINK, text(".ssh"), Errno::NOENT),
+        (opcode::RMDIR, text(".ssh"), Errno::NOENT),
+        (opcode::MKDIR, [MkDirIn::default().as_bytes(), &text(".config")].concat(), Errno::ACCESS),
+        (opcode::SYMLINK, [text(".profile"), text("f")].concat(), Errno::ACCESS),
+        (opcode::RENAME2, into(".profile"), Errno::ACCESS),
+    ] {
+        assert_eq!(peer.call(operation, ROOT, &body).await.err(), Some(errno(refused)), "{operation}");
+    }
+    peer.call(opcode::RENAME2, ROOT, &into("g")).await.expect("renamed");
+    // Below it, they are files like others.
+    let work = peer.lookup(ROOT, "work").await.expect("there");
+    peer.lookup(work.nodeid, ".git").await.expect("there");
+    let listed: BTreeSet<String> = peer
+        .list(ROOT, true, 4096)
+        .await
+        .expect("listed")
+        .into_iter()
+        .filter(|name| !matches!(name.as_str(), "." | ".."))
+        .collect();
+    assert_eq!(listed, BTreeSet::from(["g".to_owned(), "work".to_owned()]));
+}

@@ -1,0 +1,117 @@
+//! The process in the background that serves this app's files and its host's ports.
+
+use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
+
+use host_agent::Program;
+use sdocker::{
+    Surroundings,
+    link::{self, FolderState, LinkState, Means},
+    lookup::Lookup,
+};
+
+use super::share::{FILES_COMMAND, PORTS_COMMAND, open_files};
+use crate::{
+    interrupt::{Interrupt, Work},
+    printer::Printer,
+};
+
+/// How long a command waits for files and ports. They come later all the same.
+const SETTLES_WITHIN: Duration = Duration::from_secs(30);
+
+/// Serve files and ports to a host.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The host's name.
+    #[arg(long)]
+    host: String,
+}
+
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let means = Means {
+        program: Program::running()?,
+        files_command: FILES_COMMAND.map(str::to_owned).to_vec(),
+        ports_command: PORTS_COMMAND.map(str::to_owned).to_vec(),
+        max_open: open_files()?,
+    };
+    let _working = interrupt.begin(Work {
+        stopping: "files and ports are being taken from the host".to_owned(),
+        leaves: format!("folders that are mounted on {}", args.host),
+        host: None,
+    })?;
+    link::serve(surroundings, &args.host, means, interrupt.stop().clone()).await?;
+    Ok(())
+}
+
+/// Starts the process for a host, and waits until it has got as far as it gets at first. Returns what there is to say; what fails is a
+/// warning, since the host works without it.
+pub(crate) fn start(surroundings: &Surroundings, host: &str, printer: &Printer) -> Vec<String> {
+    // Ports come when there are any; folders are to be there when the host is handed over.
+    let lends = link::lent(surroundings, host).is_ok_and(|lent| lent.is_some_and(|lent| !lent.shares().is_empty()));
+    let within = if lends { SETTLES_WITHIN } else { Duration::ZERO };
+    match link::start(surroundings, host, command(surroundings, host), within) {
+        Ok(Some(state)) => told(&state, printer),
+        Ok(None) if !lends => Vec::new(),
+        Ok(None) => {
+            vec!["this app's files and localhost are still on their way; `sdocker status` shows them".to_owned()]
+        }
+        Err(error) => {
+            printer.warn(format!("this app's files and localhost are not served: {error:#}"));
+            printer.hint(format!("{} says more; the next command tries again", link::log(surroundings).display()));
+            Vec::new()
+        }
+    }
+}
+
+fn told(state: &LinkState, printer: &Printer) -> Vec<String> {
+    let mut notes = Vec::new();
+    for folder in &state.folders {
+        match (folder.state, &folder.why) {
+            (FolderState::Shared, _) => notes.push(format!("{} is live in containers", folder.path.display())),
+            (_, why) => {
+                let why = why.as_deref().unwrap_or("no reason is known");
+                printer.warn(format!("containers see nothing of {}: {why}", folder.path.display()));
+            }
+        }
+    }
+    if let Some(why) = &state.unreachable {
+        printer.warn(format!("ports of containers are not at localhost: {why}"));
+    }
+    notes
+}
+
+/// Starts the process for the current host, where it should run and does not. Nothing waits for it, and nothing fails for it.
+pub(crate) fn again(surroundings: &Surroundings, printer: &Printer) {
+    if link::is_running(surroundings) {
+        return;
+    }
+    let lookup = Lookup::new(surroundings);
+    let Ok(host) = lookup.current(|_| String::new()) else { return };
+    // A host that is nobody's yet, or that was created before there was this, is served from `use` on.
+    match link::lent(surroundings, &host.name) {
+        Ok(Some(_)) if lookup.layout.client_certs(&host.name).join("key.pem").exists() => {}
+        Ok(_) => return,
+        Err(error) => return printer.warn(format!("{error:#}")),
+    }
+    if let Err(error) = link::start(surroundings, &host.name, command(surroundings, &host.name), Duration::ZERO) {
+        tracing::warn!("{error:#}");
+    }
+}
+
+/// This program again, as the process.
+fn command(surroundings: &Surroundings, host: &str) -> Command {
+    // The one that runs, even if another is in its place by now.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("sdocker").args(["-v", "link", "--host", host]);
+    if let Some(region) = &surroundings.region {
+        command.args(["--region", region]);
+    }
+    if let Some(cloud) = surroundings.cloud {
+        let cloud = match cloud {
+            sdocker::CloudChoice::Aws => "aws",
+            sdocker::CloudChoice::Sandbox => "sandbox",
+        };
+        command.args(["--cloud", cloud]);
+    }
+    command.current_dir("/");
+    command
+}

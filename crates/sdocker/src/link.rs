@@ -1,0 +1,209 @@
+//! This app's files and its hosts' ports: what keeps an app and its current host together, in a process in the background.
+//!
+//! One process per app, for the current host: a program that embeds this library calls [`serve`] in a task of its own, or in a process that
+//! it starts by [`start`].
+
+mod lent;
+
+use std::{process::Command, time::Duration};
+
+use docker_remote::{Client, ClientCredentials, Endpoint};
+use host_files::Program;
+use host_link::{Link, Service};
+use sha2::{Digest as _, Sha256};
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+pub use host_link::{FolderLine, FolderState, LinkState, PortLine};
+pub use lent::{Lent, share};
+
+use crate::{
+    Surroundings, Unobserved,
+    error::Context as _,
+    lookup::{KnownHost, Lookup},
+    places::{Look, Places},
+};
+
+/// How long the host has to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the host keeps the folders without a connection.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How often it is asked whether the host was taken out of this home.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
+/// After how long without the daemon the cloud is asked whether there is the host, and how often.
+const ASKS_EVERY: Duration = Duration::from_secs(60);
+
+/// The network and the port of SDKs from 2.203 on, which publish none.
+const SERVING: (&str, u16) = ("sagemaker", 8080);
+
+/// How this program serves.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// The program that is put on the host.
+    pub program: Program,
+    /// The arguments by which it is an agent for files: see [`host_files::Sharing::command`].
+    pub files_command: Vec<String>,
+    /// The arguments by which it is one for ports: see [`host_ports::Agent::command`].
+    pub ports_command: Vec<String>,
+    /// How many files containers may have open.
+    pub max_open: usize,
+}
+
+/// The process of this app. Apps that share a home, as in Studio Classic, have one each.
+fn service(surroundings: &Surroundings) -> Service {
+    let hash = Sha256::digest(surroundings.sdocker_home.as_os_str().as_encoded_bytes());
+    let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    Service::new(surroundings.runtime.join(name))
+}
+
+/// How the process is; `None` where none runs, or it did not say yet.
+pub fn state(surroundings: &Surroundings) -> Option<LinkState> {
+    service(surroundings).state()
+}
+
+/// Whether the process runs.
+pub fn is_running(surroundings: &Surroundings) -> bool {
+    service(surroundings).process().is_some()
+}
+
+/// Where the process says what it does.
+pub fn log(surroundings: &Surroundings) -> std::path::PathBuf {
+    service(surroundings).log()
+}
+
+/// What this app lends a host; `None` for hosts of which nothing is remembered.
+///
+/// # Errors
+/// It can't be read.
+pub fn lent(surroundings: &Surroundings, host: &str) -> crate::Result<Option<Lent>> {
+    Lent::read(&Lookup::new(surroundings).layout.link(host))
+}
+
+/// Remembers a host, of which nothing is known yet, as one to which this app lends nothing but its localhost.
+///
+/// # Errors
+/// It can't be written.
+pub fn remember(surroundings: &Surroundings, host: &str) -> crate::Result<()> {
+    match lent(surroundings, host)? {
+        Some(_) => Ok(()),
+        None => Lent::default().write(&Lookup::new(surroundings).layout.link(host)),
+    }
+}
+
+/// Starts the process by a command that calls [`serve`] for this host, unless it runs; one for another host is ended before. Waits, no
+/// longer than `within`, until files and ports are there or have failed, and returns how they are; `None` where they still are on their way.
+///
+/// # Errors
+/// The process does not start.
+pub fn start(
+    surroundings: &Surroundings,
+    host: &str,
+    command: Command,
+    within: Duration,
+) -> crate::Result<Option<LinkState>> {
+    let service = service(surroundings);
+    if service.state().is_some_and(|state: LinkState| state.host != host) {
+        service.stop()?;
+    }
+    service.start(command, within, |state: &LinkState| state.host == host && state.settled)?;
+    Ok(service.state().filter(|state: &LinkState| state.host == host && state.settled))
+}
+
+/// Ends the process, if there is one.
+///
+/// # Errors
+/// It can't be ended.
+pub fn stop(surroundings: &Surroundings) -> crate::Result<bool> {
+    Ok(service(surroundings).stop()?)
+}
+
+/// Serves files and ports to a host, until `stop` or the host's end, unless another process of this app does.
+///
+/// # Errors
+/// There is no such host, or this home has no credentials for it.
+pub async fn serve(
+    surroundings: &Surroundings,
+    host: &str,
+    means: Means,
+    stop: CancellationToken,
+) -> crate::Result<()> {
+    let Some(claim) = service(surroundings).claim()? else { return Ok(()) };
+    let lookup = Lookup::new(surroundings);
+    let known = lookup.hosts()?.into_iter().find(|known| known.name == host);
+    let known = known.with_context(|| format!("there is no host {host}"))?;
+    let lent = Lent::read(&lookup.layout.link(host))?.unwrap_or_default();
+    let credentials = ClientCredentials::load(&lookup.layout.client_certs(host))?;
+    let endpoint = Endpoint::new(&known.address, known.port);
+    let (reached, is_reached) = watch::channel(true);
+    let ended = ended(surroundings, &lookup, &known, is_reached);
+    let stopped = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = ended => tracing::info!("{host} has ended"),
+        }
+    };
+    tokio::pin!(stopped);
+    let client = tokio::select! {
+        () = &mut stopped => return Ok(()),
+        client = connect(&endpoint, &credentials, &reached) => client,
+    };
+    let link = Link {
+        host: host.to_owned(),
+        client,
+        program: means.program,
+        files_command: means.files_command,
+        ports_command: means.ports_command,
+        owner: owner(surroundings),
+        shares: lent.shares(),
+        give_up_after: GIVE_UP_AFTER,
+        max_open: means.max_open,
+        serving: Some((SERVING.0.to_owned(), SERVING.1)),
+    };
+    link.serve(stopped, |state| {
+        reached.send_replace(state.unreachable.is_none());
+        if let Err(error) = claim.tell(state) {
+            tracing::warn!("{error}");
+        }
+    })
+    .await;
+    Ok(())
+}
+
+async fn connect(endpoint: &Endpoint, credentials: &ClientCredentials, reached: &watch::Sender<bool>) -> Client {
+    loop {
+        match Client::connect_in_background(endpoint, credentials, ANSWERS_WITHIN).await {
+            Ok(client) => return client,
+            Err(error) => tracing::warn!("{error}"),
+        }
+        reached.send_replace(false);
+        sleep(LOOKS_EVERY * 5).await;
+    }
+}
+
+/// Comes to its end when the host has ended, or is this home's no longer.
+async fn ended(surroundings: &Surroundings, lookup: &Lookup, host: &KnownHost, reached: watch::Receiver<bool>) {
+    let key = lookup.layout.client_certs(&host.name).join("key.pem");
+    let mut unreachable = Duration::ZERO;
+    loop {
+        sleep(LOOKS_EVERY).await;
+        if !key.exists() {
+            return;
+        }
+        unreachable = if *reached.borrow() { Duration::ZERO } else { unreachable + LOOKS_EVERY };
+        if unreachable >= ASKS_EVERY {
+            unreachable = Duration::ZERO;
+            if matches!(Places::new(surroundings, &Unobserved).look_at(host).await, Look::Ended(_)) {
+                return;
+            }
+        }
+    }
+}
+
+/// Whose folders they are, in words that another app's user understands.
+pub fn owner(surroundings: &Surroundings) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{} of {}", surroundings.home.display(), machine.trim())
+}

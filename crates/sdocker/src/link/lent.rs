@@ -1,0 +1,215 @@
+//! The folders that this app lends a host.
+
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use host_files::Share;
+use serde::{Deserialize, Serialize};
+
+use crate::{CloudChoice, Error, Surroundings, clouds, error::Context as _};
+
+/// Below these a path of the app can't hide what the host itself needs.
+const SHAREABLE: [&str; 5] = ["/home", "/root", "/tmp", "/opt/ml", "/mnt"];
+
+/// What Studio tells an app of itself. The SDK gives it to containers.
+const METADATA: &str = "/opt/ml/metadata";
+
+/// Where the SDK puts its data in the home.
+const SDK_FOLDER: &str = "tmp";
+
+/// The folders that an app lends a host; remembered for as long as the host lasts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lent {
+    folders: Vec<Folder>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Folder {
+    path: PathBuf,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default)]
+    without_dot_entries: bool,
+}
+
+impl Lent {
+    /// The folders of these texts, `PATH[:ro]` each; without any, what an app lends by default: the home without what is hidden in it,
+    /// the SDK's folder, and what Studio tells of the app, to be read.
+    ///
+    /// # Errors
+    /// One that can't be lent.
+    pub fn of(texts: &[String], surroundings: &Surroundings) -> crate::Result<Self> {
+        let mut lent = Self::default();
+        if texts.is_empty() {
+            for share in by_default(surroundings) {
+                lent.add(share);
+            }
+        }
+        for text in texts {
+            lent.add(share(text, surroundings)?);
+        }
+        Ok(lent)
+    }
+
+    fn add(&mut self, share: Share) {
+        // One that is in another comes with it.
+        if self.folders.iter().any(|folder| share.path.starts_with(&folder.path)) {
+            return;
+        }
+        self.folders.retain(|folder| !folder.path.starts_with(&share.path));
+        let Share { path, read_only, without_dot_entries } = share;
+        self.folders.push(Folder { path, read_only, without_dot_entries });
+    }
+
+    /// The folders.
+    pub fn shares(&self) -> Vec<Share> {
+        let share = |folder: &Folder| Share {
+            path: folder.path.clone(),
+            read_only: folder.read_only,
+            without_dot_entries: folder.without_dot_entries,
+        };
+        self.folders.iter().map(share).collect()
+    }
+
+    pub(crate) fn write(&self, file: &Path) -> crate::Result<()> {
+        let text = serde_json::to_vec_pretty(self)?;
+        whole_file::replace(file, &text, 0o600).with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    /// What was remembered; `None` where nothing was.
+    pub(crate) fn read(file: &Path) -> crate::Result<Option<Self>> {
+        let text = match fs::read(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::new(format!("cannot read {}", file.display())).because(error)),
+        };
+        let lent = serde_json::from_slice(&text).with_context(|| format!("{} is broken", file.display()))?;
+        Ok(Some(lent))
+    }
+}
+
+impl fmt::Display for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.folders.is_empty() {
+            return f.write_str("none");
+        }
+        for (position, folder) in self.folders.iter().enumerate() {
+            let between = if position == 0 { "" } else { ", " };
+            let read_only = if folder.read_only { " (to be read)" } else { "" };
+            let hidden = if folder.without_dot_entries { " without its dot entries" } else { "" };
+            write!(f, "{between}{}{hidden}{read_only}", folder.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+fn by_default(surroundings: &Surroundings) -> Vec<Share> {
+    let real = |path: &Path| fs::canonicalize(path).ok().filter(|path| path.is_dir() && is_shareable(path));
+    let mut shares = Vec::new();
+    if let Some(home) = real(&surroundings.home).filter(|_| !holds_hosts(surroundings)) {
+        shares.push(Share { without_dot_entries: true, ..Share::new(home) });
+    }
+    if let Some(folder) = real(&surroundings.home.join(SDK_FOLDER)) {
+        shares.push(Share::new(folder));
+    }
+    if let Some(metadata) = real(Path::new(METADATA)) {
+        shares.push(Share { read_only: true, ..Share::new(metadata) });
+    }
+    shares
+}
+
+/// Whether hosts run in this very home: their daemons would wait for files that they themselves serve.
+fn holds_hosts(surroundings: &Surroundings) -> bool {
+    clouds::choose(surroundings) == CloudChoice::Sandbox
+}
+
+fn is_shareable(path: &Path) -> bool {
+    SHAREABLE.iter().any(|root| path.starts_with(root) && path != Path::new(root))
+}
+
+/// A folder that may be lent, by its true path.
+///
+/// # Errors
+/// There is none, or it may not.
+pub fn share(text: &str, surroundings: &Surroundings) -> crate::Result<Share> {
+    let (path, read_only) = match text.strip_suffix(":ro") {
+        Some(path) => (path, true),
+        None => (text, false),
+    };
+    let asked = surroundings.cwd.clone().unwrap_or_default().join(path);
+    let path = fs::canonicalize(asked).with_context(|| format!("cannot share {path}"))?;
+    if !path.is_dir() {
+        return Err(Error::new(format!("{} is no folder", path.display())).hint("share the folder that it is in"));
+    }
+    if !is_shareable(&path) {
+        let roots = SHAREABLE.join(", ");
+        return Err(
+            Error::new(format!("{} can't be shared", path.display())).hint(format!("folders below {roots} can"))
+        );
+    }
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let keys = real(&surroundings.sdocker_home);
+    // The home as it is by default: its dot entries, the keys among them, are kept from containers.
+    let is_home = path == real(&surroundings.home);
+    let hides_keys = is_home
+        && !holds_hosts(surroundings)
+        && keys.strip_prefix(&path).is_ok_and(|below| below.to_string_lossy().starts_with('.'));
+    if path.starts_with(&keys) || (keys.starts_with(&path) && !hides_keys) {
+        let error = Error::new(format!("{} can't be shared: the keys to your hosts are in it", path.display()));
+        return Err(error.hint("share folders beside them"));
+    }
+    Ok(Share { path, read_only, without_dot_entries: is_home })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_shared_by_what_they_are() {
+        let place = tempfile::tempdir().expect("made");
+        let home = fs::canonicalize(place.path()).expect("there").join("home");
+        let mut surroundings = Surroundings::new(&home);
+        surroundings.cloud = Some(CloudChoice::Aws);
+        for folder in ["work/inner", ".sdocker/hosts", "tmp"] {
+            fs::create_dir_all(home.join(folder)).expect("made");
+        }
+        fs::write(home.join("f"), "").expect("written");
+        std::os::unix::fs::symlink("work", home.join("link")).expect("linked");
+        let at = |name: &str| home.join(name).display().to_string();
+        let work = Share::new(home.join("work"));
+        assert_eq!(share(&at("work"), &surroundings).expect("shared"), work);
+        assert_eq!(share(&(at("link") + ":ro"), &surroundings).expect("shared"), Share { read_only: true, ..work });
+        let whole = share(&at(""), &surroundings).expect("shared");
+        assert_eq!(whole, Share { without_dot_entries: true, ..Share::new(&home) });
+        for (wrong, why) in [
+            (at("none"), "cannot share"),
+            (at("f"), "is no folder"),
+            (at(".sdocker"), "keys"),
+            (at(".sdocker/hosts"), "keys"),
+            (place.path().display().to_string(), "keys"),
+            ("/tmp".to_owned(), "can't be shared"),
+            ("/usr/bin".to_owned(), "can't be shared"),
+            ("/".to_owned(), "can't be shared"),
+        ] {
+            let error = share(&wrong, &surroundings).expect_err(&wrong).to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        let paths = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| at(text)).collect();
+            let lent = Lent::of(&texts, &surroundings).expect("shared");
+            lent.shares().into_iter().map(|share| share.path).filter(|path| path.starts_with(&home)).collect::<Vec<_>>()
+        };
+        // Everything in the home comes with it; folders in each other are one.
+        assert_eq!(paths(&[]), [home.clone()]);
+        assert_eq!(paths(&["work/inner", "work", "tmp"]), [home.join("work"), home.join("tmp")]);
+        let file = place.path().join("links/host.json");
+        let lent = Lent::of(&[], &surroundings).expect("shared");
+        lent.write(&file).expect("written");
+        assert_eq!(Lent::read(&file).expect("read"), Some(lent));
+        assert_eq!(Lent::read(&place.path().join("none")).expect("nothing"), None);
+    }
+}
