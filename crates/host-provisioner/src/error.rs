@@ -1,5 +1,7 @@
 //! What can go wrong in planning, creating, undoing and terminating a host.
 
+use std::{fmt, sync::Arc};
+
 use aws_answers::codes;
 use studio_discovery::{DomainId, FileSystemId, SubnetId};
 
@@ -7,6 +9,46 @@ use crate::{
     CloudError, HostId, ImageId, InstanceId, InstanceType, JournalError, MountTargetId, UserDataError, Zone,
     cloud::why_ended,
 };
+
+/// What undo did, and what it could not do.
+#[derive(Clone, Debug, Default)]
+pub struct UndoReport {
+    /// What is gone again.
+    pub undone: Vec<String>,
+    /// What stays because something else uses it by now.
+    pub kept: Vec<String>,
+    /// What may remain although it should not.
+    pub remains: Vec<Remaining>,
+}
+
+impl UndoReport {
+    /// Whether there was nothing to undo.
+    pub fn is_empty(&self) -> bool {
+        self.undone.is_empty() && self.kept.is_empty() && self.remains.is_empty()
+    }
+}
+
+/// Something that may remain. Its `Display` says what, and why.
+#[derive(Clone, Debug)]
+pub struct Remaining {
+    /// What, by id or token.
+    pub what: String,
+    /// Why; `None` where the instance that uses it remains.
+    pub why: Option<Arc<ProvisionError>>,
+}
+
+impl fmt::Display for Remaining {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            Some(why) => write!(f, "{}: {why}", self.what),
+            None => write!(f, "{}: the instance that uses it remains", self.what),
+        }
+    }
+}
+
+pub(crate) fn remaining(what: &str, error: ProvisionError) -> Remaining {
+    Remaining { what: what.to_owned(), why: Some(Arc::new(error)) }
+}
 
 /// A host could not be planned, created or terminated.
 #[derive(Debug, thiserror::Error)]
@@ -186,7 +228,7 @@ pub enum ProvisionError {
     #[error("not everything that its creation made could be undone")]
     NotUndone {
         /// What was undone, and what remains.
-        report: crate::UndoReport,
+        report: UndoReport,
     },
     /// Creation failed, and what it had made was dealt with as the report says.
     #[error("{error}")]
@@ -195,7 +237,7 @@ pub enum ProvisionError {
         #[source]
         error: Box<ProvisionError>,
         /// What was undone, and what remains.
-        report: crate::UndoReport,
+        report: UndoReport,
     },
 }
 

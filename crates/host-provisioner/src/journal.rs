@@ -22,7 +22,9 @@ use std::{
 
 use atomic_write_file::AtomicWriteFile;
 
-pub use record::{Record, RecordState, RecordedInstance, Resource, ResourceKind, ResourceState};
+pub use record::{
+    AccessIntent, GroupIntent, Intent, LaunchIntent, Record, RecordState, RecordedInstance, Step, StepState,
+};
 
 use crate::HostId;
 
@@ -57,6 +59,14 @@ pub enum JournalError {
         path: PathBuf,
         /// Its version.
         found: u32,
+    },
+    /// A change that does not follow from what was recorded.
+    #[error("the record of host {host} is not changed: {why}")]
+    Unlawful {
+        /// The host.
+        host: HostId,
+        /// What was not allowed.
+        why: String,
     },
     /// The record is not one: torn, or not JSON, or of another shape, or another host's.
     #[error("{path}:{line}:{column}: {expected}")]
@@ -322,13 +332,29 @@ impl OpenRecord {
         &self.record
     }
 
-    /// Changes the record, durably.
+    /// Records that a step is about to be made. Returns its number.
+    pub(crate) fn intend(&mut self, intent: Intent) -> Result<usize, JournalError> {
+        let number = self.record.steps.len();
+        self.update(|record| record.steps.push(Step { state: StepState::Intended, intent }))?;
+        Ok(number)
+    }
+
+    /// Records what became of a step.
+    pub(crate) fn settle(&mut self, number: usize, state: StepState) -> Result<(), JournalError> {
+        self.update(|record| record.steps[number].state = state)
+    }
+
+    /// Changes the record, durably. Only into one that follows from it: no step is forgotten or begun without an intent, and states go on as
+    /// [`RecordState::may_become`] and [`StepState::may_become`] say.
     ///
     /// # Errors
-    /// A file that can't be written; the record then is as before, in memory and on disk.
+    /// A change that does not follow; a file that can't be written. The record then is as before, in memory and on disk.
     pub fn update(&mut self, change: impl FnOnce(&mut Record)) -> Result<(), JournalError> {
         let mut changed = self.record.clone();
         change(&mut changed);
+        if let Some(why) = self.record.forbids(&changed) {
+            return Err(JournalError::Unlawful { host: self.record.host.clone(), why });
+        }
         #[cfg(test)]
         self.fuse.burn();
         write(&self.path, &changed)?;

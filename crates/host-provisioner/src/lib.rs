@@ -39,24 +39,21 @@ pub use cloud::{
     MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
     Seen, Tagged, Territory, VpcDns,
 };
-pub use error::ProvisionError;
+pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, NetworkInterfaceId, Zone};
 pub use journal::{
-    Entry, Journal, JournalError, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Resource,
-    ResourceKind, ResourceState, Turn,
+    AccessIntent, Entry, GroupIntent, Intent, Journal, JournalError, LaunchIntent, OpenRecord, Opened, RECORD_VERSION,
+    Record, RecordState, RecordedInstance, Step, StepState, Turn,
 };
-pub use observer::{Event, Observer, Step, Unobserved, Wait};
+pub use observer::{Activity, Event, Observer, Unobserved, Wait};
 pub use patience::Patience;
 pub use place::{CloudName, Place};
-pub use plan::{
-    HostGroups, HostPlan, MAX_TAGS, Placement, PlannedCall, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths,
-};
+pub use plan::{HostGroups, HostPlan, MAX_TAGS, Placement, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths};
 pub use presence::{AskedAbout, Doubt, Presence};
-pub use provisioner::{
-    Creation, Ended, Provisioner, PurgeReport, Recovered, Recovery, Remaining, Terminated, UndoReport,
-};
+pub use provisioner::{Creation, Provisioner, PurgeReport, Recovered, Recovery, Terminated};
 pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
+pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;
 pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
 pub use warning::Warning;

@@ -25,10 +25,10 @@ impl Observer for Unobserved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// A step began.
-    Started(Step),
-    /// A step came to its end.
-    Finished(Step),
+    /// Something was begun.
+    Started(Activity),
+    /// It came to its end.
+    Finished(Activity),
     /// Something is waited for, and has been for [`Patience::silence`](crate::Patience::silence).
     Waiting {
         /// What.
@@ -103,10 +103,10 @@ impl fmt::Display for Wait {
     }
 }
 
-/// A step of provisioning that changes something or takes its time.
+/// A piece of work that changes something or takes its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub enum Activity {
     /// Creating a security group, or adding what it lacks.
     SecurityGroup {
         /// Its name.
@@ -150,7 +150,7 @@ pub enum Step {
     },
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SecurityGroup { name } => write!(f, "security group {name}"),

@@ -1,6 +1,5 @@
 //! The plan of a host: pure, so that the same environment, request and survey give the same plan, byte for byte.
 
-mod calls;
 mod mounts;
 
 use std::path::PathBuf;
@@ -10,8 +9,6 @@ use serde::{Deserialize, Serialize};
 use studio_discovery::{
     AccountId, DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId,
 };
-
-pub use calls::PlannedCall;
 
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use studio_discovery::AccountId;
 
-use crate::{Cloud, CloudError, Instance, InstanceFilter, InstanceId, Place, Record, ResourceKind};
+use crate::{Cloud, CloudError, Instance, InstanceFilter, InstanceId, Place, Record};
 
 /// How long EC2 lists an instance that was terminated (EC2 user guide, "How instance termination works": "usually about an hour"), and so
 /// how old one must be at least that ended and is not listed.
@@ -112,7 +112,7 @@ impl Cloud {
     /// What is known here of these hosts, one answer each, with one call for all of them.
     pub async fn presence(&self, hosts: &[AskedAbout<'_>]) -> Vec<Presence> {
         let here = self.territory.place();
-        let is_here = |host: &AskedAbout<'_>| host.record.is_none_or(|record| here.reaches(&record.place()));
+        let is_here = |host: &AskedAbout<'_>| host.record.is_none_or(|record| here.reaches(&record.place));
         let ids: Vec<InstanceId> =
             hosts.iter().filter(|host| is_here(host)).map(|host| host.instance.clone()).collect();
         let listed = match ids.as_slice() {
@@ -128,7 +128,7 @@ impl Cloud {
         for host in hosts {
             answers.push(match (host.record, &listed) {
                 (Some(record), _) if !is_here(host) => {
-                    Presence::Unknown(Doubt::Elsewhere { host: record.place(), asked: here.clone() })
+                    Presence::Unknown(Doubt::Elsewhere { host: record.place.clone(), asked: here.clone() })
                 }
                 (_, Err(error)) => Presence::Unknown(Doubt::Failed(error.clone())),
                 (record, Ok(listed)) => match (listed.get(host.instance), record) {
@@ -161,7 +161,7 @@ impl Cloud {
     /// # Errors
     /// They are not, or that can't be told.
     pub(crate) async fn prove_place(&self, record: &Record) -> Result<(), Doubt> {
-        let (host, asked) = (record.place(), self.territory.place());
+        let (host, asked) = (record.place.clone(), self.territory.place());
         if !asked.reaches(&host) {
             return Err(Doubt::Elsewhere { host, asked });
         }
@@ -181,10 +181,7 @@ fn by_id(instances: Vec<Instance>) -> BTreeMap<InstanceId, Instance> {
 
 /// When the last launch of a record was asked for.
 pub(crate) fn launched(record: &Record) -> Timestamp {
-    let launches = record.resources.iter().filter_map(|resource| match &resource.kind {
-        ResourceKind::Instance { asked, .. } => Some(*asked),
-        _ => None,
-    });
+    let launches = record.launches().map(|(_, launch)| launch.asked);
     launches.max().unwrap_or(record.created)
 }
 

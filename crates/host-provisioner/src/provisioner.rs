@@ -6,7 +6,7 @@ mod purge;
 mod recovery;
 mod succession;
 mod termination;
-pub(crate) mod undo;
+mod undo;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,9 @@ use tokio_util::sync::CancellationToken;
 pub use creation::Creation;
 pub use purge::PurgeReport;
 pub use recovery::{Recovered, Recovery};
-pub use termination::{Ended, Terminated};
-pub use undo::{Remaining, UndoReport};
+pub use termination::Terminated;
 
-use crate::{ClientFiles, Cloud, Event, Journal, Observer, Patience, ProvisionError, Step, bounds::Bounds};
+use crate::{ClientFiles, Cloud, Journal, Observer, Patience, bounds::Bounds, steps::Work};
 
 /// How long work that can be repeated may still take after the user asked to stop.
 const MOMENT: Duration = Duration::from_millis(1500);
@@ -39,15 +38,8 @@ const MOMENT: Duration = Duration::from_millis(1500);
 /// can't know is tried again: a resource that does not appear yet, the launch, and every call that cleans up.
 #[derive(Clone)]
 pub struct Provisioner {
-    /// As it was given.
-    pub(crate) asked: Cloud,
-    /// The same, with every call bounded in time.
-    pub(crate) cloud: Cloud,
-    pub(crate) bounds: Bounds,
-    pub(crate) journal: Journal,
-    pub(crate) files: Arc<dyn ClientFiles>,
-    pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) work: Work,
+    files: Arc<dyn ClientFiles>,
 }
 
 impl Provisioner {
@@ -60,47 +52,41 @@ impl Provisioner {
         stop: CancellationToken,
     ) -> Self {
         let bounds = Bounds::new(Patience::default(), observer.clone(), stop.clone());
-        Self { cloud: bounds.around(cloud.clone()), asked: cloud, bounds, journal, files, observer, stop }
+        let work = Work { cloud: bounds.around(cloud.clone()), unbounded: cloud, bounds, journal, observer, stop };
+        Self { work, files }
     }
 
     /// The same, with this patience in place of the default.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
-        let bounds = Bounds::new(patience, self.observer.clone(), self.stop.clone());
-        self.bounded(bounds)
+        let bounds = Bounds::new(patience, self.work.observer.clone(), self.work.stop.clone());
+        Self { work: self.work.bounded(bounds), ..self }
     }
 
-    /// The same, with all that it does within this time from now.
-    pub(crate) fn within(&self, at_most: Duration) -> Self {
-        self.clone().bounded(self.bounds.within(at_most))
+    /// The work, with all that it does within this time from now.
+    fn within(&self, at_most: Duration) -> Work {
+        self.work.clone().bounded(self.work.bounds.within(at_most))
     }
 
-    /// The same, for what is done even though the user asked to stop.
-    pub(crate) fn to_the_end(&self) -> Self {
-        Self { stop: CancellationToken::new(), ..self.clone().bounded(self.bounds.to_the_end()) }
-    }
-
-    fn bounded(self, bounds: Bounds) -> Self {
-        Self { cloud: bounds.around(self.asked.clone()), bounds, ..self }
+    /// The work, for what is done within this time even though the user asked to stop.
+    fn to_the_end_within(&self, at_most: Duration) -> Work {
+        let bounds = self.work.bounds.within(at_most).to_the_end();
+        Work { stop: CancellationToken::new(), ..self.work.clone().bounded(bounds) }
     }
 
     /// The journal.
     pub fn journal(&self) -> &Journal {
-        &self.journal
-    }
-
-    pub(crate) fn check_stop(&self) -> Result<(), ProvisionError> {
-        if self.stop.is_cancelled() { Err(ProvisionError::Interrupted) } else { Ok(()) }
+        &self.work.journal
     }
 
     /// The outcome of work that can be repeated, unless it takes longer than a moment after the user asked to stop; nothing of it is begun
     /// after that.
     async fn for_a_moment<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        if self.stop.is_cancelled() {
+        if self.work.stop.is_cancelled() {
             return None;
         }
         let moment = async {
-            self.stop.cancelled().await;
+            self.work.stop.cancelled().await;
             tokio::time::sleep(MOMENT).await;
         };
         tokio::select! {
@@ -108,18 +94,6 @@ impl Provisioner {
             outcome = work => Some(outcome),
             () = moment => None,
         }
-    }
-
-    pub(crate) fn started(&self, step: &Step) {
-        self.observer.notice(&Event::Started(step.clone()));
-    }
-
-    pub(crate) fn finished(&self, step: Step) {
-        self.observer.notice(&Event::Finished(step));
-    }
-
-    pub(crate) fn warn(&self, warning: crate::Warning) {
-        self.observer.notice(&Event::Warned(warning));
     }
 }
 

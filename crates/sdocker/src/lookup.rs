@@ -30,7 +30,7 @@ impl KnownHost {
     /// Where it is: by its record, else as far as its name tells (EC2 user guide, "EC2 instance hostnames and domains").
     pub fn place(&self) -> Option<Place> {
         if let Some(record) = &self.record {
-            return Some(record.place());
+            return Some(record.place.clone());
         }
         let region = match self.address.split_once('.')?.1 {
             "ec2.internal" => Some("us-east-1"),

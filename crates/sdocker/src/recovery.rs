@@ -100,9 +100,9 @@ pub async fn recover(
     let mut by_place: Vec<(Place, Vec<Record>)> = Vec::new();
     for entry in lookup.journal.entries()? {
         match entry {
-            Entry::Idle(record) => match by_place.iter_mut().find(|(place, _)| *place == record.place()) {
+            Entry::Idle(record) => match by_place.iter_mut().find(|(place, _)| *place == record.place) {
                 Some((_, records)) => records.push(record),
-                None => by_place.push((record.place(), vec![record])),
+                None => by_place.push((record.place.clone(), vec![record])),
             },
             Entry::Busy(record) => settled_records.push((record, Recovered::Busy)),
             Entry::Unusable(error) => report.unusable.push(lookup::unusable(&error)),

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use host_provisioner::{
-    Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, ResourceKind,
-    Terminated,
+    Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, Terminated,
 };
 use studio_discovery::{DomainId, UserProfileName};
 use tokio_util::sync::CancellationToken;
@@ -58,16 +57,13 @@ impl Kind {
 
     /// Whether its creation launched this instance.
     fn launched(&self, instance: &InstanceId) -> bool {
-        let resources = self.record().map(|record| record.resources.as_slice()).unwrap_or_default();
-        resources
-            .iter()
-            .any(|resource| matches!(&resource.kind, ResourceKind::Instance { id: Some(id), .. } if id == instance))
+        self.record().is_some_and(|record| record.launches().any(|(_, launch)| launch.id.as_ref() == Some(instance)))
     }
 
     fn place(&self) -> Option<Place> {
         match self {
             Self::Known(host) => host.place(),
-            _ => self.record().map(Record::place),
+            _ => self.record().map(|record| record.place.clone()),
         }
     }
 }

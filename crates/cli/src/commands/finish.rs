@@ -63,7 +63,7 @@ async fn finish(
     }
     tracing::info!("finishing host {host}, as the process that worked on it was ended");
     let observer = Progress::new(printer);
-    let clouds = Places::new(surroundings, &observer).of(Some(&record.place())).await?;
+    let clouds = Places::new(surroundings, &observer).of(Some(&record.place)).await?;
     let progress = Work::new(&observer);
     let provisioner: Provisioner = session::provisioner(&clouds, &lookup, &progress, interrupt.stop().clone());
     match progress.drive(provisioner.finish(host)).await? {

@@ -1,19 +1,21 @@
 //! The record of one host.
 
+mod written;
+
 use std::{fmt, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use studio_discovery::{AccountId, DomainId, Region, SecurityGroupId, SubnetId, UserProfileName, VpcId};
+use studio_discovery::{DomainId, SecurityGroupId, SubnetId, UserProfileName, VpcId};
 
-use super::RECORD_VERSION;
-use crate::{ClientToken, CloudName, HostId, HostPlan, InstanceId, InstanceType, Market, MountTargetId, Place};
+use crate::{ClientToken, HostId, InstanceId, InstanceType, Market, MountTargetId, Place};
 
-/// What is known of one host: what was meant to be made, what was made, and what of it is gone.
+/// What is known of one host: where it is, and the steps of its creation, each with what became of it.
+///
+/// As JSON it is what every version of sdocker reads and writes: see `written`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "written::Written", into = "written::Written")]
 pub struct Record {
-    /// The version of this format.
-    pub version: u32,
     /// The host.
     pub host: HostId,
     /// What is going on with it.
@@ -22,14 +24,8 @@ pub struct Record {
     pub created: Timestamp,
     /// When it ends itself at the latest, unless it is kept longer.
     pub expires: Timestamp,
-    /// The cloud; `None` in a record of an earlier sdocker: see [`place`](Self::place).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloud: Option<CloudName>,
-    /// The account; `None` where it is not known, as in a record of an earlier sdocker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<AccountId>,
-    /// The Region.
-    pub region: Region,
+    /// Where it is. It is asked about there, and nowhere else.
+    pub place: Place,
     /// The domain.
     pub domain: DomainId,
     /// Whose host it is.
@@ -43,7 +39,7 @@ pub struct Record {
     /// The Docker context that was current before, to fall back to.
     pub previous_context: Option<String>,
     /// What was made or is about to be made, in order.
-    pub resources: Vec<Resource>,
+    pub steps: Vec<Step>,
     /// The instance, once it is known.
     pub instance: Option<RecordedInstance>,
     /// Why creation failed, where it did.
@@ -64,6 +60,17 @@ pub enum RecordState {
     Terminating,
 }
 
+impl RecordState {
+    /// Whether a host in this state may come into that one. What is being undone or terminated is nothing else any more.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Creating => matches!(next, Self::Creating | Self::Ready | Self::Undoing),
+            Self::Ready => matches!(next, Self::Ready | Self::Terminating),
+            Self::Undoing | Self::Terminating => next == self,
+        }
+    }
+}
+
 /// The instance of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedInstance {
@@ -77,20 +84,20 @@ pub struct RecordedInstance {
     pub private_address: Option<IpAddr>,
 }
 
-/// One thing in the cloud.
+/// One step of a creation: what was intended, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resource {
+pub struct Step {
     /// What became of it.
-    pub state: ResourceState,
-    /// Which.
+    pub state: StepState,
+    /// What was intended.
     #[serde(flatten)]
-    pub kind: ResourceKind,
+    pub intent: Intent,
 }
 
-/// What became of a resource.
+/// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ResourceState {
+pub enum StepState {
     /// The call was about to be made; whether it took effect is unknown.
     Intended,
     /// Made by this host's creation.
@@ -101,111 +108,128 @@ pub enum ResourceState {
     Gone,
 }
 
-/// A kind of resource, with what is needed to find it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ResourceKind {
-    /// A security group.
-    SecurityGroup {
-        /// Its VPC.
-        vpc: VpcId,
-        /// Its name.
-        name: String,
-        /// Its id, once known.
-        id: Option<SecurityGroupId>,
-    },
-    /// The membership of a group in a mount target's list.
-    MountTargetGroup {
-        /// The mount target.
-        mount_target: MountTargetId,
-        /// The group.
-        group: SecurityGroupId,
-    },
-    /// An instance.
-    Instance {
-        /// The token of its launch.
-        client_token: ClientToken,
-        /// The subnet it was asked for in.
-        subnet: SubnetId,
-        /// Spot or on demand.
-        market: Market,
-        /// When the launch was about to be asked for.
-        asked: Timestamp,
-        /// Its id, once known.
-        id: Option<InstanceId>,
-    },
+impl StepState {
+    /// Whether a step in this state may come into that one. What was adopted is never called our own, and what is gone stays gone.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Intended => true,
+            Self::Created => matches!(next, Self::Created | Self::Adopted | Self::Gone),
+            Self::Adopted => matches!(next, Self::Adopted | Self::Gone),
+            Self::Gone => next == Self::Gone,
+        }
+    }
 }
 
-impl fmt::Display for ResourceKind {
+/// What a step is to make, with what is needed to find it again: what the journal holds before the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Intent {
+    /// A security group.
+    SecurityGroup(GroupIntent),
+    /// The membership of a group in a mount target's list.
+    #[serde(rename = "mount_target_group")]
+    MountAccess(AccessIntent),
+    /// An instance.
+    Instance(LaunchIntent),
+}
+
+/// A security group that is to be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupIntent {
+    /// Its VPC.
+    pub vpc: VpcId,
+    /// Its name.
+    pub name: String,
+    /// Its id, once known.
+    pub id: Option<SecurityGroupId>,
+}
+
+/// A group that is to be put on a mount target's list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessIntent {
+    /// The mount target.
+    pub mount_target: MountTargetId,
+    /// The group.
+    pub group: SecurityGroupId,
+}
+
+/// An instance that is to be launched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchIntent {
+    /// The token of its launch.
+    pub client_token: ClientToken,
+    /// The subnet it was asked for in.
+    pub subnet: SubnetId,
+    /// Spot or on demand.
+    pub market: Market,
+    /// When the launch was about to be asked for.
+    pub asked: Timestamp,
+    /// Its id, once known.
+    pub id: Option<InstanceId>,
+}
+
+impl fmt::Display for Intent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SecurityGroup { name, id: Some(id), .. } => write!(f, "security group {name} ({id})"),
-            Self::SecurityGroup { vpc, name, id: None } => write!(f, "security group {name} in {vpc}"),
-            Self::MountTargetGroup { mount_target, group } => {
+            Self::SecurityGroup(GroupIntent { name, id: Some(id), .. }) => write!(f, "security group {name} ({id})"),
+            Self::SecurityGroup(GroupIntent { vpc, name, id: None }) => write!(f, "security group {name} in {vpc}"),
+            Self::MountAccess(AccessIntent { mount_target, group }) => {
                 write!(f, "NFS access of {group} to mount target {mount_target}")
             }
-            Self::Instance { id: Some(id), .. } => write!(f, "instance {id}"),
-            Self::Instance { client_token, id: None, .. } => write!(f, "an instance with client token {client_token}"),
+            Self::Instance(LaunchIntent { id: Some(id), .. }) => write!(f, "instance {id}"),
+            Self::Instance(LaunchIntent { client_token, id: None, .. }) => {
+                write!(f, "an instance with client token {client_token}")
+            }
         }
     }
 }
 
 impl Record {
-    /// The record with which the creation of a host begins.
-    pub(crate) fn creating(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) -> Self {
-        let bootstrap = plan.placements.first().map(|placement| &placement.bootstrap);
-        Self {
-            version: RECORD_VERSION,
-            host: plan.host.clone(),
-            state: RecordState::Creating,
-            created: plan.created,
-            expires: plan.expires,
-            cloud: Some(cloud),
-            account: Some(plan.account.clone()),
-            region: plan.region.clone(),
-            domain: plan.domain.clone(),
-            owner: plan.owner.clone(),
-            vpc: plan.vpc.clone(),
-            instance_type: plan.instance_type.clone(),
-            daemon_port: bootstrap.map_or(0, |bootstrap| bootstrap.daemon_port),
-            previous_context,
-            resources: Vec::new(),
-            instance: None,
-            failure: None,
-        }
-    }
-
     /// The host's name among contexts and directories, `<instance-type>_<instance-id>`, once there is an instance.
     pub fn name(&self) -> Option<String> {
         self.instance.as_ref().map(|instance| host_name(&self.instance_type, &instance.id))
     }
 
-    /// Where it is. It is asked about there, and nowhere else.
-    ///
-    /// An earlier sdocker recorded the Region only. Its account is unknown then; and it is the sandbox's where its VPC is one that AWS
-    /// can't have: ids there are hexadecimal (EC2 user guide, "Resource IDs"), and the sandbox's VPC is called `vpc-studio`.
-    pub fn place(&self) -> Place {
-        let of_aws = || {
-            let id = self.vpc.as_str().strip_prefix("vpc-").unwrap_or_default();
-            !id.is_empty() && id.chars().all(|c| c.is_ascii_hexdigit())
-        };
-        let cloud = self.cloud.unwrap_or_else(|| if of_aws() { CloudName::Aws } else { CloudName::Sandbox });
-        Place { cloud, account: self.account.clone(), region: self.region.clone() }
+    /// Its launches, in order.
+    pub fn launches(&self) -> impl Iterator<Item = (StepState, &LaunchIntent)> {
+        self.steps.iter().filter_map(|step| match &step.intent {
+            Intent::Instance(launch) => Some((step.state, launch)),
+            _ => None,
+        })
     }
 
     /// The ids of its instances that may still be there.
     pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceId> {
-        self.resources.iter().filter(|resource| resource.state != ResourceState::Gone).filter_map(|resource| {
-            match &resource.kind {
-                ResourceKind::Instance { id, .. } => id.as_ref(),
-                _ => None,
-            }
-        })
+        let launches = self.launches().filter(|(state, _)| *state != StepState::Gone);
+        launches.filter_map(|(_, launch)| launch.id.as_ref())
     }
 
     /// Whether someone still has to finish what was begun: creating, undoing or terminating.
     pub fn is_unfinished(&self) -> bool {
         self.state != RecordState::Ready
+    }
+
+    /// Why this record may not become that one: a step that is forgotten or becomes another, one that begins with anything but an intent,
+    /// a state that does not follow from the one before.
+    pub(crate) fn forbids(&self, next: &Self) -> Option<String> {
+        if !self.state.may_become(next.state) {
+            return Some(format!("a host that is {:?} does not become {:?}", self.state, next.state));
+        }
+        if next.steps.len() < self.steps.len() {
+            return Some("a step would be forgotten".to_owned());
+        }
+        let (known, new) = next.steps.split_at(self.steps.len());
+        for (was, is) in self.steps.iter().zip(known) {
+            let same = std::mem::discriminant(&was.intent) == std::mem::discriminant(&is.intent);
+            if !same || !was.state.may_become(is.state) {
+                return Some(format!(
+                    "{} that is {:?} does not become {} that is {:?}",
+                    was.intent, was.state, is.intent, is.state
+                ));
+            }
+        }
+        let made = new.iter().find(|step| step.state != StepState::Intended);
+        made.map(|step| format!("{} begins as {:?}, and was never intended", step.intent, step.state))
     }
 }
 

@@ -42,9 +42,9 @@ pub(crate) fn old_record(instance: &str, launched: jiff::Timestamp) -> Record {
     let mut record = record("a", &launched.to_string());
     record.state = RecordState::Ready;
     record.expires = launched + jiff::SignedDuration::from_hours(12);
-    for resource in &mut record.resources {
-        resource.state = ResourceState::Created;
-        if let ResourceKind::Instance { id, asked, .. } = &mut resource.kind {
+    for resource in &mut record.steps {
+        resource.state = StepState::Created;
+        if let Intent::Instance(LaunchIntent { id, asked, .. }) = &mut resource.intent {
             (*id, *asked) = (Some(instance.into()), launched);
         }
     }
@@ -58,7 +58,7 @@ pub(crate) fn old_record(instance: &str, launched: jiff::Timestamp) -> Record {
 #[cfg(feature = "fake")]
 pub(crate) fn place_of(vpc: &str) -> crate::Place {
     let text = RECORD.replace("HOST", "a").replace("CREATED", "2026-01-02T03:04:05Z").replace("vpc-1", vpc);
-    serde_json::from_str::<Record>(&text).expect("a record").place()
+    serde_json::from_str::<Record>(&text).expect("a record").place
 }
 
 #[test]
@@ -215,7 +215,7 @@ async fn a_missing_folder_is_an_empty_journal() {
 #[test]
 fn the_token_is_in_the_record_before_the_launch() {
     let record = record("a", "2026-01-02T03:04:05Z");
-    let ResourceKind::Instance { client_token, .. } = &record.resources[1].kind else { panic!("an instance") };
+    let Intent::Instance(LaunchIntent { client_token, .. }) = &record.steps[1].intent else { panic!("an instance") };
     assert_eq!(*client_token, ClientToken::new("t-1"));
-    assert_eq!(record.region, Region::new("eu-west-1"));
+    assert_eq!(record.place.region, Region::new("eu-west-1"));
 }

@@ -3,7 +3,9 @@
 use studio_discovery::{SecurityGroupId, StudioEnvironment};
 
 use super::{Finding, Unproven};
-use crate::{Cloud, CloudError, DryRun, GroupPlan, HostGroups, HostPlan, InstanceId, MountTarget, Rule, Tagged};
+use crate::{
+    Cloud, CloudError, DryRun, HostGroups, HostPlan, InstanceId, MountTarget, MountTargetId, Tagged, steps::Asks,
+};
 
 /// Every change that the plan needs, and its undo.
 pub(super) async fn examine(
@@ -13,30 +15,22 @@ pub(super) async fn examine(
     mount_targets: &[(MountTarget, Vec<SecurityGroupId>)],
     own_host: Option<InstanceId>,
 ) -> Vec<Finding> {
-    let mut calls = Vec::new();
-    let mut unproven = Vec::new();
-    if let HostGroups::Named { docker, nfs } = &plan.groups {
-        group(plan, docker, &mut calls, &mut unproven);
-        if let Some(nfs) = nfs {
-            group(plan, nfs, &mut calls, &mut unproven);
-            for (target, groups) in mount_targets {
-                mount_target(nfs, target, groups, &mut calls, &mut unproven);
-            }
-        }
-    }
-    match own_host {
-        Some(id) => calls.push(DryRun::Terminate(id)),
-        None => unproven.push(("ec2:TerminateInstances", Unproven::NothingToAskAbout { what: "host" })),
+    let mut asks = Asks::default();
+    let has = |target: &MountTargetId| {
+        mount_targets.iter().find(|(known, _)| known.id == *target).map(|(_, groups)| groups.clone())
+    };
+    for step in plan.first_steps() {
+        step.asks(plan, has, own_host.as_ref(), &mut asks);
     }
     let mut findings: Vec<Finding> = launch(cloud, environment, plan).await.into_iter().collect();
-    for finding in futures_util::future::join_all(calls.into_iter().map(|call| ask(cloud, call))).await {
+    for finding in futures_util::future::join_all(asks.calls.into_iter().map(|call| ask(cloud, call))).await {
         // Two groups need the same permission.
         if findings.iter().all(|known: &Finding| known.to_string() != finding.to_string()) {
             findings.push(finding);
         }
     }
     let mut seen = std::collections::HashSet::new();
-    let unproven = unproven.into_iter().filter(|(action, _)| seen.insert(*action));
+    let unproven = asks.unproven.into_iter().filter(|(action, _)| seen.insert(*action));
     findings.extend(unproven.map(|(action, why)| Finding::Unproven { action, why }));
     findings
 }
@@ -90,43 +84,4 @@ async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
         }
     }
     Finding::Refused { error, only_tags }
-}
-
-/// What making a group comes to, or the rules that one lacks.
-fn group(plan: &HostPlan, group: &GroupPlan, calls: &mut Vec<DryRun>, unproven: &mut Vec<(&'static str, Unproven)>) {
-    let Some(id) = &group.existing else {
-        let tags = plan.group_tags().to_vec();
-        let (vpc, name, description) = (group.vpc.clone(), group.name.clone(), group.description.clone());
-        calls.push(DryRun::CreateGroup { vpc, name, description, tags });
-        let what = "security group";
-        let mut later = vec!["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"];
-        if group.egress.is_some() {
-            later.extend(["ec2:AuthorizeSecurityGroupEgress", "ec2:RevokeSecurityGroupEgress"]);
-        }
-        unproven.extend(later.into_iter().map(|action| (action, Unproven::NothingToAskAbout { what })));
-        return;
-    };
-    if !group.missing_ingress.is_empty() {
-        let rules: Vec<Rule> = group.missing_ingress.iter().map(|rule| rule.within(id)).collect();
-        calls.push(DryRun::AuthorizeIngress { group: id.clone(), rules });
-    }
-}
-
-/// What letting hosts onto a mount target comes to, unless they are.
-fn mount_target(
-    nfs: &GroupPlan,
-    target: &MountTarget,
-    groups: &[SecurityGroupId],
-    calls: &mut Vec<DryRun>,
-    unproven: &mut Vec<(&'static str, Unproven)>,
-) {
-    if nfs.existing.as_ref().is_some_and(|id| groups.contains(id)) {
-        return;
-    }
-    unproven.push(("elasticfilesystem:ModifyMountTargetSecurityGroups", Unproven::NoDryRun));
-    if let Some(interface) = &target.interface {
-        // A group that does not exist yet can't be named.
-        let groups = groups.iter().chain(&nfs.existing).cloned().collect();
-        calls.push(DryRun::SetInterfaceGroups { interface: interface.clone(), groups });
-    }
 }

@@ -25,8 +25,8 @@ fn account(region: &str, account: &str, vpc: &str) -> Arc<Account> {
 fn record(hours: i64) -> Record {
     let launched = Timestamp::now() - jiff::SignedDuration::from_hours(hours);
     let mut record = old_record(HOST, launched);
-    record.cloud = Some(CloudName::Aws);
-    record.account = Some("123456789012".into());
+    record.place.cloud = CloudName::Aws;
+    record.place.account = Some("123456789012".into());
     record
 }
 
@@ -66,7 +66,7 @@ async fn nothing_is_concluded_from_looking_elsewhere() {
 
     // An earlier sdocker did not record the account: what the credentials see of the VPC tells then.
     let mut old = record(2);
-    (old.cloud, old.account) = (None, None);
+    old.place.account = None;
     assert_eq!(ask(&home, &old).await, "ended");
     assert_eq!(
         ask(&other_account, &old).await,

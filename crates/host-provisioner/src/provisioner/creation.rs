@@ -4,8 +4,11 @@ use studio_discovery::SecurityGroupId;
 
 use super::Provisioner;
 use crate::{
-    CloudError, HostGroups, HostPlan, Instance, OpenRecord, ProvisionError, Record, RecordState, SecurityGroup,
+    AccessIntent, CloudError, CloudErrorKind, CloudName, HostGroups, HostPlan, Instance, Market, OpenRecord, Place,
+    Placement, ProvisionError, Record, RecordState, SecurityGroup, Tagged, Warning,
+    error::place,
     group_plan,
+    steps::{AccessStep, Executor, GroupStep, LaunchStep, Made, PlannedStep, WantedGroup, WantedLaunch, Work, steps},
 };
 
 /// A host whose instance runs, and that is not in the user's hands yet. Its record stays locked while this lives.
@@ -27,15 +30,38 @@ impl Provisioner {
     /// # Errors
     /// Whatever failed, after everything that was made has been undone; [`ProvisionError::Undone`] where there was something.
     pub async fn create(&self, plan: &HostPlan, previous_context: Option<String>) -> Result<Creation, ProvisionError> {
-        self.check_stop()?;
-        let cloud = self.cloud.territory.place().cloud;
-        let mut open = self.journal.begin(Record::creating(plan, cloud, previous_context))?;
-        match self.within(self.bounds.patience.creation).build(plan, &mut open).await {
+        self.work.check_stop()?;
+        let cloud = self.work.cloud.territory.place().cloud;
+        let mut open = self.work.journal.begin(begun(plan, cloud, previous_context))?;
+        match self.within(self.work.bounds.patience.creation).build(plan, &mut open).await {
             Ok(instance) => Ok(Creation { open, instance }),
             Err(error) => Err(self.undo(open, error).await),
         }
     }
+}
 
+/// The record with which the creation of a host begins.
+fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) -> Record {
+    let bootstrap = plan.placements.first().map(|placement| &placement.bootstrap);
+    Record {
+        host: plan.host.clone(),
+        state: RecordState::Creating,
+        created: plan.created,
+        expires: plan.expires,
+        place: Place { cloud, account: Some(plan.account.clone()), region: plan.region.clone() },
+        domain: plan.domain.clone(),
+        owner: plan.owner.clone(),
+        vpc: plan.vpc.clone(),
+        instance_type: plan.instance_type.clone(),
+        daemon_port: bootstrap.map_or(0, |bootstrap| bootstrap.daemon_port),
+        previous_context,
+        steps: Vec::new(),
+        instance: None,
+        failure: None,
+    }
+}
+
+impl Work {
     async fn build(&self, plan: &HostPlan, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
         let mut groups = plan.groups.clone();
         for race in 1.. {
@@ -50,24 +76,126 @@ impl Provisioner {
         unreachable!("the loop returns in its last round")
     }
 
+    /// Takes the steps of a plan in the first placement with capacity, paid for in the first way that finds one.
     async fn build_with(
         &self,
         plan: &HostPlan,
         groups: &HostGroups,
         open: &mut OpenRecord,
     ) -> Result<Instance, ProvisionError> {
-        let (all, nfs) = match groups {
-            HostGroups::Given(given) => (given.clone(), None),
-            HostGroups::Named { docker, nfs } => {
-                let docker = self.ensure_group(docker, plan, open).await?;
-                let nfs = match nfs {
-                    Some(nfs) => Some(self.ensure_group(nfs, plan, open).await?),
-                    None => None,
+        let mut made = Made::default();
+        let (mut tried, mut last, mut no_spot) = (Vec::new(), None, None);
+        'markets: for market in &plan.markets {
+            for placement in &plan.placements {
+                let error = match self.build_in(plan, &steps(groups, placement, *market), &mut made, open).await {
+                    Ok(instance) => {
+                        if let (Market::OnDemand, Some(why)) = (market, no_spot) {
+                            self.warn(Warning::NotSpot { why });
+                        }
+                        return Ok(instance);
+                    }
+                    // Only the launch's own lack counts: then no instance is there.
+                    Err(ProvisionError::Cloud(error)) if error.action == "ec2:RunInstances" => error,
+                    Err(error) => return Err(error),
                 };
-                ([Some(docker), nfs.clone()].into_iter().flatten().collect(), nfs)
+                let another_market = plan.markets.last() != Some(market);
+                match error.kind {
+                    CloudErrorKind::NoCapacity => tried.push(place(&placement.subnet, placement.zone.as_ref())),
+                    // No subnet makes a difference; another way to pay may.
+                    CloudErrorKind::NoSpot if another_market => {}
+                    _ => return Err(error.into()),
+                }
+                if *market == Market::Spot {
+                    no_spot = Some(error.to_string());
+                }
+                let nowhere = error.kind == CloudErrorKind::NoSpot;
+                last = Some(error);
+                if nowhere {
+                    continue 'markets;
+                }
+            }
+        }
+        Err(match last {
+            Some(source) => {
+                tried.dedup();
+                ProvisionError::NoCapacity { instance_type: plan.instance_type.clone(), tried, source }
+            }
+            None => ProvisionError::NoSubnet { domain: plan.domain.clone() },
+        })
+    }
+
+    /// Takes these steps, but for groups that are made already.
+    async fn build_in(
+        &self,
+        plan: &HostPlan,
+        steps: &[PlannedStep<'_>],
+        made: &mut Made,
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        let executor = Executor::new(self);
+        let (mut accesses, mut launched) = (Vec::new(), None);
+        for step in steps {
+            match step {
+                PlannedStep::SecurityGroup(group) => {
+                    if made.group(group).is_none() {
+                        let id = executor.run::<GroupStep>(&WantedGroup::of(plan, group), open).await?.id;
+                        made.groups.push((group.name.clone(), id));
+                    }
+                }
+                PlannedStep::MountAccess { target, nfs } => {
+                    if let Some(group) = made.group(nfs).cloned() {
+                        let access = AccessIntent { mount_target: target.id.clone(), group };
+                        executor.run::<AccessStep>(&access, open).await?;
+                        accesses.push(access);
+                    }
+                }
+                PlannedStep::Instance { placement, market } => {
+                    let groups = match &plan.groups {
+                        HostGroups::Given(given) => given.clone(),
+                        HostGroups::Named { .. } => made.groups.iter().map(|(_, id)| id.clone()).collect(),
+                    };
+                    launched = Some(self.launch(plan, placement, *market, &groups, open).await?);
+                }
+            }
+        }
+        for access in accesses {
+            self.keep_attached(&access.mount_target, &access.group).await?;
+        }
+        launched.ok_or_else(|| ProvisionError::NoSubnet { domain: plan.domain.clone() })
+    }
+
+    /// Launches, with fewer tags where those are refused. Each try has a token, and so a step, of its own.
+    async fn launch(
+        &self,
+        plan: &HostPlan,
+        placement: &Placement,
+        market: Market,
+        groups: &[SecurityGroupId],
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        let mut tagged = Tagged::Everything;
+        let mut first = None;
+        let instance = loop {
+            let spec = plan.launch_spec(placement, market, groups, tagged);
+            let wanted = WantedLaunch { spec, zone: placement.zone.clone() };
+            match Executor::new(self).run::<LaunchStep>(&wanted, open).await {
+                Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() && tagged.less().is_some() => {
+                    tagged = tagged.less().unwrap_or(Tagged::Nothing);
+                    first.get_or_insert(error);
+                }
+                // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
+                Err(ProvisionError::Cloud(error)) if error.is_access_denied() => {
+                    return Err(first.unwrap_or(error).into());
+                }
+                outcome => break outcome?,
             }
         };
-        self.launch_somewhere(plan, &all, nfs.as_ref(), open).await
+        match tagged {
+            Tagged::Everything => {}
+            Tagged::Nothing => self.warn(Warning::NoTags),
+            tagged => self.warn(Warning::FewerTags { tagged }),
+        }
+        Ok(instance)
     }
 
     async fn refresh(&self, groups: HostGroups) -> Result<HostGroups, ProvisionError> {

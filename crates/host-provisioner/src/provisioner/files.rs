@@ -19,8 +19,8 @@ impl Provisioner {
         record: &Record,
         work: impl Future<Output = Result<T, ClientFilesError>>,
     ) -> Result<T, ClientFilesError> {
-        let within = self.bounds.patience.cleans_up;
-        let done = self.bounds.wait(Wait::Files { host: record.host.clone() }, within, work).await;
+        let within = self.work.bounds.patience.cleans_up;
+        let done = self.work.bounds.wait(Wait::Files { host: record.host.clone() }, within, work).await;
         done.unwrap_or_else(|| Err(format!("the file system did not answer within {} s", within.as_secs()).into()))
     }
 }

@@ -3,7 +3,7 @@
 use studio_discovery::{FileSystemId, VpcId};
 
 use super::Provisioner;
-use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan};
+use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan, steps::Work};
 
 /// What purging did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,10 +20,12 @@ impl Provisioner {
     /// # Errors
     /// A failed call. May be repeated.
     pub async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
-        self.within(self.bounds.patience.purge).purge_groups(vpc, file_systems).await
+        self.within(self.work.bounds.patience.purge).purge(vpc, file_systems).await
     }
+}
 
-    async fn purge_groups(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
+impl Work {
+    async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
         let mut report = PurgeReport::default();
         let ended = self.ended_hosts().await?;
         for group in self.cloud.security_groups.find(vpc, &group_plan::NAMES).await? {

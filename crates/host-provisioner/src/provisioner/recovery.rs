@@ -5,9 +5,9 @@ use studio_discovery::{DomainId, StudioEnvironment, Tag, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, Opened, Presence,
-    ProvisionError, RECORD_VERSION, Record, RecordState, Resource, ResourceKind, ResourceState, TAG_DOMAIN,
-    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Wait, presence::launched,
+    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, Intent,
+    LaunchIntent, Opened, Place, Presence, ProvisionError, Record, RecordState, Step, StepState, TAG_DOMAIN,
+    TAG_EXPIRES, TAG_HOST, TAG_OWNER, UndoReport, Wait, presence::launched,
 };
 
 /// What recovery found and did.
@@ -31,7 +31,7 @@ pub enum Recovered {
     /// The host had come up, and is in use from now on.
     Adopted,
     /// Its creation was undone.
-    Undone(super::UndoReport),
+    Undone(UndoReport),
     /// Its termination was finished.
     Terminated,
     /// Its instance had ended by itself; what was kept of it is gone.
@@ -52,11 +52,11 @@ impl Provisioner {
     /// A journal that can't be read. What fails for one host is in the result, and does not stop the others.
     pub async fn recover(&self, owner: Option<(&DomainId, &UserProfileName)>) -> Result<Recovery, ProvisionError> {
         let mut recovery = Recovery::default();
-        let here = self.cloud.territory.place();
+        let here = self.work.cloud.territory.place();
         let mut records = Vec::new();
-        for entry in self.journal.entries()? {
+        for entry in self.work.journal.entries()? {
             match entry {
-                Entry::Idle(record) if here.reaches(&record.place()) => records.push(record),
+                Entry::Idle(record) if here.reaches(&record.place) => records.push(record),
                 Entry::Busy(record) if record.is_unfinished() => recovery.settled.push((record, Recovered::Busy)),
                 Entry::Idle(_) | Entry::Busy(_) => {}
                 unusable => recovery.unusable.push(unusable),
@@ -91,7 +91,7 @@ impl Provisioner {
         let asked_about: Vec<_> =
             asked.iter().map(|(record, instance)| AskedAbout { instance, record: Some(record) }).collect();
         // Asked to stop, what was settled is told, and nothing else looked at.
-        let Some(presences) = self.for_a_moment(self.cloud.presence(&asked_about)).await else {
+        let Some(presences) = self.for_a_moment(self.work.cloud.presence(&asked_about)).await else {
             return (settled, left);
         };
         for ((record, instance), presence) in asked.iter().zip(presences) {
@@ -111,7 +111,7 @@ impl Provisioner {
 
     /// `None` where the record is gone or finished by now.
     async fn settle(&self, host: &HostId) -> Option<Recovered> {
-        let mut open = match self.journal.open(host).await {
+        let mut open = match self.work.journal.open(host).await {
             Ok(Opened::Open(open)) => *open,
             Ok(Opened::Busy) => return Some(Recovered::Busy),
             Ok(Opened::Missing) => return None,
@@ -154,7 +154,7 @@ impl Provisioner {
         Some(match self.undo(open, ProvisionError::Interrupted).await {
             ProvisionError::Undone { report, .. } if report.remains.is_empty() => Recovered::Undone(report),
             ProvisionError::Undone { report, .. } => Recovered::Failed(ProvisionError::NotUndone { report }),
-            ProvisionError::Interrupted => Recovered::Undone(super::UndoReport::default()),
+            ProvisionError::Interrupted => Recovered::Undone(UndoReport::default()),
             error => Recovered::Failed(error),
         })
     }
@@ -169,7 +169,7 @@ impl Provisioner {
         };
         let asked: Vec<_> = record.instances().map(|instance| AskedAbout { instance, record: Some(record) }).collect();
         // Until EC2 knows a new instance everywhere, it may answer that there is none.
-        let young = !self.bounds.may_still_appear_for(launched(record)).is_zero();
+        let young = !self.work.bounds.may_still_appear_for(launched(record)).is_zero();
         let another_look_may_tell = |answers: &Vec<Presence>| {
             answers.iter().any(|answer| match answer {
                 Presence::Unknown(Doubt::TooYoung { .. }) => young,
@@ -178,11 +178,11 @@ impl Provisioner {
             })
         };
         let look = || async {
-            let answers = self.cloud.presence(&asked).await;
+            let answers = self.work.cloud.presence(&asked).await;
             if another_look_may_tell(&answers) { Err(answers) } else { Ok(answers) }
         };
         let wait = Wait::Success { doing: "looking for an instance" };
-        let answers = self.bounds.repeat(wait, self.bounds.patience.cleans_up, |_| true, look).await;
+        let answers = self.work.bounds.repeat(wait, self.work.bounds.patience.cleans_up, |_| true, look).await;
         let answers = answers.unwrap_or_else(|answers| answers);
         let mut living = Vec::new();
         let mut proved = false;
@@ -197,20 +197,19 @@ impl Provisioner {
                 Presence::Unknown(doubt) => return Err(doubtful(Some(asked.instance), doubt)),
             }
         }
-        let unsettled =
-            |resource: &Resource| matches!(resource.state, ResourceState::Intended | ResourceState::Created);
+        let unsettled = |step: &Step| matches!(step.state, StepState::Intended | StepState::Created);
         // What was seen, was seen in its place. Nothing follows from what is not seen anywhere else.
-        if !proved && record.resources.iter().any(unsettled) {
-            self.cloud.prove_place(record).await.map_err(|doubt| doubtful(None, doubt))?;
-        } else if !proved && !self.cloud.territory.place().reaches(&record.place()) {
-            let (host, asked) = (record.place(), self.cloud.territory.place());
+        if !proved && record.steps.iter().any(unsettled) {
+            self.work.cloud.prove_place(record).await.map_err(|doubt| doubtful(None, doubt))?;
+        } else if !proved && !self.work.cloud.territory.place().reaches(&record.place) {
+            let (host, asked) = (record.place.clone(), self.work.cloud.territory.place());
             return Err(doubtful(None, Doubt::Elsewhere { host, asked }));
         }
         Ok(living)
     }
 
     async fn settle_ended(&self, host: &HostId) -> Option<Recovered> {
-        match self.journal.open(host).await {
+        match self.work.journal.open(host).await {
             Ok(Opened::Open(open)) if open.record().state == RecordState::Ready => {
                 Some(match self.settle_terminated(*open).await {
                     Ok(()) => Recovered::Ended,
@@ -232,39 +231,40 @@ impl Provisioner {
         environment: &StudioEnvironment,
         daemon_port: u16,
     ) -> Result<Adoption, ProvisionError> {
-        let Some((recorded, subnet)) = crate::steps::instance::recorded(instance).zip(instance.subnet.clone()) else {
+        let Some((recorded, subnet)) = crate::steps::recorded(instance).zip(instance.subnet.clone()) else {
             return Ok(Adoption::NoAnswer { why: "it has no address".to_owned() });
         };
-        let here = self.cloud.territory.place();
+        let here = self.work.cloud.territory.place();
         let launched = instance.launched.unwrap_or_else(Timestamp::now);
         let expires = instance.tag(TAG_EXPIRES).and_then(|time| time.parse().ok());
         let token = instance.client_token.clone().unwrap_or_else(ClientToken::generate);
         // A tag is what anybody may have written: it names a host only if it could be a host's name.
         let host = instance.tag(TAG_HOST).and_then(|tag| tag.parse().ok());
         let record = Record {
-            version: RECORD_VERSION,
             host: host.unwrap_or_else(HostId::generate),
             state: RecordState::Creating,
             created: launched,
             expires: expires.unwrap_or(launched),
-            cloud: Some(here.cloud),
-            account: Some(environment.account.clone()),
-            region: environment.region.clone(),
+            place: Place {
+                cloud: here.cloud,
+                account: Some(environment.account.clone()),
+                region: environment.region.clone(),
+            },
             domain: environment.domain.clone(),
             owner: environment.owner.clone(),
             vpc: environment.vpc.clone(),
             instance_type: instance.instance_type.clone(),
             daemon_port,
             previous_context: None,
-            resources: vec![Resource {
-                state: ResourceState::Adopted,
-                kind: ResourceKind::Instance {
+            steps: vec![Step {
+                state: StepState::Adopted,
+                intent: Intent::Instance(LaunchIntent {
                     client_token: token,
                     subnet,
                     market: instance.market,
                     asked: launched,
                     id: Some(instance.id.clone()),
-                },
+                }),
             }],
             instance: Some(recorded),
             failure: None,
@@ -274,7 +274,7 @@ impl Provisioner {
             Err(error) => Adoption::NoAnswer { why: super::termination::with_causes(error.as_ref()) },
         };
         if adoption == Adoption::Adopted {
-            self.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;
+            self.work.journal.begin(record)?.update(|record| record.state = RecordState::Ready)?;
         }
         Ok(adoption)
     }
@@ -289,8 +289,8 @@ impl Provisioner {
         owner: &UserProfileName,
     ) -> Result<Vec<Instance>, ProvisionError> {
         let tags = vec![Tag::new(TAG_DOMAIN, domain.as_str()), Tag::new(TAG_OWNER, owner.as_str())];
-        let mut found = self.cloud.instances.list(&InstanceFilter { tags, ..InstanceFilter::default() }).await?;
-        let records = self.journal.records()?;
+        let mut found = self.work.cloud.instances.list(&InstanceFilter { tags, ..InstanceFilter::default() }).await?;
+        let records = self.work.journal.records()?;
         found.retain(|instance| {
             let recorded = records.iter().any(|record| {
                 let host = instance.tag(TAG_HOST).is_some_and(|host| host == record.host.as_str());
@@ -304,10 +304,5 @@ impl Provisioner {
 
 fn instance_of(record: &Record) -> Option<InstanceId> {
     let recorded = record.instance.as_ref().map(|instance| instance.id.clone());
-    recorded.or_else(|| {
-        record.resources.iter().find_map(|resource| match &resource.kind {
-            ResourceKind::Instance { id, .. } => id.clone(),
-            _ => None,
-        })
-    })
+    recorded.or_else(|| record.launches().find_map(|(_, launch)| launch.id.clone()))
 }

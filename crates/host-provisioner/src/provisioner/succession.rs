@@ -1,7 +1,7 @@
 //! Finishing what a process that is gone had begun.
 
-use super::{Provisioner, Recovered, UndoReport};
-use crate::{HostId, Opened, ProvisionError, RecordState};
+use super::{Provisioner, Recovered};
+use crate::{HostId, Opened, ProvisionError, RecordState, UndoReport};
 
 impl Provisioner {
     /// Finishes what a process that is gone had begun with a host: undoes its creation, even if the host came up meanwhile, or ends its
@@ -12,7 +12,7 @@ impl Provisioner {
     /// # Errors
     /// A record that can't be read. What fails in the cloud is in the result, and the record remains.
     pub async fn finish(&self, host: &HostId) -> Result<Option<Recovered>, ProvisionError> {
-        let open = match self.journal.open(host).await? {
+        let open = match self.work.journal.open(host).await? {
             Opened::Open(open) => *open,
             Opened::Busy => return Ok(Some(Recovered::Busy)),
             Opened::Missing => return Ok(None),

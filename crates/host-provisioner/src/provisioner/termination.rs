@@ -4,8 +4,8 @@ use studio_discovery::{DomainId, UserProfileName};
 
 use super::Provisioner;
 use crate::{
-    AskedAbout, Doubt, HostId, Instance, InstanceId, OpenRecord, Opened, Presence, ProvisionError, Record, RecordState,
-    ResourceKind, ResourceState, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
+    AskedAbout, Doubt, Ended, HostId, Instance, InstanceId, OpenRecord, Opened, Presence, ProvisionError, Record,
+    RecordState, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning, steps::Executor,
 };
 
 /// A host that was terminated.
@@ -17,15 +17,6 @@ pub struct Terminated {
     pub ended: Ended,
 }
 
-/// How an instance ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// By this call.
-    Now,
-    /// Before this call.
-    Already,
-}
-
 impl Provisioner {
     /// Terminates a host of the journal: first the instance, which is seen to go; then the client's files; the record last.
     /// May be repeated, after a failure as after success.
@@ -34,7 +25,7 @@ impl Provisioner {
     /// [`ProvisionError::Busy`] while another process works on the host; [`ProvisionError::Doubtful`] where its own place can't be asked
     /// about it; a failed call. After each of them the record remains.
     pub async fn terminate(&self, host: &HostId) -> Result<Terminated, ProvisionError> {
-        match self.journal.open(host).await? {
+        match self.work.journal.open(host).await? {
             Opened::Open(open) => self.terminate_open(*open).await,
             Opened::Busy => Err(ProvisionError::Busy { host: host.clone() }),
             Opened::Missing => Ok(Terminated { instance: None, ended: Ended::Already }),
@@ -57,21 +48,9 @@ impl Provisioner {
         living: &[InstanceId],
     ) -> Result<Terminated, ProvisionError> {
         open.update(|record| record.state = RecordState::Terminating)?;
-        let mut terminated = Terminated { instance: None, ended: Ended::Already };
-        for position in 0..open.record().resources.len() {
-            let resource = &open.record().resources[position];
-            let ResourceKind::Instance { id: Some(id), .. } = &resource.kind else { continue };
-            let id = id.clone();
-            if resource.state != ResourceState::Gone {
-                if living.contains(&id) {
-                    terminated.ended = self.within(self.bounds.patience.termination).end_instance(&id, None).await?;
-                }
-                open.update(|record| record.resources[position].state = ResourceState::Gone)?;
-            }
-            terminated.instance = Some(id);
-        }
+        let (instance, ended) = Executor::new(&self.work).end(&mut open, living).await?;
         self.settle_terminated(open).await?;
-        Ok(terminated)
+        Ok(Terminated { instance, ended })
     }
 
     async fn undo_for_good(&self, open: OpenRecord) -> Result<Terminated, ProvisionError> {
@@ -92,7 +71,7 @@ impl Provisioner {
         // A record is there to end an instance. Files that can't be removed never keep it: whoever ran a host in Studio may be unable to
         // remove what the host wrote, for ever.
         if let Err(error) = self.forget_files(&record).await {
-            self.warn(Warning::FilesLeft { host: record.host, why: with_causes(error.as_ref()) });
+            self.work.warn(Warning::FilesLeft { host: record.host, why: with_causes(error.as_ref()) });
         }
         open.remove()?;
         Ok(())
@@ -110,7 +89,7 @@ impl Provisioner {
         listed: bool,
         owner: Option<(&DomainId, &UserProfileName)>,
     ) -> Result<Terminated, ProvisionError> {
-        let found = self.cloud.presence(&[AskedAbout { instance: id, record: None }]).await.pop();
+        let found = self.work.cloud.presence(&[AskedAbout { instance: id, record: None }]).await.pop();
         let (instance, alive) = match found {
             Some(Presence::Alive(instance)) => (instance, true),
             Some(Presence::Ended(Some(instance))) => (instance, false),
@@ -128,7 +107,7 @@ impl Provisioner {
         };
         whose(&instance, listed, owner)?;
         let ended = match alive {
-            true => self.within(self.bounds.patience.termination).end_instance(id, None).await?,
+            true => self.within(self.work.bounds.patience.termination).end_instance(id, None).await?,
             false => Ended::Already,
         };
         Ok(Terminated { instance: Some(id.clone()), ended })

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     Adoption, ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity,
-    Instance, InstanceId, MarketChoice, Observer, ProxySettings, Record, RecordState, ResourceKind, ResourceState,
-    Survey, Unobserved,
+    Instance, InstanceId, Intent, LaunchIntent, MarketChoice, Observer, ProvisionError, ProxySettings, Record,
+    RecordState, StepState, Survey, Unobserved,
     fake::{Account, PERMISSIONS_OF_2022, World},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
@@ -97,7 +97,7 @@ async fn files_that_cannot_be_removed_never_keep_a_record() {
     let said = || std::mem::take(&mut *warnings.0.lock().expect("not poisoned"));
     let create = async |host: &str| {
         let environment = environment();
-        let survey = Survey::take(&provisioner.cloud, &environment, &request(host)).await.expect("surveyed");
+        let survey = Survey::take(&provisioner.work.cloud, &environment, &request(host)).await.expect("surveyed");
         let plan = HostPlan::new(&environment, &request(host), &survey).expect("planned");
         provisioner.create(&plan, None).await.expect("created")
     };
@@ -110,7 +110,7 @@ async fn files_that_cannot_be_removed_never_keep_a_record() {
 
     create("ended").await.hand_over().expect("written");
     for instance in setting.world().live_instances {
-        provisioner.cloud.instances.terminate(&InstanceId::new(instance)).await.expect("it ends by itself");
+        provisioner.work.cloud.instances.terminate(&InstanceId::new(instance)).await.expect("it ends by itself");
     }
     provisioner.recover(None).await.expect("recovered");
     assert_eq!((said(), setting.records()), (left("ended"), vec![]));
@@ -164,10 +164,10 @@ impl Setting {
     fn assert_accounted(&self, case: &str) {
         let records = self.records();
         let known = |instance: &Instance| {
-            records.iter().flat_map(|record| &record.resources).any(|resource| match &resource.kind {
-                ResourceKind::Instance { client_token, id, .. } => {
+            records.iter().flat_map(|record| &record.steps).any(|resource| match &resource.intent {
+                Intent::Instance(LaunchIntent { client_token, id, .. }) => {
                     id.as_ref() == Some(&instance.id)
-                        || (resource.state == ResourceState::Intended
+                        || (resource.state == StepState::Intended
                             && Some(client_token) == instance.client_token.as_ref())
                 }
                 _ => false,
@@ -481,7 +481,7 @@ async fn eventual_consistency_is_waited_for() {
     setting.account.with(|state| state.appears_after = 3).expect("in memory");
     let stop = CancellationToken::new();
     let mut provisioner = setting.sound(false);
-    provisioner.stop = stop.clone();
+    provisioner.work.stop = stop.clone();
     let plan = plan(&setting.account, &request("h")).await;
     let creation = provisioner.create(&plan, None).await.expect("it is created");
     // Undone at once, while EC2 still says that there is no such instance.
@@ -560,16 +560,16 @@ async fn asked_to_stop_it_undoes() {
     let setting = Setting::new();
     let mut provisioner = setting.sound(false);
     let stop = CancellationToken::new();
-    provisioner.stop = stop.clone();
+    provisioner.work.stop = stop.clone();
     struct StopAtLaunch(CancellationToken);
     impl Observer for StopAtLaunch {
         fn notice(&self, event: &Event) {
-            if matches!(event, Event::Started(Step::MountTarget { .. })) {
+            if matches!(event, Event::Started(crate::Activity::MountTarget { .. })) {
                 self.0.cancel();
             }
         }
     }
-    provisioner.observer = Arc::new(StopAtLaunch(stop));
+    provisioner.work.observer = Arc::new(StopAtLaunch(stop));
     let plan = plan(&setting.account, &request("h")).await;
     let error = provisioner.create(&plan, None).await.expect_err("it stops");
     assert!(

@@ -1,205 +1,310 @@
-//! Launching the instance: somewhere, once.
+//! An instance: launched once, by a token that the journal holds before; found again by that token; ended for good.
 
 use std::sync::Mutex;
 
 use aws_answers::{Meaning, codes};
 use jiff::Timestamp;
-use studio_discovery::SecurityGroupId;
+use serde_json::{Value, json};
 
+use super::{
+    Action, Applied, Asks, Condition, Kind, On, Origin, Permission, PlannedCall, Resolved, Slot, Task, Undone, Whose,
+    Work, planned::tag_parameters, security_group::group_id,
+};
 use crate::{
-    ClientToken, CloudError, CloudErrorKind, HostPlan, Instance, InstanceFilter, InstanceId, InstanceState, LaunchSpec,
-    Market, OpenRecord, Placement, ProvisionError, RecordedInstance, Resource, ResourceKind, ResourceState, Step,
-    Tagged, Wait, Warning,
-    error::place,
-    provisioner::{Ended, Provisioner, undo::Outcome},
+    Activity, ClientToken, CloudError, CloudErrorKind, DryRun, Ended, HostGroups, HostPlan, Instance, InstanceFilter,
+    InstanceId, InstanceState, Intent, LaunchIntent, LaunchSpec, Market, Placement, ProvisionError, Record,
+    RecordedInstance, StepState, Wait, Zone, preflight::Unproven,
 };
 
-impl Provisioner {
-    /// Launches in the first placement with capacity, by the first way of payment that finds one.
-    pub(crate) async fn launch_somewhere(
-        &self,
-        plan: &HostPlan,
-        groups: &[SecurityGroupId],
-        nfs: Option<&SecurityGroupId>,
-        open: &mut OpenRecord,
-    ) -> Result<Instance, ProvisionError> {
-        let mut tried = Vec::new();
-        let mut last = None;
-        let mut no_spot = None;
-        'markets: for market in &plan.markets {
-            for placement in &plan.placements {
-                for target in placement.mount_targets.iter().filter(|_| nfs.is_some()) {
-                    if let Some(nfs) = nfs {
-                        self.attach(&target.id, nfs, open).await?;
-                    }
-                }
-                let launched = match self.launch(plan, placement, *market, groups, open).await {
-                    Ok(instance) => self.with_address(instance, open).await,
-                    Err(error) => Err(error),
-                };
-                match launched.map_err(|error| no_capacity_after_all(error, open)) {
-                    Err(ProvisionError::Cloud(error)) if is_of_launch(&error, &CloudErrorKind::NoCapacity) => {
-                        if *market == Market::Spot {
-                            no_spot = Some(error.to_string());
-                        }
-                        tried.push(place(&placement.subnet, placement.zone.as_ref()));
-                        last = Some(error);
-                    }
-                    // No subnet makes a difference; another way to pay may.
-                    Err(ProvisionError::Cloud(error))
-                        if is_of_launch(&error, &CloudErrorKind::NoSpot) && plan.markets.last() != Some(market) =>
-                    {
-                        no_spot = Some(error.to_string());
-                        last = Some(error);
-                        continue 'markets;
-                    }
-                    Err(error) => return Err(error),
-                    Ok(instance) => {
-                        if let (Market::OnDemand, Some(why)) = (market, no_spot) {
-                            self.warn(Warning::NotSpot { why });
-                        }
-                        for target in &placement.mount_targets {
-                            if let Some(nfs) = nfs {
-                                self.keep_attached(&target.id, nfs).await?;
-                            }
-                        }
-                        return Ok(instance);
-                    }
-                }
-            }
-        }
-        Err(match last {
-            Some(source) => {
-                tried.dedup();
-                ProvisionError::NoCapacity { instance_type: plan.instance_type.clone(), tried, source }
-            }
-            None => ProvisionError::NoSubnet { domain: plan.domain.clone() },
+/// The step.
+pub(crate) enum LaunchStep {}
+
+/// One launch that a plan wants, with a token of its own.
+pub(crate) struct WantedLaunch {
+    pub(crate) spec: LaunchSpec,
+    pub(crate) zone: Option<Zone>,
+}
+
+const MADE: &[On] = &[On::Instances, On::Interfaces, On::Volumes];
+
+impl Kind for LaunchStep {
+    type Wanted = WantedLaunch;
+    type Made = Instance;
+    type Intended = LaunchIntent;
+    type Target = InstanceId;
+
+    const PERMISSIONS: &'static [Permission] = &[
+        Permission { actions: &[Action::called("ec2:DescribeInstances")], tasks: &Task::ALL, ..Permission::READ },
+        Permission {
+            statement: "LaunchTagged",
+            actions: &[Action::called("ec2:RunInstances")],
+            on: MADE,
+            condition: Condition::TaggedInRequest(Whose::Owner),
+            tasks: &[Task::Create],
+            even_prepared: true,
+            why: "launches a host, and only with the tags by which its owner and end are known",
+        },
+        Permission {
+            statement: "LaunchWithin",
+            actions: &[Action::called("ec2:RunInstances")],
+            on: &[On::Subnets, On::SecurityGroups],
+            condition: Condition::InVpc,
+            tasks: &[Task::Create],
+            even_prepared: true,
+            why: "the launch names a subnet and security groups: the domain's VPC's",
+        },
+        Permission {
+            statement: "LaunchWith",
+            actions: &[Action::called("ec2:RunInstances")],
+            // A Spot request without tags of its own is not looked at (EC2 user guide, example policies for Spot Instances).
+            on: &[On::Images, On::KeyPairs],
+            condition: Condition::None,
+            tasks: &[Task::Create],
+            even_prepared: true,
+            why: "the launch names an image, and a key pair where Key is set",
+        },
+        Permission {
+            statement: "TagOnCreate",
+            actions: &[Action::within("ec2:CreateTags", "ec2:RunInstances")],
+            on: MADE,
+            condition: Condition::CreatedBy("RunInstances"),
+            tasks: &[Task::Create],
+            even_prepared: true,
+            why: "tags in the call that creates, and never afterwards",
+        },
+        Permission {
+            statement: "PassRole",
+            actions: &[Action::within("iam:PassRole", "ec2:RunInstances")],
+            on: &[On::PassedRole],
+            condition: Condition::PassedToEc2,
+            tasks: &[Task::Create],
+            even_prepared: true,
+            why: "gives hosts the role of InstanceProfileArn",
+        },
+        Permission {
+            statement: "Terminate",
+            actions: &[Action::called("ec2:TerminateInstances")],
+            on: &[On::Instances],
+            condition: Condition::Tagged(Whose::Owner),
+            tasks: &[Task::Create, Task::Terminate, Task::Recover],
+            even_prepared: true,
+            why: "ends hosts of this owner, and no other instance",
+        },
+    ];
+    const ENDS_WITH_HOST: bool = true;
+
+    fn activity(wanted: &WantedLaunch) -> Activity {
+        let WantedLaunch { spec, zone } = wanted;
+        Activity::Launch { subnet: spec.subnet.clone(), zone: zone.clone(), market: spec.market }
+    }
+
+    fn intend(wanted: &WantedLaunch) -> Intent {
+        let spec = &wanted.spec;
+        Intent::Instance(LaunchIntent {
+            client_token: spec.client_token.clone(),
+            subnet: spec.subnet.clone(),
+            market: spec.market,
+            asked: Timestamp::now(),
+            id: None,
         })
     }
 
-    async fn launch(
-        &self,
-        plan: &HostPlan,
-        placement: &Placement,
-        market: Market,
-        groups: &[SecurityGroupId],
-        open: &mut OpenRecord,
-    ) -> Result<Instance, ProvisionError> {
-        let step = Step::Launch { subnet: placement.subnet.clone(), zone: placement.zone.clone(), market };
-        self.started(&step);
-        let mut tagged = Tagged::Everything;
-        let mut first = None;
-        let instance = loop {
-            match self.launch_once(plan, placement, market, groups, tagged, open).await {
-                Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() && tagged.less().is_some() => {
-                    tagged = tagged.less().unwrap_or(Tagged::Nothing);
-                    first.get_or_insert(error);
-                }
-                // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
-                Err(ProvisionError::Cloud(error)) if error.is_access_denied() => {
-                    return Err(first.unwrap_or(error).into());
-                }
-                outcome => break outcome?,
-            }
+    /// A token that was made just now launched nothing yet.
+    async fn present(_work: &Work, _wanted: &WantedLaunch) -> Result<Option<Instance>, ProvisionError> {
+        Ok(None)
+    }
+
+    async fn apply(
+        work: &Work,
+        wanted: &WantedLaunch,
+        slot: &mut Slot<'_>,
+    ) -> Result<Applied<Instance>, ProvisionError> {
+        let error = match work.ask_to_launch(&wanted.spec, slot).await? {
+            Asked::Launched(instance) => return Ok(Applied::Made(*instance)),
+            Asked::Failed(error) => return Ok(Applied::failed(error)),
+            Asked::RefusedAtLast(error) => error,
         };
-        match tagged {
-            Tagged::Everything => {}
-            Tagged::Nothing => self.warn(Warning::NoTags),
-            tagged => self.warn(Warning::FewerTags { tagged }),
+        // An earlier request was not answered and may have made an instance, whatever this one was told. Nothing else is launched before
+        // that is known.
+        work.started(&Activity::Resolve);
+        let found = work.find_launched(&wanted.spec.client_token, slot.asked()).await?;
+        work.finished(Activity::Resolve);
+        Ok(found.map_or_else(|| Applied::Refused(error.into()), Applied::Made))
+    }
+
+    fn settle(made: &Instance, intent: &mut Intent, instance: &mut Option<RecordedInstance>) {
+        if let Intent::Instance(LaunchIntent { id, .. }) = intent {
+            *id = Some(made.id.clone());
         }
-        self.finished(step);
-        Ok(instance)
+        *instance = recorded(made);
     }
 
-    async fn launch_once(
-        &self,
-        plan: &HostPlan,
-        placement: &Placement,
-        market: Market,
-        groups: &[SecurityGroupId],
-        tagged: Tagged,
-        open: &mut OpenRecord,
+    /// Waits for its address.
+    async fn complete(
+        work: &Work,
+        _wanted: &WantedLaunch,
+        made: Instance,
+        _origin: Origin,
+        slot: Option<Slot<'_>>,
     ) -> Result<Instance, ProvisionError> {
-        self.check_stop()?;
-        let spec = plan.launch_spec(placement, market, groups, tagged);
-        let kind = ResourceKind::Instance {
-            client_token: spec.client_token.clone(),
-            subnet: spec.subnet.clone(),
-            market,
-            asked: Timestamp::now(),
-            id: None,
-        };
-        let position = open.record().resources.len();
-        open.update(|record| record.resources.push(Resource { state: ResourceState::Intended, kind }))?;
-
-        let instance = match self.ask_to_launch(&spec, position, open).await? {
-            Asked::Launched(instance) => instance,
-            Asked::Refused(error) => {
-                open.update(|record| record.resources[position].state = ResourceState::Gone)?;
-                return Err(error.into());
+        let Some(slot) = slot else { return Ok(made) };
+        match work.with_address(made).await {
+            Ok((instance, false)) => Ok(instance),
+            Ok((instance, true)) => {
+                slot.open.update(|record| record.instance = recorded(&instance))?;
+                Ok(instance)
             }
-            // The record keeps the token: the undo finds what came of it.
-            Asked::Unknown(error) => return Err(error.into()),
-            Asked::RefusedAtLast(error) => {
-                // An earlier request was not answered and may have made an instance, whatever this one was told. Nothing else is
-                // launched before that is known.
-                let step = Step::Resolve;
-                self.started(&step);
-                let asked = asked_at(open, position);
-                let found = self.find_launched(&spec.client_token, asked).await?;
-                self.finished(step);
-                let Some(instance) = found else {
-                    open.update(|record| record.resources[position].state = ResourceState::Gone)?;
-                    return Err(error.into());
-                };
-                instance
-            }
-        };
-        open.update(|record| {
-            settle(&mut record.resources[position], ResourceState::Created, &instance);
-            record.instance = recorded(&instance);
-        })?;
-        Ok(instance)
+            Err(error) => Err(no_capacity_after_all(error, slot)),
+        }
     }
 
+    fn known(intended: &LaunchIntent) -> Option<InstanceId> {
+        intended.id.clone()
+    }
+
+    /// Whatever carries the token is ours.
+    async fn resolve(
+        work: &Work,
+        intended: &LaunchIntent,
+        _record: &Record,
+    ) -> Result<Resolved<InstanceId>, ProvisionError> {
+        work.started(&Activity::Resolve);
+        let found = work.find_launched(&intended.client_token, intended.asked).await;
+        work.finished(Activity::Resolve);
+        Ok(found?.map_or(Resolved::Never, |instance| Resolved::Made(instance.id)))
+    }
+
+    async fn undo(
+        work: &Work,
+        id: InstanceId,
+        intended: &LaunchIntent,
+        _record: &Record,
+    ) -> Result<Undone, ProvisionError> {
+        work.end_instance(&id, Some(intended.asked)).await?;
+        Ok(Undone::Gone(format!("instance {id}")))
+    }
+}
+
+/// Its call, for a dry run.
+pub(super) fn calls(plan: &HostPlan, placement: &Placement, market: Market) -> Vec<PlannedCall> {
+    vec![PlannedCall { action: "ec2:RunInstances", parameters: parameters(plan, placement, market) }]
+}
+
+fn parameters(plan: &HostPlan, placement: &Placement, market: Market) -> Value {
+    let groups: Vec<String> = match &plan.groups {
+        HostGroups::Given(given) => given.iter().map(ToString::to_string).collect(),
+        HostGroups::Named { docker, nfs } => std::iter::once(docker).chain(nfs).map(group_id).collect(),
+    };
+    let specifications: Vec<Value> = ["instance", "volume", "network-interface"]
+        .into_iter()
+        .map(|kind| json!({"ResourceType": kind, "Tags": tag_parameters(&plan.tags)}))
+        .collect();
+    let mut parameters = json!({
+        "ClientToken": "<made and recorded right before the call>",
+        "ImageId": plan.image.id,
+        "InstanceType": plan.instance_type,
+        "MinCount": 1,
+        "MaxCount": 1,
+        "SubnetId": placement.subnet,
+        "SecurityGroupIds": groups,
+        "BlockDeviceMappings": [{
+            "DeviceName": plan.root_volume.device,
+            "Ebs": {
+                "VolumeSize": plan.root_volume.size_gib,
+                "VolumeType": "gp3",
+                "Encrypted": true,
+                "DeleteOnTermination": true,
+            },
+        }],
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+        "TagSpecifications": specifications,
+        "UserData": format!("<{} bytes before base64>", placement.user_data.len()),
+    });
+    if let Some(key) = &plan.key_name {
+        parameters["KeyName"] = json!(key);
+    }
+    if let Some(arn) = &plan.instance_profile_arn {
+        parameters["IamInstanceProfile"] = json!({"Arn": arn});
+    }
+    if market == Market::Spot {
+        parameters["InstanceMarketOptions"] = json!({
+            "MarketType": "spot",
+            "SpotOptions": {"SpotInstanceType": "one-time", "InstanceInterruptionBehavior": "terminate"},
+        });
+    }
+    parameters
+}
+
+/// What can be asked of ending a host, on a live one of the owner's. The launch itself is asked about right before a creation as well, and so
+/// apart.
+pub(super) fn asks(own_host: Option<&InstanceId>, asks: &mut Asks) {
+    match own_host {
+        Some(id) => asks.calls.push(DryRun::Terminate(id.clone())),
+        None => asks.unproven.push(("ec2:TerminateInstances", Unproven::NothingToAskAbout { what: "host" })),
+    }
+}
+
+/// What came of asking for a launch.
+enum Asked {
+    Launched(Box<Instance>),
+    /// It was refused each time it was answered, and it was answered each time; or it was not answered in the end.
+    Failed(CloudError),
+    /// It was refused in the end, but an earlier request was not answered.
+    RefusedAtLast(CloudError),
+}
+
+impl Slot<'_> {
+    /// When the launch of this step was asked for last.
+    fn asked(&self) -> Timestamp {
+        match &self.open.record().steps[self.number].intent {
+            Intent::Instance(launch) => launch.asked,
+            _ => Timestamp::now(),
+        }
+    }
+
+    fn ask_again(&mut self) -> Result<(), ProvisionError> {
+        let number = self.number;
+        Ok(self.open.update(|record| {
+            if let Intent::Instance(launch) = &mut record.steps[number].intent {
+                launch.asked = Timestamp::now();
+            }
+        })?)
+    }
+}
+
+impl Work {
     /// Asks for a launch until it is clear what came of it, or the time is up. The token makes asking again safe: it can only ever be
     /// one instance.
-    async fn ask_to_launch(
-        &self,
-        spec: &LaunchSpec,
-        position: usize,
-        open: &mut OpenRecord,
-    ) -> Result<Asked, ProvisionError> {
+    async fn ask_to_launch(&self, spec: &LaunchSpec, slot: &mut Slot<'_>) -> Result<Asked, ProvisionError> {
         let wait = Wait::Success { doing: "the launch" };
         let mut tries = self.bounds.tries(wait, self.bounds.patience.launch);
         let mut unknown = false;
         loop {
             let error = match self.cloud.instances.run(spec).await {
-                Ok(instance) => return Ok(Asked::Launched(instance)),
+                Ok(instance) => return Ok(Asked::Launched(Box::new(instance))),
                 Err(error) => error,
             };
             unknown |= error.outcome_is_unknown();
             if !error.is_transient() || !tries.another().await {
-                return Ok(match (error.outcome_is_unknown(), unknown) {
-                    (true, _) => Asked::Unknown(error),
-                    (false, true) => Asked::RefusedAtLast(error),
-                    (false, false) => Asked::Refused(error),
-                });
+                let refused_at_last = unknown && !error.outcome_is_unknown();
+                return Ok(if refused_at_last { Asked::RefusedAtLast(error) } else { Asked::Failed(error) });
             }
             // What the next request makes may take as long to appear as what the first one made.
-            open.update(|record| ask_again(&mut record.resources[position]))?;
+            slot.ask_again()?;
         }
     }
 
     /// Waits until the instance can be reached by its name, or by its address where it gets no name: a private DNS name "is not available
     /// until the instance enters the running state" (EC2 API reference, `Instance`), and never in a VPC without DNS hostnames.
-    async fn with_address(&self, instance: Instance, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
+    /// Says also whether it was waited for.
+    async fn with_address(&self, instance: Instance) -> Result<(Instance, bool), ProvisionError> {
         if instance.private_dns.is_some() && !instance.state.is_ended() {
-            return Ok(instance);
+            return Ok((instance, false));
         }
         let id = instance.id.clone();
-        let step = Step::Address { instance: id.clone() };
-        self.started(&step);
+        let activity = Activity::Address { instance: id.clone() };
+        self.started(&activity);
         let nameless = Mutex::new(instance.private_address.is_some().then_some(instance));
         let look = || async {
             self.check_stop()?;
@@ -233,30 +338,8 @@ impl Provisioner {
             (Err(ProvisionError::NoAddress { .. }), Ok(Some(nameless))) => nameless,
             (found, _) => found?,
         };
-        open.update(|record| record.instance = recorded(&instance))?;
-        self.finished(step);
-        Ok(instance)
-    }
-
-    pub(crate) async fn undo_instance(&self, id: &InstanceId, asked: Timestamp) -> Result<Outcome, ProvisionError> {
-        self.end_instance(id, Some(asked)).await?;
-        Ok(Outcome::Undone(format!("instance {id}")))
-    }
-
-    /// The answer to a launch was lost: whatever carries its token is terminated.
-    pub(crate) async fn undo_lost_launch(
-        &self,
-        token: &ClientToken,
-        asked: Timestamp,
-    ) -> Result<Outcome, ProvisionError> {
-        let step = Step::Resolve;
-        self.started(&step);
-        let found = self.find_launched(token, asked).await;
-        self.finished(step);
-        match found? {
-            Some(instance) => self.undo_instance(&instance.id, asked).await,
-            None => Ok(Outcome::NothingToUndo),
-        }
+        self.finished(activity);
+        Ok((instance, true))
     }
 
     /// The instance that carries a token; `None` once there is certainly none.
@@ -287,8 +370,8 @@ impl Provisioner {
         id: &InstanceId,
         asked: Option<Timestamp>,
     ) -> Result<Ended, ProvisionError> {
-        let step = Step::Terminate { instance: id.clone() };
-        self.started(&step);
+        let activity = Activity::Terminate { instance: id.clone() };
+        self.started(&activity);
         let instances = &self.cloud.instances;
         let terminate = || self.bounds.persistently("a termination", || instances.terminate(id));
         let patience = asked.map(|asked| self.bounds.may_still_appear_for(asked)).unwrap_or_default();
@@ -296,12 +379,12 @@ impl Provisioner {
         match answer {
             Ok(()) => self.see_it_go(id).await?,
             Err(error) if error.is_not_found() => {
-                self.finished(step);
+                self.finished(activity);
                 return Ok(Ended::Already);
             }
             Err(error) => return Err(error.into()),
         }
-        self.finished(step);
+        self.finished(activity);
         Ok(Ended::Now)
     }
 
@@ -322,25 +405,16 @@ impl Provisioner {
     }
 }
 
-/// Whether it is the launch that failed so, and nothing that came after it: then no instance is there.
-fn is_of_launch(error: &CloudError, kind: &CloudErrorKind) -> bool {
-    error.action == "ec2:RunInstances" && error.kind == *kind
-}
-
 /// The same error; or, where EC2 found only after it had accepted the launch that it has no capacity, one that says so: then the instance has
 /// ended, and the next placement may do (EC2 API reference, `StateReason`).
-fn no_capacity_after_all(error: ProvisionError, open: &mut OpenRecord) -> ProvisionError {
+fn no_capacity_after_all(error: ProvisionError, slot: Slot<'_>) -> ProvisionError {
     let ProvisionError::InstanceEnded { instance, code: Some(code), reason, .. } = &error else { return error };
     if codes::state_reason_meaning(code) != Meaning::NoCapacity {
         return error;
     }
-    let settled = open.update(|record| {
+    let settled = slot.open.update(|record| {
         record.instance = None;
-        for resource in &mut record.resources {
-            if matches!(&resource.kind, ResourceKind::Instance { id: Some(id), .. } if id == instance) {
-                resource.state = ResourceState::Gone;
-            }
-        }
+        record.steps[slot.number].state = StepState::Gone;
     });
     if let Err(error) = settled {
         return error.into();
@@ -350,37 +424,7 @@ fn no_capacity_after_all(error: ProvisionError, open: &mut OpenRecord) -> Provis
         .into()
 }
 
-/// What came of asking for a launch.
-enum Asked {
-    Launched(Instance),
-    /// It was refused each time it was answered, and it was answered each time.
-    Refused(CloudError),
-    /// It was refused in the end, but an earlier request was not answered.
-    RefusedAtLast(CloudError),
-    /// It was not answered.
-    Unknown(CloudError),
-}
-
-fn asked_at(open: &OpenRecord, position: usize) -> Timestamp {
-    match &open.record().resources[position].kind {
-        ResourceKind::Instance { asked, .. } => *asked,
-        _ => Timestamp::now(),
-    }
-}
-
-fn ask_again(resource: &mut Resource) {
-    if let ResourceKind::Instance { asked, .. } = &mut resource.kind {
-        *asked = Timestamp::now();
-    }
-}
-
-fn settle(resource: &mut Resource, state: ResourceState, instance: &Instance) {
-    resource.state = state;
-    if let ResourceKind::Instance { id, .. } = &mut resource.kind {
-        *id = Some(instance.id.clone());
-    }
-}
-
+/// What the journal keeps of an instance; `None` before it has an address.
 pub(crate) fn recorded(instance: &Instance) -> Option<RecordedInstance> {
     Some(RecordedInstance {
         id: instance.id.clone(),

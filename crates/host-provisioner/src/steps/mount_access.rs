@@ -1,44 +1,169 @@
-//! Giving hosts NFS access to a mount target, whose list of security groups is shared with everyone else's.
+//! A host's way to a mount target: `EFSDockerHost` on the target's list of security groups, which is shared with everyone else's.
 
+use serde_json::json;
 use studio_discovery::SecurityGroupId;
 
+use super::{
+    Action, Applied, Asks, Condition, Kind, On, Origin, Permission, PlannedCall, Resolved, Slot, Task, Undone, Work,
+    security_group::{group_id, own_instances},
+};
 use crate::{
-    CloudError, MAX_SECURITY_GROUPS, MountTargetId, OpenRecord, ProvisionError, Resource, ResourceKind, ResourceState,
-    Step, Turn, Wait,
-    provisioner::{Provisioner, undo::Outcome},
-    steps::security_group::own_instances,
+    AccessIntent, Activity, DryRun, GroupPlan, Intent, MAX_SECURITY_GROUPS, MountTarget, MountTargetId, ProvisionError,
+    Record, RecordedInstance, preflight::Unproven,
 };
 
-impl Provisioner {
-    /// Sees to it that a mount target has the group.
-    pub(crate) async fn attach(
-        &self,
-        target: &MountTargetId,
-        group: &SecurityGroupId,
-        open: &mut OpenRecord,
+/// The step.
+pub(crate) enum AccessStep {}
+
+impl Kind for AccessStep {
+    type Wanted = AccessIntent;
+    type Made = ();
+    type Intended = AccessIntent;
+    type Target = ();
+
+    const PERMISSIONS: &'static [Permission] = &[
+        Permission {
+            statement: "MountTargets",
+            actions: &[Action::called("elasticfilesystem:DescribeMountTargets")],
+            on: &[On::FileSystems],
+            condition: Condition::None,
+            tasks: &[Task::Create, Task::Doctor],
+            even_prepared: true,
+            why: "finds the mount target in the host's own subnet, and the groups it has",
+        },
+        Permission {
+            statement: "MountTargets",
+            actions: &[Action::called("elasticfilesystem:DescribeMountTargets")],
+            on: &[On::FileSystems],
+            condition: Condition::None,
+            tasks: &[Task::Purge],
+            even_prepared: false,
+            why: "finds the mount target in the host's own subnet, and the groups it has",
+        },
+        Permission {
+            statement: "MountTargets",
+            actions: &[Action::called("elasticfilesystem:DescribeMountTargetSecurityGroups")],
+            on: &[On::FileSystems],
+            condition: Condition::None,
+            tasks: &[Task::Create, Task::Recover, Task::Purge, Task::Doctor],
+            even_prepared: false,
+            why: "finds the mount target in the host's own subnet, and the groups it has",
+        },
+        Permission {
+            actions: &[Action::within(
+                "ec2:DescribeNetworkInterfaceAttribute",
+                "elasticfilesystem:DescribeMountTargetSecurityGroups",
+            )],
+            tasks: &[Task::Create, Task::Recover, Task::Purge, Task::Doctor],
+            even_prepared: false,
+            ..Permission::READ
+        },
+        Permission {
+            statement: "MountTargetAccess",
+            actions: &[Action::called("elasticfilesystem:ModifyMountTargetSecurityGroups")],
+            on: &[On::FileSystems],
+            condition: Condition::None,
+            tasks: &[Task::Create, Task::Recover, Task::Purge],
+            even_prepared: false,
+            why: "adds EFSDockerHost to the mount target beside the groups it has, and takes it off again",
+        },
+        Permission {
+            statement: "MountTargetInterface",
+            actions: &[Action::within(
+                "ec2:ModifyNetworkInterfaceAttribute",
+                "elasticfilesystem:ModifyMountTargetSecurityGroups",
+            )],
+            on: &[On::MountTargetInterfaces, On::SecurityGroups],
+            condition: Condition::InVpc,
+            tasks: &[Task::Create, Task::Recover, Task::Purge],
+            even_prepared: false,
+            why: "EFS changes a mount target's groups on its network interface with the caller's own permissions (EFS API reference); \
+                  sdocker never makes this call itself",
+        },
+    ];
+    const ENDS_WITH_HOST: bool = false;
+
+    fn activity(wanted: &AccessIntent) -> Activity {
+        Activity::MountTarget { mount_target: wanted.mount_target.clone() }
+    }
+
+    fn intend(wanted: &AccessIntent) -> Intent {
+        Intent::MountAccess(wanted.clone())
+    }
+
+    async fn present(work: &Work, wanted: &AccessIntent) -> Result<Option<()>, ProvisionError> {
+        let groups = work.groups_with_room(&wanted.mount_target, &wanted.group).await?;
+        Ok(groups.contains(&wanted.group).then_some(()))
+    }
+
+    async fn apply(work: &Work, wanted: &AccessIntent, _slot: &mut Slot<'_>) -> Result<Applied<()>, ProvisionError> {
+        Ok(match work.add_to_list(&wanted.mount_target, &wanted.group).await {
+            Ok(()) => Applied::Made(()),
+            Err(ProvisionError::Cloud(error)) => Applied::failed(error),
+            Err(error) => Applied::Refused(error),
+        })
+    }
+
+    fn settle(_made: &(), _intent: &mut Intent, _instance: &mut Option<RecordedInstance>) {}
+
+    async fn complete(
+        _work: &Work,
+        _wanted: &AccessIntent,
+        _made: (),
+        _origin: Origin,
+        _slot: Option<Slot<'_>>,
     ) -> Result<(), ProvisionError> {
-        self.check_stop()?;
-        if self.groups_with_room(target, group).await?.contains(group) {
-            return Ok(());
-        }
-        let step = Step::MountTarget { mount_target: target.clone() };
-        self.started(&step);
-        let kind = ResourceKind::MountTargetGroup { mount_target: target.clone(), group: group.clone() };
-        let position = open.record().resources.len();
-        open.update(|record| record.resources.push(Resource { state: ResourceState::Intended, kind }))?;
-        match self.add_to_list(target, group).await {
-            Ok(()) => open.update(|record| record.resources[position].state = ResourceState::Created)?,
-            Err(error) => {
-                if !matches!(&error, ProvisionError::Cloud(error) if error.outcome_is_unknown()) {
-                    open.update(|record| record.resources[position].state = ResourceState::Gone)?;
-                }
-                return Err(error);
-            }
-        }
-        self.finished(step);
         Ok(())
     }
 
+    fn known(_intended: &AccessIntent) -> Option<()> {
+        Some(())
+    }
+
+    /// Whether the list was changed need not be known: taking the group off it works in either case.
+    async fn resolve(_work: &Work, _intended: &AccessIntent, _record: &Record) -> Result<Resolved<()>, ProvisionError> {
+        Ok(Resolved::Made(()))
+    }
+
+    async fn undo(
+        work: &Work,
+        _target: (),
+        intended: &AccessIntent,
+        record: &Record,
+    ) -> Result<Undone, ProvisionError> {
+        let AccessIntent { mount_target, group } = intended;
+        let what = Intent::MountAccess(intended.clone()).to_string();
+        if !work.others_in(group, &own_instances(record)).await?.is_empty() {
+            return Ok(Undone::InUse(what));
+        }
+        let activity = Activity::Detach { mount_target: mount_target.clone() };
+        work.started(&activity);
+        work.detach(mount_target, group).await?;
+        work.finished(activity);
+        Ok(Undone::Gone(what))
+    }
+}
+
+/// Its call, for a dry run.
+pub(super) fn calls(target: &MountTarget, nfs: &GroupPlan) -> Vec<PlannedCall> {
+    let parameters = json!({"MountTargetId": target.id, "SecurityGroups": ["<those it has>", group_id(nfs)]});
+    vec![PlannedCall { action: "elasticfilesystem:ModifyMountTargetSecurityGroups", parameters }]
+}
+
+/// What can be asked of letting hosts onto a mount target that has these groups, unless they are let already.
+pub(super) fn asks(target: &MountTarget, nfs: &GroupPlan, has: &[SecurityGroupId], asks: &mut Asks) {
+    if nfs.existing.as_ref().is_some_and(|id| has.contains(id)) {
+        return;
+    }
+    asks.unproven.push(("elasticfilesystem:ModifyMountTargetSecurityGroups", Unproven::NoDryRun));
+    if let Some(interface) = &target.interface {
+        // A group that does not exist yet can't be named.
+        let groups = has.iter().chain(&nfs.existing).cloned().collect();
+        asks.calls.push(DryRun::SetInterfaceGroups { interface: interface.clone(), groups });
+    }
+}
+
+impl Work {
     /// Puts the group back where another host's clean-up took it off in between.
     pub(crate) async fn keep_attached(
         &self,
@@ -67,31 +192,18 @@ impl Provisioner {
         let _turn = self.turn().await?;
         let mount_targets = &self.cloud.mount_targets;
         let result = async {
-            let mut groups = self
-                .bounds
-                .persistently("reading a mount target's groups", || mount_targets.security_groups(target))
-                .await?;
+            let read = || mount_targets.security_groups(target);
+            let mut groups = self.bounds.persistently("reading a mount target's groups", read).await?;
             if !groups.contains(group) {
                 return Ok(());
             }
             groups.retain(|other| other != group);
-            self.bounds
-                .persistently("taking a group off a mount target", || {
-                    mount_targets.set_security_groups(target, &groups)
-                })
-                .await
+            let write = || mount_targets.set_security_groups(target, &groups);
+            self.bounds.persistently("taking a group off a mount target", write).await
         };
         match result.await {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
-        }
-    }
-
-    async fn turn(&self) -> Result<Turn, ProvisionError> {
-        let within = self.bounds.patience.cleans_up;
-        match self.bounds.wait(Wait::Turn, within, self.journal.turn()).await {
-            Some(turn) => Ok(turn?),
-            None => Err(ProvisionError::NoTurn { within }),
         }
     }
 
@@ -100,28 +212,10 @@ impl Provisioner {
         target: &MountTargetId,
         group: &SecurityGroupId,
     ) -> Result<Vec<SecurityGroupId>, ProvisionError> {
-        let groups: Result<Vec<SecurityGroupId>, CloudError> = self.cloud.mount_targets.security_groups(target).await;
-        let groups = groups?;
+        let groups = self.cloud.mount_targets.security_groups(target).await?;
         if groups.len() >= MAX_SECURITY_GROUPS && !groups.contains(group) {
             return Err(ProvisionError::MountTargetFull { mount_target: target.clone(), count: groups.len() });
         }
         Ok(groups)
-    }
-
-    pub(crate) async fn undo_membership(
-        &self,
-        target: &MountTargetId,
-        group: &SecurityGroupId,
-        open: &OpenRecord,
-    ) -> Result<Outcome, ProvisionError> {
-        let what = format!("NFS access of {group} to mount target {target}");
-        if !self.others_in(group, &own_instances(open)).await?.is_empty() {
-            return Ok(Outcome::InUse(what));
-        }
-        let step = Step::Detach { mount_target: target.clone() };
-        self.started(&step);
-        self.detach(target, group).await?;
-        self.finished(step);
-        Ok(Outcome::Undone(what))
     }
 }

@@ -30,7 +30,7 @@ async fn created(
     setting.account.with(prepare).expect("in memory");
     let warned = Arc::new(Warned::default());
     let mut provisioner = setting.sound(false);
-    provisioner.observer = warned.clone();
+    provisioner.work.observer = warned.clone();
     let plan = plan(&setting.account, &HostRequest { market, ..request("h") }).await;
     let outcome = match provisioner.create(&plan, None).await {
         Ok(mut creation) => creation.hand_over(),

@@ -60,8 +60,8 @@ impl Setting {
             let path = self.home.path().join(format!("journal/{}.json", record.host));
             let mut old = record;
             old.expires = "2026-01-02T15:04:05Z".parse().expect("a time");
-            for resource in &mut old.resources {
-                if let crate::ResourceKind::Instance { asked, .. } = &mut resource.kind {
+            for resource in &mut old.steps {
+                if let crate::Intent::Instance(crate::LaunchIntent { asked, .. }) = &mut resource.intent {
                     *asked = old.created;
                 }
             }
