@@ -4,8 +4,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use studio_discovery::{SecurityGroupId, Tag};
 
-#[cfg(test)]
-use super::StepKind;
 use super::{instance, mount_access, security_group};
 use crate::{
     DryRun, GroupPlan, HostGroups, HostPlan, Market, MountTarget, MountTargetId, Placement, preflight::Unproven,
@@ -67,16 +65,6 @@ pub(crate) fn steps<'p>(groups: &'p HostGroups, placement: &'p Placement, market
 }
 
 impl PlannedStep<'_> {
-    /// Its kind.
-    #[cfg(test)]
-    pub(crate) fn kind(&self) -> StepKind {
-        match self {
-            Self::SecurityGroup(_) => StepKind::SecurityGroup,
-            Self::MountAccess { .. } => StepKind::MountAccess,
-            Self::Instance { .. } => StepKind::Instance,
-        }
-    }
-
     fn calls(&self, plan: &HostPlan) -> Vec<PlannedCall> {
         match self {
             Self::SecurityGroup(group) => security_group::calls(plan, group),
