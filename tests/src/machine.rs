@@ -38,6 +38,7 @@ pub struct Subnet {
 pub struct Machine {
     qemu: Child,
     shell: PathBuf,
+    console: PathBuf,
 }
 
 impl Subnet {
@@ -207,7 +208,7 @@ impl Subnet {
             .args(["-device", &format!("virtio-net-pci,netdev=n,mac={MAC}"), "-device", "virtio-rng-pci"])
             .args(["-serial", &format!("file:{}", console.display())])
             .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
-        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell }
+        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell, console }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -259,13 +260,26 @@ impl Machine {
         }
     }
 
-    /// Whether a root shell answers.
+    /// Whether a root shell answers within a few seconds. The terminal's echo of what is typed comes first, perhaps long before the answer.
     pub fn has_shell(&self) -> bool {
         let Ok(mut shell) = UnixStream::connect(&self.shell) else { return false };
+        let until = Instant::now() + Duration::from_secs(5);
+        let mut heard = Vec::new();
         let mut buffer = [0; 4096];
-        shell.set_read_timeout(Some(Duration::from_secs(2))).is_ok()
-            && shell.write_all(b"\x03\necho he''re\n").is_ok()
-            && shell.read(&mut buffer).is_ok_and(|count| String::from_utf8_lossy(&buffer[..count]).contains("here"))
+        if shell.write_all(b"\x03\necho he''re\n").is_err() {
+            return false;
+        }
+        while !String::from_utf8_lossy(&heard).contains("here") {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || shell.set_read_timeout(Some(left)).is_err() {
+                return false;
+            }
+            match shell.read(&mut buffer) {
+                Ok(count) if count > 0 => heard.extend_from_slice(&buffer[..count]),
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Starts the machine anew.
@@ -282,6 +296,12 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let console = fs::read(&self.console).unwrap_or_default();
+            let text = String::from_utf8_lossy(&console[console.len().saturating_sub(6000)..]).into_owned();
+            let state = if self.runs() { "runs" } else { "has ended" };
+            println!("the machine {state}; the end of what its console says:\n{text}");
+        }
         end(&mut self.qemu);
     }
 }

@@ -468,8 +468,10 @@ async fn native() {
     );
 }
 
-/// The bootstrap's own time, beside that of Docker on the same machine without a bootstrap, which the image starts at boot.
+/// The bootstrap's own time, beside that of Docker on the same machine without a bootstrap, which the image starts at boot. A ratio of
+/// two times, on a machine that is quiet.
 #[tokio::test]
+#[ignore = "a measurement: scripts/bench-bootstrap makes it"]
 async fn the_daemon_is_up_as_fast_as_docker_alone() {
     let bare = {
         let Some(subnet) = Subnet::open() else { return };
@@ -502,10 +504,10 @@ async fn the_daemon_is_up_as_fast_as_docker_alone() {
     assert!(answers <= bare * 1.2, "the daemon answered after {answers:.1} s, Docker alone after {bare:.1} s");
 }
 
-/// A host whose mount target is not there, which lives for so many seconds.
-fn without_a_mount_target(lifetime: u64) -> Option<Host> {
+/// A host whose mount target is not there.
+fn without_a_mount_target() -> Option<Host> {
     let host = Host::boot(json!({
-        "max_lifetime": {"secs": lifetime, "nanos": 0}, "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:29-dind"}},
+        "idle_timeout": null, "spot": false, "engine": {"dind": {"image": "docker:29-dind"}},
         "mounts": [{
             "file_system": "fs-0aaaaaaaaaaaaaaaa", "access_point": null, "address": "10.83.0.99", "remote_path": "/200005",
             "paths": ["/home/sagemaker-user"],
@@ -519,7 +521,7 @@ fn without_a_mount_target(lifetime: u64) -> Option<Host> {
 /// Each failure of the bootstrap is a stage of its own that says why.
 #[tokio::test]
 async fn a_bootstrap_that_fails_says_why() {
-    let Some(host) = without_a_mount_target(7200) else { return };
+    let Some(host) = without_a_mount_target() else { return };
     let again = |change: &str| {
         // The stage has failed; the service ends a moment later.
         host.machine
@@ -563,11 +565,11 @@ async fn a_bootstrap_that_fails_says_why() {
 
 #[tokio::test]
 async fn a_bootstrap_that_fails_does_not_keep_the_host_from_its_end() {
-    // Its mounts give up after two minutes.
-    let Some(mut host) = without_a_mount_target(420) else { return };
+    let Some(mut host) = without_a_mount_target() else { return };
+    // However long it took to get here under emulation, the end is yet to come; then its time is up.
     let expires: u64 = host.machine.shell("cat /etc/sdocker/expires").trim().parse().expect("seconds");
-    let left = expires.saturating_sub(host.clock());
-    assert!(left > 0, "it would have ended before");
+    assert!(host.clock() + 60 < expires, "it would have ended before");
+    host.machine.shell(&format!("date -s @{}", expires - 5));
     // A power-off that hangs is forced after two minutes.
-    host.powers_off(left + 180).await;
+    host.powers_off(WORK.as_secs()).await;
 }
