@@ -206,6 +206,26 @@ impl Host {
         assert!(life["idle_deadline"].as_str() > life["checked_at"].as_str(), "{life}");
     }
 
+    /// A step of a BuildKit build that says nothing, and an image that arrives slowly.
+    async fn is_used_by_silent_builds_and_transfers(&self) {
+        self.machine
+            .shell("mkdir -p /tmp/build; printf 'FROM busybox:test\\nRUN sleep 3600\\n' >/tmp/build/Dockerfile");
+        self.machine.shell("systemd-run -q --unit build -E DOCKER_BUILDKIT=1 -E HOME=/tmp docker -H unix:///run/sdocker/docker.sock build /tmp/build");
+        self.look("a build", |life| life["uses"] == json!(["a build"])).await;
+        self.machine.shell("systemctl stop build");
+        self.look("nobody", |life| life["uses"] == json!([])).await;
+        let client = self.client().await;
+        let slowly = stream::unfold((), |()| async {
+            sleep(Duration::from_millis(500)).await;
+            Some((Ok(Bytes::from(vec![0; 64 << 10])), ()))
+        });
+        let mut loading = Box::pin(client.load(slowly));
+        tokio::select! {
+            loaded = loading.next() => panic!("{loaded:?}"),
+            _ = self.look("a transfer", |life| life["uses"] == json!(["data on its way"])) => {}
+        }
+    }
+
     /// Waits until the machine has powered itself off. Connections that were dropped are closed meanwhile.
     async fn powers_off(&mut self, within: u64) {
         let began = Instant::now();
@@ -336,6 +356,24 @@ fn port_8080_reaches_whatever_serves(host: &Host) {
     remove("on-the-network");
 }
 
+/// Neither from a network of Docker's nor from the host's own do containers reach what is the host's: EFS and its metadata.
+fn containers_reach_no_file_system(host: &Host) {
+    let reaches = |network: &str, what: &str| {
+        let tried =
+            host.docker(&format!("run --rm --network {network} busybox:test nc -z -w 3 {what} && echo yes || echo no"));
+        tried.trim() == "yes"
+    };
+    for network in ["bridge", "sagemaker", "host"] {
+        assert!(reaches(network, "10.83.0.20 5000"), "{network}: nothing at all is reached");
+        for what in ["10.83.0.10 2049", "169.254.169.254 80"] {
+            assert!(!reaches(network, what), "{network}: {what}");
+        }
+    }
+    host.machine.shell(
+        "curl -sfm 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token",
+    );
+}
+
 #[tokio::test]
 async fn dind() {
     // The registry is reached through a proxy.
@@ -372,16 +410,13 @@ async fn dind() {
     port_8080_reaches_whatever_serves(&host);
     host.shares_the_home("first").await;
 
-    // Each use alone holds the end off: a container, a connection, and a build, which the classic builder runs in a container.
+    containers_reach_no_file_system(&host);
+
+    // Each use alone holds the end off: a container, and a build, which the classic builder runs in a container.
+    host.docker("run -d --name ignored --label sdocker.idle=ignore busybox:test sleep 36000");
     host.docker("run -d --name in-use busybox:test sleep 3600");
-    host.holds_off(&["running containers"]).await;
+    host.holds_off(&["1 running containers: in-use"]).await;
     host.docker("rm -f in-use");
-    let mut events = host.client().await.events();
-    tokio::select! {
-        event = events.next() => panic!("{event:?}"),
-        () = host.holds_off(&["connections to the daemon"]) => {}
-    }
-    drop(events);
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("Dockerfile"), "FROM busybox:test\nRUN sleep 3600\n").expect("written");
     let request =
@@ -389,7 +424,7 @@ async fn dind() {
     let mut build = host.client().await.build(&request);
     tokio::select! {
         step = async { loop { build.next().await.expect("it goes on").expect("it builds"); } } => step,
-        () = host.holds_off(&["running containers", "connections to the daemon"]) => {}
+        _ = host.look("the build's container", |life| life["uses"].to_string().contains("1 running containers: ")) => {}
     }
     // The host stays while what follows is looked at.
     host.docker("run -d --name in-use busybox:test sleep 3600");
@@ -421,8 +456,17 @@ async fn dind() {
         host.look("a look after the reboot", |life| life["checked_at"].as_str() > before["checked_at"].as_str()).await;
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
 
-    // Without use, it ends itself, and says why.
+    // Without use, it ends itself, and says why. Who only listens, or is connected, does not use it.
+    host.docker("start ignored");
+    let mut events = host.client().await.events();
+    let mute = std::net::TcpStream::connect(std::net::SocketAddr::from(address)).expect("it listens");
+    host.look("nobody", |life| life["uses"] == json!([])).await;
+    tokio::select! {
+        () = async { while events.next().await.is_some_and(|event| event.is_ok()) {} } => {}
+        () = host.powers_off(IDLE + 300) => {}
+    }
     host.powers_off(IDLE + 300).await;
+    drop(mute);
     let last = StatusFile::new(host.folder().join("status")).lines().pop().expect("a line");
     assert!(last.detail.contains("the host ends itself: it was idle since"), "{last:?}");
 }
@@ -453,7 +497,9 @@ async fn native() {
     );
     assert_eq!(host.machine.shell("systemctl is-enabled ecs; systemctl is-active ecs; true"), "masked\ninactive\n");
 
+    containers_reach_no_file_system(&host);
     host.says_whether_containers_can_use_the_gpu();
+    host.is_used_by_silent_builds_and_transfers().await;
 
     // The end is put off by `sdocker keep`, which needs nothing but the shared folder.
     let until = host.clock() + 3600;

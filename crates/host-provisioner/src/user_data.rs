@@ -51,15 +51,19 @@ pub const MAX_USER_DATA: usize = 16 * 1024;
 /// What ends an embedded file; no line of a script or of settings is this.
 const END: &str = "SDOCKER-END";
 
-const SCRIPTS: [(&str, &str); 7] = [
+const SCRIPTS: [(&str, &str); 8] = [
     ("start.sh", START),
     ("host.sh", include_str!("user_data/host.sh")),
+    ("uses.sh", USES),
     ("life.sh", include_str!("user_data/life.sh")),
     ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
     ("daemon.sh", include_str!("user_data/daemon.sh")),
     ("endpoint.sh", include_str!("user_data/endpoint.sh")),
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
 ];
+
+/// What counts as a use of a host; the sandbox's hosts go by it, too.
+pub(crate) const USES: &str = include_str!("user_data/uses.sh");
 
 const CERTIFY: &str = include_str!("user_data/certify.sh");
 

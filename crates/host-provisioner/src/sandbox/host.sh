@@ -22,6 +22,9 @@ now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
 say() { [[ -z $shared || ! -d $shared ]] || echo "$(now) $*" >>"$shared/status"; }
 daemon() { docker -H "unix://$socket" "$@"; }
+dockerds() { cat "$folder/docker.pid"; }
+# shellcheck source=/dev/null
+[[ ! -e $folder/uses.sh ]] || . "$folder/uses.sh"
 
 fail() {
     say "$1 failed $2"
@@ -81,6 +84,8 @@ echo $$ >"$folder/supervisor.pid"
 born=$(date +%s)
 # The lifetime comes first: it holds whatever else fails.
 expires=$((born + max_lifetime))
+# No `keep` goes beyond this.
+latest=$((born + 7 * max_lifetime))
 trap stop EXIT
 trap 'exit 0' TERM INT
 
@@ -146,14 +151,11 @@ warned=
 while kill -0 "$dockerd" 2>/dev/null; do
     time=$(date +%s)
     keep=0
-    [[ -n $shared && -e $shared/keep-until ]] && keep=$(tr -dc 0-9 <"$shared/keep-until" | head -c 12)
-    keep=${keep:-0}
-    uses=()
-    # The client's own agents, and connections by which it only watches, are no use.
-    running=$(($(daemon ps -q 2>/dev/null | wc -l) - $(daemon ps -q --filter label=sdocker.agent 2>/dev/null | wc -l)))
-    ((running <= 0)) || uses+=("\"$running running containers\"")
-    connections=$(nsenter --net="/run/netns/$namespace" ss -Htn state established "sport = :$port and dport lt :61000" 2>/dev/null | wc -l)
-    ((connections == 0)) || uses+=("\"$connections connections to the daemon\"")
+    # Neither a pipe nor a device: whoever is root in a container can put one there.
+    [[ -n $shared && -f $shared/keep-until ]] && keep=$(head -c 12 "$shared/keep-until" | tr -dc 0-9)
+    keep=$((10#${keep:-0}))
+    ((keep <= latest)) || keep=$latest
+    look "$folder/moved" || uses=()
     ((${#uses[@]} == 0 && keep <= time)) || idle_since=$time
     end=$((expires > keep ? expires : keep))
     deadline=null
@@ -170,9 +172,11 @@ while kill -0 "$dockerd" 2>/dev/null; do
         used=$(df --output=pcent "$folder" | tr -dc 0-9)
         idle=null
         ((${#uses[@]} > 0)) || idle="\"$(at "$idle_since")\""
-        list=$(IFS=,; echo "${uses[*]:-}")
-        printf '{"checked_at":"%s","expires_at":"%s","idle_since":%s,"idle_deadline":%s,"idle_timeout_seconds":%s,"uses":[%s],"disk_used_percent":%s,"notices":[]}\n' \
-            "$(now)" "$(at $((expires > keep ? expires : keep)))" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
+        list=$(printf ',"%s"' "${uses[@]}")
+        list=${list#,}
+        ((${#uses[@]} > 0)) || list=
+        printf '{"checked_at":"%s","expires_at":"%s","keepable_until":"%s","idle_since":%s,"idle_deadline":%s,"idle_timeout_seconds":%s,"uses":[%s],"disk_used_percent":%s,"notices":[]}\n' \
+            "$(now)" "$(at $((expires > keep ? expires : keep)))" "$(at "$latest")" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
             >"$shared/.life.json.new" && mv "$shared/.life.json.new" "$shared/life.json"
     fi
     # Whoever removed its folder wanted it gone.

@@ -43,6 +43,7 @@ impl Machine {
         fs::write(staged.join("host.sh"), HOST)?;
         fs::write(staged.join("endpoint-forward.sh"), ENDPOINT_FORWARD)?;
         fs::write(staged.join("certify.sh"), CERTIFY)?;
+        fs::write(staged.join("uses.sh"), crate::user_data::USES)?;
         if let Identity::Embedded { ca, certificate, key, issuer, issuer_key } = &bootstrap.identity {
             let certs = staged.join("certs");
             fs::DirBuilder::new().mode(0o700).create(&certs)?;

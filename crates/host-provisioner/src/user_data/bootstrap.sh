@@ -62,18 +62,34 @@ identify() {
     printf 'instance=%q\n' "${type}_$id" >/etc/sdocker/identity
 }
 
+# Amazon's helper mounts with encryption. Another process may hold the package database for a while.
+helper() {
+    local said
+    for _ in 1 2 3; do
+        [[ ! -x /sbin/mount.efs ]] || return 0
+        said=$(timeout -s KILL 100 dnf -qy install amazon-efs-utils 2>&1) || sleep 5
+    done
+    [[ -x /sbin/mount.efs ]] && return
+    said=${said##*$'\n'}
+    # Amazon Linux 2023 user guide, "Managing repositories": they are in S3.
+    echo "amazon-efs-utils can not be installed: ${said:-no answer within 100 s}; without a way to the internet the VPC needs a gateway endpoint for S3"
+    return 1
+}
+
 # efs FILE_SYSTEM ACCESS_POINT ADDRESS REMOTE_PATH PATH...
 efs() {
-    local system=$1 access=$2 address=$3 remote=$4 first=$5 error="" deadline=$((SECONDS + 120))
+    local system=$1 access=$2 address=$3 remote=$4 first=$5 error="" encrypt="" deadline=$((SECONDS + 120))
     shift 5
     mountpoint -q "$first" && return 0
     mkdir -p "$first"
     while :; do
-        if [[ -n $access ]]; then
-            [[ -x /sbin/mount.efs ]] || dnf -qy install amazon-efs-utils || { echo "amazon-efs-utils can not be installed"; return 1; }
-            error=$(timeout -s KILL 30 mount -t efs -o "nosuid,nodev,tls,accesspoint=$access,mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
+        if [[ -n $access || -n $encrypt ]]; then
+            helper || return
+            error=$(timeout -s KILL 60 mount -t efs -o "nosuid,nodev,tls,${access:+accesspoint=$access,}mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
         else
             error=$(timeout -s KILL 30 mount -t nfs4 -o nosuid,nodev,retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
+            # A file system's policy may demand encryption in transit (EFS user guide, "Using IAM to control file system data access").
+            [[ $error != *"access denied"* ]] || encrypt=1
         fi
         ((SECONDS < deadline)) || { echo "$system ($address:$remote) does not mount at $first: ${error:-no answer}"; return 1; }
         sleep 5
@@ -102,6 +118,28 @@ certificates() {
         shared get "$from" "$name.pem" 65536 >"$to.new/$name.pem" && chmod 600 "$to.new/$name.pem" && [[ -s $to.new/$name.pem ]] || return
     done
 }
+
+# Containers reach neither a file system nor the instance's metadata by themselves: EFS takes whoever is root for root, with everybody's homes.
+# What comes from a container passes PREROUTING, what the host itself sends does not; containers in the host's own network are told by
+# their control group. Docker's own rules come later, whenever it writes them.
+fence() {
+    local table metadata to
+    for table in iptables ip6tables; do
+        metadata=169.254.169.254
+        if [[ $table == ip6tables ]]; then
+            [[ -e /proc/net/if_inet6 ]] || continue
+            metadata=fd00:ec2::254
+        fi
+        for to in "-d $metadata" "-p tcp --dport 2049"; do
+            # shellcheck disable=SC2086
+            rule "$table" -t raw PREROUTING $to -j DROP || return
+            # shellcheck disable=SC2086
+            [[ $engine != native ]] || rule "$table" -t filter OUTPUT -m cgroup --path sdocker.slice $to -j REJECT || return
+        done
+    done
+}
+# rule TABLES -t TABLE CHAIN RULE...: where it is not there yet.
+rule() { "$1" -w "$2" "$3" -C "${@:4}" 2>/dev/null || "$1" -w "$2" "$3" -I "${@:4}"; }
 
 # pull IMAGE: within the time that its size warrants.
 pull() {
@@ -278,6 +316,8 @@ if [[ $engine == dind ]]; then
     [[ -n $first_boot ]] || { image_began=${EPOCHREALTIME/[.,]/} && say image started; }
     ends image "$image_began" image || over 1
 fi
+[[ $engine != native ]] || systemctl start sdocker.slice
+fence >"$why.fence" 2>&1 || say fence warning "containers may reach file systems and instance metadata: $(tail -n 1 "$why.fence")"
 stage daemon "$engine" || over 1
 stage answers answers || over 1
 stage network network || over 1

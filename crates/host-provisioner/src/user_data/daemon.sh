@@ -7,6 +7,8 @@ if [[ $engine == native ]]; then
     flags=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
     grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
     grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
+    # By their control group the host's firewall knows containers. The name of a slice is systemd's; with cgroupfs there is none.
+    grep -qsE '"cgroup-parent"|cgroupdriver=cgroupfs' /etc/docker/daemon.json || flags+=(--cgroup-parent sdocker.slice)
     # The image's own command line, with ours behind it.
     rm -f /etc/systemd/system/docker.service.d/sdocker.conf
     command=$(systemctl cat docker.service | sed -n 's/^ExecStart=\(.\)/\1/p' | tail -n 1)

@@ -2,10 +2,13 @@
 # The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute.
 . /usr/local/lib/sdocker/host.sh
 time=$(date +%s)
+# Until when the user keeps the host, and no longer than was said at its launch: whoever is root in a container can write there, too.
 kept() {
-    local until
+    local until latest
     until=$(shared get "$folder" keep-until 12 | tr -dc 0-9)
-    echo "$((10#${until:-0}))"
+    until=$((10#${until:-0}))
+    latest=$(</etc/sdocker/latest)
+    echo $((until < latest ? until : latest))
 }
 end() {
     say life info "the host ends itself: $1"
@@ -19,23 +22,13 @@ if [[ $1 == lifetime ]]; then
 fi
 
 mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
+. /usr/local/lib/sdocker/uses.sh
+dockerds() { pgrep -x dockerd; }
 uses=() notices=() failing=
 if [[ ! -e /run/sdocker/ready ]]; then
     # Still starting; a bootstrap that failed is no use.
     systemctl is-active -q sdocker-bootstrap || [[ $(systemctl show -P ActiveState sdocker-bootstrap) != activating ]] || uses+=(starting)
-elif running=$(daemon ps -q | wc -l) && agents=$(daemon ps -q --filter label=sdocker.agent | wc -l); then
-    # The client's own agents only serve it.
-    ((running == agents)) || uses+=("$((running - agents)) running containers")
-    into=()
-    inner=$daemon_port
-    if [[ $engine == dind ]]; then
-        into=(nsenter -t "$(docker inspect -f '{{.State.Pid}}' sdocker)" -n)
-        inner=2376
-    fi
-    # A build or a pull holds its client's connection for as long as it goes on. From these ports the client only watches.
-    connections=$("${into[@]}" ss -Htn state established "sport = :$inner and dport lt :61000" | wc -l) || failing=1
-    ((connections == 0)) || uses+=("$connections connections to the daemon")
-else
+elif ! look /var/lib/sdocker/moved; then
     failing=1
 fi
 last=$(mem last-use "$time")
@@ -92,7 +85,7 @@ idle=null
 ((${#uses[@]})) || idle="\"$(at "$last")\""
 timeout_json=null
 ((idle_timeout == 0)) || timeout_json=$idle_timeout
-json="{\"checked_at\":\"$(now)\",\"expires_at\":\"$(at "$expires")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
+json="{\"checked_at\":\"$(now)\",\"expires_at\":\"$(at "$expires")\",\"keepable_until\":\"$(at "$(</etc/sdocker/latest)")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
 echo "$json" >/var/lib/sdocker/life.json
 show /var/lib/sdocker/life.json life.json
 if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1

@@ -2,6 +2,8 @@
 # The first thing is the end: the host ends itself after its maximum lifetime, whatever else fails. The second is the idle watch.
 install -d -m 700 /etc/sdocker /run/sdocker /var/lib/sdocker/{home,docker}
 echo $(($(date +%s) + max_lifetime)) >/etc/sdocker/expires
+# No `keep` goes beyond this.
+echo $(($(date +%s) + 7 * max_lifetime)) >/etc/sdocker/latest
 unit() { cat >"/etc/systemd/system/$1"; }
 unit sdocker-lifetime.service <<'END'
 [Service]

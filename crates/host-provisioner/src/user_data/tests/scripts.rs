@@ -22,7 +22,7 @@ impl Root {
     /// With these settings, and a folder `share` that plays what is mounted for the user.
     fn new(settings: &str) -> Self {
         let root = Self(tempfile::tempdir().expect("a folder"));
-        for folder in ["etc", "lib", "var/docker", "run", "bin", "share", "systemd", "cloud-init"] {
+        for folder in ["etc", "lib", "var/docker", "run", "bin", "share", "systemd", "cloud-init", "proc"] {
             fs::create_dir_all(root.path(folder)).expect("made");
         }
         for (name, script) in SCRIPTS {
@@ -52,6 +52,7 @@ impl Root {
             ("/var/lib/sdocker", "var"),
             ("/run/sdocker", "run"),
             ("/run/cloud-init", "cloud-init"),
+            ("/proc/", "proc/"),
         ];
         folders.iter().fold(script.to_owned(), |script, (there, here)| {
             script.replace(there, &self.path(here).display().to_string())
@@ -358,4 +359,92 @@ fn nothing_that_goes_on_holds_the_output() {
         assert!(output.status.success(), "{output:?}");
     });
     assert_eq!(root.read("etc/installed"), "instance i-1\n");
+}
+
+/// A daemon, process 7, that runs these containers (name, label `sdocker.idle`, owner of shared files) and has moved so many bytes.
+fn host_in_use(root: &Root, containers: &[&str], moved: u64) {
+    root.program("docker", &format!("[[ $* == *' ps '* ]] && printf '%s\\n' {}", containers.join(" ")));
+    fs::create_dir_all(root.path("proc/7")).expect("made");
+    fs::write(root.path("proc/7/io"), format!("rchar: {moved}\nwchar: 1\nsyscr: 99999999\nread_bytes: 99999999\n"))
+        .expect("written");
+}
+
+/// What one look sees, this long after the one before.
+fn look(root: &Root, later: u64) -> String {
+    let before = root.read("var/moved");
+    if let Some((total, clock)) = before.trim().split_once(' ') {
+        let clock: u64 = clock.parse().expect("a time");
+        fs::write(root.path("var/moved"), format!("{total} {}\n", clock - later)).expect("written");
+    }
+    let script = root.here(USES);
+    let moved = root.path("var/moved");
+    let output = root.bash(&format!(
+        "daemon() {{ docker -H unix:///socket \"$@\"; }}; dockerds() {{ echo 7; }}\n{script}\nlook '{}' && printf '%s|' \"${{uses[@]}}\"",
+        moved.display()
+    ));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn what_happens_on_a_host_is_a_use_of_it() {
+    let root = Root::new("");
+    root.program("pgrep", "[[ -e $root/building && $* == '-x runc -P 7' ]]");
+    host_in_use(&root, &["''"], 5_000_000);
+    assert_eq!(look(&root, 0), "|", "what was moved before the first look is nobody's");
+    host_in_use(&root, &["''"], 5_900_000);
+    assert_eq!(look(&root, 60), "|", "upkeep");
+    host_in_use(&root, &["''"], 7_900_000);
+    assert_eq!(look(&root, 60), "data on its way|");
+    // Another daemon begins anew.
+    host_in_use(&root, &["''"], 100);
+    assert_eq!(look(&root, 60), "|");
+    fs::write(root.path("building"), "").expect("written");
+    assert_eq!(look(&root, 60), "a build|");
+    fs::remove_file(root.path("building")).expect("removed");
+    host_in_use(&root, &["web", "''", "db"], 100);
+    assert_eq!(look(&root, 60), "2 running containers: web, db|");
+    host_in_use(&root, &["a", "b", "c", "d", "e", "f", "g"], 100);
+    assert_eq!(look(&root, 60), "7 running containers: a, b, c, d, e, ...|");
+    root.program("docker", "exit 1");
+    assert_eq!(look(&root, 60), "", "nobody knows");
+}
+
+/// A folder that the home's owner, or whoever is root in a container, writes to.
+#[test]
+fn a_host_is_not_kept_beyond_what_its_launch_said() {
+    let root = Root::new("shared_home=$PWD/share\ninstance=name\nidle_timeout=60\nspot=0\nengine=native");
+    fs::create_dir_all(root.path("share/hosts/name")).expect("made");
+    fs::write(root.path("etc/latest"), "5000\n").expect("written");
+    let life = include_str!("../life.sh");
+    let kept = format!("{}\nshared() {{ \"$@\"; }}\n{}\nkept", include_str!("../host.sh"), between(life, "kept() {", "end() {"));
+    for (written, means) in [("4000\n", "4000"), ("99999999999\n", "5000"), ("0000004000", "4000"), ("soon", "0")] {
+        fs::write(root.path("share/hosts/name/keep-until"), written).expect("written");
+        let output = root.bash(&root.here(&kept));
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), means, "{written}");
+    }
+}
+
+#[test]
+fn a_file_system_that_demands_encryption_is_mounted_with_it() {
+    let root = Root::new("");
+    root.program("mount", "echo \"$*\" >>\"$root/calls\"; [[ $2 == efs ]] || { echo 'mount.nfs4: access denied by server while mounting' >&2; exit 32; }");
+    root.program("mountpoint", "false");
+    root.program("mkdir", "true");
+    let output = root.run("helper() { :; }; efs fs-1 '' 10.0.1.4 /200005 /mnt/home");
+    assert!(output.status.success(), "{output:?}");
+    let calls = root.read("calls");
+    let last = calls.lines().last().expect("a call");
+    assert_eq!(last, "-t efs -o nosuid,nodev,tls,mounttargetip=10.0.1.4 fs-1:/200005 /mnt/home", "{calls}");
+    assert_eq!(calls.lines().count(), 2, "{calls}");
+}
+
+#[test]
+fn a_helper_that_can_not_be_installed_is_said_with_what_lacks() {
+    let root = Root::new("");
+    root.program("dnf", "echo try >>\"$root/tries\"; echo 'Error: Failed to download metadata' >&2; exit 1");
+    let output = root.run("helper");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Failed to download metadata") && said.contains("gateway endpoint for S3"), "{said}");
+    assert_eq!(root.read("tries").lines().count(), 3);
 }
