@@ -416,7 +416,11 @@ fn a_host_is_not_kept_beyond_what_its_launch_said() {
     fs::create_dir_all(root.path("share/hosts/name")).expect("made");
     fs::write(root.path("etc/latest"), "5000\n").expect("written");
     let life = include_str!("../life.sh");
-    let kept = format!("{}\nshared() {{ \"$@\"; }}\n{}\nkept", include_str!("../host.sh"), between(life, "kept() {", "end() {"));
+    let kept = format!(
+        "{}\nshared() {{ \"$@\"; }}\n{}\nkept",
+        include_str!("../host.sh"),
+        between(life, "kept() {", "end() {")
+    );
     for (written, means) in [("4000\n", "4000"), ("99999999999\n", "5000"), ("0000004000", "4000"), ("soon", "0")] {
         fs::write(root.path("share/hosts/name/keep-until"), written).expect("written");
         let output = root.bash(&root.here(&kept));
