@@ -363,12 +363,13 @@ fn uses(life: &Value, this: &str) -> bool {
 
 /// Neither from a network of Docker's nor from the host's own do containers reach what is the host's: EFS and its metadata.
 fn containers_reach_no_file_system(host: &Host) {
-    // Who is connected stays so until the time is over; who is not says why.
+    // nc fails where there is no connection; with one it ends well, or when its time is over.
     let reaches = |network: &str, what: &str| {
         let said = host.docker(&format!(
             "run --rm --network {network} busybox:test sh -c 'timeout 6 nc -w 3 {what} </dev/null 2>&1; echo code $?'"
         ));
-        said.trim().ends_with("code 143")
+        assert!(said.contains("code "), "{said}");
+        !said.trim().ends_with("code 1")
     };
     for network in ["bridge", "sagemaker", "host"] {
         assert!(reaches(network, "10.83.0.20 5000"), "{network}: nothing at all is reached");
