@@ -14,7 +14,7 @@ use crate::{
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     doctor::{self, Examination, Finding},
-    error::Context as _,
+    keep,
     local_mode::{self, Configured},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
@@ -130,28 +130,16 @@ impl Home {
     }
 
     /// Keeps a host running longer: neither idleness nor age end it before then. The host, which is told through the storage that it shares
-    /// with this home, takes note within a minute. Returns until when.
+    /// with this home, takes note within a minute. Returns until when, which is later than asked for where it was kept for longer before.
     ///
     /// # Cancel safety
     /// It can be dropped at any time, and repeated.
     ///
     /// # Errors
-    /// A host that shares no folder with this home, or can't be told.
+    /// A host that shares no folder with this home, that has not been seen for minutes, or that can't be kept for so long.
     pub async fn keep(&self, host: &KnownHost, duration: Duration) -> Result<Timestamp> {
         let lookup = self.lookup();
-        let folder = lookup.layout.host(&host.name);
-        // The host writes its status there; a folder without one is not shared with the host.
-        if !folder.join("status").exists() {
-            let error =
-                Error::new(format!("{} shares no folder with this app, so it can't be told to stay", host.name));
-            return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime"));
-        }
-        let until = Timestamp::now() + duration;
-        let file = folder.join("keep-until");
-        // The host, which reads it, is root.
-        let text = format!("{}\n", until.as_second());
-        whole_file::replace(&file, text.as_bytes(), 0o600)
-            .with_context(|| format!("cannot write {}", file.display()))?;
+        let until = keep::until(&lookup.layout.host(&host.name), &host.name, Timestamp::now(), duration)?;
         if let Some(record) = &host.record
             && until > record.expires
             && let Opened::Open(mut open) = lookup.journal.open(&record.host).await?

@@ -37,6 +37,7 @@ pub mod ecr;
 mod error;
 pub mod home;
 pub mod hosts_conf;
+mod keep;
 pub mod layout;
 pub mod lifecycle_config;
 pub mod link;

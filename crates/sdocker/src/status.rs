@@ -69,6 +69,8 @@ pub struct Stage {
 pub struct Life {
     pub checked_at: Option<String>,
     pub expires_at: Option<String>,
+    /// How long the host can be kept at most.
+    pub keepable_until: Option<String>,
     pub idle_since: Option<String>,
     pub idle_deadline: Option<String>,
     pub idle_timeout_seconds: Option<u64>,
