@@ -378,7 +378,7 @@ fn containers_reach_no_file_system(host: &Host) {
         }
     }
     host.machine.shell(
-        "curl -sfm 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token",
+        "curl -q -sfm 5 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token",
     );
 }
 
