@@ -20,9 +20,7 @@ pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
 
-use crate::{
-    ApiVersion, ClientCredentials, Endpoint, Error, probe::probe_in_background, probe_once, transport::Connector,
-};
+use crate::{ApiVersion, ClientCredentials, Endpoint, Error, probe_once, transport::Connector};
 
 /// How long the daemon may take until it begins to answer. A build or a load answers only when it has read everything, so this is
 /// no measure of health.
@@ -52,19 +50,6 @@ impl Client {
         within: std::time::Duration,
     ) -> Result<Self, crate::ProbeError> {
         Ok(probe_once(endpoint, credentials, within).await?.client().clone())
-    }
-
-    /// As [`connect`](Self::connect), for a process that watches rather than works: the host can tell its connections from those that
-    /// use it, see [`BACKGROUND_PORTS`](crate::BACKGROUND_PORTS).
-    ///
-    /// # Errors
-    /// Why the daemon does not answer.
-    pub async fn connect_in_background(
-        endpoint: &Endpoint,
-        credentials: &ClientCredentials,
-        within: std::time::Duration,
-    ) -> Result<Self, crate::ProbeError> {
-        Ok(probe_in_background(endpoint, credentials, within).await?.client().clone())
     }
 
     /// A client for a daemon that speaks up to this version of the API.

@@ -42,7 +42,6 @@ pub use probe::{DockerHost, ProbeError, probe_once, probe_through};
 pub use proxies::{ClientProxy, ProxyVariables};
 pub use readiness::{InstanceStatus, InstanceWatch, NotReady, ReadyEvent, wait_until_ready};
 pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages};
-pub use transport::BACKGROUND_PORTS;
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

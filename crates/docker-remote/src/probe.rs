@@ -139,24 +139,7 @@ pub async fn probe_once(
     credentials: &ClientCredentials,
     within: Duration,
 ) -> Result<DockerHost, ProbeError> {
-    probe_by(transport::connector(credentials)?, endpoint, credentials, within).await
-}
-
-/// Asks a host once, as a process that watches.
-pub(crate) async fn probe_in_background(
-    endpoint: &Endpoint,
-    credentials: &ClientCredentials,
-    within: Duration,
-) -> Result<DockerHost, ProbeError> {
-    probe_by(transport::background_connector(credentials)?, endpoint, credentials, within).await
-}
-
-async fn probe_by(
-    connector: transport::Connector,
-    endpoint: &Endpoint,
-    credentials: &ClientCredentials,
-    within: Duration,
-) -> Result<DockerHost, ProbeError> {
+    let connector = transport::connector(credentials)?;
     let version = ask(&connector, endpoint, within).await?;
     let api = ApiRange { oldest: version.min_api_version, newest: version.api_version };
     let client = Client::with_connector(endpoint, connector, api.newest);

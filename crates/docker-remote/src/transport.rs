@@ -21,29 +21,18 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use crate::{ClientCredentials, ClientProxy, Endpoint, Error};
 
-mod background;
-
-pub use background::BACKGROUND_PORTS;
-pub(crate) use background::Tcp;
-
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
-pub(crate) type Connector = HttpsConnector<Tcp>;
+pub(crate) type Connector = HttpsConnector<HttpConnector>;
 
 /// A connector for one host.
 pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Error> {
-    over(Tcp::Plain(tcp()), credentials)
-}
-
-/// A connector for one host, whose connections are told apart there: see [`BACKGROUND_PORTS`].
-pub(crate) fn background_connector(credentials: &ClientCredentials) -> Result<Connector, Error> {
-    over(Tcp::Background, credentials)
-}
-
-fn over(tcp: Tcp, credentials: &ClientCredentials) -> Result<Connector, Error> {
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls(credentials)?);
-    Ok(builder.https_only().enable_http1().wrap_connector(tcp))
+    Ok(HttpsConnectorBuilder::new()
+        .with_tls_config(tls(credentials)?)
+        .https_only()
+        .enable_http1()
+        .wrap_connector(tcp()))
 }
 
 /// The same, through a proxy; `None` where it is none that plain HTTP reaches.

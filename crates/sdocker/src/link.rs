@@ -174,7 +174,7 @@ pub async fn serve(
 
 async fn connect(endpoint: &Endpoint, credentials: &ClientCredentials, reached: &watch::Sender<bool>) -> Client {
     loop {
-        match Client::connect_in_background(endpoint, credentials, ANSWERS_WITHIN).await {
+        match Client::connect(endpoint, credentials, ANSWERS_WITHIN).await {
             Ok(client) => return client,
             Err(error) => tracing::warn!("{error}"),
         }

@@ -62,8 +62,7 @@ pub(crate) async fn run(
         args.folders.iter().map(|text| link::share(text, surroundings)).collect::<sdocker::Result<_>>()?;
     let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
-    let client =
-        Client::connect_in_background(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
+    let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
     let shared = Shared { host: host.name.clone(), folders: shares.iter().map(|share| share.path.clone()).collect() };
     let sharing = Sharing {
         client: client.with_context(|| format!("cannot reach {}", host.name))?,
