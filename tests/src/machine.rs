@@ -295,6 +295,7 @@ impl Machine {
 }
 
 impl Drop for Machine {
+    #[expect(clippy::print_stdout, reason = "why a test failed is on the machine's console")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let console = fs::read(&self.console).unwrap_or_default();

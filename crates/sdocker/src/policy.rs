@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 pub use forms::{cloudformation, document, explained, terraform};
 pub use scope::{Narrowing, Scope};
 pub use statement::Statement;
-pub use statements::{Task, allowing, statements, without_mount_targets};
+pub use statements::{Task, allowing, statements, statements_without_mount_targets};
 
 use crate::{Observer, Surroundings, session::Session};
 

@@ -136,10 +136,10 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     } else {
         args.tasks.iter().map(|task| (*task).into()).collect()
     };
-    let mut statements = policy::statements(&tasks, args.prepared, &scope);
-    if matches!(args.files, Some(Files::Share | Files::None)) {
-        statements = policy::without_mount_targets(statements);
-    }
+    let statements = match args.files {
+        Some(Files::Share | Files::None) => policy::statements_without_mount_targets(&tasks, args.prepared, &scope),
+        _ => policy::statements(&tasks, args.prepared, &scope),
+    };
     let document = document(&statements);
     if args.explain {
         let explained: Vec<_> = statements

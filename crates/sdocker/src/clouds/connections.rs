@@ -28,7 +28,7 @@ const NEVER_PROXIED: &str = "169.254.0.0/16,fd00:ec2::/32";
 const MOST: u64 = 16 << 20;
 
 /// An HTTP client by the environment's settings. The SDK's own reads none of them.
-pub fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpClient> {
+pub(super) fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpClient> {
     let tls = tls(surroundings.ca_bundle.as_deref())?;
     let no_proxy =
         [surroundings.no_proxy.as_deref(), Some(NEVER_PROXIED)].into_iter().flatten().collect::<Vec<_>>().join(",");

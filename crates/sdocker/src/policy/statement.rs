@@ -1,6 +1,6 @@
 //! One statement of a policy.
 
-use host_provisioner::{TAG_DOMAIN, TAG_HOST, TAG_OWNER};
+use host_provisioner::{TAG_DOMAIN, TAG_HOST, TAG_OWNER, Whose};
 use serde_json::{Map, Value, json};
 
 use super::scope::Scope;
@@ -55,29 +55,22 @@ fn one_or_many<T: serde::Serialize>(items: &[T]) -> Value {
     }
 }
 
-/// Whose tags they are: a host is its owner's, groups are the domain's.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
-    Owner,
-    Domain,
-}
-
 /// Only with sdocker's tags in the request.
-pub(super) fn tagged_in_request(scope: &Scope, of: Of) -> Option<Value> {
-    Some(tags("aws:RequestTag", scope, of))
+pub(super) fn tagged_in_request(scope: &Scope, whose: Whose) -> Option<Value> {
+    Some(tags("aws:RequestTag", scope, whose))
 }
 
 /// Only what has sdocker's tags.
-pub(super) fn tagged(scope: &Scope, of: Of) -> Option<Value> {
-    Some(tags("aws:ResourceTag", scope, of))
+pub(super) fn tagged(scope: &Scope, whose: Whose) -> Option<Value> {
+    Some(tags("aws:ResourceTag", scope, whose))
 }
 
-fn tags(key: &str, scope: &Scope, of: Of) -> Value {
+fn tags(key: &str, scope: &Scope, whose: Whose) -> Value {
     let mut equals = Map::new();
     if let Some(domain) = &scope.domain {
         equals.insert(format!("{key}/{TAG_DOMAIN}"), json!(domain));
     }
-    if let (Of::Owner, Some(owner)) = (of, &scope.owner) {
+    if let (Whose::Owner, Some(owner)) = (whose, &scope.owner) {
         equals.insert(format!("{key}/{TAG_OWNER}"), json!(owner));
     }
     if equals.is_empty() {

@@ -78,3 +78,15 @@ fn the_statement_for_an_action_is_the_one_about_its_resource() {
     let rules = allowing("ec2:RevokeSecurityGroupEgress", Some(&arn("security-group/sg-1")), &scope());
     assert_eq!(rules[0].actions, ["ec2:RevokeSecurityGroupEgress"], "and nothing else");
 }
+
+#[test]
+fn without_mount_targets_nothing_of_efs_is_allowed() {
+    for prepared in [false, true] {
+        let left = statements_without_mount_targets(Task::value_variants(), prepared, &scope());
+        let actions: Vec<&str> = left.iter().flat_map(|statement| statement.actions.iter().copied()).collect();
+        assert!(actions.contains(&"ec2:RunInstances"), "{actions:?}");
+        let of_efs =
+            |action: &&str| action.starts_with("elasticfilesystem:") || action.ends_with("NetworkInterfaceAttribute");
+        assert!(!actions.iter().any(of_efs), "{actions:?}");
+    }
+}
