@@ -464,7 +464,7 @@ async fn dind() {
     // Without use, it ends itself, and says why. Who only listens, or is connected, does not use it.
     host.docker("start ignored");
     let mut events = host.client().await.events();
-    let mute = std::net::TcpStream::connect(std::net::SocketAddr::from(address)).expect("it listens");
+    let mute = std::net::TcpStream::connect(address).expect("it listens");
     host.look("nobody", |life| life["uses"] == json!([])).await;
     tokio::select! {
         () = async { while events.next().await.is_some_and(|event| event.is_ok()) {} } => {}

@@ -214,9 +214,5 @@ fn others(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
     statements
 }
 
-fn vpc(scope: &Scope) -> String {
-    scope.arn("ec2", &format!("vpc/{}", scope.vpc.as_deref().unwrap_or("*")))
-}
-
 #[cfg(test)]
 mod tests;
