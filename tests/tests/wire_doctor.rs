@@ -132,7 +132,8 @@ fn broken_worlds_are_found() {
     front.change_domain(&json!({"HomeEfsFileSystemId": null}));
     let without = diagnose(&front, &home, &[]);
     assert!(
-        without.code == Some(0) && without.wrong()[0].starts_with("warning storage: this app has no EFS"),
+        without.code == Some(0)
+            && without.wrong()[0].starts_with("warning storage: the host can't see this app's files"),
         "{:?}",
         without.found
     );

@@ -66,7 +66,9 @@ impl StudioEnvironment {
     /// system, where Studio links it into the home; else the first mount by its path, which others may write to. `None` where nothing is
     /// on EFS.
     pub fn shared_folder(&self) -> Option<&Path> {
-        mounts::shared_folder(self.app.kind, &self.home, self.shared_mounts.iter().map(|mount| mount.paths.as_slice()))
+        // A domain may have none, and a host may be to mount none.
+        let home_is_efs = self.app.kind.home_is_efs() && self.efs.is_some();
+        mounts::shared_folder(home_is_efs, &self.home, self.shared_mounts.iter().map(|mount| mount.paths.as_slice()))
     }
 }
 

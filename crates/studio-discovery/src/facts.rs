@@ -160,7 +160,7 @@ impl LocalFacts {
     /// The folder of this app that is on EFS, by the rule of [`StudioEnvironment::shared_folder`](crate::StudioEnvironment::shared_folder), as far
     /// as it is known without asking anybody.
     pub fn shared_folder(&self) -> Option<&Path> {
-        mounts::shared_folder(self.app.kind, &self.home, self.mounts.iter().map(LocalMount::paths))
+        mounts::shared_folder(self.app.kind.home_is_efs(), &self.home, self.mounts.iter().map(LocalMount::paths))
     }
 
     /// The home directory.

@@ -11,7 +11,7 @@ use std::{
 
 use procfs_core::process::MountInfo;
 
-use crate::{AccessPointId, AppKind, EfsHome, FileSystemId, SharedMount};
+use crate::{AccessPointId, EfsHome, FileSystemId, SharedMount};
 
 /// A mount that is EFS, or some other NFS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,11 +132,11 @@ impl LocalMount {
 /// The folder of an app that its hosts see as well: the home where it is on EFS itself; else the user's own part of the domain's file system,
 /// where Studio links it into the home; else the first mount by its path, which others may write to.
 pub(crate) fn shared_folder<'m>(
-    kind: AppKind,
+    home_is_efs: bool,
     home: &'m Path,
     mounts: impl Iterator<Item = &'m [PathBuf]> + Clone,
 ) -> Option<&'m Path> {
-    if kind.home_is_efs() {
+    if home_is_efs {
         return Some(home);
     }
     let own = home.join("user-default-efs");

@@ -81,6 +81,7 @@ async fn the_domains_defaults_stand_in_for_what_the_profile_lacks() {
     let none = DomainDescription { default_security_groups: Vec::new(), file_system: None, ..domain() };
     let bare = UserProfileDescription { security_groups: Vec::new(), efs_uid: None, ..profile() };
     let environment = found(&facts(AppKind::JupyterServer, Some("ann"), None), &api(none, bare, None)).await;
+    assert_eq!(environment.shared_folder(), None, "a home that is on no file system of the domain's");
     assert_eq!((environment.security_groups, environment.efs), (Vec::new(), None));
 }
 
