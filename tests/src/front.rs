@@ -350,6 +350,11 @@ impl Front {
         self.late(&json!({"groups": 0, "instances": 0, "pending": 0, "releases": 0}));
     }
 
+    /// EC2 lists instances that ended no more: it does for about an hour (EC2 user guide, "Instance lifecycle").
+    pub fn forget_ended(&self) {
+        self.post("forget", &Value::Null);
+    }
+
     /// From now on the domain's VPC has these DNS attributes, such as `EnableDnsHostnames`.
     pub fn change_dns(&self, attributes: &Value) {
         self.post("dns", attributes);

@@ -6,6 +6,7 @@ import re
 import threading
 
 import boto3
+from moto.backends import get_backend
 
 # Where the suites are, unless a test says otherwise.
 REGION = "eu-west-1"
@@ -115,6 +116,11 @@ class Account:
                         tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
                         live.append({"id": instance["InstanceId"], "tags": tags})
         return live
+
+    def forget_ended(self):
+        """Lists instances that ended no more."""
+        for reservation in get_backend("ec2")[self.account][self.region].reservations.values():
+            reservation.instances = [instance for instance in reservation.instances if instance.state != "terminated"]
 
     def shared(self):
         """What hosts share: the VPC's security groups by their names, and the groups of each mount target."""

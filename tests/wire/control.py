@@ -95,6 +95,9 @@ class Control:
         tokens = {instance: token for (_, _, token), (_, _, instance) in self.state.tokens.items()}
         return [{**instance, "token": tokens.get(instance["id"])} for instance in place.live_instances()]
 
+    def on_forget(self, place, _):
+        return place.forget_ended()
+
     def on_shared(self, place, _):
         return place.shared()
 
