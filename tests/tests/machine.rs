@@ -72,8 +72,18 @@ impl Host {
         let host = Self { subnet, machine, credentials };
         // The client learns the instance's name only once it runs: the machine boots meanwhile.
         host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
+        // However slow the emulation, it does not end before the test uses it.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        fs::write(host.folder().join("keep-until"), format!("{}\n", now + 3600)).expect("written");
         host.subnet.give_to_owner();
         Some(host)
+    }
+
+    /// Begins to use it: a container `busy` runs from now on.
+    async fn is_used(&self) {
+        self.load_busybox().await;
+        self.docker("run -d --name busy busybox:test sleep 36000");
+        fs::remove_file(self.folder().join("keep-until")).expect("there");
     }
 
     /// The host's folder in the shared home, as the file server has it.
@@ -409,8 +419,7 @@ async fn dind() {
     ] {
         assert!(environment.contains(&setting), "{environment}");
     }
-    host.load_busybox().await;
-    host.docker("run -d --name busy busybox:test sleep 36000");
+    host.is_used().await;
     host.writes_as_the_owner();
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111, 8080]);
@@ -483,8 +492,7 @@ async fn native() {
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
-    host.load_busybox().await;
-    host.docker("run -d --name busy busybox:test sleep 36000");
+    host.is_used().await;
     host.writes_as_the_owner();
     host.follows_nothing_in_the_shared_folder().await;
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
