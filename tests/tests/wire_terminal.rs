@@ -294,9 +294,9 @@ fn every_command_ends_when_it_is_told() {
             front.release();
         }
     }
-    // Its daemon answers nobody, and nothing is promised.
+    // What plays its daemon takes no agent, and nothing is promised.
     let forward = home.sdocker(&["forward", "0:8080"]).expect(1);
-    assert!(forward.stdout.is_empty() && forward.stderr.contains("cannot reach"), "{forward:?}");
+    assert!(forward.stdout.is_empty() && forward.stderr.contains("can't be reached"), "{forward:?}");
     assert_eq!((front.live().len(), home.records().len()), (1, 1), "nothing was changed");
     front.reset();
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);

@@ -2,13 +2,14 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use studio_discovery::{AccessPointId, FileSystemId, Region};
 
 use crate::HostId;
 
 /// Everything that the host needs to know to become a Docker host. It holds no secret, but for
-/// [`Identity::Embedded`], where the app shares no storage with the host.
+/// [`Identity::Embedded`], where the app shares no storage with the host, and passwords of proxies. Neither Debug nor Serialize shows them: what is
+/// serialized is to be looked at, and can be read back only where there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bootstrap {
     /// The host's name.
@@ -87,10 +88,12 @@ pub enum Identity {
         /// The server certificate, PEM.
         certificate: String,
         /// The server key, PEM.
+        #[serde(serialize_with = "redacted")]
         key: String,
         /// The certificate of the server's issuer, PEM.
         issuer: String,
         /// The key of the server's issuer, PEM.
+        #[serde(serialize_with = "redacted")]
         issuer_key: String,
     },
 }
@@ -105,12 +108,88 @@ impl fmt::Debug for Identity {
 }
 
 /// Proxy settings in the form of the usual environment variables; empty ones are not set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProxySettings {
     /// `http_proxy`.
+    #[serde(serialize_with = "without_password")]
     pub http: Option<String>,
     /// `https_proxy`.
+    #[serde(serialize_with = "without_password")]
     pub https: Option<String>,
     /// `no_proxy`: host names, domain suffixes and networks that are reached directly.
     pub no_proxy: Vec<String>,
+}
+
+impl fmt::Debug for ProxySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProxySettings")
+            .field("http", &self.http.as_deref().map(masked))
+            .field("https", &self.https.as_deref().map(masked))
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+fn redacted<S: Serializer>(_: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("<redacted>")
+}
+
+fn without_password<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(masked).serialize(serializer)
+}
+
+/// A URL without the password of its user: `http://user:***@proxy:3128`.
+fn masked(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some((user, _)) = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')) else {
+        return url.to_owned();
+    };
+    let end = authority.rfind('@').unwrap_or_default();
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{user}:***{}", &rest[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_printed() {
+        let secret = "SECRET".to_owned();
+        let public = "PUBLIC".to_owned();
+        let identity = Identity::Embedded {
+            ca: public.clone(),
+            certificate: public.clone(),
+            key: secret.clone(),
+            issuer: public,
+            issuer_key: secret.clone(),
+        };
+        let proxy = ProxySettings {
+            http: Some("http://ana:SECRET@proxy:3128".to_owned()),
+            https: Some("ana:SECRET@proxy:3128/".to_owned()),
+            no_proxy: vec![".internal".to_owned()],
+        };
+        for printed in [
+            format!("{identity:?} {proxy:?}"),
+            serde_json::to_string(&identity).expect("JSON"),
+            serde_json::to_string(&proxy).expect("JSON"),
+        ] {
+            assert!(!printed.contains(&secret), "{printed}");
+        }
+    }
+
+    #[test]
+    fn only_the_password_is_masked() {
+        for (url, printed) in [
+            ("http://ana:p%40ss@proxy:3128", "http://ana:***@proxy:3128"),
+            ("ana:pass@proxy", "ana:***@proxy"),
+            ("http://a:b:c@proxy/x@y", "http://a:***@proxy/x@y"),
+            ("http://ana@proxy:3128", "http://ana@proxy:3128"),
+            ("http://proxy:3128/a:b@c", "http://proxy:3128/a:b@c"),
+            ("proxy:3128", "proxy:3128"),
+        ] {
+            assert_eq!(masked(url), printed);
+        }
+    }
 }
