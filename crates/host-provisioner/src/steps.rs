@@ -68,6 +68,8 @@ pub(crate) trait Kind {
     const PERMISSIONS: &'static [Permission];
     /// Whether it ends with its host. What hosts share does not.
     const ENDS_WITH_HOST: bool;
+    /// Whether [`complete`](Self::complete) tells observers of something of its own, after the step itself.
+    const COMPLETION_SPEAKS: bool = false;
 
     /// What observers are told of it.
     fn activity(wanted: &Self::Wanted) -> Activity;

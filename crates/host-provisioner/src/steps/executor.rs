@@ -45,6 +45,10 @@ impl<'w> Executor<'w> {
             step.state = if origin == Origin::Created { StepState::Created } else { StepState::Adopted };
             K::settle(&made, &mut step.intent, &mut record.instance);
         })?;
+        if K::COMPLETION_SPEAKS {
+            self.work.finished(activity);
+            return K::complete(self.work, wanted, made, origin, Some(Slot { open, number })).await;
+        }
         let made = K::complete(self.work, wanted, made, origin, Some(Slot { open, number })).await?;
         self.work.finished(activity);
         Ok(made)

@@ -92,6 +92,7 @@ impl Kind for LaunchStep {
         },
     ];
     const ENDS_WITH_HOST: bool = true;
+    const COMPLETION_SPEAKS: bool = true;
 
     fn activity(wanted: &WantedLaunch) -> Activity {
         let WantedLaunch { spec, zone } = wanted;
