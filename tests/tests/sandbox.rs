@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use sdocker_tests::{Docker, Home};
+use sdocker_tests::{Docker, Home, eventually};
 use serde_json::json;
 
 /// An image of nothing but busybox, imported through the current context.
@@ -274,8 +274,12 @@ fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
         assert!(began.elapsed().as_secs() < 120, "the host is idle and does not end");
         std::thread::sleep(std::time::Duration::from_millis(500));
     }
-    let recovered = home.sdocker(&["recover", "--output", "json"]).expect(0).json();
-    assert_eq!(recovered["settled"][0]["outcome"], json!("ended"));
+    // Its process ends a moment after its files.
+    let recovered = eventually(std::time::Duration::from_secs(30), "a recovery that finds the host ended", || {
+        let recovered = home.sdocker(&["recover", "--output", "json"]).expect(0).json();
+        (recovered["settled"] != json!([])).then_some(recovered)
+    });
+    assert_eq!(recovered["settled"][0]["outcome"], json!("ended"), "{recovered}");
     home.sdocker(&["terminate-host", "--all"]).expect(0);
     assert_eq!((leftovers(&home), home.records()), (Vec::new(), Vec::new()));
 }
