@@ -225,6 +225,16 @@ impl Front {
         self.post("faults", &faults.collect());
     }
 
+    /// From now on these faults: account, action, fault, at every call of it that this account makes. Clears the log.
+    pub fn faults_of_accounts(&self, faults: &[(&str, &str, Fault)]) {
+        let faults = faults.iter().map(|(account, action, fault)| {
+            let mut value = fault.at(action, 0, FROM_NOW_ON);
+            value["account"] = json!(account);
+            value
+        });
+        self.post("faults", &faults.collect());
+    }
+
     /// From now on: this error at the n-th call of an action, counted from 0, once. Clears the log.
     pub fn error_once(&self, action: &str, nth: usize, code: &str) {
         self.post("faults", &json!([{"action": action, "nth": nth, "kind": "error", "code": code}]));

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Effect, Fault, Foreign, Front, Home, Run};
+use sdocker_tests::{Effect, Fault, Foreign, Front, Home, Place, Run};
 use serde_json::Value;
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
@@ -170,14 +170,118 @@ fn a_termination_that_is_never_answered_has_an_end() {
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
 }
 
+/// A service that throttles one of the calls for as long as one likes (EC2 API reference, "Request throttling"): whatever the command, it ends
+/// within its bound, says that it was throttled, and leaves nothing without a record.
+fn throttling_without_an_end_has_an_end() {
+    let Some(front) = Front::start() else { return };
+    front.know_at_once();
+    let home = front.home();
+    home.sdocker(&CREATE).expect(0);
+    let mut calls = front.log();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    calls.retain(|action| !action.ends_with(')'));
+    calls.sort();
+    calls.dedup();
+    assert!(calls.len() >= 12, "{calls:?}");
+    let creates = calls.iter().map(|action| (Flow::Create, action.as_str()));
+    // What an undo calls besides.
+    let undos = ["ec2:DeleteSecurityGroup", "ec2:TerminateInstances"].map(|action| (Flow::Undo, action));
+    let ends = ["ec2:TerminateInstances", "ec2:DescribeInstances"].map(|action| (Flow::Terminate, action));
+    let cases: Vec<_> = creates.chain(undos).chain(ends).collect();
+    // An account for each, so that all wait at the same time.
+    let accounts: Vec<String> = (0..cases.len()).map(|number| format!("2222222222{number:02}")).collect();
+    let places: Vec<Place<'_>> = accounts.iter().map(|account| front.place(account, "eu-west-1")).collect();
+    let homes: Vec<Home> = places.iter().map(Place::home).collect();
+    front.boot_into_any(&homes.iter().collect::<Vec<_>>());
+    for ((flow, _), home) in cases.iter().zip(&homes) {
+        if *flow == Flow::Terminate {
+            home.sdocker(&CREATE).expect(0);
+        }
+    }
+    let mut faults: Vec<(&str, &str, Fault)> = cases
+        .iter()
+        .zip(&accounts)
+        .map(|((_, action), account)| (account.as_str(), *action, Fault::ThrottleOn))
+        .collect();
+    for ((flow, action), account) in cases.iter().zip(&accounts) {
+        // The undo comes after a step that fails: that of the egress, or what follows the launch.
+        let fails =
+            if *action == "ec2:TerminateInstances" { "ec2:DescribeInstances" } else { "ec2:RevokeSecurityGroupEgress" };
+        if *flow == Flow::Undo {
+            faults.push((account, fails, Fault::Error));
+        }
+    }
+    front.faults_of_accounts(&faults);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for (((flow, action), home), place) in cases.iter().zip(&homes).zip(&places) {
+            scope.spawn(move || throttled(*flow, action, home, place));
+        }
+    });
+    let took = began.elapsed();
+    let fired = front.fired();
+    for (number, (flow, action)) in cases.iter().enumerate() {
+        assert!(fired[number] > 0, "{flow:?} throttled at {action}");
+    }
+    front.reset();
+    for (((flow, action), home), place) in cases.iter().zip(&homes).zip(&places) {
+        home.sdocker(&["recover"]).expect(0);
+        home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+        assert_eq!((place.live(), home.records()), (Vec::new(), Vec::new()), "{flow:?} throttled at {action}");
+    }
+    println!("{} cases of throttling without an end, the longest {:.0} s", cases.len(), took.as_secs_f64());
+}
+
+/// What is throttled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Create,
+    Undo,
+    Terminate,
+}
+
+fn throttled(flow: Flow, action: &str, home: &Home, place: &Place<'_>) {
+    let case = format!("{flow:?} throttled at {action}");
+    let arguments = if flow == Flow::Terminate { &TERMINATE[..] } else { &CREATE[..] };
+    let began = Instant::now();
+    let run = home.sdocker(arguments);
+    let took = began.elapsed();
+    println!("{:5.1} s, exit code {:?}: {case}", took.as_secs_f64(), run.code);
+    // The launch's own bound and the clean-up's, with an allowance for a loaded machine.
+    assert!(took < Duration::from_secs(240), "{case}: {took:?}");
+    let records = home.records();
+    for id in place.live() {
+        let text = Value::from(records.clone()).to_string();
+        assert!(text.contains(&id) || text.contains("\"intended\""), "{case}: {id} without a record: {text}");
+    }
+    match run.code {
+        // A plan can do without the tags of a profile, and without the kinds of instance types.
+        Some(0) => assert!(run.stderr.contains("warning: "), "{case}: {}", run.stderr),
+        Some(1) => assert_eq!((place.live(), records), (Vec::new(), Vec::new()), "{case}: {}", run.stderr),
+        Some(3) => assert!(run.stderr.contains("may remain"), "{case}: {}", run.stderr),
+        code => panic!("{case}: {code:?} {}", run.stderr),
+    }
+    let said = ["RequestLimitExceeded", "ThrottlingException", "throttl"].iter().any(|word| run.stderr.contains(word));
+    assert!(said, "{case}: {}", run.stderr);
+    if flow == Flow::Terminate {
+        // It is as throttled as the rest, and ends as well.
+        let began = Instant::now();
+        let recovered = home.sdocker(&["recover"]);
+        println!("{:5.1} s, exit code {:?}: recover, {case}", began.elapsed().as_secs_f64(), recovered.code);
+        assert!(began.elapsed() < Duration::from_secs(240), "{case}: {:?}", began.elapsed());
+        assert_eq!(home.records().len(), 1, "{case}: {}", recovered.stderr);
+    }
+}
+
 /// Each of these is given up after a minute or more of waiting: they wait at the same time.
 #[test]
 fn what_is_given_up_is_in_its_record() {
     std::thread::scope(|scope| {
-        let all: [fn(); 3] = [
+        let all: [fn(); 4] = [
             a_launch_behind_a_page_is_not_forgotten,
             a_termination_behind_a_page_keeps_its_record,
             a_termination_that_is_never_answered_has_an_end,
+            throttling_without_an_end_has_an_end,
         ];
         for one in all.map(|one| scope.spawn(one)) {
             one.join().expect("it holds");

@@ -10,19 +10,20 @@ PAGE = b"<!DOCTYPE html><html><head><title>Access to this site is restricted</ti
 
 
 class Fault:
-    """One fault: at calls of an action (`*` in it stands for anything), from the `nth` of them on, so many times.
+    """One fault: at calls of an action (`*` in it stands for anything), from the `nth` of them on, so many times; of one account, if so.
 
     kinds: error (with `code`, `message`, `status`), throttle, failure (AWS's own 5xx), drop (the connection breaks), hold (until released,
     for the caller to be killed), silent (no answer until the caller leaves), page (`status`, HTML), empty (status 200), cut (an answer of
     AWS's that ends early). `done`: the call takes effect first.
     """
 
-    def __init__(self, kind, action, nth=0, times=1, done=False, **rest):
+    def __init__(self, kind, action, nth=0, times=1, done=False, account=None, **rest):
         self.kind, self.action, self.nth, self.times, self.done, self.rest = kind, action, nth, times, done, rest
+        self.account = account
         self.seen = self.fired = 0
 
-    def strikes(self, action):
-        if not fnmatch.fnmatchcase(action, self.action):
+    def strikes(self, action, account):
+        if not fnmatch.fnmatchcase(action, self.action) or self.account not in (None, account):
             return False
         self.seen += 1
         if not self.nth < self.seen <= self.nth + self.times:
@@ -48,7 +49,7 @@ class Faults:
         """Writes a call down; the fault that strikes it, or None."""
         with self.lock:
             self.calls.append({"action": action, "account": account, "region": region})
-            striking = [fault for fault in self.all if fault.strikes(action)]
+            striking = [fault for fault in self.all if fault.strikes(action, account)]
         return striking[0] if striking else None
 
     def fired(self):
