@@ -68,6 +68,27 @@ fn a_host_whose_name_is_not_resolved_is_reached_by_its_address() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
 
+/// A10: the certificate of such a host is made before the launch, and its address is known only after.
+#[test]
+fn a_space_without_efs_gets_a_host_where_names_are_not_resolved() {
+    let Some(front) = Front::start() else { return };
+    let mut home = front.home();
+    home.be_space(front.seed()["domain"].as_str().expect("an id"), "");
+    front.change_dns(&json!({"EnableDnsHostnames": false}));
+    front.change_dns(&json!({"EnableDnsSupport": false}));
+    home.sdocker(&[&CREATE[..], &["--dry-run"]].concat()).expect(0);
+    let created = home.sdocker(&[&CREATE[..], &["--no-wait"]].concat()).expect(0).json();
+    let [live] = &front.live()[..] else { panic!("one host") };
+    assert_eq!(created["instance_id"], json!(live));
+    // Nobody can name it: it is reached by its address, which its certificate gets on the host.
+    let address = home.records()[0]["instance"]["private_address"].clone();
+    let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
+    let at = format!("tcp://{}:1111", address.as_str().expect("an address"));
+    assert_eq!(status["endpoint"], json!(at), "{status}");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+}
+
 #[test]
 fn a_dry_run_changes_nothing_and_names_its_calls() {
     let Some(front) = Front::start() else { return };
