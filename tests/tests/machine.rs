@@ -455,7 +455,7 @@ async fn dind() {
     host.machine.shell("rm /var/tmp/full");
     assert_eq!(host.docker("images -q busybox:test").lines().count(), 1);
 
-    host.docker("rm -f busy");
+    host.docker("rm -f busy ignored");
 
     // After a reboot: daemon, mounts, network and watch.
     let before = host.life().expect("there");
@@ -471,7 +471,7 @@ async fn dind() {
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
 
     // Without use, it ends itself, and says why. Who only listens, or is connected, does not use it.
-    host.docker("start ignored");
+    host.docker("run -d --name ignored --label sdocker.idle=ignore busybox:test sleep 36000");
     let mut events = host.client().await.events();
     let mute = std::net::TcpStream::connect(address).expect("it listens");
     host.look("nobody", |life| life["uses"] == json!([])).await;

@@ -96,7 +96,9 @@ class Control:
         return [{**instance, "token": tokens.get(instance["id"])} for instance in place.live_instances()]
 
     def on_forget(self, place, _):
-        return place.forget_ended()
+        # Nor do they hold anything.
+        self.state.consistency.held.clear()
+        place.forget_ended()
 
     def on_shared(self, place, _):
         return place.shared()
