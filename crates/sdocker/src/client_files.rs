@@ -2,7 +2,7 @@
 
 use crate::error::Context as _;
 use async_trait::async_trait;
-use docker_remote::{ClientCredentials, ContextSpec, ContextStore, DockerHost, Endpoint, probe_once};
+use docker_remote::{Client, ClientCredentials, ContextSpec, ContextStore, DockerHost, probe_once};
 use host_provisioner::{Adoption, ClientFiles, ClientFilesError, InstanceId, Record};
 
 use crate::{
@@ -57,11 +57,20 @@ impl HostFiles {
         if left.is_empty() { Ok(()) } else { Err(Error::new(left.join("; "))) }
     }
 
+    /// A client of a host's daemon, with the credentials that this home has of it.
+    pub async fn client(&self, host: &ActiveHost) -> crate::Result<Client> {
+        let credentials = self.credentials(host)?;
+        let answered = probe_once(&host.endpoint(), &credentials, PROBE_WITHIN).await;
+        Ok(answered.with_context(|| format!("cannot reach {}", host.name()))?.client().clone())
+    }
+
     /// Asks a host whether it is there, with the credentials that this home has of it.
     pub async fn probe(&self, host: &ActiveHost) -> crate::Result<DockerHost> {
-        let credentials = ClientCredentials::load(&self.layout.client_certs(&host.name()))?;
-        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
-        Ok(probe_once(&endpoint, &credentials, PROBE_WITHIN).await?)
+        Ok(probe_once(&host.endpoint(), &self.credentials(host)?, PROBE_WITHIN).await?)
+    }
+
+    fn credentials(&self, host: &ActiveHost) -> crate::Result<ClientCredentials> {
+        Ok(ClientCredentials::load(&self.layout.client_certs(&host.name()))?)
     }
 }
 

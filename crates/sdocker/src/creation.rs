@@ -263,7 +263,7 @@ impl Flow<'_> {
                     .write(&certs, WriteServerKey::Yes)?;
             }
         }
-        let endpoint = Endpoint { host: host.instance_dns.clone(), port: host.port };
+        let endpoint = host.endpoint();
         let mut ready = NewHost {
             record,
             endpoint: endpoint.clone(),

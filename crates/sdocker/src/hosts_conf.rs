@@ -11,6 +11,7 @@ use std::{
 };
 
 use crate::error::Context as _;
+use docker_remote::Endpoint;
 use host_provisioner::{InstanceId, InstanceType};
 use jsonc_parser::{
     ParseOptions,
@@ -61,6 +62,11 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 impl ActiveHost {
     pub fn name(&self) -> String {
         host_name(&self.instance_type, &self.instance_id)
+    }
+
+    /// Where its daemon listens.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { host: self.instance_dns.clone(), port: self.port }
     }
 }
 

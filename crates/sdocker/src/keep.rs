@@ -4,7 +4,11 @@ use std::{fs, path::Path, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{Error, Result, error::Context as _, status::Life};
+use crate::{
+    Error, Result,
+    error::Context as _,
+    status::{Life, shared_text},
+};
 
 /// The host, which is root on the file system, reads it each minute.
 const FILE: &str = "keep-until";
@@ -19,7 +23,7 @@ pub(crate) fn until(folder: &Path, name: &str, now: Timestamp, duration: Duratio
         return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime"));
     }
     // What is not there yet, or not readable, forbids nothing: the host itself keeps to its limits.
-    let life = fs::read(folder.join("life.json")).ok().and_then(|text| serde_json::from_slice::<Life>(&text).ok());
+    let life = shared_text(&folder.join("life.json")).and_then(|text| serde_json::from_str::<Life>(&text).ok());
     let life = life.unwrap_or_default();
     let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
     if let Some(seen) = time(&life.checked_at)
@@ -52,7 +56,7 @@ pub(crate) fn until(folder: &Path, name: &str, now: Timestamp, duration: Duratio
 
 /// Until when it was kept before.
 fn before(file: &Path) -> Option<Timestamp> {
-    Timestamp::from_second(fs::read_to_string(file).ok()?.trim().parse().ok()?).ok()
+    Timestamp::from_second(shared_text(file)?.trim().parse().ok()?).ok()
 }
 
 fn minute(time: Timestamp) -> impl std::fmt::Display {
@@ -110,6 +114,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let error = until(folder.path(), "host", now(), HOUR).expect_err("refused").to_string();
         assert!(error.contains("shares no folder"), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_in_the_shared_folder_is_not_waited_for() {
+        let host = host("{}");
+        fs::remove_file(host.path().join("life.json")).expect("there");
+        for name in ["life.json", FILE] {
+            let made = std::process::Command::new("mkfifo").arg(host.path().join(name)).status().expect("it runs");
+            assert!(made.success());
+        }
+        let until = until(host.path(), "host", now(), HOUR).expect("kept");
+        assert_eq!(kept(host.path()), format!("{}\n", until.as_second()));
     }
 
     #[test]

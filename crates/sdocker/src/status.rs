@@ -157,8 +157,7 @@ pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
 fn account(folder: &Path, observer: &dyn Observer) -> (Option<Life>, Vec<Stage>) {
     let (own_life, status) = (folder.join("life.json"), folder.join("status"));
     let read = move || {
-        // The host writes them, and what runs there may be anybody's.
-        let life = whole_file::read_text(&own_life, MOST, Links::Refuse).ok().map(|text| (own_life, text));
+        let life = shared_text(&own_life).map(|text| (own_life, text));
         Ok((life, docker_remote::read_stages(&status).unwrap_or_default()))
     };
     match whole_file::within(ANSWERS_WITHIN, read) {
@@ -168,6 +167,11 @@ fn account(folder: &Path, observer: &dyn Observer) -> (Option<Life>, Vec<Stage>)
             (None, Vec::new())
         }
     }
+}
+
+/// A small file of the folder that a host shares: the host writes there, and what runs on it may be anybody's.
+pub(crate) fn shared_text(path: &Path) -> Option<String> {
+    whole_file::read_text(path, MOST, Links::Refuse).ok()
 }
 
 /// The host's account of its own life; `None` where it shares no storage, or has not written any yet.

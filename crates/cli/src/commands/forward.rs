@@ -1,21 +1,16 @@
 //! `sdocker forward`: ports of a host at localhost, for clients that insist on localhost.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
-use anyhow::Context as _;
-use docker_remote::{Client, ClientCredentials, Endpoint};
 use host_agent::Program;
 use host_ports::{Agent, Dialer, Listener, Listeners, Target};
 use host_provisioner::InstanceId;
 use serde::Serialize;
 
-use sdocker::{Error, Surroundings, lookup::Lookup};
+use sdocker::{Error, Surroundings, client_files::HostFiles, lookup::Lookup};
 
 use super::share::PORTS_COMMAND;
 use crate::{interrupt::Interrupt, printer::Printer, progress::Progress};
-
-/// How long the host has to answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Make ports of a host available on localhost, until Ctrl-C.
 ///
@@ -68,9 +63,7 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let lookup = Lookup::new(surroundings);
     let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
-    let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
-    let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
-    let client = client.with_context(|| format!("cannot reach {}", host.name))?;
+    let client = HostFiles::new(&lookup).client(&host.entry()).await?;
     let command = PORTS_COMMAND.map(str::to_owned).to_vec();
     let dialer = Dialer::new(Agent { client, program: Program::running()?, command });
     // Before anything is promised.

@@ -3,21 +3,17 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use docker_remote::{Client, ClientCredentials, Endpoint};
 use host_files::{Event, Program, Share, Sharing};
 use host_provisioner::InstanceId;
 use serde::Serialize;
 
-use sdocker::{Surroundings, durations, link, lookup::Lookup};
+use sdocker::{Surroundings, client_files::HostFiles, durations, link, lookup::Lookup};
 
 use crate::{
     interrupt::{Interrupt, Work},
     printer::Printer,
     progress::Progress,
 };
-
-/// How long the host has to answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How this program is an agent for files.
 pub(super) const FILES_COMMAND: [&str; 2] = ["-v", "share-agent"];
@@ -61,11 +57,10 @@ pub(crate) async fn run(
     let shares: Vec<Share> =
         args.folders.iter().map(|text| link::share(text, surroundings)).collect::<sdocker::Result<_>>()?;
     let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
-    let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
-    let client = Client::connect(&Endpoint::new(&host.address, host.port), &credentials, ANSWERS_WITHIN).await;
+    let client = HostFiles::new(&lookup).client(&host.entry()).await?;
     let shared = Shared { host: host.name.clone(), folders: shares.iter().map(|share| share.path.clone()).collect() };
     let sharing = Sharing {
-        client: client.with_context(|| format!("cannot reach {}", host.name))?,
+        client,
         program: Program::running()?,
         command: FILES_COMMAND.map(str::to_owned).to_vec(),
         // Beside what the process in the background lends.
