@@ -39,7 +39,7 @@ pub struct Status {
     pub life: Option<Life>,
     /// This app's files and the containers' ports, where they are served; only for the current host.
     pub link: Option<LinkState>,
-    /// Where no process serves them: what this app would lend. Containers see nothing of it then.
+    /// Where no process serves them: what that means.
     pub unserved: Option<String>,
     /// The host's own account of its bootstrap, last lines first where it failed.
     pub stages: Vec<Stage>,
@@ -102,7 +102,8 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     };
     let link = link::state(surroundings).filter(|link| link.host == host.name);
     let unserved = match link::lent(surroundings, &host.name) {
-        Ok(Some(lent)) if link.is_none() && current => Some(lent.to_string()),
+        // A process that runs and has said nothing yet is on its way.
+        Ok(Some(lent)) if current && link.is_none() && !link::is_running(surroundings) => Some(lent.unserved()),
         Ok(_) => None,
         Err(error) => {
             observer.warn(format!("{error:#}"));

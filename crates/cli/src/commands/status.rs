@@ -70,11 +70,8 @@ fn human(status: &Status) -> String {
             row(line.0, line.1);
         }
     }
-    if let Some(lent) = &status.unserved {
-        row(
-            "files and ports",
-            format!("not served now: containers see nothing of this app's files ({lent}), and no port is at localhost"),
-        );
+    if let Some(unserved) = &status.unserved {
+        row("files and ports", format!("not served now: {unserved}"));
     }
     let mut text = columns::align(None, rows);
     for stage in status.stages.iter().filter(|stage| matches!(stage.state.as_str(), "failed" | "warning")) {

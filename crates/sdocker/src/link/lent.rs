@@ -91,6 +91,17 @@ impl Lent {
     }
 }
 
+impl Lent {
+    /// What it means for a host that no process serves it.
+    pub(crate) fn unserved(&self) -> String {
+        let no_port = "no port is at localhost";
+        if self.folders.is_empty() {
+            return no_port.to_owned();
+        }
+        format!("containers see nothing of this app's files ({self}), and {no_port}")
+    }
+}
+
 impl fmt::Display for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.folders.is_empty() {
@@ -211,5 +222,10 @@ mod tests {
         lent.write(&file).expect("written");
         assert_eq!(Lent::read(&file).expect("read"), Some(lent));
         assert_eq!(Lent::read(&place.path().join("none")).expect("nothing"), None);
+    }
+
+    #[test]
+    fn who_lends_no_files_misses_none() {
+        assert_eq!(Lent::default().unserved(), "no port is at localhost");
     }
 }
