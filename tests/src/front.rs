@@ -456,6 +456,10 @@ impl Place<'_> {
         home.set("AWS_ENDPOINT_URL", format!("http://{}", self.front.address));
         home.set("AWS_ACCESS_KEY_ID", self.access_key());
         home.set("AWS_SECRET_ACCESS_KEY", "test");
+        // `doctor` tries the registry of the image: no test leaves this machine.
+        std::fs::create_dir_all(home.join(".sdocker")).expect("a folder");
+        let settings = json!({"DockerImageURI": "127.0.0.1:9/docker:29-dind"});
+        std::fs::write(home.join(".sdocker/sdocker.conf"), settings.to_string()).expect("a file");
         self.front.boot_into(&home);
         home
     }

@@ -1,11 +1,12 @@
 //! What the suites share: the binary under test, a home for it to work in, the AWS endpoint of the wire suite,
-//! and a proxy on the way there.
+//! a proxy on the way there, and a registry of images.
 
 mod docker;
 mod front;
 mod home;
 mod machine;
 mod proxy;
+mod registry;
 mod studio_user;
 mod terminal;
 
@@ -14,6 +15,7 @@ pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 pub use proxy::{Proxy, tls_before};
+pub use registry::{Registry, Says};
 pub use studio_user::StudioUser;
 pub use terminal::Terminal;
 

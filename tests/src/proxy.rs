@@ -91,6 +91,10 @@ pub fn tls_before(server: &str, certificate: &Path, key: &Path) -> String {
                 let mut stream = BufReader::new(StreamOwned::new(connection, client));
                 while let Some(request) = Message::read(&mut stream)? {
                     let answer = request.ask(&server)?;
+                    // A server that ends the connection without a word is no better behind TLS.
+                    if answer.is_empty() {
+                        break;
+                    }
                     stream.get_mut().write_all(&answer)?;
                     stream.get_mut().flush()?;
                 }

@@ -1,10 +1,17 @@
 //! `sdocker doctor` against moto over HTTP: broken worlds are found, none is invented, and nothing is changed.
 
-use sdocker_tests::{Front, Home, Run};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
+
+use docker_remote::{HostCredentials, HostNames, WriteServerKey};
+use sdocker_tests::{Front, Home, Proxy, Registry, Run, Says, tls_before};
 use serde_json::{Value, json};
 
 /// What is about AWS: the machine that the tests run on may have no Docker CLI.
-const OF_AWS: [&str; 8] = ["app", "storage", "host", "network", "limits", "permissions", "configuration", "contexts"];
+const OF_AWS: [&str; 9] =
+    ["app", "storage", "host", "network", "limits", "permissions", "configuration", "contexts", "registry"];
 
 /// What `doctor` says, as `state subject: what`, but for what is as it should be; and the code with which it ended.
 struct Diagnosis {
@@ -44,7 +51,17 @@ fn place() -> Option<(Front, Home)> {
     front.change_dns(&json!({"EnableDnsHostnames": true}));
     front.quotas(&json!({"L-1216C47A": 64.0}));
     let home = front.home();
+    configure(&home, &json!({}));
     Some((front, home))
+}
+
+/// Writes sdocker.conf: these settings, and an image in a registry of these tests that answers.
+fn configure(home: &Home, settings: &Value) {
+    static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::start);
+    let mut settings = settings.clone();
+    settings["DockerImageURI"] = json!(format!("{}/docker:29-dind", REGISTRY.address()));
+    std::fs::create_dir_all(home.join(".sdocker")).expect("made");
+    std::fs::write(home.join(".sdocker/sdocker.conf"), settings.to_string()).expect("written");
 }
 
 #[test]
@@ -138,14 +155,73 @@ fn broken_worlds_are_found() {
         without.found
     );
     front.change_domain(&json!({"HomeEfsFileSystemId": file_system}));
-    std::fs::create_dir_all(home.join(".sdocker")).expect("made");
-    std::fs::write(home.join(".sdocker/sdocker.conf"), r#"{"Prot": 1111}"#).expect("written");
+    configure(&home, &json!({"Prot": 1111}));
     only("warning configuration", 0, &home);
-    std::fs::remove_file(home.join(".sdocker/sdocker.conf")).expect("removed");
+    configure(&home, &json!({}));
 
     home.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     let unreachable: Run = home.sdocker(&["doctor"]).expect(1);
     assert!(unreachable.stdout.contains("no answer from http://127.0.0.1:9"), "{}", unreachable.stdout);
+}
+
+/// The registries are asked as the host asks them, through the app's proxies, and a host is never promised an image that it can't have.
+#[test]
+fn registries_that_do_not_answer_are_said() {
+    let Some((front, mut home)) = place() else { return };
+    let hub = "registry-1.docker.io";
+    let public = "public.ecr.aws";
+    let registry = Registry::start();
+    let names = HostNames { dns: [hub, public, "own.invalid"].map(str::to_owned).to_vec(), addresses: Vec::new() };
+    let credentials = HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(3600)).expect("made");
+    let certs = home.join("tls");
+    credentials.write(&certs, WriteServerKey::Yes).expect("written");
+    let server = tls_before(registry.address(), &certs.join("server/cert.pem"), &certs.join("server/key.pem"));
+    let proxy = Proxy::start(&server);
+    home.set("HTTPS_PROXY", format!("http://{}", proxy.address()));
+    home.set("AWS_CA_BUNDLE", certs.join("ca/cert.pem"));
+    std::fs::remove_file(home.join(".sdocker/sdocker.conf")).expect("removed");
+    // A host comes up nevertheless, or it can't be told from here.
+    let found = |home: &Home, image: Option<&str>| {
+        let conf = home.join(".sdocker/sdocker.conf");
+        match image {
+            Some(image) => std::fs::write(conf, json!({"DockerImageURI": image}).to_string()).expect("written"),
+            None => assert!(!conf.exists()),
+        }
+        let found = diagnose(&front, home, &[]);
+        assert_eq!(found.code, Some(0));
+        let findings = found.report["findings"].as_array().expect("a list").iter();
+        let findings: Vec<_> = findings.filter(|finding| finding["subject"] == "registry").cloned().collect();
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        let finding = &findings[0];
+        assert_eq!(finding["state"] == "ok", finding["fix"].is_null(), "{finding}");
+        (format!("{}: {}", finding["state"], finding["what"]).replace('"', ""), registry.take_asked())
+    };
+    let (all_well, asked) = found(&home, None);
+    assert_eq!(all_well, "ok: Docker Hub answers, from which docker:29-dind comes");
+    assert_eq!(asked, [format!("{hub}/v2/")]);
+    assert_eq!(proxy.asked(), [format!("CONNECT {hub}:443 HTTP/1.1")]);
+
+    let says = [
+        (Says::Nothing, "does not answer this app: "),
+        (Says::Status(429), "it limits requests (429)"),
+        (Says::Status(403), "it answered 403"),
+        (Says::Page, "what answered (200) is no registry"),
+    ];
+    for (says, why) in says {
+        registry.say(hub, says);
+        let (said, asked) = found(&home, None);
+        assert!(said.starts_with("warning: Docker Hub does not answer this app") && said.contains(why), "{said}");
+        assert!(said.ends_with("the host would take docker:29-dind from public.ecr.aws"), "{said}");
+        assert_eq!(asked.last(), Some(&format!("{public}/v2/")));
+    }
+    registry.say(public, Says::Nothing);
+    let (said, _) = found(&home, None);
+    assert!(said.ends_with("the host would use the instance's own Docker"), "{said}");
+    // For an image of one's own there is nothing else.
+    registry.say("own.invalid", Says::Status(503));
+    let (said, asked) = found(&home, Some("own.invalid/dind:1"));
+    assert!(said.ends_with("the host would fail if it can't pull own.invalid/dind:1"), "{said}");
+    assert_eq!(asked, ["own.invalid/v2/"]);
 }
 
 /// Of a permission that is missing `doctor` says so, or that it can't be told; never that all is well.
@@ -166,7 +242,7 @@ fn each_missing_permission_is_found() {
     for lived_in in [false, true] {
         if lived_in {
             home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
-            std::fs::write(home.join(".sdocker/sdocker.conf"), r#"{"AdditionalPorts": [9000]}"#).expect("written");
+            configure(&home, &json!({"AdditionalPorts": [9000]}));
         }
         for action in actions(&policy) {
             // A KernelGateway app of a user profile asks nothing of spaces.

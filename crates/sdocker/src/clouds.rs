@@ -101,6 +101,26 @@ pub async fn open_in(
     }
 }
 
+/// What a server said to a GET request.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Whether it speaks as registries of images do.
+    pub is_registry: bool,
+}
+
+/// Asks a server as AWS is asked: through the proxies of the environment, believing the same certificates.
+#[cfg(feature = "aws")]
+pub async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer> {
+    connections::ask(url, surroundings).await
+}
+
+#[cfg(not(feature = "aws"))]
+#[expect(clippy::unused_async, reason = "the other build awaits")]
+pub async fn ask(_url: &str, _surroundings: &Surroundings) -> crate::Result<Answer> {
+    Err(Error::new("this sdocker was built without AWS"))
+}
+
 #[cfg(feature = "aws")]
 async fn open_aws(surroundings: &Surroundings, region: Option<&Region>) -> crate::Result<Clouds> {
     let config = aws::config(surroundings, region).await?;

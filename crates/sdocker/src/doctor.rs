@@ -3,6 +3,7 @@
 mod clients;
 mod finding;
 mod hosts;
+mod registry;
 mod repair;
 mod studio;
 

@@ -18,6 +18,7 @@ use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use whole_file::Links;
 
+use super::Answer;
 use crate::{Error, Surroundings};
 
 /// Where credentials come from, which no proxy reaches: EC2's metadata service (169.254.169.254 and fd00:ec2::254), the one of containers
@@ -30,29 +31,53 @@ const MOST: u64 = 16 << 20;
 /// An HTTP client by the environment's settings. The SDK's own reads none of them.
 pub(super) fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpClient> {
     let tls = tls(surroundings.ca_bundle.as_deref())?;
-    let no_proxy =
-        [surroundings.no_proxy.as_deref(), Some(NEVER_PROXIED)].into_iter().flatten().collect::<Vec<_>>().join(",");
-    let through = |variable, url: Option<&String>| -> crate::Result<SharedHttpClient> {
-        let proxy = match url {
-            Some(url) => proxy(variable, url)?.no_proxy(&no_proxy),
-            None => ProxyConfig::disabled(),
-        };
-        Ok(one_way(proxy, tls.clone()))
+    let through = |scheme| -> crate::Result<SharedHttpClient> {
+        let proxy = proxy_for(scheme, surroundings)?;
+        let tls = tls.clone();
+        Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+            let mut connector = Connector::builder().proxy_config(proxy.clone());
+            connector.set_connector_settings(settings.cloned());
+            if let Some(components) = components {
+                connector.set_sleep_impl(components.sleep_impl());
+            }
+            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+        }))
     };
-    let http = through("HTTP_PROXY", surroundings.http_proxy.as_ref())?;
-    let https = through("HTTPS_PROXY", surroundings.https_proxy.as_ref())?;
-    Ok(SharedHttpClient::new(ByScheme { http, https }))
+    Ok(SharedHttpClient::new(ByScheme { http: through(Scheme::Http)?, https: through(Scheme::Https)? }))
 }
 
-fn one_way(proxy: ProxyConfig, tls: TlsContext) -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder().proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
-    })
+/// The answer of a server to a GET request, asked on the way that AWS is asked.
+pub(super) async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer> {
+    let scheme = if url.starts_with("https:") { Scheme::Https } else { Scheme::Http };
+    let connector = Connector::builder()
+        .proxy_config(proxy_for(scheme, surroundings)?)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls(surroundings.ca_bundle.as_deref())?)
+        .build();
+    let request = HttpRequest::get(url).map_err(Error::wrapping)?;
+    let answer = connector.call(request).await.map_err(Error::wrapping)?;
+    // The first of them is the registries' own (distribution, "HTTP API V2"), the other tells how to log in.
+    let headers = ["docker-distribution-api-version", "www-authenticate"];
+    let is_registry = headers.into_iter().any(|name| answer.headers().get(name).is_some());
+    Ok(Answer { status: answer.status().as_u16(), is_registry })
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+/// The proxy for a scheme, and what it is not for.
+fn proxy_for(scheme: Scheme, surroundings: &Surroundings) -> crate::Result<ProxyConfig> {
+    let (variable, url) = match scheme {
+        Scheme::Http => ("HTTP_PROXY", &surroundings.http_proxy),
+        Scheme::Https => ("HTTPS_PROXY", &surroundings.https_proxy),
+    };
+    let Some(url) = url else { return Ok(ProxyConfig::disabled()) };
+    let no_proxy =
+        [surroundings.no_proxy.as_deref(), Some(NEVER_PROXIED)].into_iter().flatten().collect::<Vec<_>>().join(",");
+    Ok(proxy(variable, url)?.no_proxy(&no_proxy))
 }
 
 /// A proxy as curl and Python's `requests` read the variable: without a scheme it is an HTTP proxy.

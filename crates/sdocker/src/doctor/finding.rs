@@ -49,6 +49,10 @@ impl Findings {
         self.0
     }
 
+    pub(super) fn append(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     pub(super) fn ok(&mut self, subject: &'static str, what: impl Into<String>) {
         self.add(subject, State::Ok, what);
     }

@@ -9,6 +9,7 @@ use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 use super::{
     Examination, clients,
     finding::{Findings, State},
+    registry,
 };
 use crate::{
     HostRequest, Surroundings, advice, config,
@@ -87,7 +88,14 @@ async fn host(
             finding.fix = permission::hints("ec2:DescribeInstanceTypes", "", caller);
         }
     }
-    for found in preflight::examine(&session.clouds.cloud, environment, &plan, &instance_type).await {
+    let engine = plan.placements.first().map(|placement| &placement.bootstrap.engine);
+    let mut registries = Findings::default();
+    let (examined, ()) = tokio::join!(
+        preflight::examine(&session.clouds.cloud, environment, &plan, &instance_type),
+        registry::examine(engine, surroundings, &mut registries),
+    );
+    findings.append(registries);
+    for found in examined {
         let state = match found.severity() {
             Severity::Ok => State::Ok,
             Severity::Unproven => State::Unproven,

@@ -1,0 +1,93 @@
+//! The door of a registry of images, as far as it is asked whether it is one.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead as _, BufReader, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+};
+
+/// What it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// That one has to log in, as registries do.
+    LogIn,
+    /// This status.
+    Status(u16),
+    /// A page that no registry has.
+    Page,
+    /// Nothing: it ends the connection.
+    Nothing,
+}
+
+/// A server for registries of any name, over plain HTTP. It serves until the process ends.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    address: String,
+    says: Arc<Mutex<HashMap<String, Says>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Registry {
+    /// One that everybody can log in to.
+    ///
+    /// # Panics
+    /// There is no port for it.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let registry = Self { address, says: Arc::default(), asked: Arc::default() };
+        let serving = registry.clone();
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // A connection that breaks is over.
+                let _ = serving.serve(client);
+            }
+        });
+        registry
+    }
+
+    /// `host:port` of it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// From now on the registry of this name says so.
+    pub fn say(&self, name: &str, says: Says) {
+        self.says.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), says);
+    }
+
+    /// The names and paths that it was asked for since the last time.
+    pub fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn serve(&self, mut client: TcpStream) -> std::io::Result<()> {
+        let mut lines = BufReader::new(client.try_clone()?).lines();
+        let first = lines.next().transpose()?.unwrap_or_default();
+        let mut name = String::new();
+        for line in lines {
+            let line = line?;
+            if line.is_empty() {
+                break;
+            }
+            if let Some((header, value)) = line.split_once(':')
+                && header.eq_ignore_ascii_case("host")
+            {
+                value.trim().clone_into(&mut name);
+            }
+        }
+        let path = first.split(' ').nth(1).unwrap_or_default();
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}{path}"));
+        let says = self.says.lock().unwrap_or_else(PoisonError::into_inner).get(&name).copied();
+        let (status, header) = match says.unwrap_or(Says::LogIn) {
+            // Docker Hub's own words.
+            Says::LogIn => (401, "Www-Authenticate: Bearer realm=\"https://auth.docker.io/token\"\r\n"),
+            Says::Status(status) => (status, "Docker-Distribution-Api-Version: registry/2.0\r\n"),
+            Says::Page => (200, "Content-Type: text/html\r\n"),
+            Says::Nothing => return Ok(()),
+        };
+        write!(client, "HTTP/1.1 {status} Status\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    }
+}
