@@ -177,6 +177,11 @@ impl Front {
         self.post("hosts", &json!(folders));
     }
 
+    /// From now on hosts are machines with real daemons, in this folder, which see nothing of what this machine has in the other one.
+    pub fn boot_machines(&self, folder: &Path, hidden: &Path) {
+        self.post("machines", &json!({"folder": folder, "hidden": hidden}));
+    }
+
     /// What the account was seeded with.
     pub fn seed(&self) -> Value {
         self.here().seed()

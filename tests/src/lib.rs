@@ -7,6 +7,7 @@ mod home;
 mod machine;
 mod proxy;
 mod registry;
+mod space;
 mod studio_user;
 mod terminal;
 
@@ -16,6 +17,7 @@ pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 pub use proxy::{Proxy, tls_before};
 pub use registry::{Registry, Says};
+pub use space::Space;
 pub use studio_user::StudioUser;
 pub use terminal::Terminal;
 

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
 };
 
 use tempfile::TempDir;
@@ -90,7 +90,7 @@ impl StudioUser {
     }
 }
 
-/// Where everybody can run the binary under test, wherever it was built.
+/// Where everybody can run a program, wherever it was built.
 ///
 /// # Panics
 /// It can't be put there.
@@ -99,11 +99,14 @@ pub(crate) fn for_everybody(binary: &Path) -> PathBuf {
     let place = PLACE.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
-        let copy = folder.path().join("sdocker");
-        if fs::hard_link(binary, &copy).is_err() {
-            fs::copy(binary, &copy).expect("copied");
-        }
         folder
     });
-    place.path().join("sdocker")
+    let copy = place.path().join(binary.file_name().expect("a program"));
+    // Tests of this process run at the same time, and one of them is the first.
+    static FIRST: Mutex<()> = Mutex::new(());
+    let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    if !copy.exists() && fs::hard_link(binary, &copy).is_err() {
+        fs::copy(binary, &copy).expect("copied");
+    }
+    copy
 }

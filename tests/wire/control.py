@@ -5,6 +5,7 @@ import json
 from account import ACCOUNT, REGION
 from consistency import USUAL
 from iam import Policies, action_pattern
+from machines import Machines
 
 
 class EverythingBut:
@@ -82,6 +83,9 @@ class Control:
 
     def on_hosts(self, _, folders):
         self.state.hosts_folders = folders
+
+    def on_machines(self, _, value):
+        self.state.machines = Machines(value["folder"], value["hidden"])
 
     def on_names(self, _, name):
         self.state.name_of_all = name

@@ -51,6 +51,8 @@ class State:
         self.tokens = {}
         self.running = {}
         self.hosts_folders = []
+        # Where hosts are machines with a real daemon.
+        self.machines = None
         self.name_of_all = ""
         # The role's policies, and the organization's service control policies. None: nothing is refused.
         self.policies = self.organization = None
@@ -201,7 +203,7 @@ class Front(BaseHTTPRequestHandler):
         body = by_token(call) if call.name == "ec2:DescribeInstances" else call.body
         answer = self.forward(call, body)
         if call.service == "ec2":
-            answer.body = loopback(answer.body)
+            answer.body = reachable(answer.body)
             if call.action == "TerminateInstances" and answer.status == 200:
                 for instance in re.findall(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body):
                     host = state.running.pop(instance.decode(), None)
@@ -221,12 +223,16 @@ class Front(BaseHTTPRequestHandler):
                     return answers.error("ec2", "IdempotentParameterMismatch", "the token was used with other parameters", 400)
                 return answer
             answer = self.forward(call, call.body)
-            answer.body = loopback(answer.body)
+            private = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body)
+            answer.body = reachable(answer.body)
             if answer.status == 200:
                 instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
                 state.tokens[token] = (form, answer, instance)
                 address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body).group(1).decode()
-                if state.hosts_folders:
+                if state.machines:
+                    state.running[instance] = state.machines.launch(private.group(1), call.request["UserData"])
+                    state.running[instance].start()
+                elif state.hosts_folders:
                     name = f"{call.request['InstanceType']}_{instance}"
                     host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
                     state.running[instance] = host
@@ -264,8 +270,12 @@ def by_token(call):
     return urllib.parse.urlencode(form).encode()
 
 
-def loopback(answer):
-    """An instance's address becomes a loopback address, on which the front can serve; it has no DNS name, or one that was chosen."""
+def reachable(answer):
+    """An instance's address becomes one at which there is its host: a loopback address, on which the front can serve, or a machine's. It has no
+    DNS name, or one that was chosen."""
+    if state.machines:
+        of = lambda found: b"<privateIpAddress>%s<" % state.machines.address(found[1]).encode()
+        answer = re.sub(rb"<privateIpAddress>(10\.[0-9.]+)<", of, answer)
     # The second part tells this endpoint from others that serve at the same time.
     own = b"<privateIpAddress>127.%d." % (os.getpid() % 254 + 1)
     answer = re.sub(rb"<privateIpAddress>10\.\d+\.", own, answer)

@@ -120,6 +120,16 @@ pub fn stop(surroundings: &Surroundings) -> crate::Result<bool> {
     Ok(service(surroundings).stop()?)
 }
 
+/// Ends the process of a host that has ended. One that said nothing yet finds out by itself.
+pub(crate) async fn stop_serving(surroundings: &Surroundings, host: &str) -> crate::Result<()> {
+    let service = service(surroundings);
+    if service.state().is_none_or(|state: LinkState| state.host != host) {
+        return Ok(());
+    }
+    let stopped = tokio::task::spawn_blocking(move || service.stop()).await;
+    stopped.context("cannot wait for the end of the process in the background")?.map(drop).map_err(Into::into)
+}
+
 /// Serves files and ports to a host, until `stop` or the host's end, unless another process of this app does.
 ///
 /// # Errors
@@ -138,37 +148,37 @@ pub async fn serve(
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(host))?;
     let endpoint = Endpoint::new(&known.address, known.port);
     let (reached, is_reached) = watch::channel(true);
-    let ended = ended(surroundings, &lookup, &known, is_reached);
-    let stopped = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = ended => tracing::info!("{host} has ended"),
-        }
+    let serving = async {
+        let client = tokio::select! {
+            () = stop.cancelled() => return,
+            client = connect(&endpoint, &credentials, &reached) => client,
+        };
+        let link = Link {
+            host: host.to_owned(),
+            client,
+            program: means.program,
+            files_command: means.files_command,
+            ports_command: means.ports_command,
+            owner: owner(surroundings),
+            shares: lent.shares(),
+            give_up_after: GIVE_UP_AFTER,
+            max_open: means.max_open,
+            serving: Some((SERVING.0.to_owned(), SERVING.1)),
+        };
+        let told = |state: &LinkState| {
+            reached.send_replace(state.unreachable.is_none());
+            if let Err(error) = claim.tell(state) {
+                tracing::warn!("{error}");
+            }
+        };
+        link.serve(stop.cancelled(), told).await;
     };
-    tokio::pin!(stopped);
-    let client = tokio::select! {
-        () = &mut stopped => return Ok(()),
-        client = connect(&endpoint, &credentials, &reached) => client,
-    };
-    let link = Link {
-        host: host.to_owned(),
-        client,
-        program: means.program,
-        files_command: means.files_command,
-        ports_command: means.ports_command,
-        owner: owner(surroundings),
-        shares: lent.shares(),
-        give_up_after: GIVE_UP_AFTER,
-        max_open: means.max_open,
-        serving: Some((SERVING.0.to_owned(), SERVING.1)),
-    };
-    link.serve(stopped, |state| {
-        reached.send_replace(state.unreachable.is_none());
-        if let Err(error) = claim.tell(state) {
-            tracing::warn!("{error}");
-        }
-    })
-    .await;
+    tokio::select! {
+        biased;
+        // Nothing is left on it, and nobody there would answer.
+        () = ended(surroundings, &lookup, &known, is_reached, &stop) => tracing::info!("{host} has ended"),
+        () = serving => {}
+    }
     Ok(())
 }
 
@@ -184,11 +194,24 @@ async fn connect(endpoint: &Endpoint, credentials: &ClientCredentials, reached: 
 }
 
 /// Comes to its end when the host has ended, or is this home's no longer.
-async fn ended(surroundings: &Surroundings, lookup: &Lookup, host: &KnownHost, reached: watch::Receiver<bool>) {
+async fn ended(
+    surroundings: &Surroundings,
+    lookup: &Lookup,
+    host: &KnownHost,
+    reached: watch::Receiver<bool>,
+    stop: &CancellationToken,
+) {
     let key = lookup.layout.client_certs(&host.name).join("key.pem");
     let mut unreachable = Duration::ZERO;
     loop {
-        sleep(LOOKS_EVERY).await;
+        tokio::select! {
+            () = sleep(LOOKS_EVERY) => {}
+            () = stop.cancelled() => {
+                if key.exists() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
         if !key.exists() {
             return;
         }

@@ -4,7 +4,7 @@
 use std::{
     env::split_paths,
     ffi::OsString,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -112,7 +112,7 @@ impl Surroundings {
             cwd: None,
             path: OsString::new(),
             program: None,
-            runtime: Path::new("/tmp").join(format!("sdocker-{}", rustix::process::getuid().as_raw())),
+            runtime: runtime(Path::new("/tmp")),
             in_notebook: false,
         }
     }
@@ -137,5 +137,42 @@ impl Surroundings {
             format!("{variable}={value} is set in the environment and overrides every Docker context")
         };
         set.map(|(variable, value)| (variable, what(variable, value))).collect()
+    }
+}
+
+/// How many names are tried.
+const FOLDERS: usize = 16;
+
+/// The folder of this user among others': one that somebody else was first to make is not taken, and does not keep anything from working.
+fn runtime(temporary: &Path) -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    let name = |number: usize| match number {
+        0 => format!("sdocker-{user}"),
+        number => format!("sdocker-{user}.{number}"),
+    };
+    let mut folders = (0..FOLDERS).map(|number| temporary.join(name(number)));
+    let is_ours =
+        |folder: &PathBuf| folder.symlink_metadata().map_or(true, |found| found.is_dir() && found.uid() == user);
+    folders.find(is_ours).unwrap_or_else(|| temporary.join(name(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_made_first_is_passed_over() {
+        let temporary = tempfile::tempdir().expect("made");
+        let user = rustix::process::geteuid().as_raw();
+        let own = |suffix: &str| temporary.path().join(format!("sdocker-{user}{suffix}"));
+        assert_eq!(runtime(temporary.path()), own(""));
+        // Neither a link, wherever it leads, nor a file.
+        std::os::unix::fs::symlink("/tmp", own("")).expect("linked");
+        fs::write(own(".1"), "").expect("written");
+        assert_eq!(runtime(temporary.path()), own(".2"));
+        fs::create_dir(own(".2")).expect("made");
+        assert_eq!(runtime(temporary.path()), own(".2"));
     }
 }

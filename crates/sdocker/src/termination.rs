@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Observer, Stop, Surroundings,
     client_files::HostFiles,
+    link,
     lookup::{self, KnownHost, Lookup},
     places::Places,
     progress::Progress,
@@ -182,9 +183,15 @@ pub async fn terminate(
         let outcome = for_a_moment(stop.token(), ending).await;
         let is_stopped = stop.token().is_cancelled();
         match outcome {
-            Some(Ok(terminated)) => done
-                .terminated
-                .push(TerminatedHost { instance: terminated.instance, already: terminated.ended == Ended::Already }),
+            Some(Ok(terminated)) => {
+                if let Err(error) = link::stop_serving(surroundings, &name).await {
+                    observer.warn(format!("files and ports are still served, to nobody: {error:#}"));
+                }
+                done.terminated.push(TerminatedHost {
+                    instance: terminated.instance,
+                    already: terminated.ended == Ended::Already,
+                });
+            }
             Some(Err(error)) if !(is_stopped && matches!(error.cause(), Some(ProvisionError::StillThere { .. }))) => {
                 done.failed.push((name, error));
             }
