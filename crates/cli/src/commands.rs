@@ -73,7 +73,7 @@ pub(crate) async fn run(
         Command::EcrLogin(args) => ecr_login::run(&args, surroundings, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
         Command::Policy(args) => policy::run(&args, surroundings, printer).await,
-        Command::Finish(args) => finish::run(&args, surroundings, printer, interrupt).await,
+        Command::Finish(args) => finish::run(&args, &home, printer, interrupt).await,
         Command::Completions(args) => manual::completions(&args, Args::command(), printer),
         Command::Manpages(args) => manual::manpages(&args, Args::command(), printer),
     }?;

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use sdocker::{advice, permission::Caller};
+use sdocker::permission::Caller;
 use serde_json::json;
 
 use crate::printer::Printer;
 
 /// Prints an error of this caller's, and says with which code to exit.
 pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> ExitCode {
-    let hints = advice::hints(error.as_ref(), caller);
-    let (leaves, may_remain) = (advice::leaves(error.as_ref()), advice::remains(error.as_ref()));
+    let hints = sdocker::hints(error.as_ref(), caller);
+    let (leaves, may_remain) = (sdocker::leaves(error.as_ref()), sdocker::remains(error.as_ref()));
     let remains = [leaves.clone(), may_remain.clone()].concat();
     let mut lines: Vec<String> = Vec::new();
     for cause in error.chain() {
@@ -27,7 +27,7 @@ pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) 
         tracing::error!("because: {line}");
         printer.stderr(&format!("  because: {line}"));
     }
-    for what in advice::undone(error.as_ref()) {
+    for what in sdocker::undone(error.as_ref()) {
         tracing::info!("undone: {what}");
         printer.stderr(&format!("  undone: {what}"));
     }

@@ -69,7 +69,7 @@ pub fn hints(error: AnyError<'_>, caller: &Caller) -> Vec<String> {
     hints
 }
 
-pub fn provisioning_hints(error: &host_provisioner::ProvisionError, caller: &Caller) -> Vec<String> {
+pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, caller: &Caller) -> Vec<String> {
     use host_provisioner::ProvisionError as E;
     let list = |items: Vec<String>| items.join(", ");
     match error {
@@ -160,7 +160,7 @@ fn doubt_hints(
     }
 }
 
-pub fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller) -> Vec<String> {
+pub(crate) fn cloud_hints(error: &host_provisioner::CloudError, caller: &Caller) -> Vec<String> {
     use host_provisioner::CloudErrorKind as K;
     match &error.kind {
         K::AccessDenied { refused } => {

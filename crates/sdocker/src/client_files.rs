@@ -23,6 +23,7 @@ pub struct HostFiles {
 }
 
 impl HostFiles {
+    /// The files of the hosts that are looked up here.
     pub fn new(lookup: &Lookup) -> Self {
         Self { layout: lookup.layout.clone(), hosts_conf: lookup.hosts_conf.clone(), contexts: lookup.contexts.clone() }
     }

@@ -1,7 +1,7 @@
 //! Which cloud it is, and how it is reached.
 
 #[cfg(feature = "aws")]
-pub mod aws;
+pub(crate) mod aws;
 #[cfg(feature = "aws")]
 mod connections;
 
@@ -22,7 +22,7 @@ pub struct Clouds {
 }
 
 /// Where hosts run: as the user chose; else in AWS where anything points there; else in the sandbox.
-pub fn choose(surroundings: &Surroundings) -> CloudChoice {
+pub(crate) fn choose(surroundings: &Surroundings) -> CloudChoice {
     // What is there and can't be read is there: reading it says why.
     let in_studio =
         || is_there(&metadata_file(&surroundings.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/"))));
@@ -43,7 +43,7 @@ fn metadata_file(root: &std::path::Path) -> PathBuf {
 }
 
 /// The folder that prefixes Studio's metadata files. The sandbox plays Studio where nobody else does.
-pub fn metadata_root(surroundings: &Surroundings) -> crate::Result<PathBuf> {
+pub(crate) fn metadata_root(surroundings: &Surroundings) -> crate::Result<PathBuf> {
     if choose(surroundings) == CloudChoice::Aws {
         return Ok(surroundings.metadata_root.clone().unwrap_or_else(|| PathBuf::from("/")));
     }
@@ -74,7 +74,7 @@ fn open_sandbox(surroundings: &Surroundings) -> crate::Result<Sandbox> {
 }
 
 /// The cloud in a Region.
-pub async fn open(
+pub(crate) async fn open(
     surroundings: &Surroundings,
     region: Option<&Region>,
     observer: &dyn Observer,
@@ -83,7 +83,7 @@ pub async fn open(
 }
 
 /// This cloud in a Region.
-pub async fn open_in(
+pub(crate) async fn open_in(
     surroundings: &Surroundings,
     choice: CloudChoice,
     region: Option<&Region>,

@@ -37,14 +37,17 @@ const RESOLVES_WITHIN: Duration = Duration::from_secs(5);
 pub struct NewHost {
     /// Its record.
     pub record: Record,
+    /// Where its daemon listens.
     pub endpoint: Endpoint,
     /// The folder of the client's certificates.
     pub certs: PathBuf,
     /// The host as it answered; `None` where it was not waited for.
     pub answered: Option<DockerHost>,
+    /// How long it may be without use before it ends itself; `None`: idleness does not end it.
     pub idle_timeout: Option<Duration>,
     /// What was done beside the host.
     pub notes: Vec<String>,
+    /// What is not as it should be, and did not keep the host from coming up.
     pub warnings: Vec<String>,
     /// The Docker CLI here, where the host does not answer it.
     pub refused: Option<Refused>,
@@ -201,10 +204,13 @@ pub async fn create(
 
 /// What a creation starts from.
 pub struct Planned {
+    /// What is to be made.
     pub plan: HostPlan,
     /// What the instance type is.
     pub instance_type: InstanceTypeInfo,
+    /// The folder of the home that this app and the host share; `None` where they share none.
     pub shared_home: Option<std::path::PathBuf>,
+    /// The daemon's identity, where the host gets it in its user data.
     pub embedded: Option<HostCredentials>,
 }
 

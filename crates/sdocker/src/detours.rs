@@ -15,6 +15,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// A client that does not get to a host.
 #[derive(Debug)]
 pub struct Blocked {
+    /// The client.
     pub client: Client,
     proxy: ClientProxy,
     why: String,

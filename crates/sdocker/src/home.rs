@@ -3,8 +3,9 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use docker_remote::{DockerHost, Endpoint};
-use host_provisioner::{HostPlan, InstanceId, Opened};
+use host_provisioner::{HostId, HostPlan, InstanceId, Opened};
 use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, HostRequest, Observer, Result, Stop, Surroundings,
@@ -228,6 +229,17 @@ impl Home {
     /// A journal or settings that can't be read. What can't be settled is in [`Recovery::failure`].
     pub async fn recover(&self, wish: Unrecorded, observer: &dyn Observer, stop: &dyn Stop) -> Result<Recovery> {
         recovery::recover(wish, &self.surroundings, observer, stop).await
+    }
+
+    /// Finishes or undoes what a process that was ended left of one host. Nothing is done where nothing is left to do.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped. `stop` ends it; what is left then, another recovery does.
+    ///
+    /// # Errors
+    /// It can't be settled now: the cloud does not answer, or another process works on the host.
+    pub async fn finish(&self, host: &HostId, observer: &dyn Observer, stop: CancellationToken) -> Result<()> {
+        recovery::finish(host, &self.surroundings, observer, stop).await
     }
 
     /// Finds out whether a host could be created, as far as that can be found out without spending anything.

@@ -30,19 +30,22 @@ const MOST: u64 = 1 << 20;
 
 /// The file.
 #[derive(Clone, Debug)]
-pub struct HostsConf {
+pub(crate) struct HostsConf {
     path: PathBuf,
 }
 
-/// An entry.
+/// An entry of `sdocker-hosts.conf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ActiveHost {
+    /// Its instance.
     pub instance_id: InstanceId,
+    /// The name or address by which it is reached.
     pub instance_dns: String,
-    /// The first `sdocker` wrote a number, the fork a string.
+    /// The port of its daemon's TLS endpoint. The first `sdocker` wrote a number, the fork a string.
     #[serde(deserialize_with = "port")]
     pub port: u16,
+    /// The instance's type.
     pub instance_type: InstanceType,
 }
 
@@ -60,6 +63,7 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 }
 
 impl ActiveHost {
+    /// `<instance-type>_<instance-id>`.
     pub fn name(&self) -> String {
         host_name(&self.instance_type, &self.instance_id)
     }
@@ -71,18 +75,18 @@ impl ActiveHost {
 }
 
 impl HostsConf {
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// The entries, the current host first. A missing file has none; one that can't be used has those of its entries that can.
-    pub fn hosts(&self) -> Vec<ActiveHost> {
+    pub(crate) fn hosts(&self) -> Vec<ActiveHost> {
         self.read().unwrap_or_else(|_| self.usable())
     }
 
     /// Sets a file aside that can't be used, and writes it anew, with those of its entries that can be used and these hosts. Says what was
     /// done, where anything was.
-    pub fn mend(&self, known: impl FnOnce() -> Vec<ActiveHost>) -> Option<String> {
+    pub(crate) fn mend(&self, known: impl FnOnce() -> Vec<ActiveHost>) -> Option<String> {
         let trouble = self.read().err()?;
         let mut hosts = self.usable();
         let is_new = |host: &ActiveHost| hosts.iter().all(|other| other.instance_id != host.instance_id);
@@ -142,7 +146,7 @@ impl HostsConf {
     }
 
     /// Puts a host first; an older entry of the same instance goes.
-    pub fn put_first(&self, host: &ActiveHost) -> crate::Result<()> {
+    pub(crate) fn put_first(&self, host: &ActiveHost) -> crate::Result<()> {
         self.edit(|hosts| {
             take_out(hosts, &host.instance_id);
             hosts.insert(
@@ -158,7 +162,7 @@ impl HostsConf {
     }
 
     /// Removes the entry of an instance, if there is one.
-    pub fn remove(&self, instance: &InstanceId) -> crate::Result<()> {
+    pub(crate) fn remove(&self, instance: &InstanceId) -> crate::Result<()> {
         if self.hosts().iter().all(|host| host.instance_id != *instance) {
             return Ok(());
         }

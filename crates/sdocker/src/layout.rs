@@ -15,63 +15,63 @@ const SAMPLES_FOLDER: &str = ".sagemaker_studio_docker_cli";
 
 /// The folders and files of one home.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(crate) struct Layout {
     sdocker_home: PathBuf,
     samples: PathBuf,
 }
 
 impl Layout {
-    pub fn new(surroundings: &Surroundings) -> Self {
+    pub(crate) fn new(surroundings: &Surroundings) -> Self {
         Self { sdocker_home: surroundings.sdocker_home.clone(), samples: surroundings.home.join(SAMPLES_FOLDER) }
     }
 
     /// The candidates for `sdocker.conf`, the preferred one first.
-    pub fn configuration_files(&self) -> [PathBuf; 2] {
+    pub(crate) fn configuration_files(&self) -> [PathBuf; 2] {
         [self.sdocker_home.join("sdocker.conf"), self.samples.join("sdocker.conf")]
     }
 
-    pub fn hosts_conf(&self) -> PathBuf {
+    pub(crate) fn hosts_conf(&self) -> PathBuf {
         self.sdocker_home.join("sdocker-hosts.conf")
     }
 
-    pub fn journal(&self) -> PathBuf {
+    pub(crate) fn journal(&self) -> PathBuf {
         self.sdocker_home.join("journal")
     }
 
-    pub fn sandbox(&self) -> PathBuf {
+    pub(crate) fn sandbox(&self) -> PathBuf {
         self.sdocker_home.join("sandbox")
     }
 
     /// The folders in which files of a host are written.
-    pub fn written(&self) -> Vec<PathBuf> {
+    pub(crate) fn written(&self) -> Vec<PathBuf> {
         vec![self.sdocker_home.clone(), self.journal(), self.sdocker_home.join("hosts"), self.samples.clone()]
     }
 
     /// What Local Mode's configuration was before `configure`.
-    pub fn configure_record(&self) -> PathBuf {
+    pub(crate) fn configure_record(&self) -> PathBuf {
         self.sdocker_home.join("configure.json")
     }
 
     /// The folder of a host, `hosts/<instance-type>_<instance-id>`.
-    pub fn host(&self, name: &str) -> PathBuf {
+    pub(crate) fn host(&self, name: &str) -> PathBuf {
         self.sdocker_home.join("hosts").join(name)
     }
 
     /// What this app lends a host. Never where the host could change it.
-    pub fn link(&self, name: &str) -> PathBuf {
+    pub(crate) fn link(&self, name: &str) -> PathBuf {
         self.sdocker_home.join("links").join(name).with_added_extension("json")
     }
 
-    pub fn certs(&self, name: &str) -> PathBuf {
+    pub(crate) fn certs(&self, name: &str) -> PathBuf {
         self.host(name).join("certs")
     }
 
-    pub fn client_certs(&self, name: &str) -> PathBuf {
+    pub(crate) fn client_certs(&self, name: &str) -> PathBuf {
         self.certs(name).join("client")
     }
 
     /// Puts `hosts/` on shared storage, where SDOCKER_HOME is not: in a space, whose home is an EBS volume.
-    pub fn link_hosts_to(&self, shared_home: &Path) -> crate::Result<()> {
+    pub(crate) fn link_hosts_to(&self, shared_home: &Path) -> crate::Result<()> {
         let shared = shared_home.join("hosts");
         create_private(&shared)?;
         let link = self.sdocker_home.join("hosts");
@@ -100,7 +100,7 @@ impl Layout {
     }
 
     /// Copies the user's hooks to where the host looks for them.
-    pub fn share_hooks(&self, shared_home: &Path) -> crate::Result<()> {
+    pub(crate) fn share_hooks(&self, shared_home: &Path) -> crate::Result<()> {
         for hook in ["pre-bootstrap.sh", "post-bootstrap.sh"] {
             let candidates = [self.sdocker_home.join(hook), self.samples.join(hook)];
             let Some(own) = candidates.iter().find(|file| file.is_file()) else { continue };
@@ -114,7 +114,7 @@ impl Layout {
     }
 
     /// Makes the AWS-samples fork's link to a host's folder.
-    pub fn link_for_samples(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn link_for_samples(&self, name: &str) -> io::Result<()> {
         fs::create_dir_all(&self.samples)?;
         let link = self.samples.join(name);
         match fs::read_link(&link) {
@@ -126,7 +126,7 @@ impl Layout {
     }
 
     /// Removes a host's folder and the link to it. Gone already is no error.
-    pub fn remove_host(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn remove_host(&self, name: &str) -> io::Result<()> {
         let link = self.samples.join(name);
         if fs::symlink_metadata(&link).is_ok_and(|found| found.is_symlink()) {
             fs::remove_file(&link)?;
@@ -141,12 +141,12 @@ impl Layout {
 }
 
 /// The name of a host among contexts and folders.
-pub fn host_name(instance_type: &InstanceType, instance: &InstanceId) -> String {
+pub(crate) fn host_name(instance_type: &InstanceType, instance: &InstanceId) -> String {
     format!("{instance_type}_{instance}")
 }
 
 /// Makes a folder that only its owner can look into.
-pub fn create_private(folder: &Path) -> crate::Result<()> {
+pub(crate) fn create_private(folder: &Path) -> crate::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new()
         .recursive(true)

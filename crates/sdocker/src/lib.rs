@@ -22,11 +22,10 @@
 //! # Cancel safety
 //! Futures that only read can be dropped at any time. Those that change something in the cloud are not to be dropped, but stopped, by a
 //! [`Stop`]; each function says which it is.
-#![expect(missing_docs, reason = "modules that the binary still reaches into")]
 
-pub mod advice;
+mod advice;
 pub mod client_files;
-pub mod clouds;
+mod clouds;
 pub mod config;
 pub mod creation;
 pub mod detours;
@@ -35,35 +34,37 @@ pub mod doctor;
 pub mod durations;
 pub mod ecr;
 mod error;
-pub mod home;
-pub mod hosts_conf;
+mod home;
+mod hosts_conf;
 mod keep;
-pub mod layout;
+mod layout;
 pub mod lifecycle_config;
 pub mod link;
 pub mod local_mode;
 pub mod lookup;
 mod observer;
 pub mod permission;
-pub mod places;
+mod places;
 pub mod policy;
-pub mod progress;
-pub mod readiness;
+mod progress;
+mod readiness;
 pub mod recovery;
-pub mod request;
-pub mod session;
+mod request;
+mod session;
 pub mod setup;
 pub mod status;
 mod stop;
 mod studio;
 mod surroundings;
 pub mod termination;
-pub mod writable;
+mod writable;
 
 pub use advice::{hints, leaves, remains, undone};
 pub use error::{Error, Result};
 pub use home::{Home, Used};
+pub use hosts_conf::ActiveHost;
 pub use observer::{Notice, Observer, Unobserved};
+pub use places::Look;
 pub use request::{Files, HostRequest};
 pub use stop::{Fate, Stop};
 pub use studio::{Host, Studio};

@@ -15,10 +15,13 @@ use crate::{
 pub struct KnownHost {
     /// `<instance-type>_<instance-id>`.
     pub name: String,
+    /// Its instance.
     pub instance: InstanceId,
+    /// The instance's type.
     pub instance_type: InstanceType,
     /// The name or address by which it is reached.
     pub address: String,
+    /// The port of its daemon's TLS endpoint.
     pub port: u16,
     /// Whether the Docker CLI talks to it.
     pub current: bool,
@@ -52,15 +55,20 @@ impl KnownHost {
 
 /// The hosts of one home, and the files they are kept in.
 pub struct Lookup {
-    pub layout: Layout,
-    pub journal: Journal,
-    pub hosts_conf: HostsConf,
-    pub contexts: ContextStore,
+    /// Where the files are.
+    pub(crate) layout: Layout,
+    /// The records of hosts that this home created.
+    pub(crate) journal: Journal,
+    /// The list of hosts that other tools read.
+    pub(crate) hosts_conf: HostsConf,
+    /// Docker's contexts.
+    pub(crate) contexts: ContextStore,
     docker_host: Option<String>,
     docker_context: Option<String>,
 }
 
 impl Lookup {
+    /// The hosts of the home in these surroundings. Nothing is read yet.
     pub fn new(surroundings: &Surroundings) -> Self {
         let layout = Layout::new(surroundings);
         Self {
@@ -71,6 +79,11 @@ impl Lookup {
             docker_context: surroundings.docker_context.clone(),
             layout,
         }
+    }
+
+    /// Whether this home has the client's key for a host: not before the host was used from here. A key that can't be looked at may be there.
+    pub fn has_key(&self, host: &str) -> bool {
+        self.layout.client_certs(host).join("key.pem").try_exists().unwrap_or(true)
     }
 
     /// Every host, the current one first.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The clouds of hosts, each opened once.
-pub struct Places<'a> {
+pub(crate) struct Places<'a> {
     surroundings: &'a Surroundings,
     observer: &'a dyn Observer,
     opened: HashMap<(CloudChoice, Option<Region>), Clouds>,
@@ -30,7 +30,8 @@ pub enum Look {
 }
 
 impl<'a> Places<'a> {
-    pub fn new(surroundings: &'a Surroundings, observer: &'a dyn Observer) -> Self {
+    /// Opens no cloud yet.
+    pub(crate) fn new(surroundings: &'a Surroundings, observer: &'a dyn Observer) -> Self {
         Self { surroundings, observer, opened: HashMap::new() }
     }
 
@@ -38,7 +39,7 @@ impl<'a> Places<'a> {
     ///
     /// # Errors
     /// A place other than the one that was asked for on the command line; a cloud that can't be opened.
-    pub async fn of(&mut self, place: Option<&Place>) -> crate::Result<Clouds> {
+    pub(crate) async fn of(&mut self, place: Option<&Place>) -> crate::Result<Clouds> {
         let key = match place {
             Some(place) => {
                 self.refuse_others(place)?;
@@ -71,7 +72,7 @@ impl<'a> Places<'a> {
     }
 
     /// What is known of these hosts, one answer each.
-    pub async fn look(&mut self, hosts: &[KnownHost]) -> Vec<Look> {
+    pub(crate) async fn look(&mut self, hosts: &[KnownHost]) -> Vec<Look> {
         let mut answers: Vec<Option<Look>> = hosts.iter().map(|_| None).collect();
         let mut by_place: HashMap<Option<Place>, Vec<usize>> = HashMap::new();
         for (position, host) in hosts.iter().enumerate() {
@@ -104,13 +105,13 @@ impl<'a> Places<'a> {
     }
 
     /// What is known of one host.
-    pub async fn look_at(&mut self, host: &KnownHost) -> Look {
+    pub(crate) async fn look_at(&mut self, host: &KnownHost) -> Look {
         let looked = self.look(std::slice::from_ref(host)).await.pop();
         looked.unwrap_or_else(|| Look::Unknown(Error::new("it was not looked at")))
     }
 
     /// Whose hosts this app's user may end: by the app itself, else by this home's records where they agree.
-    pub async fn owner(&mut self, lookup: &Lookup) -> Option<(DomainId, UserProfileName)> {
+    pub(crate) async fn owner(&mut self, lookup: &Lookup) -> Option<(DomainId, UserProfileName)> {
         if let Ok(facts) = local_facts(self.surroundings)
             && let Ok(clouds) = self.of(None).await
             && let Ok(owner) = owner_of(&facts, clouds.studio.as_ref()).await

@@ -10,7 +10,7 @@ use host_provisioner::{Event, Warning};
 use crate::{Notice, Observer};
 
 /// Progress of one piece of work.
-pub struct Progress<'o> {
+pub(crate) struct Progress<'o> {
     observer: &'o dyn Observer,
     state: Arc<State>,
 }
@@ -36,22 +36,22 @@ impl host_provisioner::Observer for Collector {
 }
 
 impl<'o> Progress<'o> {
-    pub fn new(observer: &'o dyn Observer) -> Self {
+    pub(crate) fn new(observer: &'o dyn Observer) -> Self {
         Self { observer, state: Arc::default() }
     }
 
     /// The observer to give to a provisioner.
-    pub fn observer(&self) -> Arc<dyn host_provisioner::Observer> {
+    pub(crate) fn observer(&self) -> Arc<dyn host_provisioner::Observer> {
         Arc::new(Collector(self.state.clone()))
     }
 
     /// The warnings so far.
-    pub fn warnings(&self) -> Vec<Warning> {
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
         self.state.warnings.lock().map(|warnings| warnings.clone()).unwrap_or_default()
     }
 
     /// A warning that is passed on and remembered, each once.
-    pub fn warn(&self, warning: Warning) {
+    pub(crate) fn warn(&self, warning: Warning) {
         if let Ok(mut warnings) = self.state.warnings.lock() {
             if warnings.contains(&warning) {
                 return;
@@ -62,7 +62,7 @@ impl<'o> Progress<'o> {
     }
 
     /// Passes on what the provisioner tells while the work goes on.
-    pub async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn drive<T>(&self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
             let done = tokio::select! {

@@ -21,7 +21,7 @@ const LOG_TAIL: usize = 20;
 const LOG_END: u64 = 64 * 1024;
 
 /// A host that boots.
-pub struct BootingHost<'a> {
+pub(crate) struct BootingHost<'a> {
     pub instance: &'a InstanceId,
     /// Its folder, where it writes its stages and logs.
     pub folder: &'a Path,
@@ -33,7 +33,7 @@ pub struct BootingHost<'a> {
 ///
 /// # Errors
 /// It does not answer in time, its bootstrap failed, its instance ended, or the user asked to stop.
-pub async fn wait(
+pub(crate) async fn wait(
     cloud: &Cloud,
     host: &BootingHost<'_>,
     within: Duration,

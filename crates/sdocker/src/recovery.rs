@@ -1,7 +1,8 @@
 //! Settling what interrupted work left, and finding hosts without a record.
 
-use host_provisioner::{Adoption, Entry, Place, ProvisionError, Record, Recovered};
+use host_provisioner::{Adoption, Entry, HostId, Place, ProvisionError, Record, Recovered};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Observer, Stop, Surroundings, config,
@@ -27,8 +28,11 @@ pub enum Unrecorded {
 /// What a recovery came to.
 #[derive(Debug, Default, Serialize)]
 pub struct Recovery {
+    /// The records that were looked at.
     pub settled: Vec<Settled>,
+    /// Records that can not be read, each with where it was put.
     pub unusable: Vec<String>,
+    /// Hosts of this user that have no record.
     pub orphans: Vec<Orphan>,
     /// Hosts that an interrupted command did not settle.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -38,20 +42,28 @@ pub struct Recovery {
     pub failure: Option<Error>,
 }
 
+/// What became of a record.
 #[derive(Debug, Serialize)]
 pub struct Settled {
+    /// The host: its name, or the id of its record.
     pub host: String,
     /// `adopted`, `undone`, `terminated`, `ended`, `unknown`, `busy` or `failed`.
     pub outcome: &'static str,
+    /// What was done for it, or what is in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
 }
 
+/// A host of this user that has no record in this home.
 #[derive(Debug, Serialize)]
 pub struct Orphan {
+    /// Its instance.
     pub instance_id: String,
+    /// The instance's type.
     pub instance_type: String,
+    /// EC2's name of the instance's state.
     pub state: &'static str,
+    /// When it was launched.
     pub launched: Option<String>,
     /// `listed`, `adopted`, `terminated` or `failed`.
     pub outcome: &'static str,
@@ -224,4 +236,38 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
         Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
     };
     Settled { host: name(record), outcome, details }
+}
+
+/// Finishes or undoes what a process that was ended left of one host; nothing where nothing is left to do.
+///
+/// # Cancel safety
+/// As of [`recover`].
+///
+/// # Errors
+/// It can't be settled now: the cloud does not answer, or another process works on the host.
+pub(crate) async fn finish(
+    host: &HostId,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: CancellationToken,
+) -> crate::Result<()> {
+    let lookup = Lookup::new(surroundings);
+    let Some(record) = lookup.journal.records()?.into_iter().find(|record| record.host == *host) else { return Ok(()) };
+    if !record.is_unfinished() {
+        return Ok(());
+    }
+    tracing::info!("finishing host {host}, as the process that worked on it was ended");
+    let clouds = Places::new(surroundings, observer).of(Some(&record.place)).await?;
+    let progress = Progress::new(observer);
+    let provisioner = session::provisioner(&clouds, &lookup, &progress, stop);
+    match progress.drive(provisioner.finish(host)).await? {
+        Some(Recovered::Undone(report)) => {
+            tracing::info!("host {host}: creation undone: {}", report.undone.join(", "));
+        }
+        Some(Recovered::Failed(error) | Recovered::Unknown(error)) => return Err(error.into()),
+        Some(Recovered::Busy) => return Err(Error::new("another process works on it")),
+        Some(outcome) => tracing::info!("host {host}: {outcome:?}"),
+        None => {}
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use studio_discovery::{AppKind, StudioEnvironment, SubnetId};
 use crate::{Surroundings, config::Config, durations::Timeout};
 
 /// Said before money is spent, where the host gets no files of the app.
-pub const WITHOUT_SHARED_STORAGE: &str = "the host can't see this app's files: images, builds, contexts and volumes on the host work; \
+pub(crate) const WITHOUT_SHARED_STORAGE: &str = "the host can't see this app's files: images, builds, contexts and volumes on the host work; \
      bind mounts of local folders, and with them Local Mode's local data, do not";
 
 /// How long a new host has to become ready.
@@ -103,15 +103,15 @@ impl HostRequest {
     }
 }
 
-pub fn idle_timeout(asked: &HostRequest, config: &Config) -> Option<Duration> {
+pub(crate) fn idle_timeout(asked: &HostRequest, config: &Config) -> Option<Duration> {
     asked.idle_timeout.or(config.idle_timeout).map_or(Some(IDLE_TIMEOUT), |timeout| timeout.0)
 }
 
-pub fn max_lifetime(asked: &HostRequest, config: &Config) -> Duration {
+pub(crate) fn max_lifetime(asked: &HostRequest, config: &Config) -> Duration {
     asked.max_lifetime.or(config.max_lifetime).unwrap_or(MAX_LIFETIME)
 }
 
-pub fn request(
+pub(crate) fn request(
     asked: &HostRequest,
     surroundings: &Surroundings,
     config: &Config,
@@ -146,7 +146,7 @@ pub fn request(
 
 /// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else one in the folder that the app shares with its
 /// hosts ([`StudioEnvironment::shared_folder`]), which is the user's own wherever there is one.
-pub fn shared_home(surroundings: &Surroundings, environment: &StudioEnvironment) -> Option<PathBuf> {
+pub(crate) fn shared_home(surroundings: &Surroundings, environment: &StudioEnvironment) -> Option<PathBuf> {
     let shared = shared_paths(environment);
     let on = |folder: &Path| shared.iter().any(|root| folder.starts_with(root));
     if on(&surroundings.sdocker_home) {

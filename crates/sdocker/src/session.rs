@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What this app knows of itself without asking anybody.
-pub fn local_facts(surroundings: &Surroundings) -> crate::Result<LocalFacts> {
+pub(crate) fn local_facts(surroundings: &Surroundings) -> crate::Result<LocalFacts> {
     let sources = LocalSources {
         metadata_root: clouds::metadata_root(surroundings)?,
         home: surroundings.home.clone(),
@@ -29,7 +29,9 @@ pub fn local_facts(surroundings: &Surroundings) -> crate::Result<LocalFacts> {
 /// A Studio app with its cloud.
 #[derive(Clone)]
 pub struct Session {
+    /// What the app knows of itself.
     pub facts: LocalFacts,
+    /// The cloud of its Region.
     pub clouds: Clouds,
 }
 
@@ -57,7 +59,12 @@ impl Session {
 }
 
 /// A provisioner over a cloud and this home.
-pub fn provisioner(clouds: &Clouds, lookup: &Lookup, progress: &Progress<'_>, stop: CancellationToken) -> Provisioner {
+pub(crate) fn provisioner(
+    clouds: &Clouds,
+    lookup: &Lookup,
+    progress: &Progress<'_>,
+    stop: CancellationToken,
+) -> Provisioner {
     let files = Arc::new(HostFiles::new(lookup));
     Provisioner::new(clouds.cloud.clone(), lookup.journal.clone(), files, progress.observer(), stop)
 }

@@ -61,7 +61,9 @@ pub enum ProgramsSay {
 pub struct SetUp {
     /// What was done; with `dry_run`, what would be.
     pub actions: Vec<String>,
+    /// Whether nothing was changed.
     pub dry_run: bool,
+    /// What is there now.
     pub found: Found,
 }
 

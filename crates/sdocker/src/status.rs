@@ -24,18 +24,29 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// How a host is, as `--output json` prints it.
 #[derive(Debug, Serialize)]
 pub struct Status {
+    /// `<instance-type>_<instance-id>`.
     pub name: String,
+    /// Its instance.
     pub instance_id: String,
+    /// The instance's type.
     pub instance_type: String,
+    /// Where its daemon listens, as `DOCKER_HOST` takes it.
     pub endpoint: String,
+    /// Whether the Docker CLI talks to it.
     pub current: bool,
     /// EC2's name of the instance's state; `unknown` where it could not be asked.
     pub state: String,
+    /// EC2's reason for the state, such as `Client.UserInitiatedShutdown`.
     pub state_reason: Option<String>,
+    /// Its Availability Zone.
     pub zone: Option<String>,
+    /// When it was created (RFC 3339).
     pub created: Option<String>,
+    /// When it terminates itself at the latest (RFC 3339).
     pub expires: Option<String>,
+    /// What its daemon says.
     pub daemon: Daemon,
+    /// What the host says of its own life; `None` where it shares no folder with this home, or has not written any yet.
     pub life: Option<Life>,
     /// This app's files and the containers' ports, where they are served; only for the current host.
     pub link: Option<LinkState>,
@@ -45,21 +56,32 @@ pub struct Status {
     pub stages: Vec<Stage>,
 }
 
+/// What a Docker daemon says of itself.
 #[derive(Debug, Serialize)]
 pub struct Daemon {
+    /// Whether it answers.
     pub answers: bool,
+    /// Docker's version.
     pub version: Option<String>,
+    /// How many containers run.
     pub containers_running: Option<u64>,
+    /// Why it does not answer.
     pub error: Option<String>,
+    /// The API versions that it serves.
     #[serde(skip)]
     pub api: Option<ApiRange>,
 }
 
+/// A stage of the bootstrap that began, ended or has something to say.
 #[derive(Debug, Serialize)]
 pub struct Stage {
+    /// When (RFC 3339).
     pub time: String,
+    /// Its name, such as `mounts` or `daemon`.
     pub stage: String,
+    /// `started`, `done`, `failed`, `warning` or `info`.
     pub state: String,
+    /// What there is to say of it.
     pub detail: String,
 }
 
@@ -67,15 +89,23 @@ pub struct Stage {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Life {
+    /// When it looked last (RFC 3339).
     pub checked_at: Option<String>,
+    /// When it terminates itself at the latest (RFC 3339).
     pub expires_at: Option<String>,
     /// How long the host can be kept at most.
     pub keepable_until: Option<String>,
+    /// Since when nobody uses it (RFC 3339).
     pub idle_since: Option<String>,
+    /// When it terminates itself unless it is used (RFC 3339).
     pub idle_deadline: Option<String>,
+    /// How long it may be without use, in seconds; `None`: idleness does not end it.
     pub idle_timeout_seconds: Option<u64>,
+    /// Who uses it.
     pub uses: Vec<String>,
+    /// How full its disk is.
     pub disk_used_percent: Option<u8>,
+    /// What its users should know, such as that it runs out of disk.
     pub notices: Vec<String>,
 }
 
@@ -132,6 +162,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     }
 }
 
+/// Asks a host's daemon how it is.
 pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     match HostFiles::new(lookup).probe(&host.entry()).await {
         Ok(answered) => {

@@ -13,7 +13,7 @@ use crate::{Error, Surroundings, lookup::Lookup};
 const ROOM: usize = 256 * 1024;
 
 /// The folders that can't be written, with what to do about each.
-pub fn problems(surroundings: &Surroundings, lookup: &Lookup, shared_home: Option<&Path>) -> Vec<crate::Error> {
+pub(crate) fn problems(surroundings: &Surroundings, lookup: &Lookup, shared_home: Option<&Path>) -> Vec<crate::Error> {
     let mut folders = lookup.layout.written();
     folders.extend(lookup.contexts.written());
     folders.extend(shared_home.map(|home| home.join("hosts")));

@@ -88,7 +88,7 @@ pub(crate) fn again(surroundings: &Surroundings, printer: &Printer) {
     let Ok(host) = lookup.current(|_| String::new()) else { return };
     // A host that is nobody's yet, or that was created before there was this, is served from `use` on.
     match link::lent(surroundings, &host.name) {
-        Ok(Some(_)) if lookup.layout.client_certs(&host.name).join("key.pem").exists() => {}
+        Ok(Some(_)) if lookup.has_key(&host.name) => {}
         Ok(_) => return,
         Err(error) => return printer.warn(format!("{error:#}")),
     }

@@ -3,7 +3,7 @@
 use host_provisioner::RecordState;
 use serde::Serialize;
 
-use sdocker::{Home, places::Look};
+use sdocker::{Home, Look};
 
 use crate::{columns, printer::Printer, progress::Progress};
 

@@ -20,7 +20,7 @@ const TRIES: u32 = 4;
 
 /// One TLS stack and one connection pool, the SDK's standard retries with jitter (throttling, 5xx, lost answers; never a refusal), and time
 /// limits in place of the SDK's, which waits for ever.
-pub async fn config(surroundings: &Surroundings, region: Option<&Region>) -> crate::Result<SdkConfig> {
+pub(crate) async fn config(surroundings: &Surroundings, region: Option<&Region>) -> crate::Result<SdkConfig> {
     let sources = RegionSources {
         asked: surroundings.region.clone(),
         app: None,

@@ -8,8 +8,11 @@ use crate::{Error, advice, permission::Caller};
 /// What was found out about something.
 #[derive(Debug, Serialize)]
 pub struct Finding {
+    /// What it is about, such as `app` or `plan`.
     pub subject: &'static str,
+    /// How it is.
     pub state: State,
+    /// What was found.
     pub what: String,
     /// The IAM action that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +28,7 @@ pub struct Finding {
     pub(super) repair: Option<Repair>,
 }
 
+/// How something is, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -76,16 +80,19 @@ impl Finding {
         self.repair.is_some()
     }
 
+    /// Adds why it matters.
     pub fn because(&mut self, why: &'static str) -> &mut Self {
         self.why = why;
         self
     }
 
+    /// Adds a way to mend it.
     pub fn fix(&mut self, fix: impl Into<String>) -> &mut Self {
         self.fix.push(fix.into());
         self
     }
 
+    /// Says what mends it.
     pub fn repair(&mut self, repair: Repair) {
         self.repair = Some(repair);
     }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::statement::Statement;
 
+/// A policy document, as IAM's console and API take it.
 pub fn document(statements: &[Statement]) -> Value {
     json!({
         "Version": "2012-10-17",
@@ -22,6 +23,7 @@ pub fn terraform(document: &Value) -> String {
     )
 }
 
+/// A CloudFormation template, with the name of the execution role as its parameter.
 pub fn cloudformation(document: &Value) -> String {
     let template = json!({
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -46,6 +48,7 @@ pub fn cloudformation(document: &Value) -> String {
     format!("{template:#}")
 }
 
+/// Statements for people to read, each with why it is there.
 pub fn explained(statements: &[Statement]) -> String {
     let paragraphs: Vec<String> = statements
         .iter()

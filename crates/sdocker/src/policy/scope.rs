@@ -23,12 +23,19 @@ pub struct Narrowing {
 /// What is known of the place; `None` narrows by nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
+    /// The Region.
     pub region: Option<String>,
+    /// The account.
     pub account: Option<String>,
+    /// The domain's VPC.
     pub vpc: Option<String>,
+    /// The SageMaker domain.
     pub domain: Option<String>,
+    /// The user profile whose hosts they are.
     pub owner: Option<String>,
+    /// The subnets that hosts are launched in.
     pub subnets: Vec<String>,
+    /// The EFS file systems that hosts mount.
     pub file_systems: Vec<String>,
     /// The network interfaces of the file systems' mount targets.
     pub interfaces: Vec<String>,
@@ -48,6 +55,7 @@ impl Scope {
         }
     }
 
+    /// What SageMaker says of the app as well.
     pub fn of(environment: &StudioEnvironment) -> Self {
         Self {
             region: Some(environment.region.to_string()),

@@ -8,10 +8,15 @@ use super::scope::Scope;
 /// A statement that allows something.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
+    /// IAM's `Sid`.
     pub sid: &'static str,
+    /// The actions that it allows.
     pub actions: Vec<&'static str>,
+    /// The ARNs that it allows them on.
     pub resources: Vec<String>,
+    /// IAM's `Condition`.
     pub condition: Option<Value>,
+    /// Why sdocker needs it.
     pub why: &'static str,
 }
 

@@ -18,6 +18,7 @@ use crate::Error;
 /// A URL or a path, and the SHA-256 of what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
+    /// An `https://` URL, or a path.
     pub location: String,
     /// Its SHA-256, in lower-case hexadecimal digits.
     pub sha256: String,

@@ -50,6 +50,7 @@ impl Found {
         }
     }
 
+    /// What of it Local Mode asks about.
     pub fn tools(&self) -> Tools {
         Tools {
             docker: self.docker.is_some(),
