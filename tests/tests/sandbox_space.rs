@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Home, Space, eventually};
+use sdocker_tests::{Home, Run, Space, eventually};
 use serde_json::Value;
 
 const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
@@ -146,4 +146,38 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     assert_eq!((space.front.live(), home.records()), (Vec::new(), Vec::new()));
     let links = fs::read_dir(home.join(".sdocker/links")).expect("there").flatten();
     assert_eq!(links.map(|link| link.path()).collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+}
+
+/// Two spaces of a user have the same home, each with files of its own in it.
+#[test]
+fn a_path_on_a_host_belongs_to_one_app() {
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    fs::write(home.join("f"), "of the first").expect("written");
+    let created = home.sdocker(&[&CREATE[..], &["--output", "json"]].concat()).expect(0).json();
+    image(home);
+    let instance = created["instance_id"].as_str().expect("an id");
+    let other = |arguments: &[&str]| {
+        // What tells one app from another: what Studio says of it, and its own temporary folder.
+        let root = home.join("other-root/opt/ml/metadata");
+        let metadata =
+            fs::read_to_string(home.join("studio-root/opt/ml/metadata/resource-metadata.json")).expect("there");
+        fs::create_dir_all(&root).expect("made");
+        fs::write(root.join("resource-metadata.json"), metadata.replace("mine", "another")).expect("written");
+        fs::create_dir_all(home.join("other-tmp")).expect("made");
+        home.give();
+        let mut command = home.sdocker_command(arguments);
+        command.env("SDOCKER_METADATA_ROOT", home.join("other-root")).env("XDG_RUNTIME_DIR", home.join("other-tmp"));
+        Run::new(command.output().expect("it runs"))
+    };
+    let refused = other(&["use", "--instance-id", instance]).expect(0);
+    let owner = "the Studio app d-wire/mine/JupyterLab/default";
+    assert!(refused.stderr.contains(&format!("on the host is shared by {owner}")), "{}", refused.stderr);
+    let said = other(&["status"]).expect(0).stdout;
+    assert!(said.contains("containers see nothing of it") && said.contains(owner), "{said}");
+    // The first is served as before.
+    let file = format!("{}:/h", home.path().display());
+    assert_eq!(docker(home, &["run", "--rm", "-v", &file, "box:1", "cat", "/h/f"]), "of the first");
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+    until("both processes end", || link_processes(home).is_empty());
 }

@@ -19,6 +19,8 @@ struct Place {
     /// A JupyterLab space, whose owner SageMaker has to be asked for.
     space: Home,
     began: Value,
+    /// How its hosts get files; they are not waited for where these travel over their daemons, which this endpoint's have not.
+    files: &'static [&'static str],
 }
 
 impl Place {
@@ -37,7 +39,25 @@ impl Place {
         std::fs::write(file, metadata.to_string()).expect("written");
         let home = front.home();
         let began = front.shared();
-        Some(Self { front, home, space, began })
+        Some(Self { front, home, space, began, files: &[] })
+    }
+
+    /// The same user in a space of a domain without EFS, which lends its files.
+    fn sharing() -> Option<Self> {
+        let front = Front::start()?;
+        front.change_domain(&json!({"HomeEfsFileSystemId": null}));
+        let [home, space] = [(); 2].map(|()| {
+            let mut home = front.home();
+            home.be_space("d-wire", "");
+            home
+        });
+        let began = front.shared();
+        Some(Self { front, home, space, began, files: &["--files", "share", "--no-wait"] })
+    }
+
+    /// Creates a host.
+    fn create(&self) -> Run {
+        self.home.sdocker(&[&CREATE[..], self.files].concat())
     }
 
     /// The policy of these tasks in this place, which nothing is refused for while it is asked for.
@@ -102,7 +122,7 @@ impl Step {
 fn nothing(_: &Place) {}
 
 fn a_host(place: &Place) {
-    place.home.sdocker(&CREATE).expect(0);
+    place.create().expect(0);
 }
 
 /// A host that no record knows.
@@ -137,7 +157,9 @@ fn killed_after(place: &Place, action: &str) {
 }
 
 fn spawn(place: &Place) -> std::process::Child {
-    let mut command = place.home.sdocker_command(&CREATE);
+    // It waits, in vain.
+    let files = place.files.iter().filter(|option| **option != "--no-wait").copied().collect::<Vec<_>>();
+    let mut command = place.home.sdocker_command(&[&CREATE[..], &files].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
 }
 
@@ -164,7 +186,7 @@ fn steps() -> Vec<Step> {
         Step::new("purge", "groups that something else uses", groups_of_long_ago, |place| place.home.sdocker(&PURGE));
     let create_undone = Step::new("create", "a creation that is undone", nothing, create_and_stop);
     vec![
-        Step::new("create", "a creation", nothing, |place| place.home.sdocker(&CREATE)),
+        Step::new("create", "a creation", nothing, Place::create),
         Step { code: 1, ..create_undone },
         Step::new("create", "in a space", nothing, |place| {
             place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
@@ -241,6 +263,33 @@ fn each_tasks_policy_is_exact() {
         }
     }
     assert_eq!(all, actions(&whole));
+}
+
+/// Where the app lends its files, the policy without EFS is enough for everything, and all of it is used: no mount target is looked at, no
+/// group for NFS made.
+#[test]
+fn files_that_are_lent_need_nothing_of_efs() {
+    let Some(place) = Place::sharing() else { return };
+    let tasks = ["create", "status", "terminate", "recover", "purge"];
+    let policy = place.policy(&tasks.join(","), &["--files", "share"]);
+    let with_efs = actions(&place.policy(&tasks.join(","), &["--files", "efs"]));
+    let efs: Vec<_> = with_efs.iter().filter(|action| !actions(&policy).contains(*action)).collect();
+    assert!(efs.len() >= 3 && efs.iter().any(|action| action.starts_with("elasticfilesystem:")), "{efs:?}");
+    assert!(!policy.to_string().contains("elasticfilesystem"), "{policy}");
+    let mut used = BTreeSet::new();
+    // A host whose daemon does not answer is not the current one, and is not adopted.
+    let answered = ["the current host", "an orphan, to adopt it"];
+    for step in steps().iter().filter(|step| tasks.contains(&step.task) && !answered.contains(&step.name)) {
+        let seen = place.run(step, &policy);
+        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", step.name, seen.run);
+        used.extend(seen.used);
+        seen.run.expect(step.code);
+        let shared = place.front.shared();
+        let groups: Vec<&String> = shared["groups"].as_object().expect("groups").keys().collect();
+        assert!(groups.iter().all(|group| !group.starts_with("EFSDockerHost")), "{}: {groups:?}", step.name);
+        place.clear(&policy, step.name);
+    }
+    assert_eq!(used, actions(&policy));
 }
 
 /// What `doctor` asks beside what it asks on behalf of a creation is its own policy, exactly.

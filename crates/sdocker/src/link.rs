@@ -22,6 +22,7 @@ use crate::{
     error::Context as _,
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
+    session::local_facts,
 };
 
 /// How long the host has to answer.
@@ -225,8 +226,14 @@ async fn ended(
     }
 }
 
-/// Whose folders they are, in words that another app's user understands.
+/// Whose folders they are, in words that another app's user understands. A Studio app has the same name whenever it runs, and all of them
+/// have the same home and the same host name.
 pub fn owner(surroundings: &Surroundings) -> String {
+    if let Ok(facts) = local_facts(surroundings)
+        && let Some(app) = facts.app().arn.rsplit(':').next().and_then(|resource| resource.strip_prefix("app/"))
+    {
+        return format!("the Studio app {app}");
+    }
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{} of {}", surroundings.home.display(), machine.trim())
 }

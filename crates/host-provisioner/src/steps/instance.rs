@@ -42,6 +42,7 @@ impl Kind for LaunchStep {
             condition: Condition::TaggedInRequest(Whose::Owner),
             tasks: &[Task::Create],
             even_prepared: true,
+            only_for_mounts: false,
             why: "launches a host, and only with the tags by which its owner and end are known",
         },
         Permission {
@@ -51,6 +52,7 @@ impl Kind for LaunchStep {
             condition: Condition::InVpc,
             tasks: &[Task::Create],
             even_prepared: true,
+            only_for_mounts: false,
             why: "the launch names a subnet and security groups: the domain's VPC's",
         },
         Permission {
@@ -61,6 +63,7 @@ impl Kind for LaunchStep {
             condition: Condition::None,
             tasks: &[Task::Create],
             even_prepared: true,
+            only_for_mounts: false,
             why: "the launch names an image, and a key pair where Key is set",
         },
         Permission {
@@ -70,6 +73,7 @@ impl Kind for LaunchStep {
             condition: Condition::CreatedBy("RunInstances"),
             tasks: &[Task::Create],
             even_prepared: true,
+            only_for_mounts: false,
             why: "tags in the call that creates, and never afterwards",
         },
         Permission {
@@ -79,6 +83,7 @@ impl Kind for LaunchStep {
             condition: Condition::PassedToEc2,
             tasks: &[Task::Create],
             even_prepared: true,
+            only_for_mounts: false,
             why: "gives hosts the role of InstanceProfileArn",
         },
         Permission {
@@ -88,6 +93,7 @@ impl Kind for LaunchStep {
             condition: Condition::Tagged(Whose::Owner),
             tasks: &[Task::Create, Task::Terminate, Task::Recover],
             even_prepared: true,
+            only_for_mounts: false,
             why: "ends hosts of this owner, and no other instance",
         },
     ];

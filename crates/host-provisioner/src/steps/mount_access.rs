@@ -29,6 +29,7 @@ impl Kind for AccessStep {
             condition: Condition::None,
             tasks: &[Task::Create, Task::Doctor],
             even_prepared: true,
+            only_for_mounts: true,
             why: "finds the mount target in the host's own subnet, and the groups it has",
         },
         Permission {
@@ -38,6 +39,7 @@ impl Kind for AccessStep {
             condition: Condition::None,
             tasks: &[Task::Purge],
             even_prepared: false,
+            only_for_mounts: true,
             why: "finds the mount target in the host's own subnet, and the groups it has",
         },
         Permission {
@@ -47,6 +49,7 @@ impl Kind for AccessStep {
             condition: Condition::None,
             tasks: &[Task::Create, Task::Recover, Task::Purge, Task::Doctor],
             even_prepared: false,
+            only_for_mounts: true,
             why: "finds the mount target in the host's own subnet, and the groups it has",
         },
         Permission {
@@ -56,6 +59,7 @@ impl Kind for AccessStep {
             )],
             tasks: &[Task::Create, Task::Recover, Task::Purge, Task::Doctor],
             even_prepared: false,
+            only_for_mounts: true,
             ..Permission::READ
         },
         Permission {
@@ -65,6 +69,7 @@ impl Kind for AccessStep {
             condition: Condition::None,
             tasks: &[Task::Create, Task::Recover, Task::Purge],
             even_prepared: false,
+            only_for_mounts: true,
             why: "adds EFSDockerHost to the mount target beside the groups it has, and takes it off again",
         },
         Permission {
@@ -77,6 +82,7 @@ impl Kind for AccessStep {
             condition: Condition::InVpc,
             tasks: &[Task::Create, Task::Recover, Task::Purge],
             even_prepared: false,
+            only_for_mounts: true,
             why: "EFS changes a mount target's groups on its network interface with the caller's own permissions (EFS API reference); \
                   sdocker never makes this call itself",
         },

@@ -45,6 +45,8 @@ pub struct Permission {
     pub tasks: &'static [Task],
     /// Whether it is needed even where an administrator has made the groups and the mount target's access.
     pub even_prepared: bool,
+    /// Whether it is needed only where hosts mount file systems.
+    pub only_for_mounts: bool,
     /// Why.
     pub why: &'static str,
 }
@@ -145,6 +147,7 @@ impl Permission {
         condition: Condition::None,
         tasks: &[],
         even_prepared: true,
+        only_for_mounts: false,
         why: "finds image, instance type, groups and instances; the interface's attribute is what EFS reads, with the caller's own \
               permissions, to tell a mount target's groups",
     };

@@ -38,6 +38,10 @@ pub(crate) struct MadeGroup {
     plan: GroupPlan,
 }
 
+/// Why rules of groups are changed.
+const GROUP_RULES: &str = "opens the daemon's port, 8080 and AdditionalPorts to the app's groups, and NFS between host and mount target; \
+    only on groups that sdocker made";
+
 impl Kind for GroupStep {
     type Wanted = WantedGroup;
     type Made = MadeGroup;
@@ -77,16 +81,24 @@ impl Kind for GroupStep {
         },
         Permission {
             statement: "GroupRules",
+            actions: &[Action::called("ec2:AuthorizeSecurityGroupIngress")],
+            on: &[On::SecurityGroups],
+            condition: Condition::Tagged(Whose::Domain),
+            tasks: &[Task::Create],
+            why: GROUP_RULES,
+            ..Permission::OF_SHARED
+        },
+        Permission {
+            statement: "GroupRules",
             actions: &[
                 Action::called("ec2:AuthorizeSecurityGroupEgress"),
-                Action::called("ec2:AuthorizeSecurityGroupIngress"),
                 Action::called("ec2:RevokeSecurityGroupEgress"),
             ],
             on: &[On::SecurityGroups],
             condition: Condition::Tagged(Whose::Domain),
             tasks: &[Task::Create],
-            why: "opens the daemon's port, 8080 and AdditionalPorts to the app's groups, and NFS between host and mount target; only on \
-                  groups that sdocker made",
+            only_for_mounts: true,
+            why: GROUP_RULES,
             ..Permission::OF_SHARED
         },
         Permission {

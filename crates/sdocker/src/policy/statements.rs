@@ -3,7 +3,7 @@
 //!
 //! What IAM can narrow is from the service authorization reference ("Actions, resources, and condition keys for Amazon SageMaker AI").
 
-use host_provisioner::{Condition, On, Permission, StepKind, permissions};
+use host_provisioner::{Condition, On, Permission, permissions};
 use serde_json::{Value, json};
 
 use super::{
@@ -62,7 +62,7 @@ pub fn statements(tasks: &[Task], prepared: bool, scope: &Scope) -> Vec<Statemen
 
 /// What of [`statements`] is left where no host mounts EFS.
 pub fn statements_without_mount_targets(tasks: &[Task], prepared: bool, scope: &Scope) -> Vec<Statement> {
-    allowed(tasks, prepared, scope, |permission| !StepKind::MountAccess.permissions().contains(permission))
+    allowed(tasks, prepared, scope, |permission| !permission.only_for_mounts)
 }
 
 fn allowed(tasks: &[Task], prepared: bool, scope: &Scope, also: impl Fn(&Permission) -> bool) -> Vec<Statement> {
