@@ -30,7 +30,7 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
     surroundings.region = global.region.clone();
     surroundings.aws_region = text("AWS_REGION");
     surroundings.region_name = text("REGION_NAME");
-    surroundings.cloud = global.cloud.map(Into::into);
+    surroundings.cloud = global.cloud;
     surroundings.aws = Aws::SdkChain;
     surroundings.has_aws_settings = [
         "AWS_ENDPOINT_URL",

@@ -1,6 +1,7 @@
 //! The options of every command.
 
 use clap::{Args, ValueEnum};
+use sdocker::CloudChoice;
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -40,22 +41,4 @@ pub(crate) enum Output {
     Human,
     /// One JSON document.
     Json,
-}
-
-/// Where hosts run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
-pub(crate) enum CloudChoice {
-    /// Amazon EC2.
-    Aws,
-    /// Docker daemons on this machine.
-    Sandbox,
-}
-
-impl From<CloudChoice> for sdocker::CloudChoice {
-    fn from(choice: CloudChoice) -> Self {
-        match choice {
-            CloudChoice::Aws => Self::Aws,
-            CloudChoice::Sandbox => Self::Sandbox,
-        }
-    }
 }

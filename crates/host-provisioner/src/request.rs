@@ -80,6 +80,7 @@ impl Default for HostConfig {
 
 /// What is to run the daemon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum EngineChoice {
     /// Docker in Docker on types without GPUs, the image's own daemon on types with NVIDIA GPUs.
     #[default]

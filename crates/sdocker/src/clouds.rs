@@ -103,7 +103,7 @@ pub(crate) async fn open_in(
 
 /// What a server said to a GET request.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     /// Whether it speaks as registries of images do.
     pub is_registry: bool,
@@ -117,7 +117,7 @@ pub async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer
 
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the other build awaits")]
-pub async fn ask(_url: &str, _surroundings: &Surroundings) -> crate::Result<Answer> {
+pub(crate) async fn ask(_url: &str, _surroundings: &Surroundings) -> crate::Result<Answer> {
     Err(Error::new("this sdocker was built without AWS"))
 }
 

@@ -24,6 +24,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// How a host gets the app's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Files {
     /// The app lends them over the daemon's own connection, and EFS is not touched.
     Share,

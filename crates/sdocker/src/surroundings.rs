@@ -12,6 +12,7 @@ use docker_remote::ProxyVariables;
 
 /// Where hosts run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum CloudChoice {
     /// Amazon EC2.
     Aws,

@@ -85,15 +85,20 @@ pub struct StudioApp {
 
 /// The kinds of Studio app that sdocker knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum AppKind {
     /// A kernel of Studio Classic; its home is on EFS.
+    #[cfg_attr(feature = "clap", value(name = "KernelGateway", alias = "kernelgateway"))]
     KernelGateway,
     /// The Jupyter server of Studio Classic; its home is on EFS.
+    #[cfg_attr(feature = "clap", value(name = "JupyterServer", alias = "jupyterserver"))]
     JupyterServer,
     /// A JupyterLab space; its home is an EBS volume.
+    #[cfg_attr(feature = "clap", value(name = "JupyterLab", alias = "jupyterlab"))]
     JupyterLab,
     /// A Code Editor space; its home is an EBS volume.
+    #[cfg_attr(feature = "clap", value(name = "CodeEditor", alias = "codeeditor"))]
     CodeEditor,
 }
 

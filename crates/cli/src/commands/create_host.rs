@@ -4,10 +4,9 @@ mod outcome;
 
 use std::sync::{Mutex, PoisonError};
 
-use clap::ValueEnum;
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
-    Fate, Home, HostRequest, Stop,
+    Fate, Files, Home, HostRequest, Stop,
     durations::{self, Timeout},
 };
 use studio_discovery::SubnetId;
@@ -35,7 +34,7 @@ pub(crate) struct Args {
     subnet_id: Option<SubnetId>,
     /// What runs the daemon: Docker in Docker, or the image's own daemon. auto: dind, but native on GPU types. [default: auto]
     #[arg(long, value_enum)]
-    engine: Option<Engine>,
+    engine: Option<EngineChoice>,
     /// End the host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
@@ -69,49 +68,11 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Engine {
-    Auto,
-    Dind,
-    Native,
-}
-
-/// How a host gets the app's files.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Files {
-    /// This app lends them, over the daemon's own connection. EFS is not touched.
-    Share,
-    /// The host mounts what of them is on EFS.
-    Efs,
-    /// Not at all.
-    None,
-}
-
-impl From<Files> for sdocker::Files {
-    fn from(files: Files) -> Self {
-        match files {
-            Files::Share => Self::Share,
-            Files::Efs => Self::Efs,
-            Files::None => Self::None,
-        }
-    }
-}
-
-impl From<Engine> for EngineChoice {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Auto => Self::Auto,
-            Engine::Dind => Self::Dind,
-            Engine::Native => Self::Native,
-        }
-    }
-}
-
 impl Args {
     fn request(&self) -> HostRequest {
         let mut request = HostRequest::new(self.instance_type.clone());
         request.subnet.clone_from(&self.subnet_id);
-        request.engine = self.engine.map(Into::into);
+        request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
         request.max_lifetime = self.max_lifetime;
         request.market = match (self.spot, self.spot_or_on_demand) {
@@ -119,7 +80,7 @@ impl Args {
             (false, true) => MarketChoice::SpotOrOnDemand,
             (false, false) => MarketChoice::OnDemand,
         };
-        request.files = self.files.map(Into::into);
+        request.files = self.files;
         request.shares.clone_from(&self.shares);
         request.wait = !self.no_wait;
         request.ready_within = self.timeout;

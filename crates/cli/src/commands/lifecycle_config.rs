@@ -1,6 +1,5 @@
 //! `sdocker lifecycle-config`: a script that installs sdocker when an app starts.
 
-use clap::ValueEnum;
 use sdocker::{Surroundings, lifecycle_config::LifecycleConfig, setup::Source};
 use serde::Serialize;
 use studio_discovery::AppKind;
@@ -15,7 +14,7 @@ use crate::{printer::Printer, progress::Progress};
 pub(crate) struct Args {
     /// The type of app it is for, instead of this app's.
     #[arg(long, value_enum, value_name = "TYPE")]
-    app_type: Option<AppType>,
+    app_type: Option<AppKind>,
     /// Where apps find the binary, with its checksum: https:// or s3://. Without it, it must be in ~/.local/bin of the home, which stays.
     #[arg(long, value_name = "URL#sha256=SUM")]
     binary_from: Option<Source>,
@@ -27,30 +26,6 @@ pub(crate) struct Args {
     create: Option<String>,
 }
 
-/// The types of app that SageMaker runs lifecycle configurations for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum AppType {
-    #[value(name = "JupyterLab", alias = "jupyterlab")]
-    JupyterLab,
-    #[value(name = "CodeEditor", alias = "codeeditor")]
-    CodeEditor,
-    #[value(name = "KernelGateway", alias = "kernelgateway")]
-    KernelGateway,
-    #[value(name = "JupyterServer", alias = "jupyterserver")]
-    JupyterServer,
-}
-
-impl From<AppType> for AppKind {
-    fn from(app: AppType) -> Self {
-        match app {
-            AppType::JupyterLab => Self::JupyterLab,
-            AppType::CodeEditor => Self::CodeEditor,
-            AppType::KernelGateway => Self::KernelGateway,
-            AppType::JupyterServer => Self::JupyterServer,
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct Created {
     name: String,
@@ -58,8 +33,7 @@ struct Created {
 }
 
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let app = args.app_type.map(AppKind::from);
-    let config = LifecycleConfig::new(app, args.binary_from.as_ref(), &args.sdk, surroundings)?;
+    let config = LifecycleConfig::new(args.app_type, args.binary_from.as_ref(), &args.sdk, surroundings)?;
     let Some(name) = &args.create else {
         printer.stdout(config.script());
         return Ok(());

@@ -2,6 +2,7 @@
 
 use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
 
+use clap::ValueEnum as _;
 use host_agent::Program;
 use sdocker::{
     Surroundings,
@@ -105,12 +106,8 @@ fn command(surroundings: &Surroundings, host: &str) -> Command {
     if let Some(region) = &surroundings.region {
         command.args(["--region", region]);
     }
-    if let Some(cloud) = surroundings.cloud {
-        let cloud = match cloud {
-            sdocker::CloudChoice::Aws => "aws",
-            sdocker::CloudChoice::Sandbox => "sandbox",
-        };
-        command.args(["--cloud", cloud]);
+    if let Some(cloud) = surroundings.cloud.and_then(|cloud| cloud.to_possible_value()) {
+        command.args(["--cloud", cloud.get_name()]);
     }
     command.current_dir("/");
     command

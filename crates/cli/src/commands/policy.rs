@@ -1,13 +1,11 @@
 //! `sdocker policy`: the least IAM policy that each command needs.
 
-use clap::ValueEnum;
 use sdocker::{
-    Surroundings,
-    policy::{self, Narrowing, Scope, cloudformation, document, terraform},
+    Files, Surroundings,
+    policy::{self, Narrowing, Scope, Task, cloudformation, document, terraform},
 };
 use serde_json::json;
 
-use super::create_host::Files;
 use crate::{printer::Printer, progress::Progress};
 
 /// Print the smallest IAM policy that each command needs, for the policy of an execution role.
@@ -80,45 +78,6 @@ impl Options {
     }
 }
 
-/// What a user may be allowed to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Task {
-    /// `create-host`, its clean-up included.
-    Create,
-    /// `list-hosts` and `status`.
-    Status,
-    /// `keep`, which needs nothing.
-    Keep,
-    /// `terminate-current-host` and `terminate-host`.
-    Terminate,
-    /// `recover`.
-    Recover,
-    /// `terminate-* --purge`.
-    Purge,
-    /// What `doctor` asks in addition to what `create-host` needs.
-    Doctor,
-    /// `ecr-login`.
-    EcrLogin,
-    /// `lifecycle-config --create`.
-    LifecycleConfig,
-}
-
-impl From<Task> for policy::Task {
-    fn from(task: Task) -> Self {
-        match task {
-            Task::Create => Self::Create,
-            Task::Status => Self::Status,
-            Task::Keep => Self::Keep,
-            Task::Terminate => Self::Terminate,
-            Task::Recover => Self::Recover,
-            Task::Purge => Self::Purge,
-            Task::Doctor => Self::Doctor,
-            Task::EcrLogin => Self::EcrLogin,
-            Task::LifecycleConfig => Self::LifecycleConfig,
-        }
-    }
-}
-
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
     let mut scope = Scope::default();
     if !args.offline {
@@ -131,11 +90,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     if args.domain_wide {
         scope.owner = None;
     }
-    let tasks = if args.tasks.is_empty() {
-        policy::Task::value_variants().to_vec()
-    } else {
-        args.tasks.iter().map(|task| (*task).into()).collect()
-    };
+    let tasks = if args.tasks.is_empty() { Task::ALL.to_vec() } else { args.tasks.clone() };
     let statements = match args.files {
         Some(Files::Share | Files::None) => policy::statements_without_mount_targets(&tasks, args.prepared, &scope),
         _ => policy::statements(&tasks, args.prepared, &scope),

@@ -13,6 +13,7 @@ use super::{
 
 /// What a user may be allowed to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Task {
     /// `create-host`, its clean-up included.
     Create,
@@ -36,10 +37,17 @@ pub enum Task {
 
 impl Task {
     /// All of them.
-    pub fn value_variants() -> &'static [Self] {
-        use Task as T;
-        &[T::Create, T::Status, T::Keep, T::Terminate, T::Recover, T::Purge, T::Doctor, T::EcrLogin, T::LifecycleConfig]
-    }
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Status,
+        Self::Keep,
+        Self::Terminate,
+        Self::Recover,
+        Self::Purge,
+        Self::Doctor,
+        Self::EcrLogin,
+        Self::LifecycleConfig,
+    ];
 }
 
 /// What [`host_provisioner::permissions`] calls the same.
@@ -157,7 +165,7 @@ const CREATORS: &str = "/StringEquals/ec2:CreateAction";
 /// What the whole policy has for an action: about resources of this ARN's kind, where it is known.
 pub fn allowing(action: &str, arn: Option<&str>, scope: &Scope) -> Vec<Statement> {
     let about = |statement: &Statement| arn.is_none_or(|arn| statement.is_about(arn));
-    let mut all = statements(Task::value_variants(), false, scope);
+    let mut all = statements(&Task::ALL, false, scope);
     all.retain(|statement| statement.actions.contains(&action) && about(statement));
     for statement in &mut all {
         statement.actions.retain(|allowed| *allowed == action);
