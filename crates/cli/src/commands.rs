@@ -25,12 +25,9 @@ use std::process::ExitCode;
 
 use clap::CommandFactory as _;
 use sdocker::{Home, Surroundings, lookup::Lookup};
+use sdocker_console::{Interrupt, Printer};
 
-use crate::{
-    args::{Args, Command},
-    interrupt::Interrupt,
-    printer::Printer,
-};
+use crate::args::{Args, Command};
 
 /// Runs a command. What fails is an error; a code other than 0 without an error is the command's own.
 pub(crate) async fn run(

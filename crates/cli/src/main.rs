@@ -1,18 +1,9 @@
 //! The `sdocker` command: arguments, output, signals and exit codes over the library.
 
 mod args;
-mod columns;
 mod commands;
 mod environment;
-mod failure;
-mod interrupt;
-mod logging;
 mod options;
-mod printer;
-mod progress;
-mod successor;
-mod terminal;
-mod waiting;
 
 use std::{
     io::{self, Write as _},
@@ -21,10 +12,10 @@ use std::{
 };
 
 use clap::Parser as _;
-
 use sdocker::{Surroundings, permission::Caller};
+use sdocker_console::{Interrupt, Printer, Waiting, failure, logging, successor};
 
-use crate::{args::Command, interrupt::Interrupt, printer::Printer, waiting::Waiting};
+use crate::args::Command;
 
 fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
@@ -62,8 +53,8 @@ fn usage(answer: &clap::Error) -> ExitCode {
 
 fn run(args: args::Args, surroundings: &Surroundings, printer: &Arc<Printer>) -> anyhow::Result<ExitCode> {
     logging::start(surroundings, args.global.verbose);
-    let interrupt = Interrupt::start(printer.clone(), args.global, logging::file(surroundings))?;
-    waiting::speak_of(printer);
+    let interrupt = Interrupt::start(printer.clone(), args.global.to_repeat(), logging::file(surroundings))?;
+    sdocker_console::speak_of(printer);
     let _command = Waiting::silently(printer, "working");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {

@@ -1,7 +1,8 @@
 //! The options of every command.
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum as _};
 use sdocker::CloudChoice;
+use sdocker_console::Output;
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -34,11 +35,12 @@ fn region(text: &str) -> Result<String, String> {
     if is_label { Ok(text.to_owned()) } else { Err("a Region's code is like eu-west-1".to_owned()) }
 }
 
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    Human,
-    /// One JSON document.
-    Json,
+impl Global {
+    /// Those that get another process to the same hosts.
+    pub(crate) fn to_repeat(&self) -> Vec<String> {
+        let region = self.region.iter().flat_map(|region| ["--region".to_owned(), region.clone()]);
+        let cloud = self.cloud.and_then(|cloud| cloud.to_possible_value());
+        let cloud = cloud.iter().flat_map(|cloud| ["--cloud".to_owned(), cloud.get_name().to_owned()]);
+        region.chain(cloud).collect()
+    }
 }

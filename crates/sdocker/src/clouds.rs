@@ -111,7 +111,7 @@ pub(crate) struct Answer {
 
 /// Asks a server as AWS is asked: through the proxies of the environment, believing the same certificates.
 #[cfg(feature = "aws")]
-pub async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer> {
+pub(crate) async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer> {
     connections::ask(url, surroundings).await
 }
 

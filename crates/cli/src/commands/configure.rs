@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use sdocker::Home;
+use sdocker_console::{Printer, Progress};
 use serde::Serialize;
-
-use crate::{printer::Printer, progress::Progress};
 
 /// Configure the SageMaker Python SDK's Local Mode.
 ///

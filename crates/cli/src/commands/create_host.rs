@@ -9,15 +9,11 @@ use sdocker::{
     Fate, Files, Home, HostRequest, Stop,
     durations::{self, Timeout},
 };
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
 use studio_discovery::SubnetId;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    commands::link,
-    interrupt::{Interrupt, Work, Working},
-    printer::Printer,
-    progress::Progress,
-};
+use crate::commands::link;
 
 /// Create a Docker host, and make it the current one.
 ///

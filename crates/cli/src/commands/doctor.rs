@@ -9,10 +9,9 @@ use sdocker::{
     doctor::{Examination, Finding, State},
     setup::ProgramsSay,
 };
+use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 use studio_discovery::SubnetId;
-
-use crate::{printer::Printer, progress::Progress};
 
 /// Check that a host can be created, before any money is spent.
 ///

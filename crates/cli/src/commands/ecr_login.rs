@@ -4,9 +4,8 @@ use sdocker::{
     Surroundings,
     ecr::{Login, login_to_ecr},
 };
+use sdocker_console::Printer;
 use serde::Serialize;
-
-use crate::printer::Printer;
 
 /// Log the Docker CLI in to the account's Amazon ECR. The login holds for twelve hours; run it again to renew it.
 #[derive(Debug, clap::Args)]

@@ -2,11 +2,9 @@
 
 use clap::ValueEnum;
 use host_provisioner::InstanceId;
-use serde_json::json;
-
 use sdocker::Home;
-
-use crate::{printer::Printer, progress::Progress};
+use sdocker_console::{Printer, Progress};
+use serde_json::json;
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///

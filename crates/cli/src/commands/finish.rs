@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use host_provisioner::HostId;
-use tokio::time::{Instant, sleep, timeout};
-
 use sdocker::Home;
-
-use crate::{interrupt::Interrupt, printer::Printer, progress::Progress, successor};
+use sdocker_console::{Interrupt, Printer, Progress, successor};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Finish what a process that was ended left of a host, once its end of standard input is closed.
 #[derive(Debug, clap::Args)]

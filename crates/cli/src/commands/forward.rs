@@ -5,12 +5,11 @@ use std::process::ExitCode;
 use host_agent::Program;
 use host_ports::{Agent, Dialer, Listener, Listeners, Target};
 use host_provisioner::InstanceId;
+use sdocker::{Error, Surroundings, client_files::HostFiles, lookup::Lookup};
+use sdocker_console::{Interrupt, Printer, Progress};
 use serde::Serialize;
 
-use sdocker::{Error, Surroundings, client_files::HostFiles, lookup::Lookup};
-
 use super::share::PORTS_COMMAND;
-use crate::{interrupt::Interrupt, printer::Printer, progress::Progress};
 
 /// Make ports of a host available on localhost, until Ctrl-C.
 ///

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use host_provisioner::InstanceId;
-use serde::Serialize;
-
 use sdocker::{Home, durations};
-
-use crate::{printer::Printer, progress::Progress};
+use sdocker_console::{Printer, Progress};
+use serde::Serialize;
 
 /// Keep a host running longer: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]

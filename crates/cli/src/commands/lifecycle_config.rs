@@ -1,10 +1,9 @@
 //! `sdocker lifecycle-config`: a script that installs sdocker when an app starts.
 
 use sdocker::{Surroundings, lifecycle_config::LifecycleConfig, setup::Source};
+use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 use studio_discovery::AppKind;
-
-use crate::{printer::Printer, progress::Progress};
 
 /// Print or register a script that installs sdocker at app start.
 ///

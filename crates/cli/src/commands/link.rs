@@ -9,12 +9,9 @@ use sdocker::{
     link::{self, FolderState, LinkState, Means},
     lookup::Lookup,
 };
+use sdocker_console::{Interrupt, Printer, Work};
 
 use super::share::{FILES_COMMAND, PORTS_COMMAND, open_files};
-use crate::{
-    interrupt::{Interrupt, Work},
-    printer::Printer,
-};
 
 /// How long a command waits for files and ports. They come later all the same.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);

@@ -1,11 +1,9 @@
 //! `sdocker list-hosts`.
 
 use host_provisioner::RecordState;
-use serde::Serialize;
-
 use sdocker::{Home, Look};
-
-use crate::{columns, printer::Printer, progress::Progress};
+use sdocker_console::{Printer, Progress, align};
+use serde::Serialize;
 
 /// List the hosts that this home knows.
 #[derive(Debug, clap::Args)]
@@ -91,7 +89,7 @@ fn human(hosts: &[Listed]) -> String {
             time(&host.expires),
         ]
     });
-    columns::align(Some(header), rows)
+    align(Some(header), rows)
 }
 
 /// A time to the minute: `2026-01-31 12:00Z`.

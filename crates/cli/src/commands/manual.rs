@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Command;
 use clap_complete::Shell;
-
-use crate::printer::Printer;
+use sdocker_console::Printer;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]

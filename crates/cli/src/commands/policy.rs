@@ -4,9 +4,8 @@ use sdocker::{
     Files, Surroundings,
     policy::{self, Narrowing, Scope, Task, cloudformation, document, terraform},
 };
+use sdocker_console::{Printer, Progress};
 use serde_json::json;
-
-use crate::{printer::Printer, progress::Progress};
 
 /// Print the smallest IAM policy that each command needs, for the policy of an execution role.
 ///

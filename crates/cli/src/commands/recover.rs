@@ -7,13 +7,8 @@ use sdocker::{
     Home, Stop,
     recovery::{Recovery, Unrecorded},
 };
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    interrupt::{Interrupt, Work, Working},
-    printer::Printer,
-    progress::Progress,
-};
 
 /// Clean up after interrupted commands, and find hosts without a record.
 ///

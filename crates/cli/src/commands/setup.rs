@@ -6,9 +6,8 @@ use sdocker::{
     Surroundings,
     setup::{DEFAULT_SDK, Found, ProgramsSay, SetUp, SetupRequest, Source, set_up},
 };
+use sdocker_console::{Printer, Progress};
 use serde::Serialize;
-
-use crate::{printer::Printer, progress::Progress};
 
 /// Install docker, compose and the SageMaker SDK if they are missing.
 ///

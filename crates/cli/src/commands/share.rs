@@ -5,15 +5,9 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::Context as _;
 use host_files::{Event, Program, Share, Sharing};
 use host_provisioner::InstanceId;
-use serde::Serialize;
-
 use sdocker::{Surroundings, client_files::HostFiles, durations, link, lookup::Lookup};
-
-use crate::{
-    interrupt::{Interrupt, Work},
-    printer::Printer,
-    progress::Progress,
-};
+use sdocker_console::{Interrupt, Printer, Progress, Work};
+use serde::Serialize;
 
 /// How this program is an agent for files.
 pub(super) const FILES_COMMAND: [&str; 2] = ["-v", "share-agent"];

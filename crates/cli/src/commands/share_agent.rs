@@ -4,11 +4,9 @@ use std::{io, os::fd::AsFd as _, path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use file_share::{AgentSettings, MountPoint};
-use tokio::net::unix::pipe;
-
 use sdocker::durations;
-
-use crate::interrupt::{Interrupt, Work};
+use sdocker_console::{Interrupt, Work};
+use tokio::net::unix::pipe;
 
 /// Make the folders of a client appear on this host.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,7 @@ use sdocker::{
     link::{FolderState, LinkState},
     status::{Life, Status},
 };
-
-use crate::{columns, printer::Printer, progress::Progress};
+use sdocker_console::{Printer, Progress, align};
 
 /// Show the state of a host: health, use, and when it terminates itself.
 #[derive(Debug, clap::Args)]
@@ -73,7 +72,7 @@ fn human(status: &Status) -> String {
     if let Some(unserved) = &status.unserved {
         row("files and ports", format!("not served now: {unserved}"));
     }
-    let mut text = columns::align(None, rows);
+    let mut text = align(None, rows);
     for stage in status.stages.iter().filter(|stage| matches!(stage.state.as_str(), "failed" | "warning")) {
         let _ = write!(text, "\n{} {} {}: {}", minutes(&stage.time), stage.stage, stage.state, stage.detail);
     }

@@ -5,14 +5,9 @@ use sdocker::{
     Error, Home, Stop,
     termination::{Target, Terminations, Which},
 };
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    interrupt::{Interrupt, Work, Working},
-    printer::Printer,
-    progress::Progress,
-};
 
 /// Terminate the current host.
 ///

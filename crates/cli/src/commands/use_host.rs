@@ -1,11 +1,11 @@
 //! `sdocker use`: make a host the current one.
 
 use host_provisioner::InstanceId;
+use sdocker::{Home, detours};
+use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 
-use sdocker::{Home, detours};
-
-use crate::{commands::link, printer::Printer, progress::Progress};
+use crate::commands::link;
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]

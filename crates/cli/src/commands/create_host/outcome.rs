@@ -3,17 +3,15 @@
 use std::fmt::Write as _;
 
 use host_provisioner::{HostGroups, HostPlan, Market, Placement};
-use serde::Serialize;
-use serde_json::json;
-
 use sdocker::{
     Surroundings,
     creation::NewHost,
     detours::{self, Client},
     durations,
 };
-
-use crate::{columns, printer::Printer, progress::Progress};
+use sdocker_console::{Printer, Progress, align};
+use serde::Serialize;
+use serde_json::json;
 
 /// A new host, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -139,7 +137,7 @@ fn human(plan: &HostPlan) -> String {
         row("user data", format!("{} bytes", placement.user_data.len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
-    format!("{}\n", columns::align(None, rows))
+    format!("{}\n", align(None, rows))
 }
 
 fn market_name(market: Market) -> &'static str {

@@ -3,7 +3,7 @@
 use comfy_table::{Row, Table, presets};
 
 /// Rows as lines of aligned columns, without lines between them.
-pub(crate) fn align<R: Into<Row>>(header: Option<Row>, rows: impl IntoIterator<Item = R>) -> String {
+pub fn align<R: Into<Row>>(header: Option<Row>, rows: impl IntoIterator<Item = R>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(header) = header {

@@ -10,13 +10,14 @@ use sdocker::{Notice, Observer};
 use crate::{printer::Printer, waiting::Waiting};
 
 /// Shows what the library tells, and what it waits for.
-pub(crate) struct Progress<'p> {
+pub struct Progress<'p> {
     printer: &'p Printer,
     running: Mutex<HashMap<String, Waiting<'p>>>,
 }
 
 impl<'p> Progress<'p> {
-    pub(crate) fn new(printer: &'p Printer) -> Self {
+    /// Tells by this printer.
+    pub fn new(printer: &'p Printer) -> Self {
         Self { printer, running: Mutex::default() }
     }
 

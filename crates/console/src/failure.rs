@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::printer::Printer;
 
 /// Prints an error of this caller's, and says with which code to exit.
-pub(crate) fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> ExitCode {
+pub fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> ExitCode {
     let hints = sdocker::hints(error.as_ref(), caller);
     let (leaves, may_remain) = (sdocker::leaves(error.as_ref()), sdocker::remains(error.as_ref()));
     let remains = [leaves.clone(), may_remain.clone()].concat();

@@ -12,38 +12,29 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use clap::ValueEnum as _;
 use host_provisioner::HostId;
-
-use crate::options::Global;
 
 /// What a process says to its successor at a good end.
 const DONE: &[u8] = b"done\n";
 
 /// A process that stands by.
-pub(crate) struct Successor {
+pub struct Successor {
     process: Child,
 }
 
 impl Successor {
-    /// Starts one for a host's record. It sees this environment, with its credentials.
-    pub(crate) fn start(host: &HostId, global: &Global) -> io::Result<Self> {
+    /// Starts one for a host's record, with these options of the command line. It sees this environment, with its credentials.
+    pub fn start(host: &HostId, options: &[String]) -> io::Result<Self> {
         // The binary that runs, even if another one is in its place by now.
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("sdocker").args(["finish", "--host", host.as_str()]);
-        if let Some(region) = &global.region {
-            command.args(["--region", region]);
-        }
-        if let Some(cloud) = global.cloud.and_then(|cloud| cloud.to_possible_value()) {
-            command.args(["--cloud", cloud.get_name()]);
-        }
+        command.arg0("sdocker").args(["finish", "--host", host.as_str()]).args(options);
         // Out of reach of what is sent to this group until it has a session of its own.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         Ok(Self { process: command.spawn()? })
     }
 
     /// Tells it that there is nothing to finish.
-    pub(crate) fn dismiss(mut self) {
+    pub fn dismiss(mut self) {
         if let Some(mut pipe) = self.process.stdin.take() {
             // One that is gone needs not be told.
             let _ = pipe.write_all(DONE);
@@ -51,13 +42,13 @@ impl Successor {
     }
 
     /// Lets it begin as soon as this process is gone, and not before: the pipe stays open until then.
-    pub(crate) fn take_over(self) {
+    pub fn take_over(self) {
         std::mem::forget(self.process.stdin);
     }
 }
 
 /// Waits, as a successor, for the end of the process before; whether it left something to finish.
-pub(crate) fn is_needed() -> bool {
+pub fn is_needed() -> bool {
     let mut said = Vec::new();
     // An error is an end as well.
     let _ = io::stdin().lock().take(DONE.len() as u64).read_to_end(&mut said);
@@ -66,7 +57,7 @@ pub(crate) fn is_needed() -> bool {
 
 /// Puts this process into a session of its own, which no terminal's end reaches: as what it is, or as a process that it starts.
 /// `false` where that process goes on in its place.
-pub(crate) fn detach() -> bool {
+pub fn detach() -> bool {
     if rustix::process::setsid().is_ok() {
         return true;
     }

@@ -7,22 +7,21 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use sdocker::Surroundings;
 use tracing_subscriber::{
     EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
-
-use sdocker::Surroundings;
 
 /// A larger log is renamed to `sdocker.log.1` before it is written to.
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 
 /// The log file.
-pub(crate) fn file(surroundings: &Surroundings) -> PathBuf {
+pub fn file(surroundings: &Surroundings) -> PathBuf {
     surroundings.sdocker_home.join("sdocker.log")
 }
 
 /// Starts logging. A log file that can't be written is no reason to fail.
-pub(crate) fn start(surroundings: &Surroundings, verbose: u8) {
+pub fn start(surroundings: &Surroundings, verbose: u8) {
     let log = LogFile { path: file(surroundings), file: Arc::default() };
     let ours = "sdocker=debug,host_provisioner=debug,docker_remote=debug,host_agent=debug,host_files=debug,host_ports=debug,host_link=debug,file_share=debug,studio_discovery=debug,localmode_config=debug";
     let to_file = tracing_subscriber::fmt::layer()

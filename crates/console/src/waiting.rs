@@ -87,7 +87,7 @@ impl Waits {
 
 /// Something that is waited for until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting<'p> {
+pub struct Waiting<'p> {
     waits: &'p Waits,
     number: u64,
     since: Instant,
@@ -96,7 +96,7 @@ pub(crate) struct Waiting<'p> {
 
 impl<'p> Waiting<'p> {
     /// Waits for this from now on, with a spinner where the printer has bars.
-    pub(crate) fn visibly(printer: &'p Printer, what: &str) -> Self {
+    pub fn visibly(printer: &'p Printer, what: &str) -> Self {
         let bar = printer.bars().map(|bars| {
             let bar = bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
@@ -110,7 +110,7 @@ impl<'p> Waiting<'p> {
     }
 
     /// Waits for this from now on, without a spinner: named only where nothing else is waited for.
-    pub(crate) fn silently(printer: &'p Printer, what: &str) -> Self {
+    pub fn silently(printer: &'p Printer, what: &str) -> Self {
         Self::new(printer, what, None)
     }
 
@@ -126,7 +126,7 @@ impl<'p> Waiting<'p> {
     }
 
     /// How long it has been waited.
-    pub(crate) fn elapsed(&self) -> Duration {
+    pub fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 }
@@ -143,7 +143,7 @@ impl Drop for Waiting<'_> {
 
 /// Says what is waited for, as long as the printer is there: from a thread of its own, because what is waited for may be a call that
 /// blocks.
-pub(crate) fn speak_of(printer: &Arc<Printer>) {
+pub fn speak_of(printer: &Arc<Printer>) {
     let printer: Weak<Printer> = Arc::downgrade(printer);
     // Without the thread nothing is said; the work is the same.
     let _ = std::thread::Builder::new().name("waiting".to_owned()).spawn(move || {
@@ -160,7 +160,7 @@ pub(crate) fn speak_of(printer: &Arc<Printer>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Output;
+    use crate::Output;
 
     #[test]
     fn silence_is_broken_within_two_seconds_and_then_less_and_less_often() {

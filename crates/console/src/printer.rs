@@ -11,17 +11,27 @@ use std::{
     },
 };
 
+use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
-use crate::{options::Output, terminal::LastingTerminal, waiting::Waits};
+use crate::{terminal::LastingTerminal, waiting::Waits};
 
 /// How often bars are drawn in a second, at most.
 const DRAWN_PER_SECOND: u8 = 20;
 
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
 /// Results go to standard output; progress, hints, warnings and errors to standard error.
 #[derive(Debug)]
-pub(crate) struct Printer {
+pub struct Printer {
     output: Output,
     quiet: bool,
     bars: Option<MultiProgress>,
@@ -36,8 +46,8 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// A notebook and a pipe get lines, not control codes.
-    pub(crate) fn new(output: Output, quiet: bool, in_notebook: bool) -> Self {
+    /// The owner of this process's output. A notebook and a pipe get lines, not control codes.
+    pub fn new(output: Output, quiet: bool, in_notebook: bool) -> Self {
         if in_notebook {
             // Its commands run on a terminal that understands nothing, in an environment that asks for colours (ipykernel's).
             console::set_colors_enabled(false);
@@ -59,7 +69,8 @@ impl Printer {
         }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
+    /// Whether the result is one JSON document.
+    pub fn is_json(&self) -> bool {
         self.output == Output::Json
     }
 
@@ -74,7 +85,10 @@ impl Printer {
     }
 
     /// The result of a command.
-    pub(crate) fn result(&self, json: &impl Serialize, human: impl FnOnce() -> String) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn result(&self, json: &impl Serialize, human: impl FnOnce() -> String) -> anyhow::Result<()> {
         match self.output {
             Output::Json => {
                 self.has_result.store(true, Ordering::Relaxed);
@@ -86,12 +100,15 @@ impl Printer {
     }
 
     /// The failure of a command, where its result was not printed before it: there is one JSON document at most.
-    pub(crate) fn failure(&self, json: &impl Serialize) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn failure(&self, json: &impl Serialize) -> anyhow::Result<()> {
         if self.is_json() && !self.has_result.load(Ordering::Relaxed) { self.result(json, String::new) } else { Ok(()) }
     }
 
     /// A result that is text whatever the output format: a script, a policy.
-    pub(crate) fn stdout(&self, text: &str) {
+    pub fn stdout(&self, text: &str) {
         self.waits.end();
         let text = text.trim_end_matches('\n');
         if text.is_empty() {
@@ -109,7 +126,7 @@ impl Printer {
     }
 
     /// The code to end with: 1 in place of 0 where a result was lost.
-    pub(crate) fn final_code(&self, code: ExitCode) -> ExitCode {
+    pub fn final_code(&self, code: ExitCode) -> ExitCode {
         let Some(error) = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take() else { return code };
         // Whoever closed the pipe, as `head` does, does not want the rest.
         if error.kind() != io::ErrorKind::BrokenPipe {
@@ -120,32 +137,36 @@ impl Printer {
     }
 
     /// What goes on, unless the user wants quiet.
-    pub(crate) fn info(&self, line: impl Display) {
+    pub fn info(&self, line: impl Display) {
         if !self.quiet {
             self.stderr(&line.to_string());
         }
     }
 
-    pub(crate) fn warn(&self, line: impl Display) {
+    /// What is not as it should be, and did not stop the command.
+    pub fn warn(&self, line: impl Display) {
         tracing::warn!("{line}");
         let label = console::style("warning:").for_stderr().yellow().bold();
         self.stderr(&format!("{label} {line}"));
     }
 
-    pub(crate) fn hint(&self, line: impl Display) {
+    /// What to do next, unless the user wants quiet.
+    pub fn hint(&self, line: impl Display) {
         if !self.quiet {
             let label = console::style("hint:").for_stderr().cyan().bold();
             self.stderr(&format!("{label} {line}"));
         }
     }
 
-    pub(crate) fn error(&self, line: impl Display) {
+    /// What failed.
+    pub fn error(&self, line: impl Display) {
         tracing::error!("{line}");
         let label = console::style("error:").for_stderr().red().bold();
         self.stderr(&format!("{label} {line}"));
     }
 
-    pub(crate) fn stderr(&self, line: &str) {
+    /// A line on standard error, whatever the user wants.
+    pub fn stderr(&self, line: &str) {
         self.suspended(|| {
             // In one piece, so that what other processes write does not come between.
             if let Err(error) = io::stderr().lock().write_all(format!("{line}\n").as_bytes())

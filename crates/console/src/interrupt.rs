@@ -19,12 +19,11 @@ use std::{
 
 use host_provisioner::HostId;
 use procfs_core::{FromRead as _, process::Status};
+use sdocker::{Error, permission::Caller};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use sdocker::{Error, permission::Caller};
-
-use crate::{failure, options::Global, printer::Printer, successor::Successor};
+use crate::{failure, printer::Printer, successor::Successor};
 
 /// How long after the first signal another one is taken for the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -37,11 +36,12 @@ const LAST_LINE: Duration = Duration::from_millis(300);
 
 /// What signals do to the running command.
 #[derive(Clone)]
-pub(crate) struct Interrupt(Arc<Shared>);
+pub struct Interrupt(Arc<Shared>);
 
 struct Shared {
     printer: Arc<Printer>,
-    global: Global,
+    /// The options of the command line by which a successor gets to the same hosts.
+    options: Vec<String>,
     /// The file in which a successor says what it does.
     log: PathBuf,
     /// Work is asked to stop.
@@ -62,30 +62,31 @@ struct State {
 
 /// Work that is not dropped at a signal, with the words that are true of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Work {
+pub struct Work {
     /// What happens now, said at the first signal: "what was made is being undone".
-    pub(crate) stopping: String,
+    pub stopping: String,
     /// What is left by a process that ends now: "a host whose creation is being undone".
-    pub(crate) leaves: String,
+    pub leaves: String,
     /// The host whose record a successor takes over.
-    pub(crate) host: Option<HostId>,
+    pub host: Option<HostId>,
 }
 
 /// Work that goes on until this is dropped.
-pub(crate) struct Working<'i> {
+pub struct Working<'i> {
     interrupt: &'i Interrupt,
 }
 
 impl Interrupt {
-    /// Hears signals from now on.
+    /// Hears signals from now on. `options` are those of the command line by which a successor gets to the same hosts, and `log` is the file
+    /// in which it says what it does.
     ///
     /// # Errors
     /// No thread, or no handler, can be had.
-    pub(crate) fn start(printer: Arc<Printer>, global: Global, log: PathBuf) -> io::Result<Self> {
+    pub fn start(printer: Arc<Printer>, options: Vec<String>, log: PathBuf) -> io::Result<Self> {
         let state = State { first: None, words: "interrupted", work: None, successor: None };
         let interrupt = Self(Arc::new(Shared {
             printer,
-            global,
+            options,
             log,
             stop: CancellationToken::new(),
             leave: CancellationToken::new(),
@@ -148,7 +149,7 @@ impl Interrupt {
     }
 
     fn stop_work(&self, name: &'static str, work: &Work, state: &mut State) {
-        let started = work.host.as_ref().map(|host| Successor::start(host, &self.0.global));
+        let started = work.host.as_ref().map(|host| Successor::start(host, &self.0.options));
         let log = self.0.log.display();
         let what_then = match &started {
             Some(Ok(_)) => {
@@ -211,23 +212,23 @@ impl Interrupt {
     }
 
     /// Cancelled at the first signal.
-    pub(crate) fn stop(&self) -> &CancellationToken {
+    pub fn stop(&self) -> &CancellationToken {
         &self.0.stop
     }
 
     /// Comes to its end when the command is to end where it is; its error then.
-    pub(crate) async fn left(&self) -> anyhow::Error {
+    pub async fn left(&self) -> anyhow::Error {
         self.0.leave.cancelled().await;
         Error::new(self.state().words).into()
     }
 
     /// Its error, where the command is to end where it is.
-    pub(crate) fn ended(&self) -> Option<anyhow::Error> {
+    pub fn ended(&self) -> Option<anyhow::Error> {
         self.0.leave.is_cancelled().then(|| Error::new(self.state().words).into())
     }
 
     /// What is said of a command that ends where it is.
-    pub(crate) fn say(&self, words: &'static str) {
+    pub fn say(&self, words: &'static str) {
         self.state().words = words;
     }
 
@@ -235,7 +236,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// A signal came before.
-    pub(crate) fn begin(&self, work: Work) -> anyhow::Result<Working<'_>> {
+    pub fn begin(&self, work: Work) -> anyhow::Result<Working<'_>> {
         let mut state = self.state();
         if state.first.is_some() {
             return Err(Error::new(state.words).into());
@@ -251,7 +252,7 @@ impl Interrupt {
 
 impl Working<'_> {
     /// Goes on to this host, unless a signal came.
-    pub(crate) fn take_on(&self, host: Option<&HostId>) -> bool {
+    pub fn take_on(&self, host: Option<&HostId>) -> bool {
         let mut state = self.interrupt.state();
         if let (None, Some(work)) = (state.first, &mut state.work) {
             work.host = host.cloned();
@@ -262,7 +263,7 @@ impl Working<'_> {
 
     /// From here on nothing is undone any more, unless a signal came: then nothing changes. The words are those of a command that ends
     /// where it is.
-    pub(crate) fn commit(&self, words: &'static str) -> bool {
+    pub fn commit(&self, words: &'static str) -> bool {
         let mut state = self.interrupt.state();
         let may = state.first.is_none();
         if may {
@@ -273,7 +274,7 @@ impl Working<'_> {
     }
 
     /// Ends the work without its end: the successor finishes it, and the error says so. Without one, what is left remains.
-    pub(crate) fn hand_on(self, error: Error, what: &str) -> Error {
+    pub fn hand_on(self, error: Error, what: &str) -> Error {
         match self.interrupt.state().successor.take() {
             Some(successor) => {
                 successor.take_over();

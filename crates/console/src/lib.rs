@@ -1,0 +1,27 @@
+//! How a command of sdocker speaks and is stopped.
+//!
+//! [`Printer`] owns standard output and standard error: results, progress, and what is waited for, on a terminal, in a notebook and in a pipe.
+//! [`Interrupt`] hears signals. [`failure::report`] words an error with its hints and what remains.
+//!
+//! # Guarantees
+//! - Printing never ends a command, nor changes what it does: a terminal that is gone, a full disk and a closed pipe are remembered, and decide
+//!   nothing but the exit code.
+//! - Work that was announced with [`Interrupt::begin`] is never dropped at a signal. Where the process is ended nevertheless, a process of its
+//!   own finishes it.
+//! - It knows no command and no option.
+
+mod columns;
+pub mod failure;
+mod interrupt;
+pub mod logging;
+mod printer;
+mod progress;
+pub mod successor;
+mod terminal;
+mod waiting;
+
+pub use columns::align;
+pub use interrupt::{Interrupt, Work, Working};
+pub use printer::{Output, Printer};
+pub use progress::Progress;
+pub use waiting::{Waiting, speak_of};
