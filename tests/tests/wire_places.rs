@@ -270,3 +270,67 @@ fn a_broken_list_of_hosts_is_set_aside_and_written_anew() {
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
+
+/// A record that can't be settled is given up by name, by somebody who saw what may remain; never that of an instance that is seen running.
+#[test]
+fn a_record_is_given_up_by_name_and_never_that_of_a_running_host() {
+    let Some(front) = Front::start() else { return };
+    let mut home = front.home();
+    let created = home.sdocker(&CREATE).expect(0).json();
+    let (name, instance) = (created["name"].as_str().expect("a name"), created["instance_id"].as_str().expect("an id"));
+    let host = home.records()[0]["host"].as_str().expect("a name").to_owned();
+    let record = home.join(format!(".sdocker/journal/{host}.json"));
+    let kept = home.join(format!(".sdocker/journal/{host}.forgotten"));
+    let text = std::fs::read_to_string(&record).expect("readable");
+
+    // Seen running, whether its record can be read or not, and whatever it is called.
+    for which in [name, instance, &host] {
+        let run = home.sdocker(&["recover", "--forget", which, "--yes"]).expect(3);
+        assert!(run.stderr.contains(&format!("its instance {instance} is running")), "{}", run.stderr);
+    }
+    std::fs::write(&record, "{").expect("written");
+    let run = home.sdocker(&["recover", "--forget", &host, "--yes"]).expect(3);
+    assert!(run.stderr.contains(&format!("its instance {instance} is running")), "{}", run.stderr);
+    assert_eq!(std::fs::read_to_string(&record).expect("it is there"), "{");
+
+    // With another account's credentials nobody can tell. Nothing is given up unseen.
+    let ours = front.place("123456789012", "eu-west-1").access_key();
+    std::fs::write(&record, &text).expect("written");
+    home.set("AWS_ACCESS_KEY_ID", front.place("999999999999", "eu-west-1").access_key());
+    let unsettled = home.sdocker(&["recover"]).expect(3);
+    assert!(unsettled.stderr.contains(&format!("`sdocker recover --forget {host}`")), "{}", unsettled.stderr);
+    let unseen = home.sdocker(&["recover", "--forget", name]).expect(3);
+    assert!(unseen.stderr.contains(&format!("remains: instance {instance}: it is in eu-west-1")), "{}", unseen.stderr);
+    assert!(unseen.stderr.contains(&format!("`sdocker recover --forget {host} --yes`")), "{}", unseen.stderr);
+    assert!(unseen.stderr.contains("remains: security group DockerHost"), "{}", unseen.stderr);
+    assert_eq!(std::fs::read_to_string(&record).expect("it is there"), text, "nothing was changed");
+    assert_eq!(home.sdocker(&["recover", "--forget", "i-0", "--yes"]).expect(1).stdout, "");
+    let given_up = home.sdocker(&["recover", "--forget", name, "--yes", "--output", "json"]).expect(0).json();
+    assert!(given_up["may_remain"].to_string().contains(instance), "{given_up}");
+    assert_eq!(std::fs::read_to_string(&kept).expect("it is kept"), text);
+    assert_eq!(home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json()["hosts"], json!([]));
+    home.sdocker(&["recover"]).expect(0);
+
+    // Whoever has the credentials finds it by its tags still.
+    home.set("AWS_ACCESS_KEY_ID", ours);
+    assert_eq!(front.live(), [instance]);
+    let found = home.sdocker(&["recover", "--terminate", "--output", "json"]).expect(0).json();
+    assert_eq!(found["orphans"][0]["instance_id"], json!(instance), "{found}");
+
+    // A torn record whose instance is gone; one that settles is not given up.
+    std::fs::write(&record, "{").expect("written");
+    let torn = home.sdocker(&["recover"]).expect(3);
+    assert!(torn.stderr.contains(&format!("whatever is named in {}", record.display())), "{}", torn.stderr);
+    assert!(!torn.stderr.contains("run `sdocker recover`"), "a recovery is no advice after one: {}", torn.stderr);
+    home.sdocker(&["recover", "--forget", &host]).expect(3);
+    home.sdocker(&["recover", "--forget", &host, "--yes"]).expect(0);
+    home.sdocker(&["recover"]).expect(0);
+    let instance_only = text.replace(r#""state": "created""#, r#""state": "adopted""#);
+    assert_ne!(instance_only, text);
+    std::fs::write(&record, instance_only).expect("written");
+    let settles = home.sdocker(&["recover", "--forget", &host, "--yes"]).expect(1);
+    assert!(settles.stderr.contains("`sdocker recover` settles its record"), "{}", settles.stderr);
+    home.sdocker(&["recover"]).expect(0);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(home.records(), Vec::<Value>::new());
+}

@@ -83,6 +83,14 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// The file or folder that it is about.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. } | Self::Newer { path, .. } | Self::Malformed { path, .. } => Some(path),
+            Self::Unlawful { .. } => None,
+        }
+    }
+
     fn malformed(path: &Path, expected: &impl ToString) -> Self {
         Self::Malformed { path: path.to_owned(), line: 1, column: 1, expected: expected.to_string() }
     }
@@ -259,6 +267,21 @@ impl Journal {
         Ok(entries)
     }
 
+    /// Takes a file out of use that is no usable record, as [`OpenRecord::set_aside`] does. `None` where another process works on it.
+    ///
+    /// # Errors
+    /// A file that can't be renamed.
+    pub fn set_aside(&self, path: &Path) -> Result<Option<PathBuf>, JournalError> {
+        let lock_path = path.with_extension("lock");
+        let lock = File::options().read(true).open(&lock_path);
+        if let Ok(lock) = &lock
+            && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
+        {
+            return Ok(None);
+        }
+        set_aside(path, &lock_path).map(Some)
+    }
+
     /// The readable records, oldest first.
     ///
     /// # Errors
@@ -364,6 +387,15 @@ impl OpenRecord {
         Ok(())
     }
 
+    /// Takes the record out of use: its user gives it up, although something may remain. It is kept beside the others, as
+    /// `<host>.forgotten`, which is no record to anybody but people. Returns its path.
+    ///
+    /// # Errors
+    /// A file that can't be renamed.
+    pub fn set_aside(self) -> Result<PathBuf, JournalError> {
+        set_aside(&self.path, &self.lock_path)
+    }
+
     /// Removes the record: nothing of the host remains that it would have to remember.
     ///
     /// # Errors
@@ -381,6 +413,14 @@ impl OpenRecord {
         }
         Ok(())
     }
+}
+
+fn set_aside(path: &Path, lock_path: &Path) -> Result<PathBuf, JournalError> {
+    let kept_as = path.with_extension("forgotten");
+    fs::rename(path, &kept_as).map_err(io_error("rename", path))?;
+    // An empty file, that the next listing does not mind.
+    let _ = fs::remove_file(lock_path);
+    Ok(kept_as)
 }
 
 /// Whether a file is there; an error where that can't be told.

@@ -61,7 +61,8 @@ pub fn hints(error: AnyError<'_>, caller: &Caller) -> Vec<String> {
             hints.extend(api_hints(error, caller));
         }
     }
-    if !remains(error).is_empty() {
+    let of_recovery = error.downcast_ref::<Error>().is_some_and(Error::is_of_recovery);
+    if !remains(error).is_empty() && !of_recovery {
         hints.push("run `sdocker recover` to settle what may remain".to_owned());
     }
     let mut seen = HashSet::new();

@@ -20,6 +20,7 @@ struct Parts {
     remains: Vec<String>,
     leaves: Vec<String>,
     others: Vec<Source>,
+    of_recovery: bool,
 }
 
 impl Error {
@@ -66,6 +67,17 @@ impl Error {
     pub fn remains(mut self, what: impl Into<String>) -> Self {
         self.0.remains.push(what.into());
         self
+    }
+
+    /// It is a recovery's own: another one is no advice.
+    #[must_use]
+    pub(crate) fn of_recovery(mut self) -> Self {
+        self.0.of_recovery = true;
+        self
+    }
+
+    pub(crate) fn is_of_recovery(&self) -> bool {
+        self.0.of_recovery
     }
 
     /// The first error of this type among this one and its causes.

@@ -15,6 +15,7 @@ use crate::{
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     doctor::{self, Examination, Finding},
+    forgetting::{self, Forgotten},
     keep,
     local_mode::{self, Configured},
     lookup::{KnownHost, Lookup},
@@ -240,6 +241,18 @@ impl Home {
     /// It can't be settled now: the cloud does not answer, or another process works on the host.
     pub async fn finish(&self, host: &HostId, observer: &dyn Observer, stop: CancellationToken) -> Result<()> {
         recovery::finish(host, &self.surroundings, observer, stop).await
+    }
+
+    /// Gives up a record that can't be settled: by the host's name, its instance, or the name of the record's file. Nothing in the cloud is
+    /// changed.
+    ///
+    /// # Cancel safety
+    /// Can be dropped at any time.
+    ///
+    /// # Errors
+    /// An instance of it that is seen running; a record that [`Self::recover`] settles; without `sure`, what may remain.
+    pub async fn forget(&self, which: &str, sure: bool, observer: &dyn Observer) -> Result<Forgotten> {
+        forgetting::forget(which, sure, &self.surroundings, observer).await
     }
 
     /// Finds out whether a host could be created, as far as that can be found out without spending anything.

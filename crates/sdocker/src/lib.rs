@@ -34,6 +34,7 @@ pub mod doctor;
 pub mod durations;
 pub mod ecr;
 mod error;
+mod forgetting;
 mod home;
 mod hosts_conf;
 mod keep;
@@ -61,6 +62,7 @@ mod writable;
 
 pub use advice::{hints, leaves, remains, undone};
 pub use error::{Error, Result};
+pub use forgetting::Forgotten;
 pub use home::{Home, Used};
 pub use hosts_conf::ActiveHost;
 pub use observer::{Notice, Observer, Unobserved};

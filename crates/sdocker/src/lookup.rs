@@ -1,5 +1,7 @@
 //! The hosts that this home knows: from the journal, and from `sdocker-hosts.conf` where older tools made them.
 
+use std::path::Path;
+
 use docker_remote::ContextStore;
 use host_provisioner::{CloudName, Entry, InstanceId, InstanceType, Journal, JournalError, Place, Record, RecordState};
 
@@ -218,11 +220,12 @@ impl Lookup {
 /// A record that can't be read, and what to do about it.
 pub fn unusable(error: &JournalError) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let stem = error.path().and_then(Path::file_stem).unwrap_or_default().to_string_lossy();
     match error {
         JournalError::Newer { .. } => format!("a host's record is left alone: {error}; use the newer sdocker for it"),
-        JournalError::Malformed { path, .. } => format!(
-            "a host's record can't be read: {error}; `sdocker recover` looks for its host; remove {} once that is settled",
-            path.display()
+        JournalError::Malformed { .. } => format!(
+            "a host's record can't be read: {error}; `sdocker recover` looks for its host; `sdocker recover --forget {stem}` \
+             drops the record once that is settled"
         ),
         _ => format!("a host's record can't be read: {error}{cause}"),
     }

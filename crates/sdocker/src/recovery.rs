@@ -47,6 +47,8 @@ pub struct Recovery {
 pub struct Settled {
     /// The host: its name, or the id of its record.
     pub host: String,
+    /// The name of its record.
+    pub record: String,
     /// `adopted`, `undone`, `terminated`, `ended`, `unknown`, `busy` or `failed`.
     pub outcome: &'static str,
     /// What was done for it, or what is in the way.
@@ -109,6 +111,7 @@ pub async fn recover(
     let mut places = Places::new(surroundings, observer);
     let mut report = Recovery::default();
     let mut settled_records = Vec::new();
+    let mut unreadable = Vec::new();
     let mut by_place: Vec<(Place, Vec<Record>)> = Vec::new();
     for entry in lookup.journal.entries()? {
         match entry {
@@ -117,14 +120,21 @@ pub async fn recover(
                 None => by_place.push((record.place.clone(), vec![record])),
             },
             Entry::Busy(record) => settled_records.push((record, Recovered::Busy)),
-            Entry::Unusable(error) => report.unusable.push(lookup::unusable(&error)),
+            Entry::Unusable(error) => {
+                let record = error.path().map(|path| path.display().to_string());
+                unreadable.push(record.unwrap_or_else(|| "a record".to_owned()));
+                report.unusable.push(lookup::unusable(&error));
+            }
         }
     }
     if !stop.take_on(None) {
         return Err(ProvisionError::Interrupted.into());
     }
-    let mut failed = Error::new("not everything could be settled");
-    let mut all_settled = report.unusable.is_empty();
+    let mut failed = Error::new("not everything could be settled").of_recovery();
+    let mut all_settled = unreadable.is_empty();
+    for record in unreadable {
+        failed = failed.remains(format!("whatever is named in {record}, which can't be read"));
+    }
     for (place, records) in by_place {
         let clouds = match places.of(Some(&place)).await {
             Ok(clouds) => clouds,
@@ -133,6 +143,7 @@ pub async fn recover(
                 for record in records {
                     report.settled.push(Settled {
                         host: name(&record),
+                        record: record.host.to_string(),
                         outcome: "unknown",
                         details: vec![text.clone()],
                     });
@@ -235,7 +246,7 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
         Recovered::Unknown(error) => ("unknown", vec![error.to_string()]),
         Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
     };
-    Settled { host: name(record), outcome, details }
+    Settled { host: name(record), record: record.host.to_string(), outcome, details }
 }
 
 /// Finishes or undoes what a process that was ended left of one host; nothing where nothing is left to do.

@@ -22,6 +22,13 @@ pub(crate) struct Args {
     /// Take hosts of this user that have no record back into use, where their credentials are on shared storage.
     #[arg(long)]
     adopt: bool,
+    /// Drop the record of a host that can't be settled: by the host's name, its instance's id, or the name of the record's file. Says first
+    /// what may remain of it, and does it with `--yes`. Never of an instance that is seen running; nothing in AWS is changed.
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["terminate", "adopt"])]
+    forget: Option<String>,
+    /// Drop it: you know what may remain.
+    #[arg(long, requires = "forget")]
+    yes: bool,
 }
 
 /// What a signal does to a recovery.
@@ -46,6 +53,15 @@ impl Stop for Stopping<'_> {
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
+    if let Some(record) = &args.forget {
+        let forgotten = home.forget(record, args.yes, &Progress::new(printer)).await?;
+        return printer.result(&forgotten, || {
+            let mut lines =
+                vec![format!("{}: forgotten; its record is kept as {}", forgotten.host, forgotten.kept_as.display())];
+            lines.extend(forgotten.may_remain.iter().map(|what| format!("  may remain: {what}")));
+            lines.join("\n")
+        });
+    }
     let wish = match (args.terminate, args.adopt) {
         (true, _) => Unrecorded::Terminate,
         (false, true) => Unrecorded::Adopt,
@@ -59,6 +75,12 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         printer.hint(
             "`sdocker recover --adopt` takes hosts without a record into use, `sdocker recover --terminate` ends them",
         );
+    }
+    for settled in report.settled.iter().filter(|settled| matches!(settled.outcome, "unknown" | "failed")) {
+        let (host, record) = (&settled.host, &settled.record);
+        printer.hint(format!(
+            "should {host} never be settled: `sdocker recover --forget {record}` says what may remain of it"
+        ));
     }
     report.failure.map_or(Ok(()), |failure| Err(failure.into()))
 }
