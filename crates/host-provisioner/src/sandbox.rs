@@ -115,9 +115,6 @@ impl Sandbox {
     pub fn write_metadata(&self, metadata_root: &Path) -> Result<(), SandboxError> {
         let folder = metadata_root.join("opt/ml/metadata");
         let path = folder.join("resource-metadata.json");
-        if path.exists() {
-            return Ok(());
-        }
         let metadata = json!({
             "AppType": "KernelGateway",
             "DomainId": "d-studio",
@@ -126,6 +123,9 @@ impl Sandbox {
             "ResourceName": "sandbox",
         });
         let write = || -> io::Result<()> {
+            if path.try_exists()? {
+                return Ok(());
+            }
             fs::create_dir_all(&folder)?;
             fs::write(&path, format!("{metadata:#}\n"))
         };

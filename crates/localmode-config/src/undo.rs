@@ -140,7 +140,7 @@ impl Before {
     }
 
     fn remember_parents(&mut self, path: &Path) {
-        let missing = path.ancestors().skip(1).take_while(|folder| !folder.exists());
+        let missing = path.ancestors().skip(1).take_while(|folder| matches!(folder.try_exists(), Ok(false)));
         let missing: Vec<PathBuf> =
             missing.filter(|folder| !self.parents.contains(&folder.to_path_buf())).map(Path::to_owned).collect();
         self.parents.extend(missing.into_iter().rev());

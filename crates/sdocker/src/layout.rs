@@ -102,11 +102,20 @@ impl Layout {
     /// Copies the user's hooks to where the host looks for them.
     pub(crate) fn share_hooks(&self, shared_home: &Path) -> crate::Result<()> {
         for hook in ["pre-bootstrap.sh", "post-bootstrap.sh"] {
-            let candidates = [self.sdocker_home.join(hook), self.samples.join(hook)];
-            let Some(own) = candidates.iter().find(|file| file.is_file()) else { continue };
+            let mut own = None;
+            for file in [self.sdocker_home.join(hook), self.samples.join(hook)] {
+                match fs::metadata(&file) {
+                    Ok(found) if found.is_file() => own = own.or(Some(file)),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    // A host without its hook would not be the one that was asked for.
+                    Err(error) => return Err(Error::new(format!("cannot look at {}", file.display())).because(error)),
+                }
+            }
+            let Some(own) = own else { continue };
             let shared = shared_home.join(hook);
-            if *own != shared {
-                fs::copy(own, &shared)
+            if own != shared {
+                fs::copy(&own, &shared)
                     .with_context(|| format!("cannot copy {} to {}", own.display(), shared.display()))?;
             }
         }
@@ -153,4 +162,29 @@ pub(crate) fn create_private(folder: &Path) -> crate::Result<()> {
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("cannot create {}", folder.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hook_that_cannot_be_looked_at_is_no_missing_one() {
+        let home = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(&Surroundings::new(home.path()));
+        let (own, shared) = (home.path().join(".sdocker"), home.path().join("shared"));
+        for folder in [&own, &shared] {
+            fs::create_dir(folder).expect("made");
+        }
+        layout.share_hooks(&shared).expect("there is none");
+        // A link to itself can't be followed, by root neither.
+        let hook = own.join("pre-bootstrap.sh");
+        std::os::unix::fs::symlink(&hook, &hook).expect("linked");
+        let error = layout.share_hooks(&shared).expect_err("it is not known what it is");
+        assert!(format!("{error:#}").starts_with(&format!("cannot look at {}", hook.display())), "{error:#}");
+        fs::remove_file(&hook).expect("removed");
+        fs::write(&hook, "echo").expect("written");
+        layout.share_hooks(&shared).expect("shared");
+        assert_eq!(fs::read_to_string(shared.join("pre-bootstrap.sh")).expect("it is there"), "echo");
+    }
 }

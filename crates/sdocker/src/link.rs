@@ -203,17 +203,19 @@ async fn ended(
     stop: &CancellationToken,
 ) {
     let key = lookup.layout.client_certs(&host.name).join("key.pem");
+    // A file system that does not answer says nothing about the host.
+    let is_gone = || matches!(key.try_exists(), Ok(false));
     let mut unreachable = Duration::ZERO;
     loop {
         tokio::select! {
             () = sleep(LOOKS_EVERY) => {}
             () = stop.cancelled() => {
-                if key.exists() {
+                if !is_gone() {
                     std::future::pending::<()>().await;
                 }
             }
         }
-        if !key.exists() {
+        if is_gone() {
             return;
         }
         unreachable = if *reached.borrow() { Duration::ZERO } else { unreachable + LOOKS_EVERY };

@@ -153,7 +153,12 @@ pub(crate) fn shared_home(surroundings: &Surroundings, environment: &StudioEnvir
     if on(&surroundings.sdocker_home) {
         return Some(surroundings.sdocker_home.clone());
     }
-    environment.shared_folder().filter(|folder| folder.is_dir()).map(|folder| folder.join(".sdocker"))
+    // One that can't be looked at is shared nevertheless: writing there says what is wrong, and the host's key stays out of user data.
+    let is_folder = |folder: &&Path| match folder.metadata() {
+        Ok(found) => found.is_dir(),
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    };
+    environment.shared_folder().filter(is_folder).map(|folder| folder.join(".sdocker"))
 }
 
 /// The client's proxies, for the daemon. What is in the VPC is reached directly, the instance's metadata always.

@@ -30,8 +30,12 @@ enum Shell {
 pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let host = home.host(args.instance_id.as_ref(), &Progress::new(printer))?;
     let certs = home.client_certs(&host);
-    if !certs.join("key.pem").exists() {
-        printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
+    match certs.join("key.pem").try_exists() {
+        Ok(true) => {}
+        Ok(false) => {
+            printer.warn(format!("{} holds no client certificate: the host may not be ready yet", certs.display()));
+        }
+        Err(error) => printer.warn(format!("{} can't be looked at: {error}", certs.display())),
     }
     let variables = home.variables(&host);
     let shell = if printer.is_json() { Shell::Json } else { args.shell };

@@ -101,8 +101,10 @@ impl Addresses {
         let Ok(holder) = fs::read_to_string(lease) else { return false };
         let number = lease.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or_default();
         // A host may outlive its folder, if somebody removed that under it.
-        let runs = self.namespaces.join(Self::namespace(Self::numbered(number))).exists();
-        !runs && !Path::new(&holder).exists() && age.elapsed().is_ok_and(|age| age > GRACE)
+        // What can't be looked at may be there.
+        let is_gone = |path: &Path| matches!(path.try_exists(), Ok(false));
+        let namespace = self.namespaces.join(Self::namespace(Self::numbered(number)));
+        is_gone(&namespace) && is_gone(Path::new(&holder)) && age.elapsed().is_ok_and(|age| age > GRACE)
     }
 }
 
@@ -132,6 +134,15 @@ mod tests {
         }
         assert_eq!(addresses.lease(&hosts[0]).expect("leased"), first, "its host never came, or is gone");
         assert_eq!(addresses.lease(&hosts[0]).expect("leased"), Ipv4Addr::new(198, 18, 0, 10), "the other is there");
+
+        // A folder that can't be looked at is there: a link to itself is such a one, for root too.
+        fs::remove_dir(&hosts[1]).expect("removed");
+        std::os::unix::fs::symlink(&hosts[1], &hosts[1]).expect("linked");
+        assert_eq!(
+            addresses.lease(&hosts[0]).expect("leased"),
+            Ipv4Addr::new(198, 18, 0, 14),
+            "the other may be there"
+        );
     }
 
     #[test]

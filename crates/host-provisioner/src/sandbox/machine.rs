@@ -33,7 +33,7 @@ impl Machine {
         address: Ipv4Addr,
         bootstrap: &Bootstrap,
     ) -> io::Result<()> {
-        if self.folder.exists() {
+        if self.folder.try_exists()? {
             return Ok(());
         }
         // Complete before it has its name, so that a process that dies in between leaves no half-made host.
@@ -88,7 +88,8 @@ impl Machine {
     /// Ends the host, however it was left, and removes everything it had.
     pub(super) async fn stop(&self) -> io::Result<()> {
         let script = self.folder.join("host.sh");
-        if !script.exists() {
+        // One that can't be looked at is there: its processes are too.
+        if !script.try_exists()? {
             // Its processes ended before its script went; what is left is files.
             return match fs::remove_dir_all(&self.folder) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -104,7 +105,7 @@ impl Machine {
             .stderr(Stdio::null())
             .status()
             .await?;
-        if self.folder.exists() {
+        if self.folder.try_exists()? {
             return Err(io::Error::other(format!("{} is still there ({status})", self.folder.display())));
         }
         Ok(())
@@ -141,4 +142,25 @@ fn settings(
         text.push_str(&format!("{name}={quoted}\n"));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_host_whose_files_cannot_be_looked_at_is_not_taken_for_one_that_ended() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine { folder: folder.path().join("i-1") };
+        fs::create_dir(&machine.folder).expect("made");
+        fs::write(machine.folder.join("settings"), "").expect("written");
+        // A link to itself can't be followed, by root neither.
+        let script = machine.folder.join("host.sh");
+        std::os::unix::fs::symlink(&script, &script).expect("linked");
+        assert!(machine.stop().await.is_err());
+        assert!(machine.folder.join("settings").try_exists().expect("readable"), "nothing was removed");
+        fs::remove_file(&script).expect("removed");
+        machine.stop().await.expect("what is left is files");
+        assert!(!machine.folder.try_exists().expect("readable"));
+    }
 }
