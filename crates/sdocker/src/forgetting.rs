@@ -17,6 +17,7 @@ use crate::{
 /// A record that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Forgotten {
+    /// Its host, by the name that people know it by.
     pub host: String,
     /// What nobody sees to any more, should it be there.
     pub may_remain: Vec<String>,
