@@ -141,6 +141,15 @@ impl Bounds {
     }
 }
 
+impl Cloud {
+    /// This cloud, of which every call is answered in time, or fails as one whose outcome is unknown. A [`Provisioner`](crate::Provisioner)
+    /// does so by itself; this is for a [`Survey`](crate::Survey) and an examination of a plan.
+    #[must_use]
+    pub fn answering_within(self, patience: Patience, observer: Arc<dyn Observer>) -> Self {
+        Bounds::new(patience, observer, CancellationToken::new()).around(self)
+    }
+}
+
 /// Tries of one thing, over some time.
 pub(crate) struct Tries<'a> {
     bounds: &'a Bounds,

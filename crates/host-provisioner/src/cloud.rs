@@ -17,10 +17,6 @@ mod territory;
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
-use crate::{Observer, Patience, bounds::Bounds};
-
 pub(crate) use around::Around;
 #[cfg(test)]
 pub(crate) use dry_runs::MockDryRuns;
@@ -62,13 +58,6 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// This cloud, of which every call is answered in time, or fails as one whose outcome is unknown. A [`Provisioner`](crate::Provisioner)
-    /// does so by itself; this is for a [`Survey`](crate::Survey) and an examination of a plan.
-    #[must_use]
-    pub fn answering_within(self, patience: Patience, observer: Arc<dyn Observer>) -> Self {
-        Bounds::new(patience, observer, CancellationToken::new()).around(self)
-    }
-
     /// A cloud of which one object has every capability.
     pub fn of<T>(all: Arc<T>) -> Self
     where

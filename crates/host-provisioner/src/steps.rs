@@ -4,6 +4,7 @@
 //! to, how it is undone, which calls that comes to, and which permissions they need. [`StepKind`] lists the kinds. Whatever looks at a
 //! creation iterates over that list or matches on it: the executor, `--dry-run`, the policy, preflight and the failure matrix.
 
+mod call;
 pub(crate) mod executor;
 mod instance;
 mod mount_access;
@@ -12,12 +13,13 @@ mod planned;
 mod security_group;
 mod work;
 
+pub(crate) use call::Asks;
+pub use call::PlannedCall;
 pub(crate) use executor::Executor;
 pub(crate) use instance::{LaunchStep, WantedLaunch, recorded};
 pub(crate) use mount_access::AccessStep;
 pub use permission::{Action, Condition, On, Permission, Task, Whose, permissions};
-pub use planned::PlannedCall;
-pub(crate) use planned::{Asks, Made, PlannedStep, steps};
+pub(crate) use planned::{Made, PlannedStep, steps};
 pub(crate) use security_group::{GroupStep, WantedGroup};
 pub(crate) use work::Work;
 

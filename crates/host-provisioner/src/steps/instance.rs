@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     Action, Applied, Asks, Condition, Kind, On, Origin, Permission, PlannedCall, Resolved, Slot, Task, Undone, Whose,
-    Work, planned::tag_parameters, security_group::group_id,
+    Work, call::tag_parameters, security_group::group_id,
 };
 use crate::{
     Activity, ClientToken, CloudError, CloudErrorKind, DryRun, Ended, HostGroups, HostPlan, Instance, InstanceFilter,

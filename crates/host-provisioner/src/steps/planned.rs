@@ -1,23 +1,9 @@
 //! The steps of a plan, in order: what a creation does, what a dry run shows, what preflight asks.
 
-use serde::Serialize;
-use serde_json::{Value, json};
-use studio_discovery::{SecurityGroupId, Tag};
+use studio_discovery::SecurityGroupId;
 
-use super::{instance, mount_access, security_group};
-use crate::{
-    DryRun, GroupPlan, HostGroups, HostPlan, Market, MountTarget, MountTargetId, Placement, preflight::Unproven,
-};
-
-/// An API call that changes something, by AWS's names of the action and its parameters. Ids that only an earlier call will give
-/// stand as `<...>`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PlannedCall {
-    /// The IAM action, such as `ec2:RunInstances`.
-    pub action: &'static str,
-    /// The parameters.
-    pub parameters: Value,
-}
+use super::{Asks, PlannedCall, instance, mount_access, security_group};
+use crate::{GroupPlan, HostGroups, HostPlan, Market, MountTarget, MountTargetId, Placement};
 
 /// A step of a plan.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +26,6 @@ impl Made {
     pub(crate) fn group(&self, plan: &GroupPlan) -> Option<&SecurityGroupId> {
         self.groups.iter().find(|(name, _)| *name == plan.name).map(|(_, id)| id)
     }
-}
-
-/// What can be asked before, and what can't.
-#[derive(Default)]
-pub(crate) struct Asks {
-    /// Calls that the cloud can be asked about.
-    pub(crate) calls: Vec<DryRun>,
-    /// Actions that it can't be asked about, with the reason.
-    pub(crate) unproven: Vec<(&'static str, Unproven)>,
 }
 
 /// The steps of a creation in one placement, paid for in one way, with these groups.
@@ -105,8 +82,4 @@ impl HostPlan {
         let first = self.placements.first().zip(self.markets.first());
         first.map(|(placement, market)| steps(&self.groups, placement, *market)).unwrap_or_default()
     }
-}
-
-pub(super) fn tag_parameters(tags: &[Tag]) -> Vec<Value> {
-    tags.iter().map(|tag| json!({"Key": tag.key, "Value": tag.value})).collect()
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     Action, Applied, Asks, Condition, Kind, On, Origin, Permission, PlannedCall, Resolved, Slot, Task, Undone, Whose,
-    Work, planned::tag_parameters,
+    Work, call::tag_parameters,
 };
 use crate::{
     Activity, CloudError, CloudErrorKind, DryRun, GroupIntent, GroupPlan, HostId, HostPlan, Instance, InstanceFilter,
