@@ -43,8 +43,8 @@ pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, NetworkInterfaceId, Zone};
 pub use journal::{
-    AccessIntent, Entry, GroupIntent, Intent, Journal, JournalError, LaunchIntent, OpenRecord, Opened, RECORD_VERSION,
-    Record, RecordState, RecordedInstance, Step, StepState, Turn,
+    AccessIntent, Entry, FileStore, GroupIntent, HeldEntry, Intent, Journal, JournalError, JournalStore, LaunchIntent,
+    MemoryStore, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Step, StepState, Turn,
 };
 pub use observer::{Activity, Event, Observer, Unobserved, Wait};
 pub use patience::Patience;

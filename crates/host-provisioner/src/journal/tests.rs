@@ -1,12 +1,35 @@
+use std::fs::{self, File};
+
 use studio_discovery::Region;
 
 use super::*;
 use crate::ClientToken;
 
-fn journal() -> (tempfile::TempDir, Journal) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let journal = Journal::new(folder.path().join("journal"));
-    (folder, journal)
+/// A journal in files.
+struct InFiles {
+    _home: tempfile::TempDir,
+    dir: PathBuf,
+    journal: Journal,
+}
+
+impl std::ops::Deref for InFiles {
+    type Target = Journal;
+
+    fn deref(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+impl InFiles {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+fn journal() -> InFiles {
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let dir = home.path().join("journal");
+    InFiles { journal: Journal::new(&dir), dir, _home: home }
 }
 
 fn record(host: &str, created: &str) -> Record {
@@ -64,7 +87,7 @@ pub(crate) fn place_of(vpc: &str) -> crate::Place {
 #[test]
 fn a_record_is_durable_readable_and_private() {
     use std::os::unix::fs::PermissionsExt as _;
-    let (_folder, journal) = journal();
+    let journal = journal();
     let mut open = journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun");
     open.update(|record| record.state = RecordState::Ready).expect("written");
     drop(open);
@@ -78,27 +101,90 @@ fn a_record_is_durable_readable_and_private() {
     }));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_record_has_one_worker_at_a_time() {
-    let (_folder, journal) = journal();
+/// What every store keeps, whatever it is made of.
+async fn a_record_has_one_worker_at_a_time(journal: &Journal) {
     let open = journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun");
     assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Busy));
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Busy(_)]));
     drop(open);
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Idle(_)]));
-    let Opened::Open(open) = journal.open(&"a".into()).await.expect("readable") else { panic!("nobody has it") };
+    let Opened::Open(mut open) = journal.open(&"a".into()).await.expect("readable") else { panic!("nobody has it") };
+    open.update(|record| record.state = RecordState::Ready).expect("written");
+    assert_eq!(journal.records().expect("readable")[0].state, RecordState::Ready);
     open.remove().expect("removed");
     assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Missing));
-    assert_eq!(fs::read_dir(journal.dir()).expect("there").count(), 0, "neither record nor lock stays");
     let again = journal.begin(record("b", "2026-01-02T03:04:05Z")).expect("begun");
     drop(again);
     assert!(journal.begin(record("b", "2026-01-02T03:04:05Z")).is_err(), "a record is never overwritten by another");
+    let Opened::Open(open) = journal.open(&"b".into()).await.expect("readable") else { panic!("nobody has it") };
+    open.set_aside().expect("given up");
+    assert!(matches!(journal.open(&"b".into()).await.expect("readable"), Opened::Missing));
+    assert!(journal.entries().expect("readable").is_empty());
+}
+
+async fn turns_are_taken_one_after_the_other(journal: &Journal) {
+    let first = journal.turn().await.expect("a turn");
+    let mut second = Box::pin(journal.turn());
+    let waits = tokio::time::timeout(Duration::from_millis(50), &mut second).await;
+    assert!(waits.is_err(), "two have their turn at once");
+    drop(first);
+    drop(second.await.expect("a turn"));
+}
+
+/// A record that would forget what it has begun is refused, and nothing of it is written.
+fn no_step_is_forgotten(journal: &Journal) {
+    type Change = fn(&mut Record);
+    let mut open = journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun");
+    let before = journal.records().expect("readable");
+    let changes: [(&str, Change); 6] = [
+        ("the last step is forgotten", |record| drop(record.steps.pop())),
+        ("all are", |record| record.steps.clear()),
+        ("the first is, and the others move up", |record| drop(record.steps.remove(0))),
+        ("two change places", |record| record.steps.swap(0, 1)),
+        ("what was adopted is called our own", |record| record.steps[0].state = StepState::Created),
+        ("one begins as made", |record| {
+            let made = Step { state: StepState::Created, ..record.steps[1].clone() };
+            record.steps.push(made);
+        }),
+    ];
+    for (what, change) in changes {
+        let refused = open.update(change);
+        assert!(matches!(refused, Err(JournalError::Unlawful { .. })), "{what}: {refused:?}");
+        assert_eq!(*open.record(), before[0], "{what}");
+        assert_eq!(journal.records().expect("readable"), before, "{what}");
+    }
+    open.update(|record| record.steps.push(Step { state: StepState::Intended, ..record.steps[1].clone() }))
+        .expect("lawful");
+}
+
+#[tokio::test]
+async fn a_journal_in_files_is_one() {
+    let in_files = journal();
+    a_record_has_one_worker_at_a_time(&in_files).await;
+    turns_are_taken_one_after_the_other(&in_files).await;
+    no_step_is_forgotten(&in_files);
+}
+
+#[tokio::test]
+async fn a_journal_in_memory_is_one() {
+    let in_memory = Journal::kept_in(Arc::new(MemoryStore::default()));
+    a_record_has_one_worker_at_a_time(&in_memory).await;
+    turns_are_taken_one_after_the_other(&in_memory).await;
+    no_step_is_forgotten(&in_memory);
+}
+
+#[tokio::test]
+async fn neither_record_nor_lock_stays() {
+    let journal = journal();
+    journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun").remove().expect("removed");
+    assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Missing));
+    assert_eq!(fs::read_dir(journal.dir()).expect("there").count(), 0);
 }
 
 /// Whoever lists, or starts a program, holds a lock for a moment: nobody is turned away for that.
 #[tokio::test]
 async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
-    let (_folder, journal) = journal();
+    let journal = journal();
     drop(journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun"));
     let lock = File::open(journal.dir().join("a.lock")).expect("there");
     lock.lock_shared().expect("locked");
@@ -116,9 +202,9 @@ async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
 
 #[test]
 fn records_come_oldest_first_and_unusable_ones_last() {
-    let (_folder, journal) = journal();
+    let journal = journal();
     for (host, created) in [("a", "2026-01-03T00:00:00Z"), ("b", "2026-01-02T00:00:00Z")] {
-        journal.begin(record(host, created)).expect("begun");
+        drop(journal.begin(record(host, created)).expect("begun"));
     }
     fs::write(journal.dir().join("0.json"), RECORD.replace("\"version\": 1", "\"version\": 2")).expect("written");
     let entries = journal.entries().expect("readable");
@@ -131,7 +217,7 @@ fn records_come_oldest_first_and_unusable_ones_last() {
 
 #[tokio::test]
 async fn a_newer_record_is_refused_and_never_rewritten() {
-    let (_folder, journal) = journal();
+    let journal = journal();
     fs::create_dir(journal.dir()).expect("made");
     let path = journal.dir().join("a.json");
     // Of the future: another shape as well.
@@ -146,7 +232,7 @@ async fn a_newer_record_is_refused_and_never_rewritten() {
 
 #[tokio::test]
 async fn a_torn_record_stays_and_is_reported_each_time() {
-    let (_folder, journal) = journal();
+    let journal = journal();
     fs::create_dir(journal.dir()).expect("made");
     let whole = RECORD.replace("HOST", "a").replace("CREATED", "2026-01-02T03:04:05Z");
     let halves = &whole.as_bytes()[..whole.len() / 2];
@@ -188,7 +274,7 @@ async fn what_cannot_be_read_is_not_missing() {
         }),
     ];
     for (what, make) in ways {
-        let (_folder, journal) = journal();
+        let journal = journal();
         fs::create_dir(journal.dir()).expect("made");
         make(&journal.dir().join("a.json"));
         let entries = journal.entries().expect("listed");
@@ -198,7 +284,7 @@ async fn what_cannot_be_read_is_not_missing() {
         assert!(journal.begin(record("a", "2026-01-02T03:04:05Z")).is_err(), "{what} is not overwritten");
     }
     // A home whose part is no folder (ENOTDIR, as ESTALE and EIO, is no ENOENT).
-    let (folder, _) = journal();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("file"), "").expect("written");
     let journal = Journal::new(folder.path().join("file/journal"));
     assert!(journal.entries().is_err());
@@ -207,7 +293,7 @@ async fn what_cannot_be_read_is_not_missing() {
 
 #[tokio::test]
 async fn a_missing_folder_is_an_empty_journal() {
-    let (_folder, journal) = journal();
+    let journal = journal();
     assert!(journal.entries().expect("readable").is_empty());
     assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Missing));
 }
