@@ -177,8 +177,8 @@ impl Front {
         self.post("hosts", &json!(folders));
     }
 
-    /// From now on hosts are machines with real daemons, in this folder, which see nothing of what this machine has in the other one.
-    pub fn boot_machines(&self, folder: &Path, hidden: &Path) {
+    /// From now on hosts are machines with real daemons, in this folder, which see nothing of what this machine has in the others.
+    pub fn boot_machines(&self, folder: &Path, hidden: &[&str]) {
         self.post("machines", &json!({"folder": folder, "hidden": hidden}));
     }
 

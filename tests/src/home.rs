@@ -22,6 +22,15 @@ pub struct Home {
     folder: TempDir,
     environment: BTreeMap<String, OsString>,
     user: Option<StudioUser>,
+    app: Option<AppNamespace>,
+}
+
+/// Where everything of a home is run: a mount namespace in which the home is at another path.
+#[derive(Debug)]
+struct AppNamespace {
+    /// A process in it.
+    process: u32,
+    home: PathBuf,
 }
 
 /// What a run of the binary gave.
@@ -75,7 +84,7 @@ impl Home {
     /// No temporary folder can be made.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut home = Self { folder, environment: BTreeMap::new(), user: None };
+        let mut home = Self { folder, environment: BTreeMap::new(), user: None, app: None };
         let path = std::env::var_os("PATH").unwrap_or_default();
         home.set("PATH", path);
         home.set("HOME", home.path().to_owned());
@@ -117,6 +126,20 @@ impl Home {
     /// A file or folder in the home.
     pub fn join(&self, path: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(path)
+    }
+
+    /// A file or folder in the home, as what runs there calls it.
+    pub fn inside(&self, path: impl AsRef<Path>) -> PathBuf {
+        match &self.app {
+            Some(app) => app.home.join(path),
+            None => self.join(path),
+        }
+    }
+
+    /// From now on everything in this home is run in this process's mount namespace, in which the home is at this path.
+    pub(crate) fn enter(&mut self, process: u32, home: &Path) {
+        self.set("HOME", home);
+        self.app = Some(AppNamespace { process, home: home.to_owned() });
     }
 
     /// Sets a variable of the environment.
@@ -217,9 +240,20 @@ impl Home {
     /// A command in this home's environment. It hears signals, even where these tests run in the background of a shell, which then ignores
     /// SIGINT and SIGQUIT (bash(1), "SIGNALS").
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = match self.user {
+        let own = match self.user {
             Some(user) => user.command(ENV),
             None => Command::new(ENV),
+        };
+        let mut command = match &self.app {
+            Some(app) => {
+                let mut command = Command::new("nsenter");
+                command.arg(format!("--mount=/proc/{}/ns/mnt", app.process));
+                // Whoever enters a mount namespace is at its root (setns(2)).
+                command.args(["bash", "-c", "cd \"$0\" && exec \"$@\""]).arg(&app.home);
+                command.arg(own.get_program()).args(own.get_args());
+                command
+            }
+            None => own,
         };
         command.arg("--default-signal=INT,QUIT").arg(program);
         command.env_clear().envs(&self.environment).current_dir(self.folder.path()).stdin(Stdio::null());

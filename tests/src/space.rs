@@ -1,74 +1,160 @@
 //! A space of today's Studio: a home on a volume that no other machine has, in a domain without EFS, and hosts with real daemons.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{Front, Home, StudioUser, studio_user::for_everybody};
+use crate::{Docker, Front, Home, Run, StudioUser, studio_user::for_everybody};
 
-/// A JupyterLab space, in which everything is run by the user whom Studio gives it. Its hosts are launched at the AWS endpoint, get what is
-/// in their user data, and see nothing of the folder that the home is in.
+/// Where Studio has the home of a space.
+const HOME: &str = "/home/sagemaker-user";
+
+/// What hosts don't have of this machine: all that an app may share, whatever is there.
+const HIDDEN: [&str; 4] = ["/home", "/mnt", "/opt/ml", "/tmp"];
+
+/// A space's own mounts: HOME, METADATA, and folders that it sees as `/mnt/1`, `/mnt/2` and so on.
+const APP: &str = r#"
+    set -e
+    mount -t tmpfs -o mode=755 tmpfs /home && mkdir /home/sagemaker-user && mount --bind "$1" /home/sagemaker-user
+    mount -t tmpfs -o mode=755 tmpfs /opt/ml && install -D -m 644 "$2" /opt/ml/metadata/resource-metadata.json
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    number=0
+    for folder in "${@:3}"; do
+        number=$((number + 1))
+        mkdir "/mnt/$number" && mount --bind "$folder" "/mnt/$number"
+    done
+    mount -t tmpfs tmpfs /tmp
+    echo
+    exec sleep infinity
+"#;
+
+/// A JupyterLab space, in which everything is run by the user whom Studio gives it, in mounts of its own. Its hosts are launched at the AWS
+/// endpoint, and get what is in their user data.
 #[derive(Debug)]
 pub struct Space {
     /// The home.
     pub home: Home,
-    /// AWS.
-    pub front: Front,
-    /// What its machines have. They end when it goes.
+    mounts: Child,
+    cloud: std::rc::Rc<Cloud>,
+}
+
+/// What spaces share.
+#[derive(Debug)]
+struct Cloud {
+    front: Front,
+    /// The Docker CLI.
+    docker: PathBuf,
+    /// What the machines have. They end when it goes.
     machines: TempDir,
 }
 
 impl Space {
     /// A space; `None` where there can be none, which is said.
+    pub fn open() -> Option<Self> {
+        Self::open_with(Docker::Old, &[])
+    }
+
+    /// A space with this Docker, which sees folders as `/mnt/1`, `/mnt/2` and so on.
     ///
     /// # Panics
     /// It can't be made.
-    pub fn open() -> Option<Self> {
-        let docker = Home::in_sandbox()?;
+    pub fn open_with(docker: Docker, seen: &[&Path]) -> Option<Self> {
+        let sandbox = Home::in_sandbox_with(docker)?;
         let front = Front::start()?;
         front.change_domain(&json!({"HomeEfsFileSystemId": null}));
         front.know_at_once();
-        let home = Self::another(&front, &docker)?;
+        let docker = sandbox.run("which", &["docker"]).expect(0).stdout;
         // Not below what the machines don't see.
         let machines = TempDir::new_in("/var/tmp").expect("a temporary folder");
-        fs::set_permissions(machines.path(), fs::Permissions::from_mode(0o711)).expect("set");
-        front.boot_machines(machines.path(), home.path().parent().expect("a folder"));
-        Some(Self { home, front, machines })
+        for folder in HIDDEN {
+            fs::create_dir_all(folder).expect("made");
+        }
+        front.boot_machines(machines.path(), &HIDDEN);
+        Self::of(Cloud { front, docker: for_everybody(Path::new(docker.trim())), machines }.into(), "mine", seen)
     }
 
-    /// The home of another space of the same user.
-    pub fn beside(&self) -> Option<Home> {
-        Self::another(&self.front, &Home::in_sandbox()?)
+    /// Another space of the same user.
+    pub fn beside(&self, name: &str) -> Option<Self> {
+        Self::of(self.cloud.clone(), name, &[])
     }
 
-    fn another(front: &Front, docker: &Home) -> Option<Home> {
-        let mut home = front.home();
-        home.be_space(front.seed()["domain"].as_str().expect("an id"), "");
-        let client = docker.run("which", &["docker"]).expect(0).stdout;
-        let client = for_everybody(Path::new(client.trim()));
-        home.put_on_path(client.parent().expect("a folder"));
-        home.run_as(StudioUser::Space, "d-wire", "ana").then_some(home)
+    fn of(cloud: std::rc::Rc<Cloud>, name: &str, seen: &[&Path]) -> Option<Self> {
+        let mut home = cloud.front.home();
+        home.be_space(cloud.front.seed()["domain"].as_str().expect("an id"), "");
+        let metadata = home.join("studio-root/opt/ml/metadata/resource-metadata.json");
+        let text = fs::read_to_string(&metadata).expect("there").replace("mine", name);
+        fs::write(&metadata, text).expect("written");
+        home.put_on_path(cloud.docker.parent().expect("a folder"));
+        if !home.run_as(StudioUser::Space, "d-wire", "ana") {
+            return None;
+        }
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        let mut mounts = Command::new("unshare");
+        mounts.args(["--mount", "bash", "-c", APP, "app"]).arg(home.path()).arg(metadata).args(seen);
+        let mut mounts = mounts.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut ready = String::new();
+        BufReader::new(mounts.stdout.take().expect("piped")).read_line(&mut ready).expect("read");
+        assert_eq!(ready, "\n", "the space has its mounts");
+        // As in Studio: at the place where everybody looks for it, which is not in the home.
+        home.unset("SDOCKER_METADATA_ROOT");
+        fs::remove_dir_all(home.join("studio-root")).expect("removed");
+        home.enter(mounts.id(), Path::new(HOME));
+        Some(Self { home, mounts, cloud })
+    }
+
+    /// AWS.
+    pub fn front(&self) -> &Front {
+        &self.cloud.front
     }
 
     /// The process ids of the daemons of the machines that there are.
     pub fn daemons(&self) -> Vec<String> {
-        let folders = fs::read_dir(self.machines.path()).expect("readable").flatten();
-        let pids = folders.filter_map(|folder| fs::read_to_string(folder.path().join("docker.pid")).ok());
+        let pids = self.machines().into_iter().filter_map(|folder| fs::read_to_string(folder.join("docker.pid")).ok());
         pids.map(|pid| pid.trim().to_owned()).collect()
     }
 
-    /// What is left of machines, in words.
-    pub fn left(&self) -> Vec<String> {
-        let folders = fs::read_dir(self.machines.path()).expect("readable").flatten();
-        folders.map(|folder| folder.path().display().to_string()).collect()
+    /// The folders of the machines that there are.
+    pub fn machines(&self) -> Vec<PathBuf> {
+        let folders = fs::read_dir(self.cloud.machines.path()).expect("readable").flatten();
+        folders.map(|folder| folder.path()).collect()
     }
 
     /// Runs a script where the only daemon is, as root; its output.
     pub fn on_host(&self, script: &str) -> String {
-        let mount = format!("--mount=/proc/{}/ns/mnt", self.daemons()[0]);
-        let mut command = std::process::Command::new("nsenter");
-        let output = command.args([&mount, "sh", "-c", script]).output().expect("it runs");
-        crate::Run::new(output).expect(0).stdout
+        let daemons = self.daemons();
+        let [daemon] = &daemons[..] else { panic!("one daemon: {daemons:?}") };
+        let mut command = Command::new("nsenter");
+        let output = command.arg(format!("--mount=/proc/{daemon}/ns/mnt")).args(["sh", "-c", script]).output();
+        Run::new(output.expect("it runs")).expect(0).stdout
+    }
+
+    /// The space's processes whose command lines hold this.
+    pub fn processes(&self, text: &str) -> Vec<String> {
+        let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+        let own = namespace(&self.mounts.id().to_string());
+        let all = fs::read_dir("/proc").expect("readable").flatten();
+        let ours = all.map(|process| process.file_name().to_string_lossy().into_owned()).filter(|process| {
+            let command = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).replace('\0', " ").contains(text) && namespace(process) == own
+        });
+        ours.collect()
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        // A test that fails leaves its process in the background.
+        for process in self.processes(" link --host ") {
+            let _ = Command::new("kill").args(["-9", &process]).status();
+        }
+        let _ = self.mounts.kill();
+        let _ = self.mounts.wait();
     }
 }

@@ -97,7 +97,8 @@ impl StudioUser {
 pub(crate) fn for_everybody(binary: &Path) -> PathBuf {
     static PLACE: OnceLock<TempDir> = OnceLock::new();
     let place = PLACE.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        // An app may have a /tmp of its own.
+        let folder = TempDir::new_in("/var/tmp").expect("a temporary folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
         folder
     });

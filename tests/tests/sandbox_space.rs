@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Home, Run, Space, eventually};
+use sdocker_tests::{Home, Space, eventually};
 use serde_json::Value;
+
+/// What the process in the background is called by.
+const LINK: &str = " link --host ";
 
 const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
 
@@ -50,18 +53,6 @@ fn until(what: &str, mut happened: impl FnMut() -> bool) {
     eventually(Duration::from_secs(60), what, || happened().then_some(()));
 }
 
-/// The processes in the background of this home.
-fn link_processes(home: &Home) -> Vec<String> {
-    let variable = format!("HOME={}\0", home.path().display());
-    let of_home = |process: &fs::DirEntry| {
-        let read = |file: &str| fs::read(process.path().join(file)).unwrap_or_default();
-        let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-        command.contains(" link --host ") && String::from_utf8_lossy(&read("environ")).contains(&variable)
-    };
-    let processes = fs::read_dir("/proc").expect("readable").flatten().filter(of_home);
-    processes.map(|process| process.file_name().to_string_lossy().into_owned()).collect()
-}
-
 fn owner(path: &Path) -> (u32, u32) {
     let found = fs::symlink_metadata(path).expect("there");
     (found.uid(), found.gid())
@@ -79,14 +70,20 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     }
     home.give();
     let created = home.sdocker(&CREATE).expect(0);
-    let path = home.path().display().to_string();
+    let path = home.inside("").display().to_string();
+    assert_eq!(path, "/home/sagemaker-user/");
+    let path = path.trim_end_matches('/');
     assert!(created.stdout.contains(&format!("{path} is live in containers")), "{created:?}");
-    assert!(space.front.log().iter().all(|call| !call.starts_with("elasticfilesystem:")), "{:?}", space.front.log());
+    assert!(
+        space.front().log().iter().all(|call| !call.starts_with("elasticfilesystem:")),
+        "{:?}",
+        space.front().log()
+    );
     image(home);
 
     // The folder, live, both ways; what containers write is the user's.
     let project = home.join("project");
-    let work = format!("{}:/work", project.display());
+    let work = format!("{path}/project:/work");
     let run = |script: &str| docker(home, &["run", "--rm", "-v", &work, "-w", "/work", "box:1", "sh", "-c", script]);
     assert_eq!(run("cat f; echo -n back >answer; mkdir made; touch made/inner; id -u"), "from the app0\n");
     assert_eq!(fs::read_to_string(project.join("answer")).expect("there"), "back");
@@ -116,8 +113,8 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     let bind = format!("{path}:/h");
     let script = "ls -A /h; ! cat /h/.aws/credentials; ! mkdir /h/.ssh; ! ls /h/.sdocker";
     let seen = docker(home, &["run", "--rm", "-v", &bind, "box:1", "sh", "-c", script]);
-    // Beside what Studio and Local Mode have there.
-    assert_eq!(seen, "project\nstudio-root\ntemp\ntmp\n");
+    // Beside what Local Mode has there.
+    assert_eq!(seen, "project\ntemp\ntmp\n");
     assert!(!home.join(".ssh").exists());
 
     // A port.
@@ -137,47 +134,41 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     let mounts = format!("/proc/{}/mounts", daemon[0]);
     home.sdocker(&["terminate-current-host"]).expect(0);
     assert_eq!(page(port), None);
-    assert_eq!(link_processes(home), Vec::<String>::new());
-    until("the machine is gone", || space.left().is_empty());
+    assert_eq!(space.processes(LINK), Vec::<String>::new());
+    until("the machine is gone", || space.machines().is_empty());
     assert!(!Path::new(&mounts).exists(), "its daemon, and with it its mounts");
     let tmp = fs::symlink_metadata(home.join("tmp")).expect("there");
     assert!(tmp.is_dir(), "{tmp:?}");
     assert_eq!(fs::read_to_string(home.join("tmp/kept")).expect("there"), "kept");
-    assert_eq!((space.front.live(), home.records()), (Vec::new(), Vec::new()));
+    assert_eq!((space.front().live(), home.records()), (Vec::new(), Vec::new()));
     let links = fs::read_dir(home.join(".sdocker/links")).expect("there").flatten();
     assert_eq!(links.map(|link| link.path()).collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
 }
 
-/// Two spaces of a user have the same home, each with files of its own in it.
+/// All spaces have their home at the same path. This one takes over the records of the first, as from a copy of its home.
 #[test]
 fn a_path_on_a_host_belongs_to_one_app() {
-    let Some(space) = Space::open() else { return };
-    let home = &space.home;
-    fs::write(home.join("f"), "of the first").expect("written");
-    let created = home.sdocker(&[&CREATE[..], &["--output", "json"]].concat()).expect(0).json();
-    image(home);
+    let Some(first) = Space::open() else { return };
+    let Some(second) = first.beside("another") else { return };
+    for (space, text) in [(&first, "of the first"), (&second, "of the second")] {
+        fs::write(space.home.join("f"), text).expect("written");
+        space.home.give();
+    }
+    let created = first.home.sdocker(&[&CREATE[..], &["--output", "json"]].concat()).expect(0).json();
+    image(&first.home);
+    let copied = Command::new("cp").arg("-a").args([first.home.join(".sdocker"), second.home.path()]).status();
+    assert!(copied.expect("it runs").success());
     let instance = created["instance_id"].as_str().expect("an id");
-    let other = |arguments: &[&str]| {
-        // What tells one app from another: what Studio says of it, and its own temporary folder.
-        let root = home.join("other-root/opt/ml/metadata");
-        let metadata =
-            fs::read_to_string(home.join("studio-root/opt/ml/metadata/resource-metadata.json")).expect("there");
-        fs::create_dir_all(&root).expect("made");
-        fs::write(root.join("resource-metadata.json"), metadata.replace("mine", "another")).expect("written");
-        fs::create_dir_all(home.join("other-tmp")).expect("made");
-        home.give();
-        let mut command = home.sdocker_command(arguments);
-        command.env("SDOCKER_METADATA_ROOT", home.join("other-root")).env("XDG_RUNTIME_DIR", home.join("other-tmp"));
-        Run::new(command.output().expect("it runs"))
-    };
-    let refused = other(&["use", "--instance-id", instance]).expect(0);
+    let refused = second.home.sdocker(&["use", "--instance-id", instance]).expect(0);
     let owner = "the Studio app d-wire/mine/JupyterLab/default";
     assert!(refused.stderr.contains(&format!("on the host is shared by {owner}")), "{}", refused.stderr);
-    let said = other(&["status"]).expect(0).stdout;
+    let said = second.home.sdocker(&["status"]).expect(0).stdout;
     assert!(said.contains("containers see nothing of it") && said.contains(owner), "{said}");
     // The first is served as before.
-    let file = format!("{}:/h", home.path().display());
-    assert_eq!(docker(home, &["run", "--rm", "-v", &file, "box:1", "cat", "/h/f"]), "of the first");
-    home.sdocker(&["terminate-host", "--all"]).expect(0);
-    until("both processes end", || link_processes(home).is_empty());
+    let file = format!("{}:/h", first.home.inside("f").display());
+    for space in [&first, &second] {
+        assert_eq!(docker(&space.home, &["run", "--rm", "-v", &file, "box:1", "cat", "/h"]), "of the first");
+    }
+    first.home.sdocker(&["terminate-host", "--all"]).expect(0);
+    assert_eq!(first.processes(LINK), Vec::<String>::new());
 }

@@ -1,5 +1,5 @@
 """Hosts with a real daemon: the sandbox's, with the identity that an instance's user data brings, each in a mount namespace of its own in
-which a folder of the client's is not what it is for the client. Needs root."""
+which folders of the client's are not what they are for the client. Needs root."""
 
 import base64
 import ipaddress
@@ -88,11 +88,11 @@ class Machine:
             file.write(text)
 
     def start(self):
-        """Boots where the folder that is hidden from it is another one, and empty."""
-        script = 'mount -t tmpfs tmpfs "$1" && cd / && exec bash "$2/host.sh" run "$2"'
+        """Boots where the folders that are hidden from it are others, and empty."""
+        script = 'for folder in "${@:2}"; do mount -t tmpfs tmpfs "$folder" || exit; done; cd / && exec bash "$1/host.sh" run "$1"'
         with open(os.path.join(self.folder, "bootstrap.log"), "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
-                ["setsid", "unshare", "-m", "sh", "-c", script, "sh", self.hidden, self.folder], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                ["setsid", "unshare", "-m", "bash", "-c", script, "boot", self.folder, *self.hidden], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def end(self):
