@@ -1,6 +1,6 @@
 """The whole of Local Mode with the SageMaker Python SDK 2.x: train, serve, predict, train while serving, process, transform.
 
-    v2.py IMAGE FOLDER
+    v2.py IMAGE FOLDER [local_code]
 
 AWS_ENDPOINT_URL serves S3. FOLDER is on storage that the Docker host sees. Prints one JSON document with what was measured; fails where something is not as it
 should be. Data and model are in `regression.py`.
@@ -98,5 +98,30 @@ lines = next((folder / "transformed").rglob("*.out")).read_text().split()
 regression.same(lines, model, features)
 regression.nothing_listens()
 lab.took("transform", began)
+
+if "local_code" in sys.argv[3:]:
+    # The container has the code itself, and not a copy of it.
+    began = time.monotonic()
+    session.config = {"local": {**(session.config or {}).get("local", {}), "local_code": True}}
+    code = folder / "code"
+    code.mkdir()
+    (code / "mine.py").write_text(
+        "import pathlib\npathlib.Path('/opt/ml/code/seen').write_text('by the container')\npathlib.Path('/opt/ml/model/mine').touch()\n"
+    )
+    (folder / "coded").mkdir()
+    Estimator(
+        image,
+        ROLE,
+        instance_count=1,
+        instance_type="local",
+        entry_point="mine.py",
+        source_dir=str(code),
+        container_entry_point=["python3", "/opt/ml/code/mine.py"],
+        output_path=f"file://{folder}/coded",
+        sagemaker_session=session,
+    ).fit({"train": f"file://{folder}/train"}, job_name="job-code")
+    assert (code / "seen").read_text() == "by the container"
+    assert len(list((folder / "coded").rglob("model.tar.gz"))) == 1
+    lab.took("local_code", began)
 
 print("RESULT " + json.dumps({"sdk": sagemaker.__version__, "rmse": round(error, 3), "seconds": lab.seconds}))

@@ -19,18 +19,29 @@ const HOME: &str = "/home/sagemaker-user";
 /// What hosts don't have of this machine: all that an app may share, whatever is there.
 const HIDDEN: [&str; 4] = ["/home", "/mnt", "/opt/ml", "/tmp"];
 
-/// A space's own mounts: HOME, METADATA, and folders that it sees as `/mnt/1`, `/mnt/2` and so on.
+/// A space's own mounts: HOME, METADATA, and folders of this machine that are to be seen by everybody, wherever they are.
 const APP: &str = r#"
     set -e
-    mount -t tmpfs -o mode=755 tmpfs /home && mkdir /home/sagemaker-user && mount --bind "$1" /home/sagemaker-user
-    mount -t tmpfs -o mode=755 tmpfs /opt/ml && install -D -m 644 "$2" /opt/ml/metadata/resource-metadata.json
-    mount -t tmpfs -o mode=755 tmpfs /mnt
+    umask 022
+    mount -t tmpfs tmpfs /mnt
+    mkdir /mnt/home
+    mount --bind "$1" /mnt/home
+    cp "$2" /mnt/metadata
     number=0
     for folder in "${@:3}"; do
         number=$((number + 1))
         mkdir "/mnt/$number" && mount --bind "$folder" "/mnt/$number"
     done
+    for place in /home /root /opt/ml; do mount -t tmpfs -o mode=755 tmpfs "$place"; done
     mount -t tmpfs tmpfs /tmp
+    mkdir /home/sagemaker-user && mount --bind /mnt/home /home/sagemaker-user
+    install -D -m 644 /mnt/metadata /opt/ml/metadata/resource-metadata.json
+    number=0
+    for folder in "${@:3}"; do
+        number=$((number + 1))
+        mkdir -p "$folder" && mount --bind "/mnt/$number" "$folder"
+    done
+    umount -R /mnt
     echo
     exec sleep infinity
 "#;
@@ -61,7 +72,7 @@ impl Space {
         Self::open_with(Docker::Old, &[])
     }
 
-    /// A space with this Docker, which sees folders as `/mnt/1`, `/mnt/2` and so on.
+    /// A space with this Docker, which sees these folders of this machine.
     ///
     /// # Panics
     /// It can't be made.

@@ -8,15 +8,55 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use sdocker_tests::{Docker, Home, Run, eventually, skip};
+use sdocker_tests::{Docker, Home, Run, Space, eventually, skip};
 use serde_json::Value;
 
-/// A home with a current host, on which the training image is built, and S3 beside it.
+/// An app with a current host, on which the training image is built, and S3 beside it.
 struct Lab {
-    home: Home,
+    app: App,
     cache: PathBuf,
     s3: Child,
-    s3_log: PathBuf,
+    /// Where it is.
+    aws: String,
+}
+
+enum App {
+    /// Wherever its scripts say that they are.
+    Any(Home),
+    /// In a space of today's Studio.
+    Space(Box<Space>),
+}
+
+impl App {
+    fn home(&self) -> &Home {
+        match self {
+            Self::Any(home) => home,
+            Self::Space(space) => &space.home,
+        }
+    }
+
+    fn home_mut(&mut self) -> &mut Home {
+        match self {
+            Self::Any(home) => home,
+            Self::Space(space) => &mut space.home,
+        }
+    }
+
+    /// Gives what was put into the home to whom it belongs.
+    fn give(&self) {
+        if let Self::Space(space) = self {
+            space.home.give();
+        }
+    }
+}
+
+/// What tests/sdk/prepare made; `None` where it did not run, which is said.
+fn cache() -> Option<PathBuf> {
+    let cache = std::env::var_os("SDOCKER_SDK").map(PathBuf::from);
+    if cache.is_none() {
+        skip("SDOCKER_SDK names what tests/sdk/prepare made: use scripts/test sdk");
+    }
+    cache
 }
 
 impl Lab {
@@ -25,11 +65,26 @@ impl Lab {
     }
 
     fn open_with(docker: Docker) -> Option<Self> {
-        let Some(cache) = std::env::var_os("SDOCKER_SDK").map(PathBuf::from) else {
-            skip("SDOCKER_SDK names what tests/sdk/prepare made: use scripts/test sdk");
-            return None;
-        };
-        let home = Home::in_sandbox_with(docker)?;
+        let cache = cache()?;
+        Self::of(App::Any(Home::in_sandbox_with(docker)?), cache)
+    }
+
+    fn open_in_space() -> Option<Self> {
+        let cache = cache()?;
+        // A virtual environment has its interpreter elsewhere.
+        let settings = fs::read_to_string(cache.join("sdk-2/pyvenv.cfg")).expect("prepared");
+        let home = settings.lines().find_map(|line| line.strip_prefix("home = ")).expect("its Python");
+        let python = Path::new(home).parent().expect("a prefix");
+        let suite = repository().join("tests/sdk");
+        let seen = [&cache, &suite, python];
+        // What everybody sees anyway needs no mount of its own.
+        let seen: Vec<&Path> = seen.into_iter().filter(|folder| *folder != Path::new("/usr")).collect();
+        let space = Space::open_with(Docker::Old, &seen)?;
+        Self::of(App::Space(Box::new(space)), cache)
+    }
+
+    fn of(mut app: App, cache: PathBuf) -> Option<Self> {
+        let home = app.home();
         home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
         // The SDK would otherwise report to AWS each call that it is given, and wait for an answer.
         let opt_out = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
@@ -41,43 +96,58 @@ impl Lab {
         s3.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
         s3.stderr(fs::File::create(&s3_log).expect("made"));
         let s3 = s3.spawn().expect("it starts");
-        let mut lab = Self { home, cache, s3, s3_log };
-        let url = eventually(std::time::Duration::from_secs(30), "S3", || {
-            let log = BufReader::new(fs::File::open(&lab.s3_log).ok()?);
+        let aws = eventually(std::time::Duration::from_secs(30), "S3", || {
+            let log = BufReader::new(fs::File::open(&s3_log).ok()?);
             log.lines().map_while(Result::ok).find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned()))
         });
+        let home = app.home_mut();
         for (name, value) in [
-            ("AWS_ENDPOINT_URL", url.as_str()),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_DEFAULT_REGION", "eu-west-1"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("SAGEMAKER_SUPPRESS_V2_WARNING", "1"),
             ("TESTCONTAINERS_RYUK_DISABLED", "true"),
         ] {
-            lab.home.set(name, value);
+            home.set(name, value);
+        }
+        // In a space this is where its hosts are, too.
+        if let App::Any(home) = &mut app {
+            for (name, value) in
+                [("AWS_ENDPOINT_URL", aws.as_str()), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]
+            {
+                home.set(name, value);
+            }
         }
         // docker-compose 1.29 and docker-py ignore contexts.
-        let environment = lab.home.sdocker(&["env", "--shell", "json"]).expect(0).json();
+        let environment = app.home().sdocker(&["env", "--shell", "json"]).expect(0).json();
         for (name, value) in environment.as_object().expect("an object") {
-            lab.home.set(name, value.as_str().expect("text"));
+            app.home_mut().set(name, value.as_str().expect("text"));
         }
+        let lab = Self { app, cache, s3, aws };
         lab.build_image();
         Some(lab)
     }
 
+    fn home(&self) -> &Home {
+        self.app.home()
+    }
+
+    fn home_mut(&mut self) -> &mut Home {
+        self.app.home_mut()
+    }
+
     /// Builds the example's image on the host.
     fn build_image(&self) {
-        let context = self.home.join("context");
+        let context = self.home().join("context");
         fs::create_dir_all(context.join("wheels")).expect("made");
         for wheel in fs::read_dir(self.cache.join("wheels")).expect("prepared").flatten() {
             fs::copy(wheel.path(), context.join("wheels").join(wheel.file_name())).expect("copied");
         }
         fs::copy(repository().join("docs/examples/container/program.py"), context.join("program.py")).expect("copied");
         fs::copy(repository().join("tests/sdk/Dockerfile"), context.join("Dockerfile")).expect("copied");
+        self.app.give();
         let base = self.cache.join("python-debian.tar").display().to_string();
-        self.home.run("docker", &["import", &base, "python:debian"]).expect(0);
-        let mut build = self.home.command("docker");
+        self.home().run("docker", &["import", &base, "python:debian"]).expect(0);
+        let mut build = self.home().command("docker");
         build.env("DOCKER_BUILDKIT", "0").args(["build", "-q", "-t", "regression", "context"]);
         let built = build.output().expect("it runs");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -87,18 +157,23 @@ impl Lab {
     fn runs(&self, environment: &str, script: &str, app: Option<&str>) -> Value {
         let place = app.unwrap_or("not Studio");
         // Its name is that of a bucket, too.
-        let work = self.home.join(format!("{script}-{environment}-{}", app.unwrap_or("none").to_lowercase()));
-        fs::create_dir(&work).expect("made");
-        let sdk = repository().join("tests/sdk");
-        let mut command = match app {
-            Some(app) => {
-                let mut command = self.home.command(sdk.join("as-studio"));
-                command.arg(app).arg(self.python(environment));
+        let work = format!("{script}-{environment}-{}", app.unwrap_or("none").to_lowercase());
+        fs::create_dir(self.home().join(&work)).expect("made");
+        self.app.give();
+        let (sdk, python) = (repository().join("tests/sdk"), self.python(environment));
+        let mut command = match (app, &self.app) {
+            // It is one.
+            (_, App::Space(_)) | (None, _) => self.home().command(python),
+            (Some(app), _) => {
+                let mut command = self.home().command(sdk.join("as-studio"));
+                command.arg(app).arg(python);
                 command
             }
-            None => self.home.command(self.python(environment)),
         };
-        command.arg(sdk.join(format!("{script}.py"))).arg("regression").arg(&work);
+        command.arg(sdk.join(format!("{script}.py"))).arg("regression").arg(self.home().inside(&work));
+        if matches!(self.app, App::Space(_)) {
+            command.arg("local_code").env("AWS_ENDPOINT_URL", &self.aws);
+        }
         let output = command.output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stdout);
         let result = said.lines().find_map(|line| line.strip_prefix("RESULT "));
@@ -108,7 +183,7 @@ impl Lab {
         println!("{script}.py, {environment}, {place}: {result}");
         // But for the agents that serve ports.
         let names = "{{if not (.Label \"sdocker.agent\")}}{{.Names}}{{end}}";
-        let running = self.home.run("docker", &["ps", "--format", names]).expect(0);
+        let running = self.home().run("docker", &["ps", "--format", names]).expect(0);
         assert_eq!(running.stdout.trim(), "", "containers that still run");
         serde_json::from_str(result).expect("JSON")
     }
@@ -116,7 +191,7 @@ impl Lab {
     /// From now on Docker Compose is version 2, and nothing but the current context leads to the host. This Compose's plugin says
     /// its version in a way that no SDK accepts: `setup` writes the program that they take.
     fn use_compose_2(&mut self) {
-        let plugins = self.home.join(".docker/cli-plugins");
+        let plugins = self.home().join(".docker/cli-plugins");
         fs::create_dir_all(&plugins).expect("made");
         if !plugins.join("docker-compose").exists() {
             let plugin =
@@ -124,22 +199,22 @@ impl Lab {
             std::os::unix::fs::symlink(plugin, plugins.join("docker-compose")).expect("linked");
         }
         for name in ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
-            self.home.unset(name);
+            self.home_mut().unset(name);
         }
         // Where docker-compose 1.29 is not on PATH.
-        let tools = self.home.join("tools");
+        let tools = self.home().join("tools");
         fs::create_dir(&tools).expect("made");
         for name in ["docker", "sh"] {
-            let found = self.home.run("which", &[name]).expect(0).stdout;
+            let found = self.home().run("which", &[name]).expect(0).stdout;
             std::os::unix::fs::symlink(found.trim(), tools.join(name)).expect("linked");
         }
-        let local = self.home.join("local").display().to_string();
+        let local = self.home().join("local").display().to_string();
         let python = self.python("sdk-2").display().to_string();
-        let mut setup = self.home.sdocker_command(&["setup", "--prefix", &local, "--python", &python]);
+        let mut setup = self.home().sdocker_command(&["setup", "--prefix", &local, "--python", &python]);
         let output = setup.env("PATH", &tools).output().expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        self.home.set("PATH", format!("{local}/bin:{}", std::env::var("PATH").expect("set")));
-        let version = self.home.run("docker-compose", &["version", "--short"]).expect(0).stdout;
+        self.home_mut().set("PATH", format!("{local}/bin:{}", std::env::var("PATH").expect("set")));
+        let version = self.home().run("docker-compose", &["version", "--short"]).expect(0).stdout;
         assert!(version.starts_with('2'), "{version}");
     }
 
@@ -152,16 +227,16 @@ impl Drop for Lab {
     fn drop(&mut self) {
         drop(self.s3.kill());
         drop(self.s3.wait());
-        drop(self.home.sdocker(&["terminate-host", "--all"]));
+        drop(self.home().sdocker(&["terminate-host", "--all"]));
     }
 }
 
 fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder")
 }
 
-/// The types of app that the SDKs know as Studio, and none.
-const APPS: [Option<&str>; 4] = [None, Some("KernelGateway"), Some("JupyterLab"), Some("CodeEditor")];
+/// The types of app that the SDKs know as Studio, and none. JupyterLab is where its users are: [`a_space_without_efs`].
+const APPS: [Option<&str>; 3] = [None, Some("KernelGateway"), Some("CodeEditor")];
 
 #[test]
 fn the_oldest_sdk() {
@@ -185,11 +260,19 @@ fn the_newest_sdk_3() {
     for app in APPS {
         lab.runs("sdk-3", "v3", app);
     }
-    let mut example = lab.home.command(lab.python("sdk-3"));
+    let mut example = lab.home().command(lab.python("sdk-3"));
     let output = example.arg(repository().join("docs/examples/model_trainer.py")).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
     let model = said.lines().last().unwrap_or_default();
     assert!(Path::new(model).is_file(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The user that Studio gives a space, a home on a volume that no host has, and a domain without EFS.
+#[test]
+fn a_space_without_efs() {
+    let Some(lab) = Lab::open_in_space() else { return };
+    lab.runs("sdk-2", "v2", Some("JupyterLab"));
+    lab.runs("sdk-3", "v3", Some("JupyterLab"));
 }
 
 #[test]
@@ -220,11 +303,11 @@ fn docker_py_and_testcontainers() {
 #[test]
 fn the_notebook() {
     let Some(mut lab) = Lab::open() else { return };
-    let examples = lab.home.join("examples");
+    let examples = lab.home().join("examples");
     fs::create_dir_all(examples.join("container")).expect("made");
     fs::copy(repository().join("docs/examples/local-mode.ipynb"), examples.join("local-mode.ipynb")).expect("copied");
     // The notebook's `sdocker`, Python and kernel.
-    let bin = lab.home.join("bin");
+    let bin = lab.home().join("bin");
     fs::create_dir(&bin).expect("made");
     let binary = std::env::var_os("SDOCKER_BIN").expect("set");
     std::os::unix::fs::symlink(binary, bin.join("sdocker")).expect("linked");
@@ -233,20 +316,20 @@ fn the_notebook() {
         path.push(":");
         path.push(folder);
     }
-    lab.home.set("PATH", path);
+    lab.home_mut().set("PATH", path);
     // It creates a host of its own; the image is there, because hosts of the sandbox can pull none.
-    let archive = lab.home.join("regression.tar").display().to_string();
-    lab.home.run("docker", &["save", "-o", &archive, "regression"]).expect(0);
-    lab.home.set("EXAMPLE_IMAGE", &archive);
+    let archive = lab.home().join("regression.tar").display().to_string();
+    lab.home().run("docker", &["save", "-o", &archive, "regression"]).expect(0);
+    lab.home_mut().set("EXAMPLE_IMAGE", &archive);
     for name in ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"] {
-        lab.home.unset(name);
+        lab.home_mut().unset(name);
     }
     let notebook = fs::read_to_string(examples.join("local-mode.ipynb")).expect("read");
     let notebook = notebook.replace("docker build -q -t regression container", "docker load -q -i $EXAMPLE_IMAGE");
     fs::write(examples.join("local-mode.ipynb"), notebook).expect("written");
     let execute = ["nbconvert", "--to", "notebook", "--execute", "--output", "done.ipynb"];
     let jupyter = lab.cache.join("sdk-2/bin/jupyter").display().to_string();
-    let run: Run = lab.home.run(&jupyter, &[&execute[..], &["examples/local-mode.ipynb"]].concat());
+    let run: Run = lab.home().run(&jupyter, &[&execute[..], &["examples/local-mode.ipynb"]].concat());
     assert_eq!(run.code, Some(0), "{}", run.stderr);
 
     let done: Value = serde_json::from_slice(&fs::read(examples.join("done.ipynb")).expect("made")).expect("JSON");
