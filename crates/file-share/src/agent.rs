@@ -5,6 +5,7 @@
 
 mod handover;
 mod mount;
+mod notifier;
 mod pump;
 
 use std::{future::Future, io, path::PathBuf, time::Duration};
@@ -116,3 +117,6 @@ async fn pass_messages(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,6 +105,7 @@ impl Server {
         tokio::select! {
             ended = self.read_requests(reader) => ended,
             ended = write_answers(writer, answers) => ended,
+            never = self.tell_changes() => match never {},
         }
     }
 
@@ -126,14 +127,14 @@ impl Server {
                 _ => {
                     // Nobody closes it.
                     let Ok(permit) = running.clone().acquire_owned().await else { return LostConnection::Ended };
-                    let (step, epoch) = self.replies.begin(header.unique);
+                    let (step, ticket) = self.replies.begin(header.unique);
                     let server = self.clone();
                     let work = move |request: Vec<u8>| match server.answer(&header, &request[HEADER..]) {
                         Some(outcome) => {
                             let reply = Bytes::from(message::reply(header.unique, outcome));
-                            server.replies.end(header.unique, epoch, reply, changes_anything(&header), Some(permit));
+                            server.replies.end(ticket, reply, changes_anything(&header), Some(permit));
                         }
-                        None => server.replies.settle(header.unique, epoch),
+                        None => server.replies.settle(ticket),
                     };
                     match step {
                         Step::Do if takes_long(&header, &request) => {

@@ -15,6 +15,9 @@
 //! - Files belong to the user of the server. The owners and modes that the other side sets are remembered apart and shown to it,
 //!   for as long as the server lives.
 //!
+//! - Folders of which the other side was told are watched (inotify(7)), and it is told of each change that it did not make itself; so it may
+//!   keep what it knows for long. Where changes are not noticed, in network file systems and past the system's limits, it keeps it for a second.
+//!
 //! - [`run_agent`] is the other side: it mounts FUSE on the machine that wants the files, and passes messages between the kernel and
 //!   whatever stream [`relay`] hands to it. It keeps each request until it was answered.
 //!
@@ -36,10 +39,12 @@ mod connection;
 mod handles;
 mod message;
 mod nodes;
+mod own;
 mod owners;
 mod replies;
 mod server;
 mod tree;
+mod watches;
 
 pub use agent::{AgentError, AgentSettings, MountPoint, relay, run_agent};
 pub use connection::{Hello, LostConnection, PING, PONG};

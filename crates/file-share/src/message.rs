@@ -214,6 +214,25 @@ pub(crate) fn reply(unique: u64, outcome: Result<Answer, Errno>) -> Vec<u8> {
     message
 }
 
+/// A notice that what was told of a file is out of date, and what was read of it unless only its attributes are.
+pub(crate) fn file_changed(node: u64, only_attributes: bool) -> Vec<u8> {
+    let off = if only_attributes { -1 } else { 0 };
+    notice(notify::INVAL_INODE, Answer::of(&NotifyInvalInodeOut { ino: node, off, len: 0 }))
+}
+
+/// A notice that a name means something else, or nothing any more.
+pub(crate) fn name_changed(folder: u64, name: &[u8]) -> Vec<u8> {
+    let namelen = u32::try_from(name.len()).unwrap_or(u32::MAX);
+    let entry = NotifyInvalEntryOut { parent: folder, namelen, flags: EXPIRE_ONLY };
+    notice(notify::INVAL_ENTRY, Answer::of(&entry).and(name).and(&[0]))
+}
+
+fn notice(code: i32, content: Answer) -> Vec<u8> {
+    let mut message = reply(0, Ok(content));
+    message[4..8].copy_from_slice(&code.to_le_bytes());
+    message
+}
+
 /// What an answer carries, with room for its header in front.
 #[derive(Debug)]
 pub(crate) struct Answer(Vec<u8>);

@@ -139,6 +139,28 @@ impl Nodes {
         }
     }
 
+    /// A file that is known was found at a place.
+    pub(crate) fn found(&mut self, identity: Identity, parent: u64, name: &[u8]) {
+        if let Some(number) = self.number(identity) {
+            self.place(number, parent, name);
+        }
+    }
+
+    /// The folder where a file was seen last.
+    pub(crate) fn parent(&self, number: u64) -> Option<u64> {
+        self.nodes.get(&number)?.places.last().map(|place| place.parent)
+    }
+
+    /// The places of a file.
+    pub(crate) fn places(&self, number: u64) -> &[Place] {
+        self.nodes.get(&number).map_or(&[], |node| &node.places)
+    }
+
+    /// The numbers of all files.
+    pub(crate) fn all(&self) -> Vec<u64> {
+        self.nodes.keys().copied().collect()
+    }
+
     /// A name was removed, or found to be another file's; `last` says that the file has no other.
     pub(crate) fn unseen(&mut self, identity: Identity, parent: u64, name: &[u8], last: bool) {
         let Some(node) = self.number(identity).and_then(|number| self.nodes.get_mut(&number)) else { return };

@@ -1,12 +1,17 @@
 //! What was answered lately: a request that is repeated on a new connection is answered again, not done again.
 
+mod notices;
+
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+
+pub(crate) use notices::Forgotten;
+use notices::Notices;
 
 /// How many answers are kept. What a broken connection lost is the end of what was sent on it, and an agent waits for at most
 /// [`MAX_WAITING`](crate::connection::MAX_WAITING) answers at a time, so that no more can be asked for again.
@@ -29,8 +34,21 @@ pub(crate) enum Step {
     Repeat(Bytes),
 }
 
+/// A request that is worked on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    unique: u64,
+    epoch: u64,
+    /// How many notices there were before it was begun.
+    notices: u64,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Replies(Mutex<Inner>);
+pub(crate) struct Replies {
+    inner: Mutex<Inner>,
+    /// There is a notice to be sent.
+    pub(crate) noticed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -41,11 +59,12 @@ struct Inner {
     /// Counts the mounts: an answer for one before this is nobody's.
     epoch: u64,
     connection: Option<mpsc::UnboundedSender<Outgoing>>,
+    notices: Notices,
 }
 
 impl Replies {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new mount: its numbers begin anew.
@@ -59,24 +78,27 @@ impl Replies {
     pub(crate) fn connect(&self) -> mpsc::UnboundedReceiver<Outgoing> {
         // Not more than are being worked on, each with a permit.
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.inner().connection = Some(sender);
+        let mut inner = self.inner();
+        inner.connection = Some(sender);
+        inner.notices.reconnect();
         receiver
     }
 
-    /// A request came. Returns the epoch for its answer as well.
-    pub(crate) fn begin(&self, unique: u64) -> (Step, u64) {
+    /// A request came. Returns the ticket for its answer as well.
+    pub(crate) fn begin(&self, unique: u64) -> (Step, Ticket) {
         let inner = &mut *self.inner();
-        let epoch = inner.epoch;
+        let ticket = Ticket { unique, epoch: inner.epoch, notices: inner.notices.count() };
         let step = match inner.done.get(&unique) {
             Some(reply) => Step::Repeat(reply.clone()),
             None if inner.running.insert(unique) => Step::Do,
             None => Step::Wait,
         };
-        (step, epoch)
+        (step, ticket)
     }
 
     /// A request was done. `keep` says that it must not be done again.
-    pub(crate) fn end(&self, unique: u64, epoch: u64, reply: Bytes, keep: bool, permit: Option<OwnedSemaphorePermit>) {
+    pub(crate) fn end(&self, ticket: Ticket, reply: Bytes, keep: bool, permit: Option<OwnedSemaphorePermit>) {
+        let Ticket { unique, epoch, notices } = ticket;
         let mut inner = self.inner();
         if inner.epoch != epoch {
             return;
@@ -95,14 +117,40 @@ impl Replies {
             // One that broke is replaced by the next, which asks again.
             let _ = connection.send((reply, permit));
         }
+        // It may say what was true before them, and comes after them.
+        if inner.notices.count() > notices {
+            inner.notices.again(notices);
+            self.noticed.notify_one();
+        }
     }
 
     /// A request that has no answer was done.
-    pub(crate) fn settle(&self, unique: u64, epoch: u64) {
+    pub(crate) fn settle(&self, ticket: Ticket) {
         let mut inner = self.inner();
-        if inner.epoch == epoch {
-            inner.running.remove(&unique);
+        if inner.epoch == ticket.epoch {
+            inner.running.remove(&ticket.unique);
         }
+    }
+
+    /// Adds what the other side is to be told.
+    pub(crate) fn notice(&self, notice: Bytes) {
+        self.inner().notices.add(notice);
+    }
+
+    /// Whether there is a notice to be sent.
+    pub(crate) fn has_notice(&self) -> bool {
+        self.inner().notices.is_due()
+    }
+
+    /// Sends the next notice, in its order with the answers.
+    pub(crate) fn send_notice(&self, permit: OwnedSemaphorePermit) -> Result<(), Forgotten> {
+        let inner = &mut *self.inner();
+        if let Some(connection) = &inner.connection
+            && let Some(notice) = inner.notices.next()?
+        {
+            let _ = connection.send((notice, Some(permit)));
+        }
+        Ok(())
     }
 
     /// Sends what no request asked for.
@@ -130,7 +178,8 @@ mod tests {
         first.close();
         let mut second = replies.connect();
         assert_eq!(replies.begin(2).0, Step::Wait);
-        replies.end(2, 0, bytes("done"), true, None);
+        let ticket = replies.begin(2).1;
+        replies.end(ticket, bytes("done"), true, None);
         assert_eq!(second.try_recv().map(|(reply, _)| reply), Ok(bytes("done")));
         assert_eq!(replies.begin(2).0, Step::Repeat(bytes("done")));
     }
@@ -139,8 +188,9 @@ mod tests {
     fn what_is_kept_has_an_end() {
         let replies = Replies::default();
         for unique in 0..3_000_u64 {
-            assert_eq!(replies.begin(unique).0, Step::Do);
-            replies.end(unique, 0, Bytes::from(vec![0; 16 << 10]), true, None);
+            let (step, ticket) = replies.begin(unique);
+            assert_eq!(step, Step::Do);
+            replies.end(ticket, Bytes::from(vec![0; 16 << 10]), true, None);
         }
         let inner = replies.inner();
         assert!(inner.bytes <= KEPT_BYTES && inner.done.len() == KEPT_BYTES / (16 << 10), "{}", inner.bytes);
@@ -150,10 +200,10 @@ mod tests {
     #[test]
     fn an_answer_for_an_earlier_mount_is_nobodys() {
         let replies = Replies::default();
-        let (_, epoch) = replies.begin(2);
+        let (_, ticket) = replies.begin(2);
         replies.clear();
         let mut connection = replies.connect();
-        replies.end(2, epoch, bytes("late"), true, None);
+        replies.end(ticket, bytes("late"), true, None);
         assert!(connection.try_recv().is_err());
         assert_eq!(replies.begin(2).0, Step::Do);
     }

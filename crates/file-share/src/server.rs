@@ -1,6 +1,7 @@
 //! The server of one shared folder.
 
 mod attributes;
+mod changes;
 mod files;
 mod folders;
 mod names;
@@ -25,9 +26,11 @@ use crate::{
     handles::{Handle, Handles},
     message::{Answer, Attr, EntryOut, InHeader, InitIn, InitOut, MAX_WRITE, Name, Operation, init, opcode},
     nodes::{Nodes, ROOT},
+    own::OwnChanges,
     owners::{Owners, Shown},
     replies::Replies,
-    tree::{self, Identity},
+    tree::{self, FileSystem, Identity},
+    watches::Watches,
 };
 
 /// What is shared, and how.
@@ -40,8 +43,14 @@ pub struct ShareSettings {
     /// Whether names in the folder itself that begin with a dot are kept from the other side: they are not there for it, and it can't make
     /// any. So a home can be shared without its keys and start-up files.
     pub without_dot_entries: bool,
-    /// How long the other side may answer from what it was told, without asking again.
+    /// How long the other side may answer from what it was told, without asking again, where changes are not noticed.
     pub cache_for: Duration,
+    /// How long it may where they are: it is told of them at once. What this does not show (writes through a mapping that is still open,
+    /// and by another name of the same file) is seen after so long.
+    pub watched_cache_for: Duration,
+    /// How many folders are watched for changes at the same time; each takes about a kilobyte of the system's memory. Never more than a
+    /// quarter of what the system lets this user watch.
+    pub max_watches: usize,
     /// How many files may be open at the same time; each is a descriptor of this process.
     pub max_open: usize,
     /// How many files the other side may know at the same time; each takes some 200 bytes.
@@ -58,6 +67,8 @@ impl ShareSettings {
             read_only: false,
             without_dot_entries: false,
             cache_for: Duration::from_secs(1),
+            watched_cache_for: Duration::from_secs(60),
+            max_watches: 16_384,
             max_open: 800,
             max_known: 1_000_000,
             max_owners: 500_000,
@@ -93,6 +104,7 @@ pub struct Server {
     root_identity: Identity,
     settings: ShareSettings,
     state: Mutex<State>,
+    noticed: Mutex<changes::Noticed>,
     pub(crate) replies: Replies,
     greetings: watch::Sender<u64>,
 }
@@ -104,8 +116,10 @@ pub(crate) struct State {
     nodes: Nodes,
     handles: Handles,
     owners: Owners,
-    /// File systems below the folder, and whether they hold files.
-    devices: HashMap<u64, bool>,
+    watches: Watches,
+    own: OwnChanges,
+    /// What is mounted below the folder.
+    devices: HashMap<u64, FileSystem>,
 }
 
 /// A file for one operation.
@@ -143,7 +157,8 @@ impl Server {
     pub fn new(settings: ShareSettings) -> Result<Self, ShareError> {
         let failed = |source: Errno| ShareError::Open { path: settings.root.clone(), source: source.into() };
         let root = tree::open_root(&settings.root).map_err(failed)?;
-        if !tree::holds_files(&root).map_err(failed)? {
+        let file_system = tree::file_system(&root).map_err(failed)?;
+        if file_system == FileSystem::NoFiles {
             return Err(ShareError::NoFiles { path: settings.root });
         }
         let root_identity = Identity::of(&tree::status(&root).map_err(failed)?);
@@ -152,13 +167,16 @@ impl Server {
             nodes: Nodes::new(root_identity, first_number(), settings.max_known),
             handles: Handles::new(first_number(), settings.max_open),
             owners: Owners::new(settings.max_owners),
-            devices: HashMap::from([(root_identity.device, true)]),
+            watches: Watches::new(settings.max_watches),
+            own: OwnChanges::default(),
+            devices: HashMap::from([(root_identity.device, file_system)]),
         };
         Ok(Self {
             root,
             root_identity,
             settings,
             state: Mutex::new(state),
+            noticed: Mutex::default(),
             replies: Replies::default(),
             greetings: watch::Sender::new(0),
         })
@@ -189,6 +207,10 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn noticed(&self) -> MutexGuard<'_, changes::Noticed> {
+        self.noticed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Begins to answer a mount. One that is new knows nothing of what an earlier one was told, and has opened nothing.
     pub(crate) fn begin(&self, session: [u8; 16]) {
         self.greetings.send_modify(|greetings| *greetings += 1);
@@ -197,7 +219,10 @@ impl Server {
             state.session = session;
             state.nodes = Nodes::new(self.root_identity, first_number(), self.settings.max_known);
             state.handles = Handles::new(first_number(), self.settings.max_open);
+            state.watches.clear();
+            state.own = OwnChanges::default();
             drop(state);
+            *self.noticed() = changes::Noticed::default();
             self.replies.clear();
         }
     }
@@ -318,36 +343,80 @@ impl Server {
     /// Refuses what is mounted below the folder and shows the kernel or processes.
     fn check_device(&self, folder: &Found, name: &std::ffi::OsStr, status: &Statx) -> Result<(), Errno> {
         let device = Identity::of(status).device;
-        if let Some(holds_files) = self.state().devices.get(&device) {
-            return if *holds_files { Ok(()) } else { Err(Errno::ACCESS) };
-        }
-        let flags = OFlags::PATH | OFlags::NOFOLLOW;
-        let mounted = tree::open_beneath(folder, name, flags, rustix::fs::Mode::empty())?;
-        let holds_files = tree::holds_files(mounted)?;
-        self.state().devices.insert(device, holds_files);
-        if holds_files { Ok(()) } else { Err(Errno::ACCESS) }
+        let known = self.state().devices.get(&device).copied();
+        let file_system = match known {
+            Some(known) => known,
+            None => {
+                let flags = OFlags::PATH | OFlags::NOFOLLOW;
+                let mounted = tree::open_beneath(folder, name, flags, rustix::fs::Mode::empty())?;
+                let found = tree::file_system(mounted)?;
+                self.state().devices.insert(device, found);
+                found
+            }
+        };
+        if file_system == FileSystem::NoFiles { Err(Errno::ACCESS) } else { Ok(()) }
     }
 
-    /// Tells the other side of a file at a place.
-    fn entry(&self, parent: u64, name: &[u8], status: &Statx) -> Result<EntryOut, Errno> {
+    /// Tells the other side of a file at a place, in a folder that is watched or not.
+    fn entry(&self, parent: u64, name: &[u8], status: &Statx, is_watched: bool) -> Result<EntryOut, Errno> {
         let identity = Identity::of(status);
         let mut state = self.state();
         let shown = state.owners.get(identity);
         let nodeid = state.nodes.seen(identity, parent, name)?;
-        let (seconds, nanoseconds) = self.cache_for();
+        // Where something is mounted, it is another folder that is watched.
+        let is_watched =
+            is_watched && state.nodes.identity(parent).is_ok_and(|parent| parent.device == identity.device);
+        let (entry_valid, entry_valid_nsec) = self.cache_for(is_watched);
+        let (attr_valid, attr_valid_nsec) = self.cache_for(is_watched && state.notices_file(nodeid, status));
         Ok(EntryOut {
             nodeid,
             generation: 0,
-            entry_valid: seconds,
-            attr_valid: seconds,
-            entry_valid_nsec: nanoseconds,
-            attr_valid_nsec: nanoseconds,
+            entry_valid,
+            attr_valid,
+            entry_valid_nsec,
+            attr_valid_nsec,
             attr: attributes(status, shown),
         })
     }
 
-    fn cache_for(&self) -> (u64, u32) {
-        (self.settings.cache_for.as_secs(), self.settings.cache_for.subsec_nanos())
+    fn cache_for(&self, is_watched: bool) -> (u64, u32) {
+        let keep = if is_watched { self.settings.watched_cache_for } else { self.settings.cache_for };
+        (keep.as_secs(), keep.subsec_nanos())
+    }
+
+    /// The other side changed a file itself.
+    fn changed_by_other_side(&self, node: u64, fd: impl AsFd) {
+        if self.state().watches.len() > 0
+            && let Ok(status) = tree::status(fd)
+        {
+            self.state().own.file(node, &status);
+        }
+    }
+
+    /// The other side changed what a name means.
+    fn named_by_other_side(&self, folder: u64, name: &[u8], means: Option<Identity>) {
+        let mut state = self.state();
+        if state.watches.contains(folder) {
+            state.own.name(folder, name, means);
+        }
+    }
+}
+
+impl State {
+    /// Whether changes of a file's attributes are noticed, given that the folder that it is in is watched.
+    fn notices_file(&self, node: u64, status: &Statx) -> bool {
+        // What a folder contains changes it, and that is noticed where it is watched itself. What a file by another name of it, nowhere.
+        if Identity::of(status).is_folder { self.watches.contains(node) } else { status.stx_nlink == 1 }
+    }
+
+    /// Whether the place where a file was last seen is watched.
+    fn is_watched(&self, node: u64) -> bool {
+        let (Ok(identity), parent) = (self.nodes.identity(node), self.nodes.parent(node)) else { return false };
+        let is_there = |parent: u64| {
+            self.watches.contains(parent)
+                && self.nodes.identity(parent).is_ok_and(|parent| parent.device == identity.device)
+        };
+        node == ROOT || parent.is_some_and(is_there)
     }
 }
 

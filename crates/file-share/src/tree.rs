@@ -42,6 +42,33 @@ const NO_FILES: &[u64] = &[
     0x1980_0202, // mqueue
 ];
 
+/// File systems that other machines write as well, or whose changes are not noticed here for another reason (statfs(2)).
+const REMOTE: &[u64] = &[
+    0x6969,      // NFS, and so EFS
+    0x6573_5546, // FUSE, and so Mountpoint for Amazon S3
+    0x0bd0_0bd0, // Lustre, and so FSx
+    0xff53_4d42, // CIFS
+    0xfe53_4d42, // SMB 2
+    0x517b,      // SMB
+    0x00c3_6400, // Ceph
+    0x5346_414f, // AFS
+    0x6b41_4653, // kAFS
+    0x0102_1997, // 9p
+    0x0116_1970, // GFS2
+    0x7461_636f, // OCFS2
+];
+
+/// What is mounted at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileSystem {
+    /// Files that only this machine changes.
+    Local,
+    /// Files that change without notice.
+    Remote,
+    /// The kernel, or processes.
+    NoFiles,
+}
+
 /// What makes a file the same file: a number is given to another one after its end, but not with the same time of birth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
@@ -142,12 +169,16 @@ pub(crate) fn by_descriptor(fd: impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
-/// Whether a file system holds files that can be shared.
-pub(crate) fn holds_files(fd: impl AsFd) -> Result<bool, Errno> {
+/// What a file is on.
+pub(crate) fn file_system(fd: impl AsFd) -> Result<FileSystem, Errno> {
     let found = fs::fstatfs(fd)?;
     #[expect(clippy::cast_sign_loss, reason = "a magic number")]
     let magic = found.f_type as u64 & 0xffff_ffff;
-    Ok(!NO_FILES.contains(&magic))
+    Ok(match magic {
+        magic if NO_FILES.contains(&magic) => FileSystem::NoFiles,
+        magic if REMOTE.contains(&magic) => FileSystem::Remote,
+        _ => FileSystem::Local,
+    })
 }
 
 /// Opens the folder that is shared.

@@ -80,7 +80,7 @@ impl Namespace {
     }
 }
 
-fn mount_fuse(device: &OwnedFd, point: &MountPoint) -> io::Result<()> {
+pub(super) fn mount_fuse(device: &OwnedFd, point: &MountPoint) -> io::Result<()> {
     let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
     if point.read_only {
         flags |= MountFlags::RDONLY;
@@ -116,7 +116,8 @@ fn detach(path: &Path) -> io::Result<()> {
     // Of this thread: the process as a whole is in another namespace.
     let table = fs::read("/proc/thread-self/mountinfo")?;
     for _ in 0..ours(&table, path) {
-        unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
+        // By force: whoever waits for an answer that nobody will give gets an error (umount(2), `MNT_FORCE`; fuse aborts the connection).
+        unmount(path, UnmountFlags::FORCE | UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)?;
     }
     Ok(())
 }

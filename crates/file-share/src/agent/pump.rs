@@ -17,11 +17,15 @@ use tokio::{
 };
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
-use super::{handover::Handover, mount::Mounted};
+use super::{
+    handover::Handover,
+    mount::Mounted,
+    notifier::{Asked, Notifier},
+};
 use crate::{
     Hello, MAX_MESSAGE, PING, PONG,
     connection::MAX_WAITING,
-    message::{self, HEADER, InHeader, OUT_HEADER, OutHeader, opcode},
+    message::{self, HEADER, InHeader, OUT_HEADER, OutHeader, notify, opcode},
 };
 
 /// How often the other side is asked whether it is there.
@@ -69,6 +73,8 @@ pub(super) struct Pump {
     /// Where in that order a request is.
     places: HashMap<u64, u64>,
     next: u64,
+    asked: Asked,
+    notifier: Notifier,
     buffer: Vec<u8>,
 }
 
@@ -79,6 +85,7 @@ enum Event {
     Output,
     RelayEnded,
     Handover(Option<Handover>),
+    Notice,
     Tick,
 }
 
@@ -94,6 +101,7 @@ impl Pump {
     ) -> io::Result<Self> {
         let mut session = [0; 16];
         rustix::rand::getrandom(&mut session, rustix::rand::GetRandomFlags::empty())?;
+        let notifier = Notifier::start(share.device.try_clone()?)?;
         Ok(Self {
             device: AsyncFd::new(share.device)?,
             handovers,
@@ -104,6 +112,8 @@ impl Pump {
             waiting: BTreeMap::new(),
             places: HashMap::new(),
             next: 0,
+            asked: Asked::default(),
+            notifier,
             buffer: vec![0; MAX_MESSAGE],
         })
     }
@@ -128,6 +138,7 @@ impl Pump {
                 Event::RelayEnded => Err(io::Error::other("its relay ended")),
                 Event::Handover(Some(handover)) => self.connect(handover),
                 Event::Handover(None) => return End::GaveUp,
+                Event::Notice => Ok(()),
                 Event::Tick => match &self.connection {
                     Some(connection) if connection.heard.elapsed() > SILENCE => Err(io::Error::other("nothing comes")),
                     Some(_) => {
@@ -142,6 +153,10 @@ impl Pump {
                 tracing::info!("the connection ended: {error}");
                 self.connection = None;
                 self.alone_since = Instant::now();
+            }
+            // Without a connection nothing is answered that a notice may have to wait for.
+            if self.connection.is_some() {
+                self.notifier.pass(&self.asked);
             }
         }
     }
@@ -180,10 +195,17 @@ impl Pump {
                 () = ended => Event::RelayEnded,
             }
         };
+        let notice = async {
+            match self.notifier.due() {
+                Some(due) if self.connection.is_some() => tokio::time::sleep_until(due).await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             handover = self.handovers.recv() => Event::Handover(handover),
             event = connected => event,
             () = kernel => Event::Kernel,
+            () = notice => Event::Notice,
             _ = ticks.tick() => Event::Tick,
         }
     }
@@ -221,6 +243,7 @@ impl Pump {
             opcode::FORGET | opcode::BATCH_FORGET | opcode::DESTROY => self.queue(request),
             opcode::INTERRUPT => self.tell_kernel(&message::reply(header.unique, Err(Errno::NOSYS))),
             _ => {
+                self.asked.begin(&request);
                 self.places.insert(header.unique, self.next);
                 self.waiting.insert(self.next, request.clone());
                 self.next += 1;
@@ -273,10 +296,12 @@ impl Pump {
             let Some(answer) = arrived.get(at..at + length) else { break };
             at += length;
             // What was answered before may be answered again; the kernel hears it once. Unasked for are only notices.
-            let is_asked_for =
-                self.places.remove(&header.unique).and_then(|place| self.waiting.remove(&place)).is_some();
-            if is_asked_for || (header.unique == 0 && header.error > 0) {
+            let request = self.places.remove(&header.unique).and_then(|place| self.waiting.remove(&place));
+            if let Some(request) = request {
                 self.tell_kernel(answer);
+                self.asked.end(&request);
+            } else if header.unique == 0 && matches!(header.error, notify::INVAL_INODE | notify::INVAL_ENTRY) {
+                self.notifier.take(Bytes::copy_from_slice(answer))?;
             } else if header.unique == 0 && header.error != PONG {
                 tracing::warn!("a notice of kind {}, which there is not", header.error);
             }
@@ -290,7 +315,7 @@ impl Pump {
 
     fn tell_kernel(&self, answer: &[u8]) {
         match rustix::io::write(self.device.get_ref(), answer) {
-            // Who asked has gone, or what is invalidated was not cached.
+            // Who asked has gone.
             Ok(_) | Err(Errno::NOENT) => {}
             Err(error) => tracing::warn!("the kernel refuses an answer: {error}"),
         }

@@ -70,6 +70,15 @@ pub(crate) mod fattr {
     pub(crate) const MTIME_NOW: u32 = 1 << 8;
 }
 
+/// The numbers of notices (`enum fuse_notify_code`).
+pub(crate) mod notify {
+    pub(crate) const INVAL_INODE: i32 = 2;
+    pub(crate) const INVAL_ENTRY: i32 = 3;
+}
+
+/// A flag of the notice `INVAL_ENTRY`: to look up again, and not to tear away from those who use it. Kernels before 6.2 do the latter.
+pub(crate) const EXPIRE_ONLY: u32 = 1;
+
 /// A flag of FSYNC: data only.
 pub(crate) const FSYNC_FDATASYNC: u32 = 1;
 
@@ -151,6 +160,10 @@ structs! {
     LSeekOut { offset: u64 }
     /// `fuse_copy_file_range_in`
     CopyFileRangeIn { fh_in: u64, off_in: u64, nodeid_out: u64, fh_out: u64, off_out: u64, len: u64, flags: u64 }
+    /// `fuse_notify_inval_inode_out`
+    NotifyInvalInodeOut { ino: u64, off: i64, len: i64 }
+    /// `fuse_notify_inval_entry_out`, without the name
+    NotifyInvalEntryOut { parent: u64, namelen: u32, flags: u32 }
     /// `fuse_dirent`, without the name
     DirEnt { ino: u64, off: u64, namelen: u32, kind: u32 }
 }

@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Server, attributes};
+use super::{Fd, Server, attributes};
 use crate::{
     handles::Kind,
     message::{Answer, AttrOut, KStatFs, SetAttrIn, fattr},
@@ -20,13 +20,15 @@ const REAL_MODE: u32 = 0o1777;
 
 impl Server {
     pub(super) fn get_attributes(&self, node: u64) -> Result<Answer, Errno> {
+        let is_watched = self.state().is_watched(node);
         let found = self.find(node)?;
-        Ok(self.told(&found.status))
+        Ok(self.told(node, &found.status, is_watched && matches!(found.fd, Fd::Named(_))))
     }
 
-    fn told(&self, status: &Statx) -> Answer {
-        let shown = self.state().owners.get(Identity::of(status));
-        let (attr_valid, attr_valid_nsec) = self.cache_for();
+    fn told(&self, node: u64, status: &Statx, is_watched: bool) -> Answer {
+        let state = self.state();
+        let shown = state.owners.get(Identity::of(status));
+        let (attr_valid, attr_valid_nsec) = self.cache_for(is_watched && state.notices_file(node, status));
         Answer::of(&AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attributes(status, shown) })
     }
 
@@ -36,6 +38,7 @@ impl Server {
     }
 
     pub(super) fn set_attributes(&self, node: u64, wanted: &SetAttrIn) -> Result<Answer, Errno> {
+        let is_watched = self.state().is_watched(node);
         let found = self.find(node)?;
         let mut status = found.status;
         let has = |flag: u32| wanted.valid & flag != 0;
@@ -79,7 +82,9 @@ impl Server {
                 fs::utimensat(CWD, tree::by_descriptor(&found), &times, AtFlags::empty())?;
             }
         }
-        Ok(self.told(&tree::status(&found)?))
+        let status = tree::status(&found)?;
+        self.state().own.file(node, &status);
+        Ok(self.told(node, &status, is_watched && matches!(found.fd, Fd::Named(_))))
     }
 
     /// Changes a mode, and remembers what the file itself can't take of it.

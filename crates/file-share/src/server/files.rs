@@ -42,6 +42,9 @@ impl Server {
             return Err(Errno::ISDIR);
         }
         let fd = tree::reopen(&found, flags)?;
+        if flags.contains(OFlags::TRUNC) {
+            self.changed_by_other_side(node, &fd);
+        }
         Ok(Answer::of(&self.opened(node, fd, Kind::File { writable: is_writable(flags) })?))
     }
 
@@ -60,12 +63,16 @@ impl Server {
         let requested = OFlags::from_bits_retain(wanted.flags);
         let flags = requested & OPEN_FLAGS;
         let folder = self.find_folder(header.nodeid)?;
+        let is_watched = self.watch(header.nodeid, &folder);
         let new = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
         let mode = Mode::from_raw_mode(wanted.mode & 0o777);
         let (fd, entry) = match tree::open_beneath(&folder, name.as_os_str(), new, mode) {
             Ok(fd) => {
                 let status = self.own(header, &folder, &fd, Some(wanted.mode & 0o7777))?;
-                (fd, self.entry(header.nodeid, name.as_bytes(), &status)?)
+                self.named_by_other_side(header.nodeid, name.as_bytes(), Some(tree::Identity::of(&status)));
+                let entry = self.entry(header.nodeid, name.as_bytes(), &status, is_watched)?;
+                self.state().own.file(entry.nodeid, &status);
+                (fd, entry)
             }
             // The app made one meanwhile.
             Err(Errno::EXIST) if !requested.contains(OFlags::EXCL) => {
@@ -92,6 +99,11 @@ impl Server {
     }
 
     pub(super) fn release(&self, node: u64, handle: u64) -> Result<Answer, Errno> {
+        let closed = self.state().handles.get(handle, node)?;
+        // To close it is an event.
+        if closed.kind == (Kind::File { writable: true }) {
+            self.changed_by_other_side(node, &closed.fd);
+        }
         let mut state = self.state();
         state.handles.close(handle, node)?;
         state.nodes.closed(node, handle);
@@ -134,6 +146,7 @@ impl Server {
                 Err(error) => return Err(error),
             }
         }
+        self.changed_by_other_side(node, &file.fd);
         let size = u32::try_from(written).unwrap_or(u32::MAX);
         Ok(Answer::of(&WriteOut { size, padding: 0 }))
     }
@@ -156,6 +169,7 @@ impl Server {
             return Err(Errno::OPNOTSUPP);
         }
         fs::fallocate(&file.fd, flags, wanted.offset, wanted.length)?;
+        self.changed_by_other_side(node, &file.fd);
         Ok(Answer::empty())
     }
 
@@ -175,6 +189,7 @@ impl Server {
         let (mut at, mut into) = (wanted.off_in, wanted.off_out);
         let length = usize::try_from(wanted.len.min(COPY_AT_ONCE)).unwrap_or(usize::MAX);
         let copied = fs::copy_file_range(&from.fd, Some(&mut at), &to.fd, Some(&mut into), length)?;
+        self.changed_by_other_side(wanted.nodeid_out, &to.fd);
         Ok(Answer::of(&WriteOut { size: u32::try_from(copied).unwrap_or(u32::MAX), padding: 0 }))
     }
 }

@@ -22,9 +22,10 @@ impl Server {
     }
 
     pub(super) fn look_up(&self, folder: &Found, parent: u64, name: Name<'_>) -> Result<EntryOut, Errno> {
+        let is_watched = self.watch(parent, folder);
         let status = tree::status_at(folder, name.as_os_str())?;
         self.check_device(folder, name.as_os_str(), &status)?;
-        self.entry(parent, name.as_bytes(), &status)
+        self.entry(parent, name.as_bytes(), &status, is_watched)
     }
 
     pub(super) fn forget(&self, forgotten: &[(u64, u64)]) {
@@ -67,9 +68,13 @@ impl Server {
     }
 
     fn made(&self, header: &InHeader, folder: &Found, name: Name<'_>, mode: Option<u32>) -> Result<Answer, Errno> {
+        let is_watched = self.watch(header.nodeid, folder);
         let fd = tree::open_beneath(folder, name.as_os_str(), OFlags::PATH | OFlags::NOFOLLOW, Mode::empty())?;
         let status = self.own(header, folder, &fd, mode)?;
-        Ok(Answer::of(&self.entry(header.nodeid, name.as_bytes(), &status)?))
+        self.named_by_other_side(header.nodeid, name.as_bytes(), Some(Identity::of(&status)));
+        let entry = self.entry(header.nodeid, name.as_bytes(), &status, is_watched)?;
+        self.state().own.file(entry.nodeid, &status);
+        Ok(Answer::of(&entry))
     }
 
     /// Gives a new file its mode, and the owner that the other side expects.
@@ -102,6 +107,7 @@ impl Server {
         let folder = self.find_folder(parent)?;
         let status = tree::status_at(&folder, name.as_os_str())?;
         fs::unlinkat(&folder, name.as_os_str(), flags)?;
+        self.named_by_other_side(parent, name.as_bytes(), None);
         self.removed(&status, parent, name);
         Ok(Answer::empty())
     }
@@ -136,6 +142,9 @@ impl Server {
             return Ok(Answer::empty());
         }
         let (old, new) = ((from.0, from.1.as_bytes()), (to.0, to.1.as_bytes()));
+        self.named_by_other_side(new.0, new.1, source.as_ref().map(Identity::of));
+        let exchanged = target.as_ref().filter(|_| flags.contains(RenameFlags::EXCHANGE));
+        self.named_by_other_side(old.0, old.1, exchanged.map(Identity::of));
         match target {
             Some(target) if flags.contains(RenameFlags::EXCHANGE) => {
                 self.state().nodes.moved(Identity::of(&target), new, old);
@@ -154,6 +163,10 @@ impl Server {
         // The magic link leads to the file that was checked, a symbolic link included, and no further.
         fs::linkat(CWD, tree::by_descriptor(&file), &folder, name.as_os_str(), AtFlags::SYMLINK_FOLLOW)?;
         let status = tree::status(&file)?;
-        Ok(Answer::of(&self.entry(parent, name.as_bytes(), &status)?))
+        self.named_by_other_side(parent, name.as_bytes(), Some(Identity::of(&status)));
+        let is_watched = self.state().watches.contains(parent);
+        let entry = self.entry(parent, name.as_bytes(), &status, is_watched)?;
+        self.state().own.file(entry.nodeid, &status);
+        Ok(Answer::of(&entry))
     }
 }

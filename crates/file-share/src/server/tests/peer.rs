@@ -30,6 +30,8 @@ pub(super) struct Peer {
     unique: u64,
     /// Who asks.
     pub(super) uid: u32,
+    /// What came unasked: its kind, and what it carries.
+    pub(super) notices: Vec<(i32, Vec<u8>)>,
 }
 
 /// Numbers of requests, each used once, as a kernel does over all streams of a mount.
@@ -69,7 +71,7 @@ impl Peer {
         });
         let (reader, mut writer) = tokio::io::split(ours);
         writer.write_all(&Hello { session }.to_bytes()).await.expect("sent");
-        Self { reader, writer, serving, unique: 0, uid: 0 }
+        Self { reader, writer, serving, unique: 0, uid: 0, notices: Vec::new() }
     }
 
     /// Closes the stream, once the server has read all that was sent.
@@ -101,12 +103,32 @@ impl Peer {
 
     /// The next answer, and what it is to.
     pub(super) async fn receive(&mut self) -> Option<(u64, Answered)> {
+        loop {
+            let (head, body) = self.message_from_server().await?;
+            if head.unique == 0 && head.error > 0 {
+                self.notices.push((head.error, body));
+            } else {
+                return Some((head.unique, if head.error == 0 { Ok(body) } else { Err(-head.error) }));
+            }
+        }
+    }
+
+    async fn message_from_server(&mut self) -> Option<(OutHeader, Vec<u8>)> {
         let mut head = [0; OUT_HEADER];
         self.reader.read_exact(&mut head).await.ok()?;
         let head = OutHeader::read_from_bytes(&head).expect("a header");
         let mut body = vec![0; head.len as usize - OUT_HEADER];
         self.reader.read_exact(&mut body).await.ok()?;
-        Some((head.unique, if head.error == 0 { Ok(body) } else { Err(-head.error) }))
+        Some((head, body))
+    }
+
+    /// Waits for a notice.
+    pub(super) async fn notice(&mut self, wanted: &(i32, Vec<u8>)) {
+        while !self.notices.contains(wanted) {
+            let (head, body) = self.message_from_server().await.expect("a notice");
+            assert_eq!(head.unique, 0, "no answer is waited for");
+            self.notices.push((head.error, body));
+        }
     }
 
     pub(super) async fn call(&mut self, opcode: u32, node: u64, body: &[u8]) -> Answered {

@@ -1,0 +1,6 @@
+//! Agent and server together, under a kernel that mounts what they serve.
+
+mod changes;
+mod mounted;
+mod posix;
+mod random;
