@@ -35,9 +35,13 @@ fn status(home: &Home) -> Value {
     home.sdocker(&["status", "--output", "json"]).expect(0).json()
 }
 
-/// A page of a port of localhost; `None` where nobody answers.
+/// The first page of a port of localhost; `None` where nobody answers.
 fn page(port: u16) -> Option<String> {
-    let address = format!("http://127.0.0.1:{port}/");
+    page_of(port, "")
+}
+
+fn page_of(port: u16, name: &str) -> Option<String> {
+    let address = format!("http://127.0.0.1:{port}/{name}");
     let answer = Command::new("curl").args(["-qsS", "-m", "20", &address]).output().expect("it runs");
     answer.status.success().then(|| String::from_utf8_lossy(&answer.stdout).trim().to_owned())
 }
@@ -171,4 +175,114 @@ fn a_path_on_a_host_belongs_to_one_app() {
     }
     first.home.sdocker(&["terminate-host", "--all"]).expect(0);
     assert_eq!(first.processes(LINK), Vec::<String>::new());
+}
+
+/// What may happen to a host, to the way there, and to the process in the background.
+#[test]
+fn accidents_are_survived_or_said_and_mended() {
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    fs::write(home.join("f"), "served").expect("written");
+    home.give();
+    home.sdocker(&CREATE).expect(0);
+    image(home);
+    let bind = format!("{0}:{0}", home.inside("").display());
+    let file = home.inside("f").display().to_string();
+    let served = || home.run("docker", &["run", "--rm", "-v", &bind, "box:1", "cat", &file]).stdout == "served";
+    let shell = |script: &str| home.run("sh", &["-c", script]);
+    assert!(served());
+
+    // The way there is cut under load, and is back.
+    let script = format!(
+        "cd {}; n=0; until [ -e enough ]; do echo $n >load; [ $(cat load) = $n ] || exit 3; n=$((n + 1)); done",
+        home.inside("").display()
+    );
+    let mut working = home.command("docker");
+    working.args(["run", "--rm", "--name", "working", "-v", &bind, "box:1", "sh", "-ec", &script]);
+    let mut working = working.stdout(Stdio::null()).spawn().expect("it runs");
+    let load = || fs::read_to_string(home.join("load")).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    until("it works", || load().is_some_and(|rounds| rounds > 10));
+    let settings = fs::read_to_string(space.machines()[0].join("settings")).expect("there");
+    let link = settings.lines().find_map(|line| line.strip_prefix("link=")).expect("its link");
+    let switch =
+        |to: &str| assert!(Command::new("ip").args(["link", "set", link, to]).status().expect("it runs").success());
+    switch("down");
+    let before = std::thread::scope(|scope| {
+        // What was under way is done; then nothing more comes through.
+        scope.spawn(|| std::thread::sleep(Duration::from_secs(2))).join().expect("slept");
+        load()
+    });
+    switch("up");
+    until("it goes on", || load() > before.map(|rounds| rounds + 10));
+    fs::write(home.join("enough"), "").expect("written");
+    assert!(working.wait().expect("it ends").success());
+
+    // Everything on the host is removed, as people do it: the folder is back at once, and it is said that it was away.
+    shell("docker rm -f $(docker ps -aq) && docker system prune -af").expect(0);
+    image(home);
+    until("it is back", served);
+    let why = status(home)["link"]["folders"][0]["why"].as_str().unwrap_or_default().to_owned();
+    assert!(why.contains("start containers from before again"), "{why}");
+    let port = free_port();
+    docker(
+        home,
+        &[
+            "run",
+            "-d",
+            "--name",
+            "web",
+            "-p",
+            &format!("{port}:80"),
+            "-v",
+            &bind,
+            "box:1",
+            "httpd",
+            "-f",
+            "-h",
+            &home.inside("").display().to_string(),
+        ],
+    );
+    until("it serves", || page_of(port, "f").as_deref() == Some("served"));
+
+    // The process in the background is stopped: that is said, with what mends it.
+    let [process] = &space.processes(LINK)[..] else { panic!("one process") };
+    let signal = |signal: &str| shell(&format!("kill -{signal} {process}")).expect(0);
+    signal("STOP");
+    let said = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(said.contains("containers wait") && said.contains(&format!("kill -CONT {process}")), "{said}");
+    let doctor = home.sdocker(&["doctor"]).stdout;
+    assert!(doctor.contains(&format!("kill -CONT {process}")), "{doctor}");
+    signal("CONT");
+    until("it serves", served);
+
+    // It is killed: the next command starts another, which serves the same mounts.
+    signal("KILL");
+    until("it is back", || status(home)["link"]["folders"][0]["state"] == "shared");
+    assert!(served());
+    until("it serves", || page_of(port, "f").as_deref() == Some("served"));
+
+    // Where none can be started, it is said what containers see.
+    let without = |command: &str| {
+        let run = home.sdocker_command(&[command]).env("XDG_RUNTIME_DIR", "/home").output().expect("it runs");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    for said in [without("status"), without("doctor")] {
+        for words in [
+            "containers see nothing of this app's files (/home/sagemaker-user",
+            "no port is at localhost",
+            "`sdocker use --instance-id i-",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+
+    // The host is gone: nothing hangs, and what was kept of it goes.
+    let instance = status(home)["instance_id"].as_str().expect("an id").to_owned();
+    assert_eq!(space.front().ec2("TerminateInstances", &[("InstanceId.1", &instance)]).0, "");
+    until("the machine is gone", || space.machines().is_empty());
+    let ended = home.sdocker(&["status"]).expect(0);
+    assert!(ended.stderr.contains("`sdocker recover` clears what is left"), "{}", ended.stderr);
+    home.sdocker(&["recover"]).expect(0);
+    until("nobody serves it", || space.processes(LINK).is_empty());
+    assert_eq!(page_of(port, "f"), None);
 }

@@ -62,13 +62,19 @@ impl Link {
         let ports = tokio::spawn(self.serve_ports(news, stopped));
         tokio::pin!(stop);
         let mut follows = false;
+        // What the folders have been through, which is so even when they are served again.
+        let mut past = None;
         loop {
             let news = tokio::select! {
                 () = &mut stop => break,
                 Some(news) = happened.recv() => news,
             };
             follows |= matches!(news, News::Port(PortEvent::Following | PortEvent::Lost(_)));
-            apply(news, &mut state);
+            if matches!(news, News::File(Event::AgentReplaced)) {
+                let when = Timestamp::now().strftime("%H:%M UTC");
+                past = Some(format!("it was away for a moment at {when}: start containers from before again"));
+            }
+            apply(news, &mut state, past.as_ref());
             state.settled = follows && state.folders.iter().all(|folder| folder.state != FolderState::Starting);
             told(&state);
         }
@@ -139,7 +145,7 @@ fn starting(share: &Share) -> FolderLine {
     FolderLine { path: share.path.clone(), read_only: share.read_only, state: FolderState::Starting, why: None }
 }
 
-fn apply(news: News, state: &mut LinkState) {
+fn apply(news: News, state: &mut LinkState, past: Option<&String>) {
     let mut all = |to: FolderState, why: Option<String>| {
         for folder in &mut state.folders {
             folder.state = to;
@@ -149,14 +155,14 @@ fn apply(news: News, state: &mut LinkState) {
     match news {
         News::File(Event::Ready) => all(FolderState::Shared, None),
         News::File(Event::AgentReplaced) => {
-            let why = "its container on the host was replaced: start containers that use the folder again";
-            all(FolderState::Shared, Some(why.to_owned()));
+            tracing::warn!("the container that shares the folders was removed, and is back");
+            all(FolderState::Shared, past.cloned());
         }
         News::File(Event::Reconnecting { path, reason }) => {
             tracing::warn!("{}: {reason}; connecting again", path.display());
             set(state, &path, FolderState::Waiting, Some(reason));
         }
-        News::File(Event::Connected { path }) => set(state, &path, FolderState::Shared, None),
+        News::File(Event::Connected { path }) => set(state, &path, FolderState::Shared, past.cloned()),
         News::Refused(why) => {
             tracing::warn!("the folders are not shared: {why}");
             all(FolderState::Failed, Some(why));

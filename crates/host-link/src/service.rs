@@ -99,6 +99,14 @@ impl Service {
         self.holder().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
     }
 
+    /// Whether the process was stopped (proc_pid_stat(5)): it is there, and does nothing.
+    pub fn is_stopped(&self) -> bool {
+        let Some(process) = self.process() else { return false };
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name before it may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with(['T', 't']))
+    }
+
     fn holder(&self) -> Option<Pid> {
         let lock = File::options().read(true).write(true).open(self.lock()).ok()?;
         fcntl_getlk(&lock, &Flock::from(FlockType::WriteLock)).ok()?.and_then(|held| held.pid)
@@ -174,7 +182,9 @@ impl Service {
                 signal = Signal::KILL;
             }
             if asked.is_none() || late {
-                match pidfd_send_signal(&process, signal) {
+                // One that was stopped hears it once it goes on.
+                let sent = pidfd_send_signal(&process, signal).and_then(|()| pidfd_send_signal(&process, Signal::CONT));
+                match sent {
                     Ok(()) | Err(Errno::SRCH) => asked = Some(Instant::now()),
                     Err(error) => return Err(failed(error.into())),
                 }
@@ -271,7 +281,12 @@ mod tests {
         // Another finds the first, and is content.
         assert!(service.start(holder(&service, "stays"), within, is_there).expect("there"));
         assert_eq!(service.process(), Some(first));
+        // One that is stopped ends as well, and at once.
+        let stop = Command::new("kill").args(["-STOP", &first.to_string()]).status();
+        assert!(stop.expect("it runs").success() && service.is_stopped());
+        let asked = Instant::now();
         assert!(service.stop().expect("ended"));
+        assert!(asked.elapsed() < ENDS_WITHIN / 2, "{:?}", asked.elapsed());
         assert_eq!((service.process(), service.state::<Vec<String>>()), (None, None));
     }
 

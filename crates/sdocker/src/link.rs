@@ -70,6 +70,33 @@ pub fn is_running(surroundings: &Surroundings) -> bool {
     service(surroundings).process().is_some()
 }
 
+/// Why nobody serves files and ports to a host, where somebody should: what that means, and what mends it.
+pub(crate) struct Unserved {
+    pub what: String,
+    pub fix: String,
+}
+
+/// Whether files and ports of this app should be served to a host, and are not.
+pub(crate) fn unserved(surroundings: &Surroundings, host: &KnownHost) -> crate::Result<Option<Unserved>> {
+    let Some(lent) = lent(surroundings, &host.name)?.filter(|_| host.current) else { return Ok(None) };
+    let service = service(surroundings);
+    let Some(process) = service.process() else {
+        let fix = format!(
+            "`sdocker use --instance-id {}` serves them again; {} says why it ended",
+            host.instance,
+            service.log().display()
+        );
+        return Ok(Some(Unserved { what: lent.unserved(), fix }));
+    };
+    if service.is_stopped() {
+        let what = format!(
+            "the process that serves them ({process}) is stopped, so containers wait for this app's files, and connections for ports"
+        );
+        return Ok(Some(Unserved { what, fix: format!("`kill -CONT {process}` lets it go on") }));
+    }
+    Ok(None)
+}
+
 /// Where the process says what it does.
 pub fn log(surroundings: &Surroundings) -> std::path::PathBuf {
     service(surroundings).log()

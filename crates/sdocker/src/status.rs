@@ -50,7 +50,7 @@ pub struct Status {
     pub life: Option<Life>,
     /// This app's files and the containers' ports, where they are served; only for the current host.
     pub link: Option<LinkState>,
-    /// Where no process serves them: what that means.
+    /// Where nobody serves them: what that means, and what mends it.
     pub unserved: Option<String>,
     /// The host's own account of its bootstrap, last lines first where it failed.
     pub stages: Vec<Stage>,
@@ -130,16 +130,15 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
             ("unknown".to_owned(), None)
         }
     };
-    let link = link::state(surroundings).filter(|link| link.host == host.name);
-    let unserved = match link::lent(surroundings, &host.name) {
-        // A process that runs and has said nothing yet is on its way.
-        Ok(Some(lent)) if current && link.is_none() && !link::is_running(surroundings) => Some(lent.unserved()),
-        Ok(_) => None,
+    let unserved = match link::unserved(surroundings, &host) {
+        Ok(unserved) => unserved.map(|unserved| format!("{}: {}", unserved.what, unserved.fix)),
         Err(error) => {
             observer.warn(format!("{error:#}"));
             None
         }
     };
+    // What it said last is not so any more.
+    let link = link::state(surroundings).filter(|link| link.host == host.name && unserved.is_none());
     let folder = lookup.layout.host(&host.name);
     let (life, stages) = account(&folder, observer);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Surroundings, advice, detours, docker_cli,
+    link::{self, FolderState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
     places::{Look, Places},
@@ -103,6 +104,7 @@ async fn known_host(
     match daemon.error {
         None => {
             findings.ok("hosts", format!("{} answers", host.name));
+            files(&host, surroundings, findings);
             for blocked in detours::blocked_from(surroundings, lookup, &host).await {
                 findings
                     .add("hosts", State::Warning, format!("{}: {blocked}", host.name))
@@ -122,6 +124,37 @@ async fn known_host(
                 .add("hosts", State::Warning, format!("{} does not answer: {error}", host.name))
                 .because("it may still boot; else its security group does not let this app in, or its daemon is gone")
                 .fix(format!("`sdocker status --instance-id {}` says more", host.instance));
+        }
+    }
+}
+
+/// What containers see of this app's files, and this app of their ports.
+fn files(host: &KnownHost, surroundings: &Surroundings, findings: &mut Findings) {
+    match link::unserved(surroundings, host) {
+        Err(error) => return findings.error("files", &error, &Caller::default()),
+        Ok(Some(unserved)) => {
+            findings
+                .add("files", State::Warning, unserved.what)
+                .because("bind mounts of this app's folders, and with them Local Mode, have nothing to work on")
+                .fix(unserved.fix);
+            return;
+        }
+        Ok(None) => {}
+    }
+    let Some(state) = link::state(surroundings).filter(|state| state.host == host.name) else { return };
+    for folder in &state.folders {
+        let (path, why) = (folder.path.display(), folder.why.as_deref().unwrap_or("no reason is known"));
+        match folder.state {
+            FolderState::Shared => findings.ok("files", format!("{path} is live in containers")),
+            FolderState::Starting => {}
+            FolderState::Waiting => {
+                let finding = findings.add("files", State::Warning, format!("containers wait for {path}: {why}"));
+                finding.because("the connection to the host's daemon is being made again");
+            }
+            _ => {
+                let finding = findings.add("files", State::Warning, format!("containers see nothing of {path}: {why}"));
+                finding.because("bind mounts of it are empty, and can't be written");
+            }
         }
     }
 }

@@ -35,6 +35,13 @@ struct Folder {
     without_dot_entries: bool,
 }
 
+impl From<Share> for Folder {
+    fn from(share: Share) -> Self {
+        let Share { path, read_only, without_dot_entries } = share;
+        Self { path, read_only, without_dot_entries }
+    }
+}
+
 impl Lent {
     /// The folders of these texts, `PATH[:ro]` each; without any, what an app lends by default: the home without what is hidden in it,
     /// the SDK's folder, and what Studio tells of the app, to be read.
@@ -45,23 +52,42 @@ impl Lent {
         let mut lent = Self::default();
         if texts.is_empty() {
             for share in by_default(surroundings) {
-                lent.add(share);
+                // One that is hidden in another stays so.
+                let _ = lent.add(share);
             }
         }
         for text in texts {
-            lent.add(share(text, surroundings)?);
+            lent.add(share(text, surroundings)?)?;
         }
         Ok(lent)
     }
 
-    fn add(&mut self, share: Share) {
-        // One that is in another comes with it.
-        if self.folders.iter().any(|folder| share.path.starts_with(&folder.path)) {
-            return;
+    /// Adds a folder. One that is in another comes with it, and can't be another way than that is.
+    fn add(&mut self, share: Share) -> crate::Result<()> {
+        let added = Folder::from(share);
+        for folder in &self.folders {
+            let (inner, outer) = if added.path.starts_with(&folder.path) { (&added, folder) } else { (folder, &added) };
+            let Ok(below) = inner.path.strip_prefix(&outer.path) else { continue };
+            let [inner_path, outer_path] = [inner, outer].map(|folder| folder.path.display());
+            let why = if inner.read_only != outer.read_only {
+                format!(
+                    "{inner_path} can't be read-only or not by itself: it is in {outer_path}, which is shared as well"
+                )
+            } else if outer.without_dot_entries && below.as_os_str().as_encoded_bytes().starts_with(b".") {
+                format!("{inner_path} is hidden in {outer_path}, which is shared as well")
+            } else {
+                continue;
+            };
+            return Err(
+                Error::new(why).hint("share the folders beside it that are needed, in place of what both are in")
+            );
         }
-        self.folders.retain(|folder| !folder.path.starts_with(&share.path));
-        let Share { path, read_only, without_dot_entries } = share;
-        self.folders.push(Folder { path, read_only, without_dot_entries });
+        if self.folders.iter().any(|folder| added.path.starts_with(&folder.path)) {
+            return Ok(());
+        }
+        self.folders.retain(|folder| !folder.path.starts_with(&added.path));
+        self.folders.push(added);
+        Ok(())
     }
 
     /// The folders.
@@ -217,6 +243,16 @@ mod tests {
         // Everything in the home comes with it; folders in each other are one.
         assert_eq!(paths(&[]), std::slice::from_ref(&home));
         assert_eq!(paths(&["work/inner", "work", "tmp"]), [home.join("work"), home.join("tmp")]);
+        fs::create_dir_all(home.join(".config")).expect("made");
+        assert_eq!(paths(&[".config:ro", "tmp"]), [home.join(".config"), home.join("tmp")]);
+        for (texts, why) in [
+            (["", ".config"], "is hidden in"),
+            ([".config:ro", ""], "can't be read-only or not"),
+            (["work", "work/inner:ro"], "can't be read-only or not"),
+        ] {
+            let error = Lent::of(&texts.map(at), &surroundings).expect_err("refused").to_string();
+            assert!(error.contains(why), "{error}");
+        }
         let file = place.path().join("links/host.json");
         let lent = Lent::of(&[], &surroundings).expect("shared");
         lent.write(&file).expect("written");
