@@ -7,6 +7,7 @@ const SHOWN: usize = 120;
 
 /// An answer to a call of AWS that AWS did not give. Whether the call took effect is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForeignAnswer {
     /// The HTTP status.
     pub status: u16,

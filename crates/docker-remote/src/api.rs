@@ -7,6 +7,7 @@ use serde::Deserialize;
 /// A version of Docker's API, such as 1.44.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
+#[non_exhaustive]
 pub struct ApiVersion {
     /// The number before the dot.
     pub major: usize,

@@ -43,6 +43,7 @@ impl<'a> ContextSpec<'a> {
 
 /// A context in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Context {
     /// Its name.
     pub name: String,

@@ -42,6 +42,8 @@ pub use probe::{DockerHost, ProbeError, probe_once, probe_through};
 pub use proxies::{ClientProxy, ProxyVariables};
 pub use readiness::{InstanceStatus, InstanceWatch, NotReady, ReadyEvent, wait_until_ready};
 pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages};
+#[cfg(feature = "mock")]
+pub use {readiness::MockInstanceWatch, stages::MockStageSource};
 
 /// The examples of the README are tests.
 #[cfg(doctest)]

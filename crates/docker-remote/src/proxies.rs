@@ -21,6 +21,7 @@ pub struct ProxyVariables(BTreeMap<&'static str, String>);
 
 /// A proxy that a client takes.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientProxy {
     /// The variable that names it.
     pub variable: &'static str,

@@ -21,6 +21,7 @@ const STAGES_EVERY: Duration = Duration::from_millis(500);
 const INSTANCE_EVERY: Duration = Duration::from_secs(5);
 
 /// Looks at the instance of a host.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait InstanceWatch: Send + Sync {
     /// Whether it is still there. Called every few seconds.

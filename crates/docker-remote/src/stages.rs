@@ -20,6 +20,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// A line of the file: `<RFC 3339 time> <stage> <state> [detail]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StageLine {
     /// When, by the host's clock.
     pub time: String,
@@ -47,6 +48,7 @@ pub enum StageState {
 }
 
 /// Where stages are read from.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait StageSource: Send + Sync {
     /// Every line so far, in order. Lines that can't be read are left out; nothing there yet is an empty list.
     fn lines(&self) -> Vec<StageLine>;

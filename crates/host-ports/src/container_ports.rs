@@ -31,6 +31,7 @@ pub struct ContainerPorts {
 
 /// A port of a container, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PortLine {
     /// The container's name.
     pub container: String,

@@ -11,6 +11,7 @@ use crate::HostId;
 /// [`Identity::Embedded`], where the app shares no storage with the host, and passwords of proxies. Neither Debug nor Serialize shows them: what is
 /// serialized is to be looked at, and can be read back only where there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Bootstrap {
     /// The host's name.
     pub host: HostId,
@@ -59,6 +60,7 @@ pub enum Engine {
 
 /// A part of an EFS file system that the host mounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct HostMount {
     /// The file system.
     pub file_system: FileSystemId,

@@ -8,6 +8,7 @@ use crate::Record;
 pub type ClientFilesError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The client's side of a host. Provisioning knows when it must come and go, not what it consists of.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClientFiles: Send + Sync {
     /// Makes a host that came up usable from here, if it answers. May be repeated.

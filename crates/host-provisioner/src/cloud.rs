@@ -18,8 +18,6 @@ mod territory;
 use std::sync::Arc;
 
 pub(crate) use around::Around;
-#[cfg(test)]
-pub(crate) use dry_runs::MockDryRuns;
 pub use dry_runs::{DryRun, DryRuns};
 #[cfg(any(feature = "aws", feature = "fake"))]
 pub(crate) use error::kind;
@@ -33,6 +31,12 @@ pub use networks::{Networks, VpcDns};
 pub use quotas::{QuotaClass, Quotas};
 pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
 pub use territory::{Seen, Territory};
+#[cfg(any(test, feature = "mock"))]
+pub use {
+    dry_runs::MockDryRuns, images::MockImages, instance_types::MockInstanceTypes, instances::MockInstances,
+    mount_targets::MockMountTargets, networks::MockNetworks, quotas::MockQuotas, security_groups::MockSecurityGroups,
+    territory::MockTerritory,
+};
 
 /// A cloud: one object per capability. Cloning shares them.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use crate::{
 
 /// What undo did, and what it could not do.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct UndoReport {
     /// What is gone again.
     pub undone: Vec<String>,
@@ -30,6 +31,7 @@ impl UndoReport {
 
 /// Something that may remain. Its `Display` says what, and why.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Remaining {
     /// What, by id or token.
     pub what: String,

@@ -10,7 +10,9 @@ pub(crate) const DOCKER_GROUP: &str = "DockerHost";
 /// The group that host and mount target share, for NFS.
 pub(crate) const NFS_GROUP: &str = "EFSDockerHost";
 /// Both names.
-pub(crate) const NAMES: [&str; 2] = [DOCKER_GROUP, NFS_GROUP];
+pub(crate) fn names() -> [String; 2] {
+    [DOCKER_GROUP, NFS_GROUP].map(str::to_owned)
+}
 
 /// The SDK's default `serving_port`, at which Local Mode looks for an endpoint.
 pub(crate) const ENDPOINT_PORT: u16 = 8080;
@@ -18,6 +20,7 @@ const NFS_PORT: u16 = 2049;
 
 /// A security group that a host needs, and what is missing of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GroupPlan {
     /// Its name, by which it is found in the VPC.
     pub name: String,
@@ -40,6 +43,7 @@ pub struct GroupPlan {
 
 /// A rule for one TCP port, whose peer may be a group that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PlannedRule {
     /// The port.
     pub port: u16,

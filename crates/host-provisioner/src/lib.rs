@@ -57,3 +57,12 @@ pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind,
 pub use survey::Survey;
 pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
 pub use warning::Warning;
+#[cfg(any(test, feature = "mock"))]
+pub use {
+    client_files::MockClientFiles,
+    cloud::{
+        MockDryRuns, MockImages, MockInstanceTypes, MockInstances, MockMountTargets, MockNetworks, MockQuotas,
+        MockSecurityGroups, MockTerritory,
+    },
+    observer::MockObserver,
+};

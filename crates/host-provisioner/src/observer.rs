@@ -8,6 +8,7 @@ use studio_discovery::SubnetId;
 use crate::{HostId, InstanceId, Market, MountTargetId, Warning, Zone, error::place};
 
 /// Is told what happens, as it happens. Called between awaits: it must not block for long.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, event: &Event);

@@ -30,6 +30,7 @@ pub const MAX_TAGS: usize = 50;
 
 /// Everything that creating a host will do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct HostPlan {
     /// The host.
     pub host: HostId,
@@ -88,6 +89,7 @@ pub enum HostGroups {
 
 /// A place for the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Placement {
     /// The subnet.
     pub subnet: SubnetId,

@@ -12,6 +12,7 @@ use crate::{
 
 /// What the cloud looks like before a host is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Survey {
     /// The instance type.
     pub instance_type: InstanceTypeInfo,
@@ -130,7 +131,7 @@ async fn groups(
     request: &HostRequest,
 ) -> Result<Vec<SecurityGroup>, ProvisionError> {
     if request.config.security_groups.is_empty() {
-        Ok(cloud.security_groups.find(&environment.vpc, &group_plan::NAMES).await?)
+        Ok(cloud.security_groups.find(&environment.vpc, &group_plan::names()).await?)
     } else {
         Ok(Vec::new())
     }

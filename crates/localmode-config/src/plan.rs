@@ -37,6 +37,7 @@ pub enum SharedFolder {
 
 /// What is to be done, in order. Doing it twice does nothing more.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// What is to be done.
     pub actions: Vec<Action>,
@@ -102,6 +103,7 @@ impl fmt::Display for Action {
 
 /// Something of the user's that stays as it is, although Local Mode would have it otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Left {
     /// What, and why.
     pub what: String,
@@ -198,6 +200,7 @@ fn not_edited(config: &Path, value: &str, error: &Error) -> Left {
 
 /// What was done of a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Applied {
     /// What was done.
     pub done: Vec<Action>,

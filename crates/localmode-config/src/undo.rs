@@ -149,6 +149,7 @@ impl Before {
 
 /// What undo did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Undone {
     /// What was put back or removed.
     pub done: Vec<String>,

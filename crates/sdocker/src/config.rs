@@ -15,6 +15,7 @@ use crate::{Error, durations, durations::Timeout};
 
 /// The settings, and where they come from.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Config {
     /// The file, where there is one.
     pub file: Option<PathBuf>,

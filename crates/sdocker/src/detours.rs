@@ -14,6 +14,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 /// A client that does not get to a host.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Blocked {
     /// The client.
     pub client: Client,

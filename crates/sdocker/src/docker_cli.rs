@@ -16,6 +16,7 @@ const SAYS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A Docker CLI that a host refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refused {
     /// Which, and why.
     pub what: String,

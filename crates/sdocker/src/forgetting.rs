@@ -16,6 +16,7 @@ use crate::{
 
 /// A record that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Forgotten {
     /// Its host, by the name that people know it by.
     pub host: String,

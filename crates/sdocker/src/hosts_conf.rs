@@ -37,6 +37,7 @@ pub(crate) struct HostsConf {
 /// An entry of `sdocker-hosts.conf`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[non_exhaustive]
 pub struct ActiveHost {
     /// Its instance.
     pub instance_id: InstanceId,

@@ -65,6 +65,8 @@ pub use error::{Error, Result};
 pub use forgetting::Forgotten;
 pub use home::{Home, Used};
 pub use hosts_conf::ActiveHost;
+#[cfg(feature = "mock")]
+pub use observer::MockObserver;
 pub use observer::{Notice, Observer, Unobserved};
 pub use places::Look;
 pub use request::{Files, HostRequest};

@@ -25,6 +25,7 @@ const SDK_FOLDER: &str = "tmp";
 
 /// What configuring Local Mode did, or would do.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Configured {
     /// What was done; what would be, where nothing was to be changed.
     pub actions: Vec<String>,

@@ -14,6 +14,7 @@ use crate::{
 
 /// A host that this home knows.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct KnownHost {
     /// `<instance-type>_<instance-id>`.
     pub name: String,

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 /// Is told what goes on. Nothing depends on what it does, and it must not block for long.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&self, notice: Notice);

@@ -27,6 +27,7 @@ pub enum Unrecorded {
 
 /// What a recovery came to.
 #[derive(Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct Recovery {
     /// The records that were looked at.
     pub settled: Vec<Settled>,
@@ -44,6 +45,7 @@ pub struct Recovery {
 
 /// What became of a record.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Settled {
     /// The host: its name, or the id of its record.
     pub host: String,
@@ -58,6 +60,7 @@ pub struct Settled {
 
 /// A host of this user that has no record in this home.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Orphan {
     /// Its instance.
     pub instance_id: String,

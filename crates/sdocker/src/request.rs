@@ -58,7 +58,6 @@ impl Ways {
 
 /// What a new host is to be. What is not said is as `sdocker.conf` says, else by default.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct HostRequest {
     /// The EC2 instance type.
     pub instance_type: InstanceType,

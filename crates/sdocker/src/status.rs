@@ -23,6 +23,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a host is, as `--output json` prints it.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// `<instance-type>_<instance-id>`.
     pub name: String,
@@ -58,6 +59,7 @@ pub struct Status {
 
 /// What a Docker daemon says of itself.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Daemon {
     /// Whether it answers.
     pub answers: bool,
@@ -74,6 +76,7 @@ pub struct Daemon {
 
 /// A stage of the bootstrap that began, ended or has something to say.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Stage {
     /// When (RFC 3339).
     pub time: String,
@@ -88,6 +91,7 @@ pub struct Stage {
 /// What the host writes about its own life each minute, in `life.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Life {
     /// When it looked last (RFC 3339).
     pub checked_at: Option<String>,

@@ -4,7 +4,7 @@ use host_provisioner::HostId;
 use tokio_util::sync::CancellationToken;
 
 /// Asks work to stop, and hears from it where it can't simply be dropped. A [`CancellationToken`] is one: work on a host that has begun
-/// then is undone, or finished, before its function returns.
+/// then is undone, or finished, before its function returns. So tests need no mock of it.
 pub trait Stop: Send + Sync {
     /// Cancelled as soon as the work is asked to stop.
     fn token(&self) -> &CancellationToken;

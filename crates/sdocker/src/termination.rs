@@ -118,6 +118,7 @@ pub fn targets(which: &Which, lookup: &Lookup) -> crate::Result<Vec<Target>> {
 
 /// What became of hosts that were to be ended.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Terminations {
     /// Those that have ended.
     pub terminated: Vec<TerminatedHost>,
@@ -133,6 +134,7 @@ pub struct Terminations {
 
 /// A host that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TerminatedHost {
     /// Its instance; a creation that was cleared may have had none.
     pub instance: Option<InstanceId>,

@@ -31,6 +31,7 @@ pub trait StudioApi: Send + Sync {
 }
 
 /// Where scripts are registered that Studio runs when an app starts.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait LifecycleConfigs: Send + Sync {
     /// `sagemaker:CreateStudioLifecycleConfig`, of a script in base64; its ARN. A name that is taken is an error.

@@ -9,6 +9,7 @@ use crate::{
 
 /// What discovery found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Discovery {
     /// The app and the domain around it.
     pub environment: StudioEnvironment,

@@ -11,9 +11,9 @@ mod ids;
 mod mounts;
 mod region;
 
-#[cfg(any(test, feature = "mock"))]
-pub use api::MockStudioApi;
 pub use api::{DomainDescription, LifecycleConfigs, SpaceDescription, StudioApi, UserProfileDescription};
+#[cfg(any(test, feature = "mock"))]
+pub use api::{MockLifecycleConfigs, MockStudioApi};
 pub use discover::{Discovery, DiscoveryWarning, discover, hint, owner_of};
 pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironment, Tag};
 pub use error::{ApiError, DiscoveryError};

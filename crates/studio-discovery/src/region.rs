@@ -19,6 +19,7 @@ pub struct RegionSources {
 
 /// A Region, and who named another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RegionChoice {
     /// The Region.
     pub region: Region,

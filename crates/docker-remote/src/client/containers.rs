@@ -33,6 +33,7 @@ pub struct RunRequest {
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ContainerOutcome {
     /// Its exit code.
     pub exit_code: i64,

@@ -14,6 +14,7 @@ use crate::Error;
 
 /// How far a pull, a load or a build is, as the daemon reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageProgress {
     /// The layer it is about, where it is about one.
     pub layer: Option<String>,

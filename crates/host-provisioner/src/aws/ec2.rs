@@ -184,12 +184,12 @@ impl Networks for Ec2 {
 
 #[async_trait]
 impl SecurityGroups for Ec2 {
-    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+    async fn find(&self, vpc: &VpcId, names: &[String]) -> Result<Vec<SecurityGroup>, CloudError> {
         let mut pages = self
             .client
             .describe_security_groups()
             .filters(filter("vpc-id", [vpc.as_str()]))
-            .filters(filter("group-name", names.iter().copied()))
+            .filters(filter("group-name", names.iter().map(String::as_str)))
             .into_paginator()
             .items()
             .send();

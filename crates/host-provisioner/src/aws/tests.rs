@@ -75,7 +75,7 @@ async fn every_call(cloud: &Cloud) -> Vec<(&'static str, Asked<'_>)> {
         ("describe an image", told(cloud.images.describe(leak!("ami-1".into())))),
         ("describe a type", told(cloud.instance_types.describe(leak!("c5.xlarge".into())))),
         ("zones of a type", told(cloud.instance_types.zones(leak!("c5.xlarge".into())))),
-        ("find groups", told(cloud.security_groups.find(leak!("vpc-1".into()), &["DockerHost"]))),
+        ("find groups", told(cloud.security_groups.find(leak!("vpc-1".into()), leak!(["DockerHost".to_owned()])))),
         ("describe groups", told(cloud.security_groups.describe(groups))),
         ("create a group", told(cloud.security_groups.create(leak!("vpc-1".into()), "DockerHost", "a", &[]))),
         ("authorize ingress", told(cloud.security_groups.authorize_ingress(group, rule))),

@@ -58,7 +58,7 @@ impl<A: Around> InstanceTypes for Through<A> {
 
 #[async_trait]
 impl<A: Around> SecurityGroups for Through<A> {
-    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+    async fn find(&self, vpc: &VpcId, names: &[String]) -> Result<Vec<SecurityGroup>, CloudError> {
         self.around.call("ec2:DescribeSecurityGroups", self.cloud.security_groups.find(vpc, names)).await
     }
 

@@ -6,7 +6,7 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use crate::{CloudError, InstanceId, LaunchSpec, NetworkInterfaceId, Rule, Tagged};
 
 /// EC2's `DryRun` (EC2 API reference, "Common query parameters"). EFS has no such thing.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait DryRuns: Send + Sync {
     /// Whether the caller may make this call. Changes nothing, and may be repeated.

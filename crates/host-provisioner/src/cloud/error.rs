@@ -8,6 +8,7 @@ use aws_answers::{ForeignAnswer, codes};
 
 /// A call to the cloud failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CloudError {
     /// The IAM action of the call, such as `ec2:RunInstances`.
     pub action: &'static str,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{CloudError, ImageId};
 
 /// Reads of machine images.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Images: Send + Sync {
     /// Every available image that the filter matches, in no particular order (`ec2:DescribeImages`).
@@ -18,6 +18,7 @@ pub trait Images: Send + Sync {
 
 /// Which images to list: owned by Amazon, available, for HVM, and of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImageFilter {
     /// Name patterns as EC2 takes them: `*` is any run of characters, `?` any one. An image that matches one of them is listed.
     pub names: Vec<String>,
@@ -25,6 +26,7 @@ pub struct ImageFilter {
 
 /// A machine image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Image {
     /// Its id.
     pub id: ImageId,

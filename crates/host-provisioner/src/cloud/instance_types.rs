@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Architecture, CloudError, InstanceType, Zone};
 
 /// Reads of instance types.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait InstanceTypes: Send + Sync {
     /// What a type is (`ec2:DescribeInstanceTypes`); `None` where the Region knows no such type.
@@ -18,6 +18,7 @@ pub trait InstanceTypes: Send + Sync {
 
 /// What provisioning needs to know of an instance type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct InstanceTypeInfo {
     /// Its name.
     pub instance_type: InstanceType,

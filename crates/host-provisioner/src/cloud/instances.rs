@@ -10,7 +10,7 @@ use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, Zone};
 
 /// EC2 instances.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Instances: Send + Sync {
     /// Launches one instance (`ec2:RunInstances`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
@@ -34,6 +34,7 @@ pub trait Instances: Send + Sync {
 
 /// What to launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LaunchSpec {
     /// The idempotence token.
     pub client_token: ClientToken,
@@ -102,6 +103,7 @@ pub enum Market {
 
 /// A gp3 root volume, encrypted with the account's default key for EBS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RootVolume {
     /// The image's root device name.
     pub device: String,
@@ -126,6 +128,7 @@ pub struct InstanceFilter {
 
 /// An instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Instance {
     /// Its id.
     pub id: InstanceId,
@@ -198,6 +201,27 @@ impl InstanceState {
 }
 
 impl Instance {
+    /// An instance of which nothing else is known.
+    pub fn new(id: InstanceId, instance_type: InstanceType, state: InstanceState) -> Self {
+        Self {
+            id,
+            instance_type,
+            state,
+            private_dns: None,
+            private_address: None,
+            subnet: None,
+            zone: None,
+            launched: None,
+            client_token: None,
+            market: Market::OnDemand,
+            vcpus: None,
+            security_groups: Vec::new(),
+            tags: Vec::new(),
+            state_reason: None,
+            state_code: None,
+        }
+    }
+
     /// The value of a tag.
     pub fn tag(&self, key: &str) -> Option<&str> {
         self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.as_str())

@@ -12,7 +12,7 @@ use crate::{CloudError, MountTargetId, NetworkInterfaceId, Zone};
 pub const MAX_SECURITY_GROUPS: usize = 5;
 
 /// Mount targets of a file system.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait MountTargets: Send + Sync {
     /// Every mount target of a file system, in no particular order (`elasticfilesystem:DescribeMountTargets`, every page).
@@ -33,6 +33,7 @@ pub trait MountTargets: Send + Sync {
 
 /// A mount target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MountTarget {
     /// Its id.
     pub id: MountTargetId,

@@ -7,7 +7,7 @@ use studio_discovery::VpcId;
 use crate::CloudError;
 
 /// Reads of VPCs.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Networks: Send + Sync {
     /// How DNS is set up in a VPC (`ec2:DescribeVpcAttribute`, once for each of the two).
@@ -17,6 +17,7 @@ pub trait Networks: Send + Sync {
 /// The DNS attributes of a VPC. With either off, Amazon's resolver does not resolve the private names of instances (VPC user guide,
 /// "DNS attributes for your VPC").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct VpcDns {
     /// `enableDnsSupport`: whether Amazon's resolver answers in the VPC.
     pub resolution: bool,

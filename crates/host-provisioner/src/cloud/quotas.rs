@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::{CloudError, InstanceType, Market};
 
 /// Reads of Service Quotas.
-#[cfg_attr(test, mockall::automock)]
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Quotas: Send + Sync {
     /// How many virtual CPUs of a class may run at once in this account and Region (`servicequotas:GetServiceQuota`).

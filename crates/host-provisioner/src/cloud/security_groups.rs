@@ -7,10 +7,11 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use crate::CloudError;
 
 /// Security groups of a VPC.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait SecurityGroups: Send + Sync {
     /// The groups of these names in a VPC, with their rules (`ec2:DescribeSecurityGroups`). Names that no group has are left out.
-    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError>;
+    async fn find(&self, vpc: &VpcId, names: &[String]) -> Result<Vec<SecurityGroup>, CloudError>;
 
     /// The groups of these ids; `NotFound` where one does not exist (`ec2:DescribeSecurityGroups`).
     async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError>;
@@ -43,6 +44,7 @@ pub trait SecurityGroups: Send + Sync {
 
 /// A security group with its rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SecurityGroup {
     /// Its id.
     pub id: SecurityGroupId,
@@ -61,6 +63,7 @@ pub struct SecurityGroup {
 
 /// A TCP rule.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Rule {
     /// The first port.
     pub from_port: u16,

@@ -6,6 +6,7 @@ use studio_discovery::{AccountId, VpcId};
 use crate::{CloudError, Place};
 
 /// What tells one place from another.
+#[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Territory: Send + Sync {
     /// The cloud and the Region to which calls go. The account is left open: only an answer tells it.
@@ -20,6 +21,7 @@ pub trait Territory: Send + Sync {
 
 /// What credentials see of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Seen {
     /// The account, by the owner of the groups named `default`: each VPC has one that can't be deleted (VPC user guide, "Default security
     /// groups") nor shared ("Share security groups with AWS Organizations"). `None` where the account has no VPC of its own in the Region.

@@ -53,7 +53,7 @@ impl<S: Store> InstanceTypes for Account<S> {
 
 #[async_trait]
 impl<S: Store> SecurityGroups for Account<S> {
-    async fn find(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+    async fn find(&self, vpc: &VpcId, names: &[String]) -> Result<Vec<SecurityGroup>, CloudError> {
         self.with(|state| state.find_groups(vpc, names))?
     }
 

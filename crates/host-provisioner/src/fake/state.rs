@@ -126,9 +126,9 @@ impl State {
         format!("{prefix}-{:017x}", self.counter)
     }
 
-    pub(super) fn find_groups(&self, vpc: &VpcId, names: &[&str]) -> Result<Vec<SecurityGroup>, CloudError> {
+    pub(super) fn find_groups(&self, vpc: &VpcId, names: &[String]) -> Result<Vec<SecurityGroup>, CloudError> {
         self.allow("ec2:DescribeSecurityGroups", "")?;
-        let matches = |group: &&SecurityGroup| group.vpc == *vpc && names.contains(&group.name.as_str());
+        let matches = |group: &&SecurityGroup| group.vpc == *vpc && names.contains(&group.name);
         Ok(self.groups.iter().filter(matches).cloned().collect())
     }
 

@@ -96,7 +96,7 @@ async fn groups_have_one_name_in_a_vpc_and_stay_while_in_use() {
     targets.set_security_groups(&"fsmt-1".into(), &before).await.expect("set");
     groups.delete(&id).await.expect("nothing uses it");
     assert_eq!(groups.delete(&id).await.expect_err("gone").kind, CloudErrorKind::NotFound);
-    assert!(groups.find(&vpc, &["G"]).await.expect("listed").is_empty());
+    assert!(groups.find(&vpc, &["G".to_owned()]).await.expect("listed").is_empty());
 }
 
 #[tokio::test]

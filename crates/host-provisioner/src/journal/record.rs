@@ -15,6 +15,7 @@ use crate::{ClientToken, HostId, InstanceId, InstanceType, Market, MountTargetId
 /// As JSON it is what every version of sdocker reads and writes: see `written`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "written::Written", into = "written::Written")]
+#[non_exhaustive]
 pub struct Record {
     /// The host.
     pub host: HostId,
@@ -73,6 +74,7 @@ impl RecordState {
 
 /// The instance of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RecordedInstance {
     /// Its id.
     pub id: InstanceId,
@@ -86,6 +88,7 @@ pub struct RecordedInstance {
 
 /// One step of a creation: what was intended, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Step {
     /// What became of it.
     pub state: StepState,
@@ -135,6 +138,7 @@ pub enum Intent {
 
 /// A security group that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GroupIntent {
     /// Its VPC.
     pub vpc: VpcId,
@@ -146,6 +150,7 @@ pub struct GroupIntent {
 
 /// A group that is to be put on a mount target's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AccessIntent {
     /// The mount target.
     pub mount_target: MountTargetId,
@@ -155,6 +160,7 @@ pub struct AccessIntent {
 
 /// An instance that is to be launched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LaunchIntent {
     /// The token of its launch.
     pub client_token: ClientToken,

@@ -200,7 +200,7 @@ impl Work {
 
     async fn refresh(&self, groups: HostGroups) -> Result<HostGroups, ProvisionError> {
         let HostGroups::Named { docker, nfs } = groups else { return Ok(groups) };
-        let present: Vec<SecurityGroup> = self.cloud.security_groups.find(&docker.vpc, &group_plan::NAMES).await?;
+        let present: Vec<SecurityGroup> = self.cloud.security_groups.find(&docker.vpc, &group_plan::names()).await?;
         let nfs = nfs.map(|nfs| nfs.against(&present));
         Ok(HostGroups::Named { docker: docker.against(&present), nfs })
     }

@@ -7,6 +7,7 @@ use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan, st
 
 /// What purging did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PurgeReport {
     /// What is gone.
     pub removed: Vec<String>,
@@ -28,7 +29,7 @@ impl Work {
     async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
         let mut report = PurgeReport::default();
         let ended = self.ended_hosts().await?;
-        for group in self.cloud.security_groups.find(vpc, &group_plan::NAMES).await? {
+        for group in self.cloud.security_groups.find(vpc, &group_plan::names()).await? {
             let what = format!("security group {} ({})", group.name, group.id);
             let users = self.others_in(&group.id, &[]).await?;
             if let Some(user) = users.first() {

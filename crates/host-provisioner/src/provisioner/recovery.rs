@@ -12,6 +12,7 @@ use crate::{
 
 /// What recovery found and did.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Recovery {
     /// What was done about each record that needed it, oldest first.
     pub settled: Vec<(Record, Recovered)>,

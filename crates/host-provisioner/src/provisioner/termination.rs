@@ -10,6 +10,7 @@ use crate::{
 
 /// A host that was terminated.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Terminated {
     /// Its instance, where it ever had one.
     pub instance: Option<InstanceId>,

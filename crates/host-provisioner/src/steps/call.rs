@@ -9,6 +9,7 @@ use crate::{DryRun, preflight::Unproven};
 /// An API call that changes something, by AWS's names of the action and its parameters. Ids that only an earlier call will give
 /// stand as `<...>`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PlannedCall {
     /// The IAM action, such as `ec2:RunInstances`.
     pub action: &'static str,

@@ -195,7 +195,7 @@ impl Kind for GroupStep {
         record: &Record,
     ) -> Result<Resolved<SecurityGroupId>, ProvisionError> {
         let GroupIntent { vpc, name, .. } = intended;
-        let find = || async { work.cloud.security_groups.find(vpc, &[name.as_str()]).await };
+        let find = || async { work.cloud.security_groups.find(vpc, std::slice::from_ref(name)).await };
         let found = work.bounds.persistently("looking for a group", find).await?;
         Ok(match found.into_iter().next() {
             Some(group) if group.tags.contains(&Tag::new(TAG_HOST, record.host.as_str())) => Resolved::Made(group.id),
@@ -326,9 +326,9 @@ impl Work {
     }
 
     async fn find_group(&self, group: &GroupPlan) -> Result<SecurityGroup, CloudError> {
-        let names = [group.name.as_str()];
+        let names = std::slice::from_ref(&group.name);
         let found = self.bounds.once_it_appears(&group.name, || async {
-            let found = self.cloud.security_groups.find(&group.vpc, &names).await?;
+            let found = self.cloud.security_groups.find(&group.vpc, names).await?;
             found.into_iter().next().ok_or_else(|| {
                 let resource = format!("security group {}", group.name);
                 CloudError::new("ec2:DescribeSecurityGroups", resource, CloudErrorKind::NotFound)

@@ -7,6 +7,7 @@ use crate::{Error, advice, permission::Caller};
 
 /// What was found out about something.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Finding {
     /// What it is about, such as `app` or `plan`.
     pub subject: &'static str,

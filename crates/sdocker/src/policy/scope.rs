@@ -22,6 +22,7 @@ pub struct Narrowing {
 
 /// What is known of the place; `None` narrows by nothing.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Scope {
     /// The Region.
     pub region: Option<String>,

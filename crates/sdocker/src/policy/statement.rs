@@ -7,6 +7,7 @@ use super::scope::Scope;
 
 /// A statement that allows something.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Statement {
     /// IAM's `Sid`.
     pub sid: &'static str,

@@ -17,6 +17,7 @@ use crate::Error;
 
 /// A URL or a path, and the SHA-256 of what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Source {
     /// An `https://` URL, or a path.
     pub location: String,

@@ -12,6 +12,7 @@ use crate::Surroundings;
 
 /// What was found, and where.
 #[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Found {
     /// The Docker CLI.
     pub docker: Option<PathBuf>,
