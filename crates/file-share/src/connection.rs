@@ -22,6 +22,9 @@ pub(crate) const MAX_WAITING: usize = 256;
 /// How many requests are worked on at a time; the next are left in the stream. Each takes at most a message and an answer.
 const MAX_RUNNING: usize = 32;
 
+/// How many answers to what needs no work may wait to be taken.
+const MAX_UNTAKEN: usize = 256;
+
 /// An operation that the kernel has not, from the agent: are you there?
 pub const PING: u32 = 0x5044_4f53;
 
@@ -111,6 +114,17 @@ impl Server {
 
     async fn read_requests(self: &Arc<Self>, mut reader: impl AsyncRead + Send + Unpin) -> LostConnection {
         let running = Arc::new(Semaphore::new(MAX_RUNNING));
+        // Apart: whether the other side is there must be answered while all of those wait for a disk.
+        let untaken = Arc::new(Semaphore::new(MAX_UNTAKEN));
+        // Nobody closes them. Where the other side takes no answers, no more requests are read.
+        macro_rules! permit {
+            ($of:ident) => {
+                match $of.clone().acquire_owned().await {
+                    Ok(permit) => permit,
+                    Err(_) => return LostConnection::Ended,
+                }
+            };
+        }
         loop {
             let request = match timeout(SILENCE, read_message(&mut reader, HEADER)).await {
                 Err(_) => return LostConnection::Silent,
@@ -119,14 +133,14 @@ impl Server {
             };
             let Some(header) = message::header(&request) else { return LostConnection::Protocol("a false length") };
             match header.opcode {
-                PING => self.replies.send(pong()),
+                PING => self.replies.send(pong(), permit!(untaken)),
                 // What the kernel gave up is done all the same, and answered: it takes no notice.
                 opcode::INTERRUPT => {
-                    self.replies.send(Bytes::from(message::reply(header.unique, Err(Errno::NOSYS))));
+                    let reply = Bytes::from(message::reply(header.unique, Err(Errno::NOSYS)));
+                    self.replies.send(reply, permit!(untaken));
                 }
                 _ => {
-                    // Nobody closes it.
-                    let Ok(permit) = running.clone().acquire_owned().await else { return LostConnection::Ended };
+                    let permit = permit!(running);
                     let (step, ticket) = self.replies.begin(header.unique);
                     let server = self.clone();
                     let work = move |request: Vec<u8>| match server.answer(&header, &request[HEADER..]) {
@@ -141,7 +155,7 @@ impl Server {
                             drop(tokio::task::spawn_blocking(|| work(request)))
                         }
                         Step::Do => work(request),
-                        Step::Repeat(reply) => self.replies.send(reply),
+                        Step::Repeat(reply) => self.replies.send(reply, permit!(untaken)),
                         Step::Wait => {}
                     }
                 }

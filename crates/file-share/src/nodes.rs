@@ -16,6 +16,9 @@ pub(crate) const ROOT: u64 = 1;
 /// places of which some are out of date.
 const MAX_DEPTH: usize = 2048;
 
+/// Places of a file that are remembered: it has more names only where somebody means to fill this table, or is found by its others.
+const MAX_PLACES: usize = 16;
+
 /// A name in a known folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
@@ -107,6 +110,7 @@ impl Nodes {
                 return;
             }
             None if node.identity.is_folder => std::mem::take(&mut node.places),
+            None if node.places.len() >= MAX_PLACES => vec![node.places.remove(0)],
             None => Vec::new(),
         };
         node.places.push(Place { parent, name: name.into() });
@@ -265,6 +269,20 @@ mod tests {
         assert_eq!(ways(&nodes, file), ["folder/b", "a"]);
         nodes.unseen(identity(3, false), folder, b"b", false);
         assert_eq!(ways(&nodes, file), ["a"]);
+    }
+
+    #[test]
+    fn a_file_of_many_names_is_found_by_the_latest() {
+        let mut nodes = table();
+        let folder = nodes.seen(identity(2, true), ROOT, b"folder").expect("room");
+        let file = nodes.seen(identity(3, false), folder, b"first").expect("room");
+        for name in 0_u8..100 {
+            nodes.seen(identity(3, false), ROOT, &[name]).expect("room");
+        }
+        assert_eq!((nodes.ways(file).expect("known").len(), &*nodes.places(file)[15].name), (MAX_PLACES, &[99][..]));
+        // The folder of a place that is not remembered can be forgotten.
+        nodes.forget(folder, 1);
+        assert_eq!(nodes.len(), 2);
     }
 
     #[test]

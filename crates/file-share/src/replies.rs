@@ -153,10 +153,10 @@ impl Replies {
         Ok(())
     }
 
-    /// Sends what no request asked for.
-    pub(crate) fn send(&self, message: Bytes) {
+    /// Sends what took no work.
+    pub(crate) fn send(&self, message: Bytes, permit: OwnedSemaphorePermit) {
         if let Some(connection) = &self.inner().connection {
-            let _ = connection.send((message, None));
+            let _ = connection.send((message, Some(permit)));
         }
     }
 }

@@ -12,11 +12,12 @@ use std::{
 
 use proptest::prelude::*;
 use rustix::io::Errno;
+use tokio::io::AsyncWriteExt as _;
 use zerocopy::IntoBytes as _;
 
 use super::peer::{Peer, errno, server, text};
 use crate::{
-    LostConnection, MAX_MESSAGE, Server, ShareSettings,
+    LostConnection, MAX_MESSAGE, PING, Server, ShareSettings,
     message::{BatchForgetIn, HEADER, InHeader, Rename2In, SetAttrIn, WriteIn, fattr, opcode},
     nodes::ROOT,
 };
@@ -259,6 +260,31 @@ async fn a_flood_meets_limits() {
     peer.send(&sent).await;
     for _ in 0..5000 {
         assert!(matches!(peer.receive().await, Some((_, Ok(_)))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_what_needs_no_work_meets_limits_too() {
+    let (_folder, share, _) = beside_a_secret();
+    let mut peer = Peer::mount(&server(&share)).await;
+    let lookup = peer.message(opcode::LOOKUP, ROOT, &text("missing"));
+    let (ping, interrupt) = (peer.message(PING, 0, &[]), peer.message(opcode::INTERRUPT, 0, &[0; 8]));
+    for flood in [lookup, ping, interrupt] {
+        // More than both sides of the stream hold; none of the answers is taken.
+        let many = (5 << 20) / flood.len();
+        let bytes = flood.repeat(many);
+        let mut sending = std::pin::pin!(peer.writer.write_all(&bytes));
+        let sent = tokio::time::timeout(std::time::Duration::from_secs(1), &mut sending).await;
+        assert!(sent.is_err(), "the server takes requests whose answers nobody takes");
+        // It goes on when they are.
+        let mut answers = 0;
+        let mut sent = false;
+        while answers < many {
+            tokio::select! {
+                done = &mut sending, if !sent => { done.expect("sent"); sent = true; }
+                answer = Peer::message_from(&mut peer.reader) => { answer.expect("an answer"); answers += 1; }
+            }
+        }
     }
 }
 

@@ -24,8 +24,8 @@ use crate::{
 };
 
 pub(super) struct Peer {
-    reader: ReadHalf<DuplexStream>,
-    writer: WriteHalf<DuplexStream>,
+    pub(super) reader: ReadHalf<DuplexStream>,
+    pub(super) writer: WriteHalf<DuplexStream>,
     serving: JoinHandle<LostConnection>,
     unique: u64,
     /// Who asks.
@@ -114,11 +114,15 @@ impl Peer {
     }
 
     async fn message_from_server(&mut self) -> Option<(OutHeader, Vec<u8>)> {
+        Self::message_from(&mut self.reader).await
+    }
+
+    pub(super) async fn message_from(reader: &mut ReadHalf<DuplexStream>) -> Option<(OutHeader, Vec<u8>)> {
         let mut head = [0; OUT_HEADER];
-        self.reader.read_exact(&mut head).await.ok()?;
+        reader.read_exact(&mut head).await.ok()?;
         let head = OutHeader::read_from_bytes(&head).expect("a header");
         let mut body = vec![0; head.len as usize - OUT_HEADER];
-        self.reader.read_exact(&mut body).await.ok()?;
+        reader.read_exact(&mut body).await.ok()?;
         Some((head, body))
     }
 
