@@ -257,7 +257,7 @@ impl Server {
             Operation::GetAttr => self.get_attributes(node),
             Operation::SetAttr(arguments) => self.set_attributes(node, &arguments),
             Operation::Access(arguments) => self.access(node, arguments.mask),
-            Operation::StatFs => self.file_system(),
+            Operation::StatFs => self.file_system(node),
             Operation::ReadLink => self.read_link(node),
             Operation::SymLink { name, target } => self.make_link(header, name, target),
             Operation::MkNod(arguments, name) => self.make_node(header, name, arguments.mode),
@@ -375,8 +375,42 @@ impl Server {
             attr_valid,
             entry_valid_nsec,
             attr_valid_nsec,
-            attr: attributes(status, shown),
+            attr: self.attributes(status, shown),
         })
+    }
+
+    /// A file's attributes, as the other side sees them.
+    #[expect(clippy::cast_sign_loss, reason = "the kernel's own type for seconds before 1970 is unsigned, too")]
+    fn attributes(&self, status: &Statx, shown: Shown) -> Attr {
+        Attr {
+            ino: self.inode(Identity::of(status).device, status.stx_ino),
+            size: status.stx_size,
+            blocks: status.stx_blocks,
+            atime: status.stx_atime.tv_sec as u64,
+            mtime: status.stx_mtime.tv_sec as u64,
+            ctime: status.stx_ctime.tv_sec as u64,
+            atimensec: status.stx_atime.tv_nsec,
+            mtimensec: status.stx_mtime.tv_nsec,
+            ctimensec: status.stx_ctime.tv_nsec,
+            mode: shown.mode(status.stx_mode.into()),
+            nlink: status.stx_nlink,
+            uid: shown.uid.unwrap_or(status.stx_uid),
+            gid: shown.gid.unwrap_or(status.stx_gid),
+            rdev: 0,
+            blksize: status.stx_blksize,
+            flags: 0,
+        }
+    }
+
+    /// The number of a file, as the other side sees it. All that is mounted below the folder is one file system to it, in which two files
+    /// with one number are taken for two names of one file, by `tar` for example.
+    fn inode(&self, device: u64, inode: u64) -> u64 {
+        if device == self.root_identity.device {
+            return inode;
+        }
+        // Spread over the upper bits, which file systems hardly use.
+        let mark = device.wrapping_mul(0x9e37_79b9_7f4a_7c15) | (1 << 63);
+        inode ^ (mark & 0xffff_0000_0000_0000)
     }
 
     fn cache_for(&self, is_watched: bool) -> (u64, u32) {
@@ -477,29 +511,6 @@ fn offer(offered: InitIn) -> Answer {
         max_pages: u16::try_from(MAX_WRITE / 4096).unwrap_or(u16::MAX),
         ..InitOut::default()
     })
-}
-
-/// A file's attributes, as the other side sees them.
-#[expect(clippy::cast_sign_loss, reason = "the kernel's own type for seconds before 1970 is unsigned, too")]
-fn attributes(status: &Statx, shown: Shown) -> Attr {
-    Attr {
-        ino: status.stx_ino,
-        size: status.stx_size,
-        blocks: status.stx_blocks,
-        atime: status.stx_atime.tv_sec as u64,
-        mtime: status.stx_mtime.tv_sec as u64,
-        ctime: status.stx_ctime.tv_sec as u64,
-        atimensec: status.stx_atime.tv_nsec,
-        mtimensec: status.stx_mtime.tv_nsec,
-        ctimensec: status.stx_ctime.tv_nsec,
-        mode: shown.mode(status.stx_mode.into()),
-        nlink: status.stx_nlink,
-        uid: shown.uid.unwrap_or(status.stx_uid),
-        gid: shown.gid.unwrap_or(status.stx_gid),
-        rdev: 0,
-        blksize: status.stx_blksize,
-        flags: 0,
-    }
 }
 
 #[cfg(test)]

@@ -2,5 +2,6 @@
 
 mod changes;
 mod mounted;
+mod places;
 mod posix;
 mod random;

@@ -7,16 +7,18 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Fd, Server, attributes};
+use super::{Fd, Server};
 use crate::{
     handles::Kind,
     message::{Answer, AttrOut, KStatFs, SetAttrIn, fattr},
     tree::{self, Identity},
 };
 
-/// The bits of a mode that a file itself takes. Set-user-id and set-group-id would give the user's rights in the app to whoever runs what
-/// a container wrote; they are only shown.
-const REAL_MODE: u32 = 0o1777;
+/// The mode that a file itself gets. Set-user-id and set-group-id would give the user's rights in the app to whoever runs what a
+/// container wrote; they are only shown. And the user keeps the right to read and write: root in a container has it whatever the mode says.
+pub(super) fn real_mode(mode: u32, is_folder: bool) -> Mode {
+    Mode::from_raw_mode(mode & 0o1777 | if is_folder { 0o700 } else { 0o600 })
+}
 
 impl Server {
     pub(super) fn get_attributes(&self, node: u64) -> Result<Answer, Errno> {
@@ -29,7 +31,7 @@ impl Server {
         let state = self.state();
         let shown = state.owners.get(Identity::of(status));
         let (attr_valid, attr_valid_nsec) = self.cache_for(is_watched && state.notices_file(node, status));
-        Answer::of(&AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attributes(status, shown) })
+        Answer::of(&AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: self.attributes(status, shown) })
     }
 
     /// The mode of a file, as the other side sees it.
@@ -92,8 +94,12 @@ impl Server {
         if tree::kind(before) == FileType::Symlink {
             return Err(Errno::OPNOTSUPP);
         }
-        match fs::chmodat(CWD, tree::by_descriptor(fd.as_fd()), Mode::from_raw_mode(mode & REAL_MODE), AtFlags::empty())
-        {
+        match fs::chmodat(
+            CWD,
+            tree::by_descriptor(fd.as_fd()),
+            real_mode(mode, Identity::of(before).is_folder),
+            AtFlags::empty(),
+        ) {
             // A file of somebody else, or a file system without modes.
             Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::ROFS) => {}
             Err(error) => return Err(error),
@@ -119,8 +125,8 @@ impl Server {
         Ok(Answer::empty())
     }
 
-    pub(super) fn file_system(&self) -> Result<Answer, Errno> {
-        let found = fs::fstatvfs(&self.root)?;
+    pub(super) fn file_system(&self, node: u64) -> Result<Answer, Errno> {
+        let found = fs::fstatvfs(self.find(node)?)?;
         let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         Ok(Answer::of(&KStatFs {
             blocks: found.f_blocks,

@@ -8,7 +8,7 @@ use rustix::{
     io::{self, Errno},
 };
 
-use super::Server;
+use super::{Server, attributes::real_mode};
 use crate::{
     handles::{Handle, Kind},
     message::{
@@ -65,7 +65,7 @@ impl Server {
         let folder = self.find_folder(header.nodeid)?;
         let is_watched = self.watch(header.nodeid, &folder);
         let new = flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mode = Mode::from_raw_mode(wanted.mode & 0o777);
+        let mode = real_mode(wanted.mode & 0o777, false);
         let (fd, entry) = match tree::open_beneath(&folder, name.as_os_str(), new, mode) {
             Ok(fd) => {
                 let status = self.own(header, &folder, &fd, Some(wanted.mode & 0o7777))?;

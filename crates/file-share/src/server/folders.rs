@@ -12,7 +12,7 @@ use super::{Fd, Found, Server};
 use crate::{
     handles::Kind,
     message::{Answer, DirEnt, EntryOut, MAX_WRITE, Name, ReadIn},
-    tree,
+    tree::{self, Identity},
 };
 
 impl Server {
@@ -61,7 +61,8 @@ impl Server {
             }
             let kind = entry.file_type().as_raw_mode() >> 12;
             let namelen = u32::try_from(name.len()).unwrap_or(u32::MAX);
-            let head = DirEnt { ino: entry.ino(), off: entry.next_entry_cookie(), namelen, kind };
+            let ino = self.inode(Identity::of(&folder.status).device, entry.ino());
+            let head = DirEnt { ino, off: entry.next_entry_cookie(), namelen, kind };
             answer = answer.and(head.as_bytes()).and(name);
             let padded = answer.len().next_multiple_of(8) - answer.len();
             answer = answer.and(&[0; 8][..padded]);

@@ -7,7 +7,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Found, Server};
+use super::{Found, Server, attributes::real_mode};
 use crate::{
     message::{Answer, EntryOut, InHeader, Name},
     tree::{self, Identity},
@@ -55,13 +55,13 @@ impl Server {
             return Err(Errno::PERM);
         }
         let folder = self.find_folder(header.nodeid)?;
-        fs::mknodat(&folder, name.as_os_str(), kind, Mode::from_raw_mode(mode & 0o777), 0)?;
+        fs::mknodat(&folder, name.as_os_str(), kind, real_mode(mode & 0o777, false), 0)?;
         self.made(header, &folder, name, Some(mode))
     }
 
     pub(super) fn make_folder(&self, header: &InHeader, name: Name<'_>, mode: u32) -> Result<Answer, Errno> {
         let folder = self.find_folder(header.nodeid)?;
-        fs::mkdirat(&folder, name.as_os_str(), Mode::from_raw_mode(mode & 0o777))?;
+        fs::mkdirat(&folder, name.as_os_str(), real_mode(mode & 0o777, true))?;
         // Folders in a folder that gives its group away do so, too (inode_init_owner in the kernel).
         let inherited = self.shown_mode(&folder.status) & SET_GROUP;
         self.made(header, &folder, name, Some(mode | inherited))

@@ -33,7 +33,7 @@ pub(super) struct Share {
     pub(super) app: PathBuf,
     /// The same, as containers have it.
     pub(super) host: PathBuf,
-    pub(super) server: Arc<Server>,
+    server: Mutex<Arc<Server>>,
     handovers: mpsc::Sender<Handover>,
     connection: Mutex<Option<AbortHandle>>,
     /// One thread each, as they are two processes otherwise.
@@ -96,7 +96,7 @@ pub(super) fn mounted_with(
                 Pump::new(Mounted { device }, received, Duration::from_secs(60)).expect("made")
             };
             agent_side.runtime.spawn(pump.run());
-            let server = Arc::new(Server::new(settings(app.clone())).expect("shared"));
+            let server = Mutex::new(Arc::new(Server::new(settings(app.clone())).expect("shared")));
             let connection = Mutex::default();
             let share = Share { app, host, server, handovers, connection, agent_side, server_side, _folder: folder };
             share.connect();
@@ -121,13 +121,20 @@ impl Share {
             Handover { input, output, relay: UnixStream::from_std(relay).expect("a stream") }
         };
         self.handovers.blocking_send(handover).expect("taken");
-        let server = self.server.clone();
+        let server = self.server.lock().expect("whole").clone();
         let serving = self.server_side.runtime.spawn(async move {
             let _other_end = other_end;
             let requests = pipe::Receiver::from_owned_fd(requests).expect("a pipe");
             server.serve(requests, pipe::Sender::from_owned_fd(answers).expect("a pipe")).await
         });
         *self.connection.lock().expect("whole") = Some(serving.abort_handle());
+    }
+
+    /// The client ends, and another takes its place.
+    pub(super) fn restart(&self) {
+        self.cut();
+        *self.server.lock().expect("whole") = Arc::new(Server::new(ShareSettings::new(&self.app)).expect("shared"));
+        self.connect();
     }
 
     /// Cuts the connection.

@@ -19,7 +19,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::mounted::{Share, mounted};
+use super::{
+    mounted::{Share, mounted},
+    places::mount_files,
+};
 
 /// An outcome, without what is different in each folder.
 type Outcome = Result<String, Errno>;
@@ -461,6 +464,8 @@ fn extended_attributes_are_refused_as_by_a_file_system_without_them() {
 fn nothing_of_100_000_names_is_lost_while_others_come_and_go() {
     const MANY: usize = 100_000;
     let prepare = |app: &Path| {
+        // In memory: it is made faster there.
+        mount_files(app, "100m");
         fs::create_dir(app.join("many")).expect("made");
         for number in 0..MANY {
             // Names of one file: they are made faster than files.

@@ -131,6 +131,18 @@ async fn owners_and_modes_are_shown_as_they_were_set_and_files_stay_the_users() 
     let shown = peer.walk("made").await.expect("there").attr;
     assert_eq!((shown.uid, shown.gid, shown.mode), (7, 8, 0o104_755));
     assert_eq!(fs::metadata(path("made")).expect("there").mode(), 0o100_755);
+    // Read-only files are the user's to write, as they are root's in a container: the app's user is not root.
+    let set = SetAttrIn { valid: fattr::MODE, mode: 0o444, ..SetAttrIn::default() };
+    peer.call(opcode::SETATTR, entry.nodeid, set.as_bytes()).await.expect("set");
+    assert_eq!(peer.walk("made").await.expect("there").attr.mode, 0o100_444);
+    assert_eq!(fs::metadata(path("made")).expect("there").mode(), 0o100_644);
+    let (key, fh) = peer.create(ROOT, "key", O_RDWR, 0o100_400).await.expect("made");
+    assert_eq!((key.attr.mode, fs::metadata(path("key")).expect("there").mode()), (0o100_400, 0o100_600));
+    peer.release(key.nodeid, fh).await.expect("closed");
+    let arguments = MkDirIn { mode: 0o555, umask: 0 };
+    let cache: EntryOut =
+        peer.ask(opcode::MKDIR, ROOT, &[arguments.as_bytes(), &text("cache")].concat()).await.expect("made");
+    assert_eq!((cache.attr.mode, fs::metadata(path("cache")).expect("there").mode()), (0o40555, 0o40755));
     // What the app sets later counts.
     fs::set_permissions(path("made"), fs::Permissions::from_mode(0o640)).expect("set");
     let shown = peer.walk("made").await.expect("there").attr;
