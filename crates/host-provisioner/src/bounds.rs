@@ -194,3 +194,27 @@ impl Around for Bounds {
         answer.unwrap_or_else(|| Err(late(Some(began.elapsed()))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Unobserved;
+
+    /// However many calls a piece of work makes, and however slowly each is answered, its own end is not passed.
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_of_work_has_an_end_of_its_own() {
+        let bounds = Bounds::new(Patience::default(), Arc::new(Unobserved), CancellationToken::new());
+        let work = bounds.within(Duration::from_secs(10));
+        let began = Instant::now();
+        let silent =
+            work.call::<()>("ec2:DescribeInstances", std::future::pending()).await.expect_err("never answered");
+        assert_eq!(began.elapsed(), Duration::from_secs(10), "and not the minute that one call may take");
+        assert_eq!(silent.kind, CloudErrorKind::NotInTime { waited: Some(Duration::from_secs(10)) });
+        // Not even one that would be answered at once is made any more.
+        let late = work.call("ec2:DescribeInstances", std::future::ready(Ok(()))).await.expect_err("too late");
+        assert_eq!(late.kind, CloudErrorKind::NotInTime { waited: None });
+        let others =
+            bounds.call::<()>("ec2:DescribeInstances", std::future::pending()).await.expect_err("never answered");
+        assert_eq!(others.kind, CloudErrorKind::NotInTime { waited: Some(bounds.patience.call) });
+    }
+}
