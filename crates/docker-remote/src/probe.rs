@@ -170,7 +170,7 @@ where
     let asked = tokio::time::timeout(within, transport::get(connector, endpoint, "/version")).await;
     let (status, body) = match asked {
         Err(_) => return Err(ProbeError::TimedOut { endpoint: endpoint.clone(), within }),
-        Ok(Err(error)) => return Err(sort(endpoint, &error)),
+        Ok(Err(error)) => return Err(classify(endpoint, &error)),
         Ok(Ok(answer)) => answer,
     };
     let not_docker = |why: String| ProbeError::NotDocker { endpoint: endpoint.clone(), why };
@@ -180,7 +180,7 @@ where
     serde_json::from_slice(&body).map_err(|error| not_docker(error.to_string()))
 }
 
-fn sort(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {
+fn classify(endpoint: &Endpoint, error: &(dyn StdError + 'static)) -> ProbeError {
     let endpoint = endpoint.clone();
     let mut why = error.to_string();
     let mut cause = Some(error);

@@ -274,7 +274,7 @@ fn join(items: &[impl ToString]) -> String {
 }
 
 /// A zone as an error names it, or the subnet where the zone is not known.
-pub(crate) fn place(subnet: &SubnetId, zone: Option<&Zone>) -> String {
+pub(crate) fn location(subnet: &SubnetId, zone: Option<&Zone>) -> String {
     match zone {
         Some(zone) => format!("{subnet} ({zone})"),
         None => subnet.to_string(),

@@ -173,7 +173,7 @@ impl Journal {
     pub fn begin(&self, record: Record) -> Result<OpenRecord, JournalError> {
         let exists = || JournalError::Io {
             attempted: "create",
-            path: self.store.place(&record.host),
+            path: self.store.path(&record.host),
             source: io::ErrorKind::AlreadyExists.into(),
         };
         let held = self.store.try_hold(&record.host)?.ok_or_else(exists)?;
@@ -300,7 +300,7 @@ impl Journal {
 
     fn read(&self, host: &HostId) -> Result<Option<Record>, JournalError> {
         let Some(text) = self.store.read(host)? else { return Ok(None) };
-        parsed(&text, host, &self.store.place(host)).map(Some)
+        parsed(&text, host, &self.store.path(host)).map(Some)
     }
 }
 
@@ -318,7 +318,7 @@ impl OpenRecord {
     }
 
     /// Records what became of a step.
-    pub(crate) fn settle(&mut self, number: usize, state: StepState) -> Result<(), JournalError> {
+    pub(crate) fn set_state(&mut self, number: usize, state: StepState) -> Result<(), JournalError> {
         self.update(|record| record.steps[number].state = state)
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use jiff::Timestamp;
 use studio_discovery::SubnetId;
 
-use crate::{HostId, InstanceId, Market, MountTargetId, Warning, Zone, error::place};
+use crate::{HostId, InstanceId, Market, MountTargetId, Warning, Zone, error::location};
 
 /// Is told what happens, as it happens. Called between awaits: it must not block for long.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
@@ -158,7 +158,7 @@ impl fmt::Display for Activity {
             Self::MountTarget { mount_target } => write!(f, "NFS access to mount target {mount_target}"),
             Self::Launch { subnet, zone, market } => {
                 let spot = if *market == Market::Spot { " Spot" } else { "n" };
-                write!(f, "launching a{spot} instance in {}", place(subnet, zone.as_ref()))
+                write!(f, "launching a{spot} instance in {}", location(subnet, zone.as_ref()))
             }
             Self::Address { instance } => write!(f, "address of {instance}"),
             Self::Resolve => f.write_str("finding out whether an instance was launched"),

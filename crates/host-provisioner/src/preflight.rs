@@ -3,12 +3,12 @@
 //! A plan exists only where the reads that it needs were allowed and gave what it needs; this looks at what only the changes would
 //! show otherwise: permissions, room on the mount target, the zones that offer the type, the account's quota, the VPC's DNS.
 
-mod finding;
+mod check;
 mod permissions;
 
 use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
 
-pub use finding::{Finding, Severity, Subject, Unproven};
+pub use check::{Check, Severity, Subject, Unproven};
 
 use crate::{
     Cloud, CloudError, GroupPlan, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo,
@@ -17,33 +17,33 @@ use crate::{
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
 ///
-/// The findings are in a fixed order. What can't be told is a finding too.
+/// The checks are in a fixed order. What can't be told is a check too.
 pub async fn examine(
     cloud: &Cloud,
     environment: &StudioEnvironment,
     plan: &HostPlan,
     instance_type: &InstanceTypeInfo,
-) -> Vec<Finding> {
+) -> Vec<Check> {
     let everything = InstanceFilter::default();
     let instances = cloud.instances.list(&everything);
     let (dns, targets, offered, instances) =
         tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances);
     let attached = targets.attached;
-    let mut findings = vec![sizes(plan), dns];
-    findings.extend(targets.findings);
-    findings.push(offered);
+    let mut checks = vec![sizes(plan), dns];
+    checks.extend(targets.checks);
+    checks.push(offered);
     let own_host = match instances {
         Ok(instances) => {
-            findings.extend(quota(cloud, plan, instance_type, &instances).await);
+            checks.extend(quota(cloud, plan, instance_type, &instances).await);
             instances.into_iter().find(|instance| is_own(instance, plan)).map(|instance| instance.id)
         }
         Err(error) => {
-            findings.push(refused_or_unproven(error));
+            checks.push(refused_or_unproven(error));
             None
         }
     };
-    findings.extend(permissions::examine(cloud, environment, plan, &attached, own_host).await);
-    findings
+    checks.extend(permissions::examine(cloud, environment, plan, &attached, own_host).await);
+    checks
 }
 
 /// The quick part, for right before a creation: whether instances may be looked at, without which nobody sees one come up or end; and
@@ -75,7 +75,7 @@ async fn check_launch_before_changes(
         return Ok(());
     }
     match permissions::launch(cloud, environment, plan).await {
-        Some(Finding::Refused { error, only_tags: false }) => Err(error.into()),
+        Some(Check::Refused { error, only_tags: false }) => Err(error.into()),
         _ => Ok(()),
     }
 }
@@ -98,43 +98,43 @@ async fn changes_something_first(cloud: &Cloud, plan: &HostPlan) -> bool {
     false
 }
 
-fn sizes(plan: &HostPlan) -> Finding {
+fn sizes(plan: &HostPlan) -> Check {
     let user_data = plan.placements.iter().map(|placement| placement.user_data.len()).max().unwrap_or_default();
     let left_out = plan.warnings.iter().find_map(|warning| match warning {
         Warning::TagsLeftOut { keys } => Some(keys.clone()),
         _ => None,
     });
-    Finding::Sizes { user_data, tags: plan.tags.len(), tags_left_out: left_out.unwrap_or_default() }
+    Check::Sizes { user_data, tags: plan.tags.len(), tags_left_out: left_out.unwrap_or_default() }
 }
 
-async fn dns(cloud: &Cloud, plan: &HostPlan) -> Finding {
+async fn dns(cloud: &Cloud, plan: &HostPlan) -> Check {
     match cloud.networks.dns(&plan.vpc).await {
-        Ok(dns) => Finding::Dns { vpc: plan.vpc.clone(), dns },
-        Err(error) => Finding::Unproven { action: error.action, why: Unproven::Asked(error) },
+        Ok(dns) => Check::Dns { vpc: plan.vpc.clone(), dns },
+        Err(error) => Check::Unproven { action: error.action, why: Unproven::Asked(error) },
     }
 }
 
 struct Targets {
-    findings: Vec<Finding>,
+    checks: Vec<Check>,
     /// The first placement's mount targets, with the groups they have, where those could be read.
     attached: Vec<(MountTarget, Vec<SecurityGroupId>)>,
 }
 
 /// Whether there is room for one more group on each mount target, where one will be put there.
 async fn mount_targets(cloud: &Cloud, plan: &HostPlan) -> Targets {
-    let mut targets = Targets { findings: Vec::new(), attached: Vec::new() };
+    let mut targets = Targets { checks: Vec::new(), attached: Vec::new() };
     let HostGroups::Named { nfs: Some(nfs), .. } = &plan.groups else { return targets };
     for (position, placement) in plan.placements.iter().enumerate() {
         for target in &placement.mount_targets {
             let groups = match cloud.mount_targets.security_groups(&target.id).await {
                 Ok(groups) => groups,
                 Err(error) => {
-                    targets.findings.push(refused_or_unproven(error));
+                    targets.checks.push(refused_or_unproven(error));
                     return targets;
                 }
             };
             let there = nfs.existing.as_ref().is_some_and(|id| groups.contains(id));
-            targets.findings.push(Finding::MountTarget {
+            targets.checks.push(Check::MountTarget {
                 mount_target: target.id.clone(),
                 subnet: placement.subnet.clone(),
                 groups: groups.len(),
@@ -149,13 +149,13 @@ async fn mount_targets(cloud: &Cloud, plan: &HostPlan) -> Targets {
     targets
 }
 
-async fn offered(cloud: &Cloud, plan: &HostPlan) -> Finding {
+async fn offered(cloud: &Cloud, plan: &HostPlan) -> Check {
     match cloud.instance_types.zones(&plan.instance_type).await {
         Ok(zones) => {
             let wanted = plan.placements.iter().filter_map(|placement| placement.zone.clone()).collect();
-            Finding::Offered { instance_type: plan.instance_type.clone(), zones, wanted }
+            Check::Offered { instance_type: plan.instance_type.clone(), zones, wanted }
         }
-        Err(error) => Finding::Unproven { action: error.action, why: Unproven::Asked(error) },
+        Err(error) => Check::Unproven { action: error.action, why: Unproven::Asked(error) },
     }
 }
 
@@ -172,12 +172,12 @@ async fn quota(
     plan: &HostPlan,
     instance_type: &InstanceTypeInfo,
     instances: &[Instance],
-) -> Option<Finding> {
+) -> Option<Check> {
     let class = QuotaClass::of(&plan.instance_type)?;
     let market = *plan.markets.last()?;
     let limit = match cloud.quotas.vcpus(class, market).await {
         Ok(limit) => limit,
-        Err(error) => return Some(Finding::Unproven { action: error.action, why: Unproven::Asked(error) }),
+        Err(error) => return Some(Check::Unproven { action: error.action, why: Unproven::Asked(error) }),
     };
     let counts = |instance: &&Instance| {
         !instance.state.is_ended()
@@ -185,14 +185,14 @@ async fn quota(
             && QuotaClass::of(&instance.instance_type) == Some(class)
     };
     let running = instances.iter().filter(counts).filter_map(|instance| instance.vcpus).map(u64::from).sum();
-    Some(Finding::Quota { class, limit, running, wanted: instance_type.vcpus.map(u64::from) })
+    Some(Check::Quota { class, limit, running, wanted: instance_type.vcpus.map(u64::from) })
 }
 
-fn refused_or_unproven(error: CloudError) -> Finding {
+fn refused_or_unproven(error: CloudError) -> Check {
     if error.is_refusal() {
-        Finding::Refused { error, only_tags: false }
+        Check::Refused { error, only_tags: false }
     } else {
-        Finding::Unproven { action: error.action, why: Unproven::Asked(error) }
+        Check::Unproven { action: error.action, why: Unproven::Asked(error) }
     }
 }
 

@@ -93,7 +93,7 @@ pub(crate) trait Kind {
     ) -> impl Future<Output = Result<Applied<Self::Made>, ProvisionError>> + Send;
 
     /// Writes into the journal what was made: into the intent, and of the instance, where that is what was made.
-    fn settle(made: &Self::Made, intent: &mut Intent, instance: &mut Option<RecordedInstance>);
+    fn note(made: &Self::Made, intent: &mut Intent, instance: &mut Option<RecordedInstance>);
 
     /// What else it needs, once the journal knows what is there.
     fn complete(

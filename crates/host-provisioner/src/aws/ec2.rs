@@ -17,7 +17,7 @@ use aws_sdk_ec2::{
 };
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
-use super::errors::Place;
+use super::errors::Classifier;
 use crate::{
     Architecture, CloudError, CloudErrorKind, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo,
     InstanceTypes, Networks, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
@@ -25,14 +25,14 @@ use crate::{
 
 pub(super) struct Ec2 {
     client: Client,
-    place: Place,
+    classifier: Classifier,
 }
 
 impl Ec2 {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
-            place: Place::new(config, "ec2"),
+            classifier: Classifier::new(config, "ec2"),
         }
     }
 }
@@ -67,7 +67,8 @@ impl Images for Ec2 {
             .send();
         let mut images = Vec::new();
         while let Some(found) = pages.next().await {
-            let found = found.map_err(|error| self.place.sort("ec2:DescribeImages", wanted.names.join(", "), error))?;
+            let found = found
+                .map_err(|error| self.classifier.classify("ec2:DescribeImages", wanted.names.join(", "), error))?;
             images.extend(image(&found));
         }
         Ok(images)
@@ -75,7 +76,7 @@ impl Images for Ec2 {
 
     async fn describe(&self, id: &ImageId) -> Result<Option<Image>, CloudError> {
         let answer = self.client.describe_images().image_ids(id.as_str()).send().await;
-        match answer.map_err(|error| self.place.sort("ec2:DescribeImages", id.as_str(), error)) {
+        match answer.map_err(|error| self.classifier.classify("ec2:DescribeImages", id.as_str(), error)) {
             Ok(answer) => Ok(answer.images().first().and_then(image)),
             // A malformed id names no image either.
             Err(error) if error.is_not_found() || error.code.as_deref() == Some("InvalidAMIID.Malformed") => Ok(None),
@@ -117,8 +118,8 @@ impl InstanceTypes for Ec2 {
             .send();
         let mut found = None;
         while let Some(listed) = pages.next().await {
-            let sort = |error| self.place.sort("ec2:DescribeInstanceTypes", instance_type.as_str(), error);
-            let listed = listed.map_err(sort)?;
+            let classify = |error| self.classifier.classify("ec2:DescribeInstanceTypes", instance_type.as_str(), error);
+            let listed = listed.map_err(classify)?;
             if listed.instance_type().is_some_and(|name| name.as_str() == instance_type.as_str()) {
                 found = Some(listed);
                 break;
@@ -158,8 +159,9 @@ impl InstanceTypes for Ec2 {
             .send();
         let mut zones = Vec::new();
         while let Some(found) = pages.next().await {
-            let sort = |error| self.place.sort("ec2:DescribeInstanceTypeOfferings", instance_type.as_str(), error);
-            zones.extend(found.map_err(sort)?.location().map(Zone::from));
+            let classify =
+                |error| self.classifier.classify("ec2:DescribeInstanceTypeOfferings", instance_type.as_str(), error);
+            zones.extend(found.map_err(classify)?.location().map(Zone::from));
         }
         zones.sort();
         Ok(zones)
@@ -171,7 +173,7 @@ impl Networks for Ec2 {
     async fn dns(&self, vpc: &VpcId) -> Result<VpcDns, CloudError> {
         let ask = |attribute: VpcAttributeName| async {
             let answer = self.client.describe_vpc_attribute().vpc_id(vpc.as_str()).attribute(attribute).send().await;
-            answer.map_err(|error| self.place.sort("ec2:DescribeVpcAttribute", vpc.as_str(), error))
+            answer.map_err(|error| self.classifier.classify("ec2:DescribeVpcAttribute", vpc.as_str(), error))
         };
         let (resolution, hostnames) =
             tokio::try_join!(ask(VpcAttributeName::EnableDnsSupport), ask(VpcAttributeName::EnableDnsHostnames))?;
@@ -195,8 +197,8 @@ impl SecurityGroups for Ec2 {
             .send();
         let mut groups = Vec::new();
         while let Some(found) = pages.next().await {
-            let found =
-                found.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", names.join(", "), error))?;
+            let found = found
+                .map_err(|error| self.classifier.classify("ec2:DescribeSecurityGroups", names.join(", "), error))?;
             groups.push(security_group(&found));
         }
         Ok(groups)
@@ -205,7 +207,8 @@ impl SecurityGroups for Ec2 {
     async fn describe(&self, ids: &[SecurityGroupId]) -> Result<Vec<SecurityGroup>, CloudError> {
         let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
         let answer = self.client.describe_security_groups().set_group_ids(Some(ids.clone())).send().await;
-        let answer = answer.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", ids.join(", "), error))?;
+        let answer =
+            answer.map_err(|error| self.classifier.classify("ec2:DescribeSecurityGroups", ids.join(", "), error))?;
         Ok(answer.security_groups().iter().map(security_group).collect())
     }
 
@@ -216,7 +219,7 @@ impl SecurityGroups for Ec2 {
         description: &str,
         tags: &[Tag],
     ) -> Result<SecurityGroupId, CloudError> {
-        let sort = |error| self.place.sort("ec2:CreateSecurityGroup", format!("{name} in {vpc}"), error);
+        let classify = |error| self.classifier.classify("ec2:CreateSecurityGroup", format!("{name} in {vpc}"), error);
         let answer = self
             .client
             .create_security_group()
@@ -226,7 +229,7 @@ impl SecurityGroups for Ec2 {
             .set_tag_specifications(tag_specification(ResourceType::SecurityGroup, tags).map(|tags| vec![tags]))
             .send()
             .await
-            .map_err(sort)?;
+            .map_err(classify)?;
         answer.group_id().filter(|id| !id.is_empty()).map(Into::into).ok_or_else(|| {
             CloudError::new("ec2:CreateSecurityGroup", format!("{name} in {vpc}"), CloudErrorKind::Unavailable)
                 .with_message(None, "the answer names no group")
@@ -240,7 +243,7 @@ impl SecurityGroups for Ec2 {
             .set_ip_permissions(Some(rules::permissions(allowed)))
             .send()
             .await
-            .map_err(|error| self.place.sort("ec2:AuthorizeSecurityGroupIngress", group.as_str(), error))?;
+            .map_err(|error| self.classifier.classify("ec2:AuthorizeSecurityGroupIngress", group.as_str(), error))?;
         Ok(())
     }
 
@@ -251,7 +254,7 @@ impl SecurityGroups for Ec2 {
             .set_ip_permissions(Some(rules::permissions(allowed)))
             .send()
             .await
-            .map_err(|error| self.place.sort("ec2:AuthorizeSecurityGroupEgress", group.as_str(), error))?;
+            .map_err(|error| self.classifier.classify("ec2:AuthorizeSecurityGroupEgress", group.as_str(), error))?;
         Ok(())
     }
 
@@ -263,7 +266,7 @@ impl SecurityGroups for Ec2 {
             .ip_permissions(rules::everything())
             .send()
             .await
-            .map_err(|error| self.place.sort("ec2:RevokeSecurityGroupEgress", group.as_str(), error));
+            .map_err(|error| self.classifier.classify("ec2:RevokeSecurityGroupEgress", group.as_str(), error));
         match answer {
             Err(error) if error.code.as_deref() != Some("InvalidPermission.NotFound") => Err(error),
             _ => Ok(()),
@@ -272,7 +275,7 @@ impl SecurityGroups for Ec2 {
 
     async fn delete(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
         let answer = self.client.delete_security_group().group_id(group.as_str()).send().await;
-        answer.map_err(|error| self.place.sort("ec2:DeleteSecurityGroup", group.as_str(), error))?;
+        answer.map_err(|error| self.classifier.classify("ec2:DeleteSecurityGroup", group.as_str(), error))?;
         Ok(())
     }
 
@@ -286,8 +289,8 @@ impl SecurityGroups for Ec2 {
             .send();
         let mut interfaces = Vec::new();
         while let Some(found) = pages.next().await {
-            let found =
-                found.map_err(|error| self.place.sort("ec2:DescribeNetworkInterfaces", group.as_str(), error))?;
+            let found = found
+                .map_err(|error| self.classifier.classify("ec2:DescribeNetworkInterfaces", group.as_str(), error))?;
             interfaces.extend(found.network_interface_id().map(str::to_owned));
         }
         Ok(interfaces)

@@ -9,19 +9,19 @@ use aws_sdk_efs::{
 };
 use studio_discovery::{FileSystemId, SecurityGroupId};
 
-use super::errors::Place;
+use super::errors::Classifier;
 use crate::{CloudError, CloudErrorKind, MountTarget, MountTargetId, MountTargets};
 
 pub(super) struct Efs {
     client: Client,
-    place: Place,
+    classifier: Classifier,
 }
 
 impl Efs {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
-            place: Place::new(config, "elasticfilesystem"),
+            classifier: Classifier::new(config, "elasticfilesystem"),
         }
     }
 }
@@ -40,7 +40,7 @@ impl MountTargets for Efs {
                 .send()
                 .await
                 .map_err(|error| {
-                    self.place.sort("elasticfilesystem:DescribeMountTargets", file_system.as_str(), error)
+                    self.classifier.classify("elasticfilesystem:DescribeMountTargets", file_system.as_str(), error)
                 })?;
             found.extend(answer.mount_targets().iter().filter_map(mount_target));
             marker = answer.next_marker().map(str::to_owned);
@@ -60,7 +60,7 @@ impl MountTargets for Efs {
             .map_err(|error| {
                 let action = "elasticfilesystem:DescribeMountTargetSecurityGroups";
                 for_interface(
-                    self.place.sort(action, mount_target.as_str(), error),
+                    self.classifier.classify(action, mount_target.as_str(), error),
                     "ec2:DescribeNetworkInterfaceAttribute",
                 )
             })?;
@@ -82,7 +82,7 @@ impl MountTargets for Efs {
             .map_err(|error| {
                 let action = "elasticfilesystem:ModifyMountTargetSecurityGroups";
                 for_interface(
-                    self.place.sort(action, mount_target.as_str(), error),
+                    self.classifier.classify(action, mount_target.as_str(), error),
                     "ec2:ModifyNetworkInterfaceAttribute",
                 )
             })?;

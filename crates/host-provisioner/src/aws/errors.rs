@@ -9,14 +9,14 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::{CloudError, CloudErrorKind, cloud::kind};
 
-/// Where a service is reached, for errors that say so.
+/// Says what a service's errors mean, and where the service is reached.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Classifier {
     endpoint: String,
     region: String,
 }
 
-impl Place {
+impl Classifier {
     pub(super) fn new(config: &SdkConfig, service: &str) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let endpoint = match config.endpoint_url() {
@@ -31,8 +31,8 @@ impl Place {
         &self.region
     }
 
-    /// Sorts an error of the SDK by what the caller can do about it.
-    pub(super) fn sort<E>(
+    /// Classifies an error of the SDK by what the caller can do about it.
+    pub(super) fn classify<E>(
         &self,
         action: &'static str,
         resource: impl Into<String>,

@@ -5,19 +5,19 @@ use aws_answers::OnlyAws;
 use aws_config::SdkConfig;
 use aws_sdk_servicequotas::{Client, config};
 
-use super::errors::Place;
+use super::errors::Classifier;
 use crate::{CloudError, CloudErrorKind, Market, QuotaClass, Quotas};
 
 pub(super) struct ServiceQuotas {
     client: Client,
-    place: Place,
+    classifier: Classifier,
 }
 
 impl ServiceQuotas {
     pub(super) fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::from_conf(config::Builder::from(config).interceptor(OnlyAws).build()),
-            place: Place::new(config, "servicequotas"),
+            classifier: Classifier::new(config, "servicequotas"),
         }
     }
 }
@@ -28,7 +28,7 @@ impl Quotas for ServiceQuotas {
         let action = "servicequotas:GetServiceQuota";
         let code = class.code(market);
         let answer = self.client.get_service_quota().service_code("ec2").quota_code(code).send().await;
-        let answer = answer.map_err(|error| self.place.sort(action, code, error))?;
+        let answer = answer.map_err(|error| self.classifier.classify(action, code, error))?;
         let value = answer.quota().and_then(|quota| quota.value()).filter(|value| *value >= 0.0);
         #[expect(
             clippy::cast_possible_truncation,

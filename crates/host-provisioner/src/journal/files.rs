@@ -64,7 +64,7 @@ impl FileStore {
 }
 
 impl JournalStore for FileStore {
-    fn place(&self, host: &HostId) -> PathBuf {
+    fn path(&self, host: &HostId) -> PathBuf {
         self.dir.join(format!("{host}.json"))
     }
 
@@ -77,7 +77,7 @@ impl JournalStore for FileStore {
     }
 
     fn read(&self, host: &HostId) -> Result<Option<String>, JournalError> {
-        let path = self.place(host);
+        let path = self.path(host);
         // Whoever can write into the home could have put a pipe there, or a link.
         let bytes = match whole_file::read(&path, MAX_RECORD, Links::Refuse) {
             Ok(bytes) => bytes,
@@ -93,7 +93,7 @@ impl JournalStore for FileStore {
         let lock_path = self.lock_path(host);
         let lock = lock_file(&lock_path)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Box::new(HeldFile { path: self.place(host), lock_path, _lock: lock }))),
+            Ok(()) => Ok(Some(Box::new(HeldFile { path: self.path(host), lock_path, _lock: lock }))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(source)) => Err(io_error("lock", &lock_path)(source)),
         }

@@ -37,7 +37,7 @@ impl MemoryStore {
 }
 
 impl JournalStore for MemoryStore {
-    fn place(&self, host: &HostId) -> PathBuf {
+    fn path(&self, host: &HostId) -> PathBuf {
         PathBuf::from(host.as_str())
     }
 
@@ -64,7 +64,7 @@ impl JournalStore for MemoryStore {
 
     fn set_aside(&self, place: &Path) -> Result<Option<PathBuf>, JournalError> {
         let mut entries = self.entries();
-        let host = entries.keys().find(|host| self.place(host) == place).cloned();
+        let host = entries.keys().find(|host| self.path(host) == place).cloned();
         let Some(host) = host else { return Ok(Some(place.to_owned())) };
         if entries.get(&host).is_some_and(|kept| kept.is_held) {
             return Ok(None);
@@ -110,7 +110,7 @@ impl HeldEntry for Held {
 
     fn set_aside(self: Box<Self>) -> Result<PathBuf, JournalError> {
         self.store.entries().entry(self.host.clone()).or_default().text = None;
-        Ok(self.store.place(&self.host))
+        Ok(self.store.path(&self.host))
     }
 }
 

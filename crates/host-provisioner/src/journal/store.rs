@@ -21,7 +21,7 @@ use crate::HostId;
 /// Every call may block for as long as storage does.
 pub trait JournalStore: fmt::Debug + Send + Sync {
     /// Where the entry of a host is, for messages: a file, for one that is kept in files.
-    fn place(&self, host: &HostId) -> PathBuf;
+    fn path(&self, host: &HostId) -> PathBuf;
 
     /// The hosts that have an entry, and what looks like an entry and is none. Nothing at all is an empty list.
     ///

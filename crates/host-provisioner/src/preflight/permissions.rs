@@ -2,7 +2,7 @@
 
 use studio_discovery::{SecurityGroupId, StudioEnvironment};
 
-use super::{Finding, Unproven};
+use super::{Check, Unproven};
 use crate::{
     Cloud, CloudError, DryRun, HostGroups, HostPlan, InstanceId, MountTarget, MountTargetId, Tagged, steps::Asks,
 };
@@ -14,7 +14,7 @@ pub(super) async fn examine(
     plan: &HostPlan,
     mount_targets: &[(MountTarget, Vec<SecurityGroupId>)],
     own_host: Option<InstanceId>,
-) -> Vec<Finding> {
+) -> Vec<Check> {
     let mut asks = Asks::default();
     let has = |target: &MountTargetId| {
         mount_targets.iter().find(|(known, _)| known.id == *target).map(|(_, groups)| groups.clone())
@@ -22,21 +22,21 @@ pub(super) async fn examine(
     for step in plan.first_steps() {
         step.asks(plan, has, own_host.as_ref(), &mut asks);
     }
-    let mut findings: Vec<Finding> = launch(cloud, environment, plan).await.into_iter().collect();
-    for finding in futures_util::future::join_all(asks.calls.into_iter().map(|call| ask(cloud, call))).await {
+    let mut checks: Vec<Check> = launch(cloud, environment, plan).await.into_iter().collect();
+    for check in futures_util::future::join_all(asks.calls.into_iter().map(|call| ask(cloud, call))).await {
         // Two groups need the same permission.
-        if findings.iter().all(|known: &Finding| known.to_string() != finding.to_string()) {
-            findings.push(finding);
+        if checks.iter().all(|known: &Check| known.to_string() != check.to_string()) {
+            checks.push(check);
         }
     }
     let mut seen = std::collections::HashSet::new();
     let unproven = asks.unproven.into_iter().filter(|(action, _)| seen.insert(*action));
-    findings.extend(unproven.map(|(action, why)| Finding::Unproven { action, why }));
-    findings
+    checks.extend(unproven.map(|(action, why)| Check::Unproven { action, why }));
+    checks
 }
 
 /// What EC2 says of the launch in the first placement. A group that does not exist yet can't be named: the app's own stand in for it.
-pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan: &HostPlan) -> Option<Finding> {
+pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan: &HostPlan) -> Option<Check> {
     let existing = match &plan.groups {
         HostGroups::Given(groups) => Some(groups.clone()),
         HostGroups::Named { docker, nfs } => {
@@ -47,12 +47,12 @@ pub(super) async fn launch(cloud: &Cloud, environment: &StudioEnvironment, plan:
     let spec = plan.launch_spec(plan.placements.first()?, *plan.markets.first()?, groups, Tagged::Everything);
     Some(match ask(cloud, DryRun::Launch(Box::new(spec))).await {
         // Perhaps only with the groups that stand in: where EC2 names what it refuses, that tells.
-        Finding::Refused { error, .. }
+        Check::Refused { error, .. }
             if existing.is_none() && error.is_access_denied() && !names_more_than_groups(&error) =>
         {
-            Finding::Unproven { action: error.action, why: Unproven::NothingToAskAbout { what: "security group" } }
+            Check::Unproven { action: error.action, why: Unproven::NothingToAskAbout { what: "security group" } }
         }
-        finding => finding,
+        check => check,
     })
 }
 
@@ -67,11 +67,11 @@ fn names_more_than_groups(error: &CloudError) -> bool {
 }
 
 /// What EC2 says of a call; where it is refused, whether it would be allowed with fewer tags.
-async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
+async fn ask(cloud: &Cloud, call: DryRun) -> Check {
     let action = call.action();
     let error = match cloud.dry_runs.dry_run(&call).await {
-        Ok(()) => return Finding::Allowed { action },
-        Err(error) if !is_plain_no(&call, &error) => return Finding::Unproven { action, why: Unproven::Asked(error) },
+        Ok(()) => return Check::Allowed { action },
+        Err(error) if !is_plain_no(&call, &error) => return Check::Unproven { action, why: Unproven::Asked(error) },
         Err(error) => error,
     };
     let mut only_tags = false;
@@ -83,5 +83,5 @@ async fn ask(cloud: &Cloud, call: DryRun) -> Finding {
             Err(_) => {}
         }
     }
-    Finding::Refused { error, only_tags }
+    Check::Refused { error, only_tags }
 }

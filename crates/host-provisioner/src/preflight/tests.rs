@@ -21,10 +21,10 @@ async fn found_in(state: State) -> Vec<(Severity, String)> {
     let survey = Survey::take(&cloud, &environment, &request).await.expect("surveyed");
     let plan = HostPlan::new(&environment, &request, &survey).expect("planned");
     let before = account.world().expect("in memory");
-    let findings = examine(&cloud, &environment, &plan, &survey.instance_type).await;
+    let checks = examine(&cloud, &environment, &plan, &survey.instance_type).await;
     assert_eq!(account.world().expect("in memory"), before, "nothing is changed");
-    let found = findings.iter().filter(|finding| finding.severity() != Severity::Ok);
-    found.map(|finding| (finding.severity(), finding.to_string())).collect()
+    let found = checks.iter().filter(|check| check.severity() != Severity::Ok);
+    found.map(|check| (check.severity(), check.to_string())).collect()
 }
 
 /// A world in which a host was made before: its groups exist, and it lives.

@@ -6,7 +6,7 @@ use super::Provisioner;
 use crate::{
     AccessIntent, CloudError, CloudErrorKind, CloudName, HostGroups, HostPlan, Instance, Market, OpenRecord, Place,
     Placement, ProvisionError, Record, RecordState, SecurityGroup, Tagged, Warning,
-    error::place,
+    error::location,
     group_plan,
     steps::{AccessStep, Executor, GroupStep, LaunchStep, Made, PlannedStep, WantedGroup, WantedLaunch, Work, steps},
 };
@@ -100,7 +100,7 @@ impl Work {
                 };
                 let another_market = plan.markets.last() != Some(market);
                 match error.kind {
-                    CloudErrorKind::NoCapacity => tried.push(place(&placement.subnet, placement.zone.as_ref())),
+                    CloudErrorKind::NoCapacity => tried.push(location(&placement.subnet, placement.zone.as_ref())),
                     // No subnet makes a difference; another way to pay may.
                     CloudErrorKind::NoSpot if another_market => {}
                     _ => return Err(error.into()),

@@ -35,7 +35,7 @@ impl<'w> Executor<'w> {
             Applied::Made(made) => (made, Origin::Created),
             Applied::Found(made) => (made, Origin::Adopted),
             Applied::Refused(error) => {
-                open.settle(number, StepState::Gone)?;
+                open.set_state(number, StepState::Gone)?;
                 return Err(error);
             }
             Applied::Unknown(error) => return Err(error),
@@ -43,7 +43,7 @@ impl<'w> Executor<'w> {
         open.update(|record| {
             let step = &mut record.steps[number];
             step.state = if origin == Origin::Created { StepState::Created } else { StepState::Adopted };
-            K::settle(&made, &mut step.intent, &mut record.instance);
+            K::note(&made, &mut step.intent, &mut record.instance);
         })?;
         if K::COMPLETION_SPEAKS {
             self.work.finished(activity);
@@ -97,7 +97,7 @@ impl<'w> Executor<'w> {
                     continue;
                 }
             };
-            if let Err(error) = open.settle(number, state) {
+            if let Err(error) = open.set_state(number, state) {
                 report.remains.push(remaining("the record", error.into()));
             }
         }
@@ -147,7 +147,7 @@ impl<'w> Executor<'w> {
                     let bounds = self.work.bounds.within(self.work.bounds.patience.termination);
                     ended = self.work.clone().bounded(bounds).end_instance(&id, None).await?;
                 }
-                open.settle(number, StepState::Gone)?;
+                open.set_state(number, StepState::Gone)?;
             }
             last = Some(id);
         }

@@ -139,7 +139,7 @@ impl Kind for LaunchStep {
         Ok(found.map_or_else(|| Applied::Refused(error.into()), Applied::Made))
     }
 
-    fn settle(made: &Instance, intent: &mut Intent, instance: &mut Option<RecordedInstance>) {
+    fn note(made: &Instance, intent: &mut Intent, instance: &mut Option<RecordedInstance>) {
         if let Intent::Instance(LaunchIntent { id, .. }) = intent {
             *id = Some(made.id.clone());
         }

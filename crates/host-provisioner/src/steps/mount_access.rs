@@ -110,7 +110,7 @@ impl Kind for AccessStep {
         })
     }
 
-    fn settle(_made: &(), _intent: &mut Intent, _instance: &mut Option<RecordedInstance>) {}
+    fn note(_made: &(), _intent: &mut Intent, _instance: &mut Option<RecordedInstance>) {}
 
     async fn complete(
         _work: &Work,

@@ -155,7 +155,7 @@ impl Kind for GroupStep {
         })
     }
 
-    fn settle(made: &MadeGroup, intent: &mut Intent, _instance: &mut Option<RecordedInstance>) {
+    fn note(made: &MadeGroup, intent: &mut Intent, _instance: &mut Option<RecordedInstance>) {
         if let Intent::SecurityGroup(GroupIntent { id, .. }) = intent {
             *id = Some(made.id.clone());
         }

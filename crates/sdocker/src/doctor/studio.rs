@@ -118,33 +118,33 @@ async fn host(
     Ok(())
 }
 
-fn fixes(found: &preflight::Finding, caller: &Caller) -> Vec<String> {
-    use preflight::Finding as F;
-    match found {
-        F::Refused { error, .. } => advice::cloud_hints(error, caller),
-        F::Unproven { why: Unproven::Asked(error), .. } => advice::cloud_hints(error, caller),
-        F::Unproven { .. } => {
+fn fixes(check: &preflight::Check, caller: &Caller) -> Vec<String> {
+    use preflight::Check as C;
+    match check {
+        C::Refused { error, .. } => advice::cloud_hints(error, caller),
+        C::Unproven { why: Unproven::Asked(error), .. } => advice::cloud_hints(error, caller),
+        C::Unproven { .. } => {
             vec!["`sdocker policy` prints the permissions; a creation that is refused is undone".to_owned()]
         }
-        F::Dns { vpc, dns } => {
+        C::Dns { vpc, dns } => {
             let switches = [(dns.resolution, "--enable-dns-support"), (dns.hostnames, "--enable-dns-hostnames")];
             let off = switches.into_iter().filter(|(on, _)| !on);
             let command =
                 |option| format!("ask an administrator for `aws ec2 modify-vpc-attribute --vpc-id {vpc} {option}`");
             off.map(|(_, option)| command(option)).collect()
         }
-        F::MountTarget { mount_target, groups, .. } => advice::provisioning_hints(
+        C::MountTarget { mount_target, groups, .. } => advice::provisioning_hints(
             &ProvisionError::MountTargetFull { mount_target: mount_target.clone(), count: *groups },
             caller,
         ),
-        F::Offered { .. } => {
+        C::Offered { .. } => {
             vec!["take another instance type, or a subnet in a zone that offers it (--subnet-id)".to_owned()]
         }
-        F::Quota { class, .. } => vec![format!(
+        C::Quota { class, .. } => vec![format!(
             "take a smaller instance type, or ask an administrator to raise the quota {} of EC2 in Service Quotas",
             class.code(Market::OnDemand)
         )],
-        F::Sizes { .. } => vec!["remove tags from the user profile".to_owned()],
+        C::Sizes { .. } => vec!["remove tags from the user profile".to_owned()],
         _ => Vec::new(),
     }
 }

@@ -113,7 +113,7 @@ fn human(plan: &HostPlan) -> String {
     row("root volume", format!("{} GiB gp3, encrypted, on {}", plan.root_volume.size_gib, plan.root_volume.device));
     row("market", plan.markets.iter().map(|market| market_name(*market)).collect::<Vec<_>>().join(", then "));
     for (position, placement) in plan.placements.iter().enumerate() {
-        row(if position == 0 { "subnet" } else { "else" }, place(placement));
+        row(if position == 0 { "subnet" } else { "else" }, location(placement));
     }
     row("security groups", groups(plan));
     if let Some(placement) = plan.placements.first() {
@@ -147,7 +147,7 @@ fn market_name(market: Market) -> &'static str {
     }
 }
 
-fn place(placement: &Placement) -> String {
+fn location(placement: &Placement) -> String {
     let zone = placement.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
     let targets: Vec<String> = placement.mount_targets.iter().map(|target| target.id.to_string()).collect();
     let through = if targets.is_empty() { String::new() } else { format!(", EFS through {}", targets.join(", ")) };

@@ -56,7 +56,7 @@ impl Ec2 {
         match answer {
             // EC2's answer to a dry run that would have succeeded (EC2 API reference, "Error codes").
             Err(error) if error.code() == Some("DryRunOperation") => Ok(()),
-            Err(error) => Err(self.place.sort(call.action(), resource, error)),
+            Err(error) => Err(self.classifier.classify(call.action(), resource, error)),
             Ok(_) => Ok(()),
         }
     }

@@ -32,7 +32,7 @@ impl Instances for Ec2 {
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
-            .map_err(|error| self.place.sort(RUN, resource.as_str(), error))?;
+            .map_err(|error| self.classifier.classify(RUN, resource.as_str(), error))?;
         answer.instances().first().and_then(instance).ok_or_else(|| {
             CloudError::new(RUN, resource, CloudErrorKind::Unavailable)
                 .with_message(None, "the answer names no instance")
@@ -64,7 +64,8 @@ impl Instances for Ec2 {
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
             let ids: Vec<String> = wanted.ids.iter().map(ToString::to_string).collect();
-            let page = page.map_err(|error| self.place.sort("ec2:DescribeInstances", ids.join(", "), error))?;
+            let page =
+                page.map_err(|error| self.classifier.classify("ec2:DescribeInstances", ids.join(", "), error))?;
             let instances = page.reservations().iter().flat_map(|reservation| reservation.instances());
             found.extend(instances.filter_map(instance));
         }
@@ -73,7 +74,7 @@ impl Instances for Ec2 {
 
     async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
         let answer = self.client.terminate_instances().instance_ids(id.as_str()).send().await;
-        answer.map_err(|error| self.place.sort("ec2:TerminateInstances", id.as_str(), error))?;
+        answer.map_err(|error| self.classifier.classify("ec2:TerminateInstances", id.as_str(), error))?;
         Ok(())
     }
 }

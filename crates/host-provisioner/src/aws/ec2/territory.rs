@@ -10,7 +10,7 @@ use crate::{CloudError, CloudName, Place, Seen, Territory};
 #[async_trait]
 impl Territory for Ec2 {
     fn place(&self) -> Place {
-        Place { cloud: CloudName::Aws, account: None, region: Region::new(self.place.region()) }
+        Place { cloud: CloudName::Aws, account: None, region: Region::new(self.classifier.region()) }
     }
 
     async fn seen(&self, vpc: &VpcId) -> Result<Seen, CloudError> {
@@ -30,7 +30,9 @@ impl Ec2 {
         let mut pages = self.client.describe_security_groups().filters(wanted).into_paginator().items().send();
         let mut groups = Vec::new();
         while let Some(found) = pages.next().await {
-            groups.push(found.map_err(|error| self.place.sort("ec2:DescribeSecurityGroups", about.as_str(), error))?);
+            groups.push(
+                found.map_err(|error| self.classifier.classify("ec2:DescribeSecurityGroups", about.as_str(), error))?,
+            );
         }
         Ok(groups)
     }

@@ -11,7 +11,7 @@ use crate::{
 /// Something that was found out. Its `Display` says what.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Finding {
+pub enum Check {
     /// EC2 would allow a call.
     Allowed {
         /// The IAM action.
@@ -98,7 +98,7 @@ pub enum Unproven {
     Asked(CloudError),
 }
 
-/// What a finding means for a creation, the least first.
+/// What a check means for a creation, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// It is as it should be.
@@ -111,7 +111,7 @@ pub enum Severity {
     Failed,
 }
 
-/// What a finding is about.
+/// What a check is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// What the caller may do.
@@ -149,7 +149,7 @@ impl Subject {
     }
 }
 
-impl Finding {
+impl Check {
     /// What it means for a creation.
     pub fn severity(&self) -> Severity {
         match self {
@@ -202,7 +202,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Allowed { action } => write!(f, "EC2 would allow {action}"),
