@@ -94,6 +94,36 @@ fn program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
 }
 
+/// What lies in the current folder is not run, nor what `PYTHONPATH` adds to Python: both may hold what somebody else put there.
+#[test]
+fn nothing_of_the_current_folder_is_run() {
+    let machine = Machine::new();
+    let folder = machine.path("cloned");
+    fs::create_dir(&folder).expect("made");
+    let marker = machine.path("ran");
+    // `importlib.metadata` imports these, and pip others.
+    for module in ["csv", "email", "zipfile", "pip"] {
+        fs::write(folder.join(format!("{module}.py")), format!("open({:?}, 'a').write('{module} ')\n", marker))
+            .expect("written");
+    }
+    program(&folder.join("docker"), &format!("#!/bin/sh\necho docker >>{}\n", marker.display()));
+    fs::remove_file(machine.path("tools/python3")).expect("removed");
+    symlink("/usr/bin/python3", machine.path("tools/python3")).expect("linked");
+    for command in [&["setup", "--dry-run", "--prefix", "local"][..], &["configure", "--dry-run"], &["doctor"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sdocker"))
+            .args(command)
+            .current_dir(&folder)
+            .env_clear()
+            .env("HOME", machine.home.path())
+            .env("PATH", format!("{}:.::{}", machine.path("tools").display(), machine.path("nowhere").display()))
+            .env("PYTHONPATH", ".")
+            .output()
+            .expect("it runs");
+        assert!(output.status.code().is_some());
+        assert_eq!(fs::read_to_string(&marker).unwrap_or_default(), "", "{command:?}: {output:?}");
+    }
+}
+
 #[test]
 fn everything_is_put_there_once() {
     let machine = Machine::new();

@@ -48,7 +48,12 @@ async fn ask(path: &Path) -> Option<Cli> {
         "--format",
         "{{.Client.Version}} {{.Client.DefaultAPIVersion}}",
     ]);
-    command.env_remove("DOCKER_TLS_VERIFY").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .env_remove("DOCKER_TLS_VERIFY")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     let output = tokio::time::timeout(SAYS_WITHIN, command.output()).await.ok()?.ok()?;
     let said = String::from_utf8_lossy(&output.stdout);
     let (version, api) = versions(&said)?;

@@ -118,10 +118,12 @@ impl Surroundings {
         }
     }
 
-    /// The first program of this name on `PATH`.
+    /// The first program of this name on `PATH`, or the one at this absolute path. Relative entries are passed over: what lies in the current
+    /// folder may be anybody's.
     pub fn which(&self, program: impl AsRef<Path>) -> Option<PathBuf> {
         split_paths(&self.path)
             .map(|folder| folder.join(&program))
+            .filter(|file| file.is_absolute())
             .find(|file| file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0))
     }
 

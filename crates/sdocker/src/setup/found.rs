@@ -36,11 +36,10 @@ impl Found {
         let docker = program("docker");
         let plugin = docker.as_ref().and_then(|docker| said(docker, &["compose", "version"]));
         let python = match python {
-            Some(python) => Some(python.to_owned()),
+            Some(python) => surroundings.which(python),
             None => surroundings.which("python3").or_else(|| surroundings.which("python")),
         };
-        let ask = "import importlib.metadata; print(importlib.metadata.version('sagemaker'))";
-        let sdk = python.as_ref().and_then(|python| said(python, &["-c", ask]));
+        let sdk = python.as_ref().and_then(|python| said(python, &["-I", "-c", ASK_FOR_SDK]));
         Self {
             compose_plugin: plugin,
             compose_program: program("docker-compose"),
@@ -74,9 +73,16 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()??, numbers.next().flatten().unwrap_or_default()))
 }
 
-/// What a program prints, where it succeeds and prints something.
+/// Asks an isolated Python, which looks for modules neither in the current folder nor in those of `PYTHONPATH` (python(1), option `-I`), for
+/// the SDK. What `pip install --user` has put there counts nevertheless: it is looked at, and not run.
+const ASK_FOR_SDK: &str = "import importlib.metadata, site, sys; sys.path.append(site.getusersitepackages()); \
+     print(importlib.metadata.version('sagemaker'))";
+
+/// What a program prints, where it succeeds and prints something. It does not see the current folder.
 fn said(program: &Path, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
+    let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (output.status.success() && !text.is_empty()).then_some(text)
 }

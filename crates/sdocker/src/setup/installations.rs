@@ -83,7 +83,8 @@ fn first_that_succeeds(commands: &[Vec<String>], say: ProgramsSay) -> crate::Res
 
 fn run(program: &str, arguments: &[String], say: ProgramsSay) -> io::Result<ExitStatus> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
+    // `python -m pip` would take a `pip.py` of the current folder.
+    command.args(arguments).current_dir("/").stdin(Stdio::null());
     match say {
         ProgramsSay::Nothing => command.stdout(Stdio::null()).stderr(Stdio::null()),
         ProgramsSay::OnStandardError => command.stdout(io::stderr()),
@@ -135,7 +136,11 @@ pub(super) fn plan(
                     Error::new("there is no Python to install the SDK into").hint("name one with --python")
                 })?;
                 let python = python.display().to_string();
-                let command = [python.as_str(), "-m", "pip", "install", "--disable-pip-version-check", &asked.sdk];
+                // A file is meant in the current folder, and pip runs in another.
+                let file = surroundings.cwd.as_ref().map(|cwd| cwd.join(&asked.sdk));
+                let file = file.filter(|file| asked.sdk.contains('/') && matches!(file.try_exists(), Ok(true)));
+                let sdk = file.map_or_else(|| asked.sdk.clone(), |file| file.display().to_string());
+                let command = [python.as_str(), "-m", "pip", "install", "--disable-pip-version-check", &sdk];
                 installations.push(Installation::Run(vec![command.map(str::to_owned).to_vec()]));
             }
         }
