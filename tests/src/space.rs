@@ -137,6 +137,20 @@ impl Space {
         folders.map(|folder| folder.path()).collect()
     }
 
+    /// Lets the machines look at themselves now, and not in some seconds.
+    pub fn look_now(&self) {
+        for folder in self.machines() {
+            let supervisor = fs::read_to_string(folder.join("supervisor.pid")).expect("there");
+            let children = format!("/proc/{0}/task/{0}/children", supervisor.trim());
+            for child in fs::read_to_string(children).expect("it runs").split_whitespace() {
+                if fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "sleep\n") {
+                    // One that has ended meanwhile is as good.
+                    let _ = Command::new("kill").arg(child).status();
+                }
+            }
+        }
+    }
+
     /// Runs a script where the only daemon is, as root; its output.
     pub fn on_host(&self, script: &str) -> String {
         let daemons = self.daemons();

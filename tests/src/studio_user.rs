@@ -9,8 +9,6 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use tempfile::TempDir;
-
 /// A user whom Studio gives an app.
 ///
 /// In Studio Classic the app is in a user namespace of its own, whose one user is the profile's `HomeEfsFileSystemUid` towards the file
@@ -95,14 +93,24 @@ impl StudioUser {
 /// # Panics
 /// It can't be put there.
 pub(crate) fn for_everybody(binary: &Path) -> PathBuf {
-    static PLACE: OnceLock<TempDir> = OnceLock::new();
+    // An app may have a /tmp of its own.
+    const PLACES: &str = "/var/tmp";
+    const NAME: &str = "sdocker-tests-";
+    static PLACE: OnceLock<PathBuf> = OnceLock::new();
     let place = PLACE.get_or_init(|| {
-        // An app may have a /tmp of its own.
-        let folder = TempDir::new_in("/var/tmp").expect("a temporary folder");
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        // Nothing is run at the end of a test's process: what others left goes now.
+        for other in fs::read_dir(PLACES).into_iter().flatten().flatten() {
+            let name = other.file_name().to_string_lossy().into_owned();
+            if name.strip_prefix(NAME).is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                let _ = fs::remove_dir_all(other.path());
+            }
+        }
+        let folder = Path::new(PLACES).join(format!("{NAME}{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("made");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("set");
         folder
     });
-    let copy = place.path().join(binary.file_name().expect("a program"));
+    let copy = place.join(binary.file_name().expect("a program"));
     // Tests of this process run at the same time, and one of them is the first.
     static FIRST: Mutex<()> = Mutex::new(());
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);

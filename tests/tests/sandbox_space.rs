@@ -132,13 +132,35 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
         assert!(said.contains(&line), "{line}: {said}");
     }
 
+    // What the host says of itself, and what it is told, goes through its daemon.
+    space.look_now();
+    until("the host has looked", || status(home)["life"]["uses"].as_array().is_some_and(|uses| !uses.is_empty()));
+    let life = status(home);
+    assert!(life["life"]["uses"][0].as_str().is_some_and(|uses| uses.contains("web")), "{life}");
+    assert!(
+        life["stages"].as_array().is_some_and(|stages| stages.iter().any(|stage| stage["stage"] == "ready")),
+        "{life}"
+    );
+    let logs = home.join(".sdocker/hosts").join(life["name"].as_str().expect("a name")).join("logs");
+    let log = fs::read_to_string(logs.join("dockerd.log")).expect("there");
+    assert!(log.contains("API listen on"), "{log}");
+    let kept = home.sdocker(&["keep", "--for", "30h", "--output", "json"]).expect(0).json();
+    assert_eq!(home.sdocker(&["keep", "--for", "1h", "--output", "json"]).expect(0).json(), kept, "never shorter");
+    let end = kept["until"].as_str().expect("a time");
+    space.look_now();
+    until("the host knows", || status(home)["life"]["expires_at"] == end);
+    let refused = home.sdocker(&["keep", "--for", "90h"]).expect(1);
+    assert!(refused.stderr.contains("seven times its maximum lifetime"), "{}", refused.stderr);
+    assert_eq!(docker(home, &["ps", "-aq", "--filter", "status=created"]), "", "nothing that was made to ask");
+
     // Nothing is left.
     let daemon = space.daemons();
     assert!(space.on_host("cat /proc/self/mounts").contains(&format!(" {path} fuse.sdocker ")), "it is seen");
     let mounts = format!("/proc/{}/mounts", daemon[0]);
     home.sdocker(&["terminate-current-host"]).expect(0);
     assert_eq!(page(port), None);
-    assert_eq!(space.processes(LINK), Vec::<String>::new());
+    // Its lock is gone before it is.
+    until("nobody serves it", || space.processes(LINK).is_empty());
     until("the machine is gone", || space.machines().is_empty());
     assert!(!Path::new(&mounts).exists(), "its daemon, and with it its mounts");
     let tmp = fs::symlink_metadata(home.join("tmp")).expect("there");
@@ -174,7 +196,7 @@ fn a_path_on_a_host_belongs_to_one_app() {
         assert_eq!(docker(&space.home, &["run", "--rm", "-v", &file, "box:1", "cat", "/h"]), "of the first");
     }
     first.home.sdocker(&["terminate-host", "--all"]).expect(0);
-    assert_eq!(first.processes(LINK), Vec::<String>::new());
+    until("nobody serves it", || first.processes(LINK).is_empty());
 }
 
 /// What may happen to a host, to the way there, and to the process in the background.

@@ -3,6 +3,7 @@
 mod build;
 mod containers;
 mod context_archive;
+mod host_folder;
 mod ignore_rules;
 mod images;
 

@@ -41,7 +41,7 @@ pub use error::Error;
 pub use probe::{DockerHost, ProbeError, probe_once, probe_through};
 pub use proxies::{ClientProxy, ProxyVariables};
 pub use readiness::{InstanceStatus, InstanceWatch, NotReady, ReadyEvent, wait_until_ready};
-pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages};
+pub use stages::{StageLine, StageSource, StageState, StatusFile, read_stages, stages_in};
 #[cfg(feature = "mock")]
 pub use {readiness::MockInstanceWatch, stages::MockStageSource};
 

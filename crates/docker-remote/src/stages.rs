@@ -92,13 +92,14 @@ impl StageSource for StatusFile {
 pub fn read_stages(path: &Path) -> io::Result<Vec<StageLine>> {
     // What runs on the host may have put anything there.
     match whole_file::read(path, MOST, Links::Refuse) {
-        Ok(bytes) => Ok(parse(&String::from_utf8_lossy(&bytes))),
+        Ok(bytes) => Ok(stages_in(&String::from_utf8_lossy(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
 
-fn parse(text: &str) -> Vec<StageLine> {
+/// The stages in the text of such a file. Lines that can't be read are left out.
+pub fn stages_in(text: &str) -> Vec<StageLine> {
     // What follows the last newline is still being written.
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     complete.lines().filter_map(line).collect()
@@ -130,7 +131,7 @@ mod tests {
                     2026-01-02T03:04:06Z mounts done 2 mounts in 1 s\n\
                     2026-01-02T03:04:07Z image failed no route to registry\n\
                     2026-01-02T03:04:08Z daemon done half a li";
-        let lines: Vec<_> = parse(text).into_iter().map(|line| (line.stage, line.state, line.detail)).collect();
+        let lines: Vec<_> = stages_in(text).into_iter().map(|line| (line.stage, line.state, line.detail)).collect();
         assert_eq!(
             lines,
             [

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, HostRequest, Observer, Result, Stop, Surroundings,
+    Error, HostRequest, Observer, Result, Stop, Surroundings, account,
     client_files::HostFiles,
     config::{self, Config},
     creation::{self, NewHost},
@@ -132,16 +132,22 @@ impl Home {
     }
 
     /// Keeps a host running longer: neither idleness nor age end it before then. The host, which is told through the storage that it shares
-    /// with this home, takes note within a minute. Returns until when, which is later than asked for where it was kept for longer before.
+    /// with this home or else through its daemon, takes note within a minute. Returns until when, which is later than asked for where it was kept for longer before.
     ///
     /// # Cancel safety
     /// It can be dropped at any time, and repeated.
     ///
     /// # Errors
-    /// A host that shares no folder with this home, that has not been seen for minutes, or that can't be kept for so long.
+    /// A host that can't be told, that has not been seen for minutes, or that can't be kept for so long.
     pub async fn keep(&self, host: &KnownHost, duration: Duration) -> Result<Timestamp> {
         let lookup = self.lookup();
-        let until = keep::until(&lookup.layout.host(&host.name), &host.name, Timestamp::now(), duration)?;
+        let (folder, now) = (lookup.layout.host(&host.name), Timestamp::now());
+        let until = if account::is_shared(&folder) {
+            keep::until(&folder, &host.name, now, duration)?
+        } else {
+            let client = HostFiles::new(&lookup).client(&host.entry()).await?;
+            keep::through(&client, &folder, &host.name, now, duration).await?
+        };
         if let Some(record) = &host.record
             && until > record.expires
             && let Opened::Open(mut open) = lookup.journal.open(&record.host).await?

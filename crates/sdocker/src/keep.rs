@@ -1,30 +1,56 @@
-//! How a host is told to stay, through the folder that it shares with this home.
+//! How a host is told to stay: through the folder that it shares with this home, else through its daemon.
 
-use std::{fs, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
+use docker_remote::Client;
 use jiff::Timestamp;
 
 use crate::{
     Error, Result,
+    account::{self, Account, KEEP},
     error::Context as _,
-    status::{Life, shared_text},
+    status::Life,
 };
 
-/// The host, which is root on the file system, reads it each minute.
-const FILE: &str = "keep-until";
 /// A host says each minute that it is there; one that has not for so long may be gone, or its clock is not ours.
 const SEEN_WITHIN: Duration = Duration::from_secs(600);
 
-/// Keeps the host of this folder for so long, and never for less long than it was kept before. Returns until when.
+/// Keeps the host of this shared folder for so long, and never for less long than it was kept before. Returns until when.
 pub(crate) fn until(folder: &Path, name: &str, now: Timestamp, duration: Duration) -> Result<Timestamp> {
-    // The host writes its status there; a folder without one is not shared with the host.
-    if fs::symlink_metadata(folder.join("status")).is_err() {
-        let error = Error::new(format!("{name} shares no folder with this app, so it can't be told to stay"));
-        return Err(error.hint("create the next host with a larger --idle-timeout or --max-lifetime"));
-    }
     // What is not there yet, or not readable, forbids nothing: the host itself keeps to its limits.
-    let life = shared_text(&folder.join("life.json")).and_then(|text| serde_json::from_str::<Life>(&text).ok());
-    let life = life.unwrap_or_default();
+    let account = account::shared(folder).unwrap_or_default();
+    let (until, is_new) = decide(&account, name, now, duration)?;
+    if is_new {
+        let file = folder.join(KEEP);
+        whole_file::replace(&file, format!("{}\n", until.as_second()).as_bytes(), 0o600)
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(until)
+}
+
+/// The same for a host that shares no folder with this app.
+pub(crate) async fn through(
+    client: &Client,
+    folder: &Path,
+    name: &str,
+    now: Timestamp,
+    duration: Duration,
+) -> Result<Timestamp> {
+    let account = account::through(client, folder).await.map_err(|error| {
+        Error::new(format!("{name} shares no folder with this app, and can't be told to stay through its daemon"))
+            .hint("create the next host with a larger --idle-timeout or --max-lifetime")
+            .because(error)
+    })?;
+    let (until, is_new) = decide(&account, name, now, duration)?;
+    if is_new {
+        account::tell(client, until.as_second()).await.with_context(|| format!("{name} can't be told to stay"))?;
+    }
+    Ok(until)
+}
+
+/// Until when a host stays that is to be kept for so long, and whether it has to be told.
+fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> Result<(Timestamp, bool)> {
+    let life = account.life.as_ref().and_then(|text| serde_json::from_str::<Life>(text).ok()).unwrap_or_default();
     let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
     if let Some(seen) = time(&life.checked_at)
         && now.duration_since(seen).unsigned_abs() > SEEN_WITHIN
@@ -43,20 +69,11 @@ pub(crate) fn until(folder: &Path, name: &str, now: Timestamp, duration: Duratio
         ));
         return Err(error.hint("create a host with a larger --max-lifetime, or keep this one for less long (--for)"));
     }
-    let file = folder.join(FILE);
-    if let Some(before) = before(&file)
-        && before > until
-    {
-        return Ok(before);
+    let before = account.kept.as_ref().and_then(|text| Timestamp::from_second(text.trim().parse().ok()?).ok());
+    match before {
+        Some(before) if before > until => Ok((before, false)),
+        _ => Ok((until, true)),
     }
-    whole_file::replace(&file, format!("{}\n", until.as_second()).as_bytes(), 0o600)
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(until)
-}
-
-/// Until when it was kept before.
-fn before(file: &Path) -> Option<Timestamp> {
-    Timestamp::from_second(shared_text(file)?.trim().parse().ok()?).ok()
 }
 
 fn minute(time: Timestamp) -> impl std::fmt::Display {
@@ -65,6 +82,8 @@ fn minute(time: Timestamp) -> impl std::fmt::Display {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -81,7 +100,7 @@ mod tests {
     }
 
     fn kept(folder: &Path) -> String {
-        fs::read_to_string(folder.join(FILE)).unwrap_or_default()
+        fs::read_to_string(folder.join(KEEP)).unwrap_or_default()
     }
 
     #[test]
@@ -110,17 +129,10 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_shares_nothing_can_not_be_told() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let error = until(folder.path(), "host", now(), HOUR).expect_err("refused").to_string();
-        assert!(error.contains("shares no folder"), "{error}");
-    }
-
-    #[test]
     fn a_pipe_in_the_shared_folder_is_not_waited_for() {
         let host = host("{}");
         fs::remove_file(host.path().join("life.json")).expect("there");
-        for name in ["life.json", FILE] {
+        for name in ["life.json", KEEP] {
             let made = std::process::Command::new("mkfifo").arg(host.path().join(name)).status().expect("it runs");
             assert!(made.success());
         }

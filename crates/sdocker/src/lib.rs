@@ -23,6 +23,7 @@
 //! Futures that only read can be dropped at any time. Those that change something in the cloud are not to be dropped, but stopped, by a
 //! [`Stop`]; each function says which it is.
 
+mod account;
 mod advice;
 pub mod client_files;
 mod clouds;

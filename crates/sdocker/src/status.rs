@@ -1,25 +1,20 @@
 //! What runs, since when, until when, how healthy.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use docker_remote::{ApiRange, StageLine, StageState};
 use serde::{Deserialize, Serialize};
-use whole_file::Links;
 
 use crate::{
-    Observer, Surroundings, advice,
+    Observer, Surroundings,
+    account::{self, Account},
+    advice,
     client_files::HostFiles,
     link::{self, LinkState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
     places::{Look, Places},
 };
-
-/// The largest account of a host's life that is read; it has a kilobyte.
-const MOST: u64 = 256 * 1024;
-
-/// How long shared storage has to answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a host is, as `--output json` prints it.
 #[derive(Debug, Serialize)]
@@ -143,8 +138,10 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     };
     // What it said last is not so any more.
     let link = link::state(surroundings).filter(|link| link.host == host.name && unserved.is_none());
-    let folder = lookup.layout.host(&host.name);
-    let (life, stages) = account(&folder, observer);
+    let account = account(&host, &daemon, &lookup, observer).await;
+    let file = lookup.layout.host(&host.name).join("life.json");
+    let life = account.life.and_then(|text| life(&file, &text, observer));
+    let stages = stages(account.stages);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
     Status {
         endpoint: format!("tcp://{}:{}", host.address, host.port),
@@ -188,25 +185,27 @@ pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     }
 }
 
-/// The host's account of its life and of its bootstrap, as far as the storage that it shares answers.
-fn account(folder: &Path, observer: &dyn Observer) -> (Option<Life>, Vec<Stage>) {
-    let (own_life, status) = (folder.join("life.json"), folder.join("status"));
-    let read = move || {
-        let life = shared_text(&own_life).map(|text| (own_life, text));
-        Ok((life, docker_remote::read_stages(&status).unwrap_or_default()))
-    };
-    match whole_file::within(ANSWERS_WITHIN, read) {
-        Ok((text, lines)) => (text.and_then(|(path, text)| life(&path, &text, observer)), stages(lines)),
-        Err(error) => {
+/// The host's account of itself: in the folder that it shares, else through its daemon.
+async fn account(host: &KnownHost, daemon: &Daemon, lookup: &Lookup, observer: &dyn Observer) -> Account {
+    let folder = lookup.layout.host(&host.name);
+    if account::is_shared(&folder) {
+        return account::shared(&folder).unwrap_or_else(|error| {
             observer.warn(format!("what the host says of itself can't be read from {}: {error}", folder.display()));
-            (None, Vec::new())
-        }
+            Account::default()
+        });
     }
-}
-
-/// A small file of the folder that a host shares: the host writes there, and what runs on it may be anybody's.
-pub(crate) fn shared_text(path: &Path) -> Option<String> {
-    whole_file::read_text(path, MOST, Links::Refuse).ok()
+    if !daemon.answers {
+        return Account::default();
+    }
+    let read = async {
+        let client = HostFiles::new(lookup).client(&host.entry()).await?;
+        account::through(&client, &folder).await
+    };
+    // Hosts of before have none, and one that boots has none yet.
+    read.await.unwrap_or_else(|error| {
+        tracing::info!("{} tells nothing of itself: {error:#}", host.name);
+        Account::default()
+    })
 }
 
 /// The host's account of its own life; `None` where it shares no storage, or has not written any yet.

@@ -20,7 +20,9 @@ if dockerd=$(command -v dockerd); then PATH=$(dirname "$dockerd"):$PATH; fi
 
 now() { date -u +%Y-%m-%dT%H:%M:%SZ; }
 at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
-say() { [[ -z $shared || ! -d $shared ]] || echo "$(now) $*" >>"$shared/status"; }
+# Where what the host says is: in the shared folder, else where its daemon has it, as on a real host.
+told=${shared:-$folder/account}
+say() { [[ ! -d $told ]] || echo "$(now) $*" >>"$told/status"; }
 daemon() { docker -H "unix://$socket" "$@"; }
 dockerds() { cat "$folder/docker.pid"; }
 # shellcheck source=/dev/null
@@ -80,6 +82,7 @@ if [[ $command == stop ]]; then
 fi
 
 install -d -m 700 "$state"
+[[ -n $shared ]] || install -d "$told/logs"
 echo $$ >"$folder/supervisor.pid"
 born=$(date +%s)
 # The lifetime comes first: it holds whatever else fails.
@@ -114,20 +117,21 @@ if [[ -n $shared ]]; then
     install -m 600 "$shared"/certs/server/{ca,cert,key}.pem "$certs/"
     rm -f "$shared/certs/server/key.pem"
     install -d "$shared/logs"
-    log=$shared/logs/dockerd.log
     say identity "done"
 else
-    log=$folder/dockerd.log
+    mkdir -p /run/sdocker/account
     bash "$folder/certify.sh" "$certs" "$inner" || say identity warning "the certificate holds no address"
 fi
 
+log=$told/logs/dockerd.log
 say daemon started
 # nsenter, rather than `ip netns exec`, which would hide the control groups. A mount namespace of its own: the daemon's mounts end with it, and it does not see another daemon's containerd.
 # shellcheck disable=SC2016
 nsenter --net="/run/netns/$namespace" unshare -m bash -c '
     [[ ! -d /run/containerd ]] || mount -t tmpfs tmpfs /run/containerd
     [[ ! -d /run/docker ]] || mount -t tmpfs tmpfs /run/docker
-    exec dockerd "$@"' dockerd \
+    [[ -z $0 ]] || mount --bind "$0" /run/sdocker/account
+    exec dockerd "$@"' "$([[ -n $shared ]] || echo "$told")" \
     --data-root "$folder/data" --exec-root "$state" --pidfile "$folder/docker.pid" \
     --host "unix://$socket" --host "tcp://$inner:$port" \
     --tlsverify --tlscacert "$certs/ca.pem" --tlscert "$certs/cert.pem" --tlskey "$certs/key.pem" \
@@ -152,7 +156,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
     time=$(date +%s)
     keep=0
     # Neither a pipe nor a device: whoever is root in a container can put one there.
-    [[ -n $shared && -f $shared/keep-until ]] && keep=$(head -c 12 "$shared/keep-until" | tr -dc 0-9)
+    [[ -f $told/keep-until ]] && keep=$(head -c 12 "$told/keep-until" | tr -dc 0-9)
     keep=$((10#${keep:-0}))
     ((keep <= latest)) || keep=$latest
     look "$folder/moved" || uses=()
@@ -168,7 +172,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
         say life warning "the host ends itself at $(at "$end")"
         warned=$end
     fi
-    if [[ -n $shared && -d $shared ]]; then
+    if [[ -d $told ]]; then
         used=$(df --output=pcent "$folder" | tr -dc 0-9)
         idle=null
         ((${#uses[@]} > 0)) || idle="\"$(at "$idle_since")\""
@@ -177,7 +181,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
         ((${#uses[@]} > 0)) || list=
         printf '{"checked_at":"%s","expires_at":"%s","keepable_until":"%s","idle_since":%s,"idle_deadline":%s,"idle_timeout_seconds":%s,"uses":[%s],"disk_used_percent":%s,"notices":[]}\n' \
             "$(now)" "$(at $((expires > keep ? expires : keep)))" "$(at "$latest")" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
-            >"$shared/.life.json.new" && mv "$shared/.life.json.new" "$shared/life.json"
+            >"$told/.life.json.new" && mv "$told/.life.json.new" "$told/life.json"
     fi
     # Whoever removed its folder wanted it gone.
     [[ -e $folder/settings ]] || exit 0

@@ -55,7 +55,7 @@ impl Machine {
         }
         let log_folder = match &bootstrap.shared_home {
             Some(home) => home.join("hosts").join(format!("{instance_type}_{id}")).join("logs"),
-            None => staged.clone(),
+            None => staged.join("account/logs"),
         };
         fs::create_dir_all(&log_folder)?;
         let log = fs::File::create(log_folder.join("bootstrap.log"))?;

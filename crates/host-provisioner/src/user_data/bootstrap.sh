@@ -305,9 +305,13 @@ fi
 if declare -F mounts >/dev/null; then stage mounts mounts || over 1; fi
 if [[ -n $identifying ]]; then wait "$identifying" || over 1; fi
 . /usr/local/lib/sdocker/host.sh
+# Nobody's: what containers put there is never followed by root.
+[[ -n $shared_home ]] || { chmod 711 /run/sdocker && install -d -m 755 -o 65534 -g 65534 "$account"; }
 if [[ -n $folder ]]; then
     : >/run/sdocker/mounted
     publishing &
+fi
+if [[ -n $shared_home && -n $folder ]]; then
     if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || over 1; fi
     stage identity identity || over 1
 fi
@@ -330,7 +334,7 @@ if ((nvidia)); then
         say gpu warning "the NVIDIA runtime is not there: containers can not use the GPU"
     fi
 fi
-if [[ -n $folder && -e $shared_home/post-bootstrap.sh ]]; then
+if [[ -n $shared_home && -e $shared_home/post-bootstrap.sh ]]; then
     hook post-bootstrap.sh || say post-bootstrap warning "post-bootstrap.sh failed"
 fi
 finished ready "$started"

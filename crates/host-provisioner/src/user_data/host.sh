@@ -13,6 +13,9 @@ tls=(--tlsverify --tlscacert /etc/sdocker/tls/ca.pem --tlscert /etc/sdocker/tls/
 least_api=${least_api:-1.24}
 [[ ! -e /etc/sdocker/identity ]] || . /etc/sdocker/identity
 folder=${shared_home:+${instance:+$shared_home/hosts/$instance}}
+# Where no storage is shared with the user, what is said is for whom the daemon lets in: it is at the same path for the daemon in its container.
+account=/run/sdocker/account
+[[ -n ${shared_home:-} ]] || folder=$account
 at() { TZ=UTC printf '%(%Y-%m-%dT%H:%M:%SZ)T' "$1"; }
 now() { at -1; }
 daemon() { timeout -s KILL "${patience:-60}" docker -H "unix://$socket" "$@"; }
@@ -26,7 +29,7 @@ shared() {
     [[ -n $folder && -e /run/sdocker/mounted ]] || return
     ((uid)) || read -r uid gid < <(timeout -s KILL 10 stat -Lc '%u %g' "$folder" 2>/dev/null)
     ((uid)) || return
-    script=$(declare -p paths && declare -f enter get put drop)
+    script=$(declare -p paths account && declare -f enter get put drop)
     timeout -s KILL 10 setpriv --reuid "$uid" --regid "$((gid ? gid : uid))" --clear-groups --no-new-privs \
         bash -c "$script"$'\n"$@"' - "$@" 2>/dev/null
 }
@@ -34,7 +37,7 @@ shared() {
 enter() {
     cd -P -- "$1" || return
     local path
-    for path in "${paths[@]}"; do [[ $PWD/ != "$path"/* && $PWD/ != "$(readlink -f "$path")"/* ]] || return 0; done
+    for path in "$account" "${paths[@]}"; do [[ $PWD/ != "$path"/* && $PWD/ != "$(readlink -f "$path")"/* ]] || return 0; done
     return 1
 }
 # get FOLDER FILE BYTES: no more of a regular file than so much.

@@ -2,11 +2,17 @@
 # The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute.
 . /usr/local/lib/sdocker/host.sh
 time=$(date +%s)
+mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
 # Until when the user keeps the host, and no longer than was said at its launch: whoever is root in a container can write there, too.
 kept() {
-    local until latest
+    local until latest before
     until=$(shared get "$folder" keep-until 12 | tr -dc 0-9)
     until=$((10#${until:-0}))
+    if [[ -z $shared_home ]]; then
+        # A reboot forgets what is in /run.
+        before=$(mem kept)
+        if ((until > before)); then echo "$until" >/var/lib/sdocker/kept; else until=$before; fi
+    fi
     latest=$(</etc/sdocker/latest)
     echo $((until < latest ? until : latest))
 }
@@ -21,7 +27,6 @@ if [[ $1 == lifetime ]]; then
     end "its maximum lifetime is over"
 fi
 
-mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
 . /usr/local/lib/sdocker/uses.sh
 dockerds() { pgrep -x dockerd; }
 uses=() notices=() failing=

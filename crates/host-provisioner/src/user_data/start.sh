@@ -73,7 +73,7 @@ systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
 # What the bootstrap and Docker need first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user
 # guide). cloud-init waits until everyone has let go of its pipe.
 {
-    modprobe -aq nfs nfsv4 overlay bridge br_netfilter ip_tables nf_nat xt_conntrack xt_MASQUERADE xt_addrtype
+    modprobe -aq nfs nfsv4 fuse overlay bridge br_netfilter ip_tables nf_nat xt_conntrack xt_MASQUERADE xt_addrtype
     cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null
 } >/dev/null 2>&1 </dev/null &
 # cloud-init has asked the instance metadata service already.

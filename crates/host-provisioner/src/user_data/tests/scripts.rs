@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpListener,
-    os::unix::fs::{PermissionsExt as _, symlink},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::PathBuf,
     process::{Command, Output},
     sync::mpsc,
@@ -158,6 +158,26 @@ fn what_belongs_to_root_is_left_alone() {
     let output = root.run("echo new | shared put \"$folder\" status || echo refused");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "refused\n");
     assert_eq!(fs::read_dir(root.path("share/hosts/name")).expect("there").count(), 0);
+}
+
+/// Where no storage is shared, it is told beside the daemon's socket, and heard there, by nobody.
+#[test]
+fn a_host_without_shared_storage_is_asked_and_told_through_its_daemon() {
+    let root = Root::new("shared_home=\ninstance=name");
+    fs::set_permissions(root.0.path(), fs::Permissions::from_mode(0o755)).expect("set");
+    fs::write(root.path("etc/latest"), "2000").expect("written");
+    let made = between(include_str!("../bootstrap.sh"), "# Nobody's:", "    publishing &");
+    let kept = between(include_str!("../life.sh"), "mem() {", "end() {");
+    let output = root.run(&root.here(&format!(
+        "{made}fi\nsay daemon done\npublish\n{kept}\n\
+        kept; echo 1000 >\"$account/keep-until\"; kept; echo 900 >\"$account/keep-until\"; kept\n\
+        rm \"$account/keep-until\"; kept; echo 99999 >\"$account/keep-until\"; kept"
+    )));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "0\n1000\n1000\n1000\n2000\n", "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(root.read("run/account/status").ends_with(" daemon done\n"));
+    let status = fs::metadata(root.path("run/account/status")).expect("there");
+    assert_eq!((status.uid(), status.mode() & 0o777), (65534, 0o644));
 }
 
 #[test]
