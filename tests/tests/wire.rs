@@ -271,6 +271,28 @@ fn hosts_without_a_record_are_found_by_their_tags() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
 
+/// What containers can write into the shared folder reaches no terminal as more than text.
+#[test]
+fn what_others_write_is_not_obeyed_by_a_terminal() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let created = home.sdocker(&CREATE).expect(0).json();
+    let folder = home.join(".sdocker/hosts").join(created["name"].as_str().expect("a name"));
+    let evil = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}1;1H\u{202e}";
+    std::fs::write(folder.join("status"), format!("2026-01-01T00:00:00Z daemon done {evil}evil\n")).expect("written");
+    let life = json!({"notices": [format!("{evil}evil")], "uses": [format!("container {evil}evil")]});
+    std::fs::write(folder.join("life.json"), life.to_string()).expect("written");
+    for options in [&[][..], &["--output", "json"], &["-v"]] {
+        let run = home.sdocker(&[&["status"][..], options].concat()).expect(0);
+        assert!(run.stdout.contains("evil"), "it is shown: {}", run.stdout);
+        for printed in [&run.stdout, &run.stderr] {
+            let obeyed = printed.chars().find(|letter| "\u{7}\u{1b}\u{9b}\u{202e}".contains(*letter));
+            assert_eq!(obeyed, None, "{options:?}: {printed:?}");
+        }
+    }
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
 /// A host that never answers is shown why and terminated; kept only when asked; and a signal ends the wait, and the host.
 #[test]
 fn a_host_that_does_not_come_up_does_not_stay() {

@@ -8,12 +8,14 @@
 //!   nothing but the exit code.
 //! - Work that was announced with [`Interrupt::begin`] is never dropped at a signal. Where the process is ended nevertheless, a process of its
 //!   own finishes it.
+//! - Nothing that is printed is obeyed by a terminal, but for colours: whatever other people's text holds, its control characters are not shown.
 //! - It knows no command and no option.
 
 mod columns;
 pub mod failure;
 mod interrupt;
 pub mod logging;
+mod plain;
 mod printer;
 mod progress;
 pub mod successor;

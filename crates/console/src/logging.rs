@@ -12,6 +12,8 @@ use tracing_subscriber::{
     EnvFilter, Layer as _, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+use crate::plain::plain;
+
 /// A larger log is renamed to `sdocker.log.1` before it is written to.
 const MAX_BYTES: u64 = 5 * 1024 * 1024;
 
@@ -51,7 +53,7 @@ struct Spoken;
 
 impl Write for Spoken {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().lock().write_all(line);
+        let _ = io::stderr().lock().write_all(plain(&String::from_utf8_lossy(line)).as_bytes());
         Ok(line.len())
     }
 

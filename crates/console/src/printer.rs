@@ -15,7 +15,11 @@ use clap::ValueEnum;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
-use crate::{terminal::LastingTerminal, waiting::Waits};
+use crate::{
+    plain::{plain, plain_json},
+    terminal::LastingTerminal,
+    waiting::Waits,
+};
 
 /// How often bars are drawn in a second, at most.
 const DRAWN_PER_SECOND: u8 = 20;
@@ -92,7 +96,7 @@ impl Printer {
         match self.output {
             Output::Json => {
                 self.has_result.store(true, Ordering::Relaxed);
-                self.stdout(&serde_json::to_string_pretty(json)?);
+                self.stdout(&plain_json(&serde_json::to_string_pretty(json)?));
             }
             Output::Human => self.stdout(&human()),
         }
@@ -110,7 +114,7 @@ impl Printer {
     /// A result that is text whatever the output format: a script, a policy.
     pub fn stdout(&self, text: &str) {
         self.waits.end();
-        let text = text.trim_end_matches('\n');
+        let text = plain(text.trim_end_matches('\n'));
         if text.is_empty() {
             return;
         }
@@ -167,6 +171,7 @@ impl Printer {
 
     /// A line on standard error, whatever the user wants.
     pub fn stderr(&self, line: &str) {
+        let line = plain(line);
         self.suspended(|| {
             // In one piece, so that what other processes write does not come between.
             if let Err(error) = io::stderr().lock().write_all(format!("{line}\n").as_bytes())

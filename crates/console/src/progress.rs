@@ -60,8 +60,7 @@ impl Observer for Progress<'_> {
             Notice::LogTail(lines) => {
                 self.printer.stderr("the end of the host's bootstrap log:");
                 for line in lines {
-                    // What came over a shared file may hold control codes.
-                    self.printer.stderr(&format!("  | {}", console::strip_ansi_codes(&line)));
+                    self.printer.stderr(&format!("  | {line}"));
                 }
             }
             _ => {}

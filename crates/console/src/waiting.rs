@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::printer::Printer;
+use crate::{plain::plain, printer::Printer};
 
 /// Silence after which it is said what is waited for; a line about the same comes again after each of the next.
 const SILENCE: [Duration; 4] =
@@ -102,7 +102,7 @@ impl<'p> Waiting<'p> {
             if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
                 bar.set_style(style);
             }
-            bar.set_message(what.to_owned());
+            bar.set_message(plain(what).into_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
