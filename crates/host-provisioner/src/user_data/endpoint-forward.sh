@@ -19,11 +19,10 @@ daemon() { docker -H "unix://$socket" "$@"; }
 
 serves() { inside timeout 1 bash -c "exec 3<>/dev/tcp/$1/$port" 2>/dev/null; }
 
-# The address of the first container on the network that takes connections at the port.
+# The address of the first of these containers that takes connections at the port.
 serving() {
-    local ids address
-    ids=$(daemon ps -q --filter network=sagemaker) || return 1
-    for id in $ids; do
+    local id address
+    for id in "$@"; do
         address=$(daemon inspect -f '{{with index .NetworkSettings.Networks "sagemaker"}}{{.IPAddress}}{{end}}' "$id" 2>/dev/null) || continue
         if [[ $address =~ ^[0-9.]+$ ]] && serves "$address"; then
             echo "$address"
@@ -47,7 +46,25 @@ point_to() {
     current=$1
 }
 
-while sleep 1; do
-    address=$(serving) || continue
+# Listens to containers that start, or come to a network. The daemon may be heard later than this; it tells what happened since.
+listen() {
+    exec {changes}< <(exec docker -H "unix://$socket" events --since "$(date +%s)" --format '{{.Action}}' \
+        --filter event=start --filter event=connect 2>/dev/null)
+}
+
+listen
+while :; do
+    ids=$(daemon ps -q --filter network=sagemaker) || { sleep 1 && continue; }
+    # shellcheck disable=SC2086 # a list
+    address=$(serving $ids)
     [[ $address == "$current" ]] || point_to "$address"
+    if [[ -n $ids ]]; then
+        # Nothing tells when a container begins to serve.
+        sleep 1
+    else
+        read -r -t 60 -u "$changes"
+        # Above 128 nothing was told in that time.
+        told=$?
+        ((told == 0 || told > 128)) || { exec {changes}<&- && sleep 1 && listen; }
+    fi
 done
