@@ -73,6 +73,14 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
         fs::write(home.join(name), text).expect("written");
     }
     home.give();
+    // Before there is a host: that it will have the files, and by what.
+    let doctor = home.sdocker(&["doctor"]).stdout;
+    assert!(
+        doctor.contains("storage: this app lends a host its files: /home/sagemaker-user without its dot entries"),
+        "{doctor}"
+    );
+    let configured = home.sdocker(&["configure"]).expect(0);
+    assert!(!configured.stderr.contains("empty folder in its place"), "{}", configured.stderr);
     let created = home.sdocker(&CREATE).expect(0);
     let path = home.inside("").display().to_string();
     assert_eq!(path, "/home/sagemaker-user/");
@@ -126,11 +134,28 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     let serve = "mkdir /www; echo served >/www/index.html; exec httpd -f -p 80 -h /www";
     docker(home, &["run", "-d", "--name", "web", "-p", &format!("{port}:80"), "box:1", "sh", "-c", serve]);
     until("it serves", || page(port).as_deref() == Some("served"));
+    // One that the daemon chose.
+    docker(home, &["run", "-d", "--name", "chosen", "-p", "80", "box:1", "sh", "-c", serve]);
+    let chosen = docker(home, &["port", "chosen", "80"]);
+    let chosen = chosen.lines().next().and_then(|line| line.rsplit_once(':')?.1.parse().ok()).expect("a port");
+    until("it serves", || page(chosen).as_deref() == Some("served"));
+    docker(home, &["rm", "-f", "chosen"]);
     assert_eq!(status(home)["link"]["folders"][0]["state"], "shared");
     let said = home.sdocker(&["status"]).expect(0).stdout;
     for line in [format!("{path}: live"), format!("{port} of web at localhost:{port}")] {
         assert!(said.contains(&line), "{line}: {said}");
     }
+
+    // Compose, with a single file of the folder.
+    let services = "version: '3'\nservices: {app: {image: 'box:1', command: cat /etc/config.txt /work/f, \
+        volumes: ['./config.txt:/etc/config.txt:ro', '.:/work']}}\n";
+    fs::write(project.join("compose.yaml"), services).expect("written");
+    fs::write(project.join("config.txt"), "composed\n").expect("written");
+    home.give();
+    let environment = home.sdocker(&["env", "--shell", "bash"]).expect(0).stdout;
+    let compose = "cd project && docker-compose -f compose.yaml up --no-color --abort-on-container-exit && docker-compose -f compose.yaml down";
+    let composed = home.run("bash", &["-c", &format!("{environment}\n{compose}")]).expect(0).stdout;
+    assert!(composed.contains("| composed\n") && composed.contains("| HELLO"), "{composed}");
 
     // What the host says of itself, and what it is told, goes through its daemon.
     space.look_now();
@@ -177,10 +202,15 @@ fn a_path_on_a_host_belongs_to_one_app() {
     let Some(first) = Space::open() else { return };
     let Some(second) = first.beside("another") else { return };
     for (space, text) in [(&first, "of the first"), (&second, "of the second")] {
-        fs::write(space.home.join("f"), text).expect("written");
+        fs::create_dir(space.home.join("project")).expect("made");
+        fs::write(space.home.join("project/f"), text).expect("written");
+        fs::create_dir(space.home.join(".config")).expect("made");
+        fs::write(space.home.join(".config/f"), text).expect("written");
         space.home.give();
     }
-    let created = first.home.sdocker(&[&CREATE[..], &["--output", "json"]].concat()).expect(0).json();
+    // What is hidden in the home is shared by its own name alone.
+    let create = [&CREATE[..], &["--share", "project", "--share", ".config:ro", "--output", "json"]].concat();
+    let created = first.home.sdocker(&create).expect(0).json();
     image(&first.home);
     let copied = Command::new("cp").arg("-a").args([first.home.join(".sdocker"), second.home.path()]).status();
     assert!(copied.expect("it runs").success());
@@ -191,10 +221,18 @@ fn a_path_on_a_host_belongs_to_one_app() {
     let said = second.home.sdocker(&["status"]).expect(0).stdout;
     assert!(said.contains("containers see nothing of it") && said.contains(owner), "{said}");
     // The first is served as before.
-    let file = format!("{}:/h", first.home.inside("f").display());
-    for space in [&first, &second] {
-        assert_eq!(docker(&space.home, &["run", "--rm", "-v", &file, "box:1", "cat", "/h"]), "of the first");
-    }
+    let binds = ["project", ".config"].map(|folder| format!("{}:/{folder}", first.home.inside(folder).display()));
+    let script =
+        "cat /project/f /.config/f; ! echo x >/.config/f; ! rm /.config/f; ! touch /.config/g; echo more >>/project/f";
+    let run = ["run", "--rm", "-v", &binds[0], "-v", &binds[1], "box:1", "sh", "-c", script];
+    assert_eq!(docker(&second.home, &run), "of the firstof the first");
+    let text = |space: &Space, file: &str| fs::read_to_string(space.home.join(file)).expect("there");
+    assert_eq!(text(&first, "project/f"), "of the firstmore\n");
+    assert_eq!(
+        (text(&first, ".config/f").as_str(), text(&second, "project/f").as_str()),
+        ("of the first", "of the second")
+    );
+    assert!(!first.home.join(".config/g").exists());
     first.home.sdocker(&["terminate-host", "--all"]).expect(0);
     until("nobody serves it", || first.processes(LINK).is_empty());
 }

@@ -270,9 +270,16 @@ fn the_newest_sdk_3() {
 /// The user that Studio gives a space, a home on a volume that no host has, and a domain without EFS.
 #[test]
 fn a_space_without_efs() {
-    let Some(lab) = Lab::open_in_space() else { return };
+    let Some(mut lab) = Lab::open_in_space() else { return };
     lab.runs("sdk-2", "v2", Some("JupyterLab"));
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
+    // Its ports are at localhost, and nowhere else that this app may go.
+    for (name, value) in
+        [("TESTCONTAINERS_HOST_OVERRIDE", "localhost"), ("TESTCONTAINERS_CONNECTION_MODE", "docker_host")]
+    {
+        lab.home_mut().set(name, value);
+    }
+    lab.runs("sdk-2", "clients", Some("JupyterLab"));
 }
 
 #[test]

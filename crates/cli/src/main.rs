@@ -55,7 +55,9 @@ fn run(args: args::Args, surroundings: &Surroundings, printer: &Arc<Printer>) ->
     logging::start(surroundings, args.global.verbose);
     let interrupt = Interrupt::start(printer.clone(), args.global.to_repeat(), logging::file(surroundings))?;
     sdocker_console::speak_of(printer);
-    let _command = Waiting::silently(printer, "working");
+    // What runs for long by itself has nobody who waits for it.
+    let in_background = matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::ShareAgent(_));
+    let _command = (!in_background).then(|| Waiting::silently(printer, "working"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         tokio::select! {

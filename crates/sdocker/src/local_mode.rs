@@ -9,11 +9,12 @@ use host_provisioner::shared_paths;
 use localmode_config::{
     Action, DockerHostCheck, Left, Request, SharedFolder, check_docker_host, not_visible, plan, undo,
 };
-use studio_discovery::{LocalFacts, StudioEnvironment};
+use studio_discovery::{AppKind, LocalFacts, StudioEnvironment};
 
 use crate::{
-    Error, Observer, Surroundings, detours,
+    CloudChoice, Error, Observer, Surroundings, clouds, detours,
     error::Context as _,
+    link::{self, Lent},
     lookup::Lookup,
     request::Ways,
     session::Session,
@@ -113,6 +114,8 @@ pub fn apply(
     if ways.lends && !ways.mounts {
         make_real(&request.home.join(SDK_FOLDER))?;
         request.shared = SharedFolder::Home;
+    } else if ways.lends && matches!(request.shared, SharedFolder::Nowhere) {
+        request.shared = SharedFolder::Home;
     }
     let applied = localmode_config::apply(&plan(&request)?)?;
     warn_of_left(&applied.left, observer);
@@ -179,9 +182,25 @@ fn request(surroundings: &Surroundings, facts: &LocalFacts, lookup: &Lookup) -> 
     let shared = match facts.shared_folder() {
         _ if facts.app().kind.home_is_efs() => SharedFolder::Home,
         Some(efs) => SharedFolder::At(efs.join(".sdocker/local-mode")),
+        None if lends_by_default(surroundings, facts.app().kind) => SharedFolder::Home,
         None => SharedFolder::Nowhere,
     };
     Request { home: surroundings.home.clone(), shared, record: lookup.layout.configure_record() }
+}
+
+fn lends_by_default(surroundings: &Surroundings, kind: AppKind) -> bool {
+    Ways::lends_by_default(kind, clouds::choose(surroundings) == CloudChoice::Sandbox)
+}
+
+/// The folders that the app lends the current host, or would lend the next one.
+fn lent(surroundings: &Surroundings, kind: AppKind) -> Vec<PathBuf> {
+    let current = Lookup::new(surroundings).current(|_| String::new()).ok();
+    let lent = match current {
+        Some(host) => link::lent(surroundings, &host.name).ok().flatten(),
+        None if lends_by_default(surroundings, kind) => Lent::of(&[], surroundings).ok(),
+        None => None,
+    };
+    lent.map(|lent| lent.shares().into_iter().map(|share| share.path).collect()).unwrap_or_default()
 }
 
 /// Warns where a variable of the environment leads Docker clients elsewhere.
@@ -208,7 +227,8 @@ fn warn_of_invisible(
     folders: &[PathBuf],
     observer: &dyn Observer,
 ) {
-    let shared = shared_paths(environment);
+    let mut shared = shared_paths(environment);
+    shared.extend(lent(surroundings, environment.app.kind));
     let cwd = surroundings.cwd.clone().unwrap_or_default();
     let mut looked_at: Vec<PathBuf> = folders.iter().map(|folder| cwd.join(folder)).collect();
     looked_at.extend(surroundings.cwd.clone());

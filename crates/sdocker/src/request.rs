@@ -49,10 +49,15 @@ impl Ways {
             Some(Files::Share) => (true, false),
             Some(Files::Efs) => (false, true),
             Some(Files::None) => (false, false),
-            // Who names folders wants them lent. A host of the sandbox has them anyway.
-            None => ((!kind.home_is_efs() && !is_sandbox) || !asked.shares.is_empty(), true),
+            // Who names folders wants them lent.
+            None => (Self::lends_by_default(kind, is_sandbox) || !asked.shares.is_empty(), true),
         };
         Self { lends, mounts }
+    }
+
+    /// Whether an app lends its files where nothing is said. A host of the sandbox has them anyway.
+    pub fn lends_by_default(kind: AppKind, is_sandbox: bool) -> bool {
+        !kind.home_is_efs() && !is_sandbox
     }
 }
 

@@ -12,12 +12,13 @@ use super::{
     registry,
 };
 use crate::{
-    HostRequest, Surroundings, advice, config,
+    CloudChoice, HostRequest, Surroundings, advice, clouds, config,
     creation::{self, Planned},
+    link::Lent,
     lookup::Lookup,
     permission::{self, Caller},
     policy::Scope,
-    request,
+    request::{self, Ways},
     session::Session,
 };
 
@@ -49,11 +50,17 @@ pub(super) async fn examine(
     clients::files(surroundings, lookup, shared_home.as_deref(), findings);
     match shared_home {
         Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
+        None if Ways::lends_by_default(environment.app.kind, clouds::choose(surroundings) == CloudChoice::Sandbox) => {
+            match Lent::of(&[], surroundings) {
+                Ok(lent) => findings.ok("storage", format!("this app lends a host its files: {lent}")),
+                Err(error) => findings.error("storage", &error, &caller),
+            }
+        }
         None => {
             findings
                 .add("storage", State::Warning, request::WITHOUT_SHARED_STORAGE)
                 .because("Local Mode gives its data to containers by bind mounts")
-                .fix("in a space, ask an administrator to attach the domain's EFS or another EFS file system");
+                .fix("`sdocker create-host --files share` lends a host this app's files");
         }
     }
     if let Err(error) = host(asked, surroundings, session, environment, lookup, &caller, findings).await {
