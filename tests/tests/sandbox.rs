@@ -439,7 +439,7 @@ fn what_cannot_be_written_is_said_before_a_host_is_launched() {
         (&full, &docker, "No space left on device"),
         (&state_full, &journal, "No space left on device"),
     ] {
-        let said = format!("{folder} can't be written, where a host's files are kept");
+        let said = format!("{folder} can't be written; a host's files are kept there");
         let doctor = with(mount, "doctor").expect(1);
         assert!(doctor.stdout.contains(&format!("FAILED    files: {said}: ")), "{}", doctor.stdout);
         let created = with(mount, "create-host --instance-type c5.xlarge").expect(1);

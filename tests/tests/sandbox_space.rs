@@ -341,7 +341,7 @@ fn accidents_are_survived_or_said_and_mended() {
     assert_eq!(space.front().ec2("TerminateInstances", &[("InstanceId.1", &instance)]).0, "");
     until("the machine is gone", || space.machines().is_empty());
     let ended = home.sdocker(&["status"]).expect(0);
-    assert!(ended.stderr.contains("`sdocker recover` clears what is left"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("`sdocker recover` cleans up what is left"), "{}", ended.stderr);
     home.sdocker(&["recover"]).expect(0);
     until("nobody serves it", || space.processes(LINK).is_empty());
     assert_eq!(page_of(port, "f"), None);

@@ -329,7 +329,7 @@ fn a_record_is_given_up_by_name_and_never_that_of_a_running_host() {
     assert_ne!(instance_only, text);
     std::fs::write(&record, instance_only).expect("written");
     let settles = home.sdocker(&["recover", "--forget", &host, "--yes"]).expect(1);
-    assert!(settles.stderr.contains("`sdocker recover` settles its record"), "{}", settles.stderr);
+    assert!(settles.stderr.contains("`sdocker recover` cleans up its record"), "{}", settles.stderr);
     home.sdocker(&["recover"]).expect(0);
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!(home.records(), Vec::<Value>::new());

@@ -208,7 +208,7 @@ impl Interrupt {
     /// An error that leaves something which a successor takes care of.
     fn in_background(&self, error: Error, what: &str) -> Error {
         let log = self.0.log.display();
-        error.leaves(what).hint(format!("that goes on in the background, and {log} says how it ends"))
+        error.leaves(what).hint(format!("this continues in the background; see {log} for the result"))
     }
 
     /// Cancelled at the first signal.

@@ -178,7 +178,7 @@ pub enum ProvisionError {
         instance: InstanceId,
     },
     /// It can't be told what became of a host, so that nothing was done about it; its record remains.
-    #[error("it can't be told what became of {}: {doubt}", instance.as_ref().map_or_else(|| format!("host {host}"), |id| format!("instance {id}")))]
+    #[error("cannot tell what became of {}: {doubt}", instance.as_ref().map_or_else(|| format!("host {host}"), |id| format!("instance {id}")))]
     Doubtful {
         /// The host.
         host: String,

@@ -269,7 +269,7 @@ impl Journal {
         Ok(entries)
     }
 
-    /// Takes what is no usable record out of use, as [`OpenRecord::set_aside`] does. `None` where another process works on it.
+    /// Takes what is no usable record out of use, as [`OpenRecord::set_aside`] does. `None` where another process is working on it.
     ///
     /// # Errors
     /// It can't be moved.

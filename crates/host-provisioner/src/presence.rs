@@ -35,7 +35,7 @@ pub enum Presence {
     Unknown(Doubt),
 }
 
-/// Why it can't be told whether a host is there. Its `Display` goes on after "it can't be told what became of it: ".
+/// Why it can't be told whether a host is there. Its `Display` goes on after "cannot tell what became of it: ".
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Doubt {

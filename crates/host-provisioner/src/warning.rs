@@ -90,7 +90,7 @@ impl fmt::Display for Warning {
                  outbound rule that allows everything"
             ),
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
-            Self::NotSpot { why } => write!(f, "no Spot instance is to be had, so the host is launched on demand: {why}"),
+            Self::NotSpot { why } => write!(f, "no Spot capacity, so the host is launched on demand: {why}"),
             Self::KeyInUserData => f.write_str(
                 "this app shares no storage with the host: the server's key travels in the instance's user data; it can serve as this one \
                  host and nothing else",

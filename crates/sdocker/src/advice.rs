@@ -63,7 +63,7 @@ pub fn hints(error: AnyError<'_>, caller: &Caller) -> Vec<String> {
     }
     let of_recovery = error.downcast_ref::<Error>().is_some_and(Error::is_of_recovery);
     if !remains(error).is_empty() && !of_recovery {
-        hints.push("run `sdocker recover` to settle what may remain".to_owned());
+        hints.push("run `sdocker recover` to clean up what may remain".to_owned());
     }
     let mut seen = HashSet::new();
     hints.retain(|hint| seen.insert(hint.clone()));

@@ -133,7 +133,7 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
         let full = error.to_string();
         let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
         Error::new(format!("{}:{line}:{column}: {what}", path.display()))
-            .hint(format!("correct the file, or move it away: every key is optional ({})", KEYS.join(", ")))
+            .hint(format!("fix the file, or move it away: every key is optional ({})", KEYS.join(", ")))
     };
     // An empty file is what `touch` makes of it.
     let text = if text.trim().is_empty() { "{}" } else { text };

@@ -120,7 +120,7 @@ async fn prepare(
     };
     if ways.lends && planned.instance_type.architecture.as_str() != own {
         let host = planned.instance_type.architecture.as_str();
-        let why = format!("this app is for {own}, so its files can't be lent to a host of {host}");
+        let why = format!("this app is for {own}, so its files can't be shared with a host of {host}");
         if asked.files.is_some() || !asked.shares.is_empty() {
             return Err(Error::new(why).hint("take another instance type, or `--files efs` or `--files none`"));
         }
@@ -128,7 +128,7 @@ async fn prepare(
         ways.lends = false;
     }
     if ways.lends {
-        observer.info(format!("this app lends the host its files: {lent}"));
+        observer.info(format!("this app shares its files with the host: {lent}"));
     } else if planned.shared_home.is_none() {
         observer.info(request::WITHOUT_SHARED_STORAGE);
     }

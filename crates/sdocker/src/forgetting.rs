@@ -76,7 +76,8 @@ pub(crate) async fn forget(
             may_remain.push("whatever else its record names".to_owned());
             agreed(sure, &stem, &stem, &may_remain).map_err(|refused| refused.because(error))?;
             let kept_as = lookup.journal.set_aside(&path)?.ok_or_else(|| {
-                Error::new(format!("another sdocker command works on {}", path.display())).hint("wait for it to end")
+                Error::new(format!("another sdocker command is working on {}", path.display()))
+                    .hint("wait for it to end")
             })?;
             Ok(Forgotten { host: stem, may_remain, kept_as })
         }
@@ -152,7 +153,7 @@ async fn of_record(record: &Record, clouds: crate::Result<Clouds>) -> crate::Res
     may_remain.extend(others.map(|step| step.intent.to_string()));
     if may_remain.is_empty() {
         return Err(Error::new(format!("nothing remains of {} that would be unknown", name(record)))
-            .hint("`sdocker recover` settles its record"));
+            .hint("`sdocker recover` cleans up its record"));
     }
     Ok(may_remain)
 }

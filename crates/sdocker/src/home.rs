@@ -118,7 +118,7 @@ impl Home {
             Err(error) => {
                 let refused = Error::new(format!("{} can't be used", host.name));
                 let refused = match Places::new(&self.surroundings, observer).look_at(&host).await {
-                    Look::Ended(_) => refused.hint("it has ended: `sdocker recover` clears what is left of it here"),
+                    Look::Ended(_) => refused.hint("it has ended: `sdocker recover` cleans up what is left of it here"),
                     _ => refused.hint(format!("`sdocker status --instance-id {}` says more", host.instance)),
                 };
                 return Err(refused.because(error));

@@ -57,9 +57,9 @@ fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> 
         && seen < now
     {
         let error = Error::new(format!("{name} was last seen at {}, so it may have ended", minute(seen)));
-        return Err(error.hint(format!("`sdocker status` asks EC2 what became of {name}")));
+        return Err(error.hint(format!("`sdocker status` asks EC2 what happened to {name}")));
     }
-    let until = now.checked_add(duration).map_err(|_| Error::new("the time to keep the host until is out of range"))?;
+    let until = now.checked_add(duration).map_err(|_| Error::new("the time to keep the host for is out of range"))?;
     if let Some(latest) = time(&life.keepable_until)
         && until > latest
     {
@@ -67,7 +67,9 @@ fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> 
             "{name} can be kept until {} at most: seven times its maximum lifetime, from its launch",
             minute(latest)
         ));
-        return Err(error.hint("create a host with a larger --max-lifetime, or keep this one for less long (--for)"));
+        return Err(
+            error.hint("create a host with a larger --max-lifetime, or keep this one for a shorter time (--for)")
+        );
     }
     let before = account.kept.as_ref().and_then(|text| Timestamp::from_second(text.trim().parse().ok()?).ok());
     match before {

@@ -93,7 +93,7 @@ pub async fn warn_of_obstacles(
     warn_of_invisible(surroundings, environment, folders, observer);
     for missing in Found::look(surroundings, &setup::default_bin(surroundings), None).tools().missing() {
         observer.warn(format!("Local Mode does not find {missing}"));
-        observer.hint("`sdocker setup` puts it there");
+        observer.hint("`sdocker setup` installs it");
     }
     if !environment.app.kind.home_is_efs() {
         observer.hint(
@@ -146,7 +146,7 @@ pub fn prepare_space(
         Err(error) => {
             let error = Error::from(error);
             observer.warn(format!("Local Mode's folders are not ready, so containers will not share them: {error:#}"));
-            observer.hint("mend it, run `sdocker configure`, and create another host then");
+            observer.hint("fix it, run `sdocker configure`, then create another host");
             true
         }
     }
@@ -173,7 +173,7 @@ fn warn_of_left(left: &[Left], observer: &dyn Observer) {
 /// What is the user's and lies elsewhere now.
 fn warn_of_moves(done: &[Action], observer: &dyn Observer) {
     for (path, to) in done.iter().filter_map(Action::moves) {
-        observer.warn(format!("what was at {} is at {} now: Local Mode needs its place", path.display(), to.display()));
+        observer.warn(format!("moved {} to {}: Local Mode needs that path", path.display(), to.display()));
         observer.hint("`sdocker configure --undo` gives it back");
     }
 }

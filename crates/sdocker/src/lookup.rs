@@ -154,7 +154,7 @@ impl Lookup {
                     error = error.hint(instead(host));
                 }
                 if hosts.is_empty() {
-                    error = error.hint("`sdocker create-host --instance-type c5.xlarge` makes one");
+                    error = error.hint("`sdocker create-host --instance-type c5.xlarge` creates one");
                 }
                 Err(error)
             }
@@ -186,7 +186,7 @@ impl Lookup {
         hosts.into_iter().find(|host| host.instance == *instance).ok_or_else(|| {
             let error = Error::new(format!("no host {instance} is known here"));
             let error = if known.is_empty() { error } else { error.hint(format!("known are {}", known.join(", "))) };
-            error.hint("`sdocker recover` finds hosts that were made from another home")
+            error.hint("`sdocker recover` finds hosts that were created from another home")
         })
     }
 

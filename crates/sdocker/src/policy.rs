@@ -24,7 +24,7 @@ pub async fn discovered(surroundings: &Surroundings, observer: &dyn Observer) ->
     match found {
         Ok(targets) => Ok(scope.with_mount_targets(&targets.concat())),
         Err(error) => {
-            observer.warn(format!("not narrowed to the mount targets: {error}"));
+            observer.warn(format!("the policy is not limited to the mount targets: {error}"));
             Ok(scope)
         }
     }

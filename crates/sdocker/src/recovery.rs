@@ -97,7 +97,7 @@ pub async fn recover(
         Ok(session) => Some(session),
         // Records can be settled outside Studio as well: they know their Region.
         Err(error) => {
-            observer.warn(format!("hosts without a record can't be looked for: {error:#}"));
+            observer.warn(format!("cannot look for hosts without a record: {error:#}"));
             None
         }
     };
@@ -105,7 +105,7 @@ pub async fn recover(
         Some(session) => match session.discover(observer).await {
             Ok(discovery) => Some(discovery.environment),
             Err(error) => {
-                observer.warn(format!("hosts without a record can't be looked for: {error:#}"));
+                observer.warn(format!("cannot look for hosts without a record: {error:#}"));
                 None
             }
         },
@@ -133,7 +133,7 @@ pub async fn recover(
     if !stop.take_on(None) {
         return Err(ProvisionError::Interrupted.into());
     }
-    let mut failed = Error::new("not everything could be settled").of_recovery();
+    let mut failed = Error::new("not everything could be cleaned up").of_recovery();
     let mut all_settled = unreadable.is_empty();
     for record in unreadable {
         failed = failed.remains(format!("whatever is named in {record}, which can't be read"));
@@ -188,7 +188,7 @@ pub async fn recover(
         let me = (&environment.domain, &environment.owner);
         let orphans = progress.drive(provisioner.hosts_without_record(me.0, me.1)).await;
         let orphans = orphans.unwrap_or_else(|error| {
-            observer.warn(format!("hosts without a record can't be looked for: {error}"));
+            observer.warn(format!("cannot look for hosts without a record: {error}"));
             Vec::new()
         });
         for instance in &orphans {
@@ -279,7 +279,7 @@ pub(crate) async fn finish(
             tracing::info!("host {host}: creation undone: {}", report.undone.join(", "));
         }
         Some(Recovered::Failed(error) | Recovered::Unknown(error)) => return Err(error.into()),
-        Some(Recovered::Busy) => return Err(Error::new("another process works on it")),
+        Some(Recovered::Busy) => return Err(Error::new("another process is working on it")),
         Some(outcome) => tracing::info!("host {host}: {outcome:?}"),
         None => {}
     }

@@ -26,7 +26,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Files {
-    /// The app lends them over the daemon's own connection, and EFS is not touched.
+    /// The app shares them over the daemon's own connection; EFS is not touched.
     Share,
     /// The host mounts what of them is on EFS.
     Efs,

@@ -24,7 +24,7 @@ pub enum CloudChoice {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Aws {
-    /// Nowhere: AWS is not to be asked.
+    /// Nowhere: AWS access is turned off.
     #[default]
     Nothing,
     /// From where AWS's SDKs take them: their own variables, files and metadata services. This is the one thing that is read from the

@@ -51,5 +51,5 @@ fn problem(surroundings: &Surroundings, folder: &Path, error: io::Error) -> crat
         }
         _ => format!("make {shown} writable for this user"),
     };
-    Error::new(format!("{shown} can't be written, where a host's files are kept")).hint(hint).because(error)
+    Error::new(format!("{shown} can't be written; a host's files are kept there")).hint(hint).because(error)
 }

@@ -43,11 +43,11 @@ pub(crate) struct Args {
     /// Use Spot, and fall back to on-demand if there is no Spot capacity.
     #[arg(long)]
     spot_or_on_demand: bool,
-    /// How the host gets this app's files. By default: by EFS in Studio Classic; in a space, this app lends them, beside the EFS that it has
-    /// mounted.
+    /// How the host gets this app's files. By default over EFS in Studio Classic; in a space this app shares them, besides any EFS that is
+    /// mounted in it.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
-    /// Lend this folder, in place of the home without its dot entries; with `:ro` containers can only read it. Can be given several times.
+    /// Share this folder instead of the home without its dot entries; with `:ro` containers can only read it. Can be given several times.
     #[arg(long = "share", value_name = "FOLDER[:ro]")]
     shares: Vec<String>,
     /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let report = Report { ready, findings };
     printer.result(&report, || human(&report))?;
     if !args.fix && report.findings.iter().any(Finding::is_repairable) {
-        printer.hint("`sdocker doctor --fix` mends what can be mended here");
+        printer.hint("`sdocker doctor --fix` fixes what can be fixed here");
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

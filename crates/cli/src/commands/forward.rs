@@ -84,9 +84,9 @@ pub(crate) async fn run(
         let lines = forwarded.ports.iter().map(|port| format!("{} reaches {} of {}", port.local, port.host, host.name));
         format!("{}; Ctrl-C ends it", lines.collect::<Vec<_>>().join("\n"))
     })?;
-    interrupt.say("nothing is forwarded any longer");
+    interrupt.say("no longer forwarding");
     interrupt.stop().cancelled().await;
-    printer.info("nothing is forwarded any longer");
+    printer.info("no longer forwarding");
     Ok(ExitCode::FAILURE)
 }
 

@@ -67,12 +67,12 @@ fn told(state: &LinkState, printer: &Printer) -> Vec<String> {
             (FolderState::Shared, _) => notes.push(format!("{} is live in containers", folder.path.display())),
             (_, why) => {
                 let why = why.as_deref().unwrap_or("no reason is known");
-                printer.warn(format!("containers see nothing of {}: {why}", folder.path.display()));
+                printer.warn(format!("containers can't see {}: {why}", folder.path.display()));
             }
         }
     }
     if let Some(why) = &state.unreachable {
-        printer.warn(format!("ports of containers are not at localhost: {why}"));
+        printer.warn(format!("container ports are not available on localhost: {why}"));
     }
     notes
 }

@@ -74,7 +74,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
 
 fn human(hosts: &[Listed]) -> String {
     if hosts.is_empty() {
-        return "no hosts; `sdocker create-host --instance-type c5.xlarge` makes one".to_owned();
+        return "no hosts; `sdocker create-host --instance-type c5.xlarge` creates one".to_owned();
     }
     let header = ["", "INSTANCE", "TYPE", "STATE", "ENDPOINT", "CREATED", "EXPIRES"].into();
     let rows = hosts.iter().map(|host| {

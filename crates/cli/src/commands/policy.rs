@@ -82,7 +82,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     if !args.offline {
         match policy::discovered(surroundings, &Progress::new(printer)).await {
             Ok(found) => scope = found,
-            Err(error) => printer.warn(format!("not narrowed to a domain: {error:#}")),
+            Err(error) => printer.warn(format!("the policy is not limited to a domain: {error:#}")),
         }
     }
     scope.apply(&args.scope.narrowing());

@@ -94,7 +94,7 @@ fn human(report: &Recovery) -> String {
             "terminated" => "termination finished",
             "ended" => "had ended by itself: its records are removed",
             "unknown" => "left as it is",
-            "busy" => "another sdocker command works on it",
+            "busy" => "another sdocker command is working on it",
             _ => "could not be settled",
         };
         lines.push(format!("{}: {what}", settled.host));

@@ -24,7 +24,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let status = home.status(host, &observer).await;
     printer.result(&status, || human(&status))?;
     if status.state == "terminated" || status.state == "shutting-down" {
-        printer.hint("the host is gone: `sdocker recover` clears what is left of it here");
+        printer.hint("the host is gone: `sdocker recover` cleans up what is left of it here");
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) async fn config(surroundings: &Surroundings, region: Option<&Region>)
     let region = region.map(|region| aws_config::Region::new(region.to_string()));
     let config = match &surroundings.aws {
         Aws::Nothing => {
-            return Err(Error::new("AWS is not to be asked").hint("Aws::SdkChain takes what AWS's SDKs find"));
+            return Err(Error::new("AWS access is turned off").hint("Aws::SdkChain takes what AWS's SDKs find"));
         }
         Aws::SdkChain => {
             let mut loader = aws_config::defaults(BehaviorVersion::latest())

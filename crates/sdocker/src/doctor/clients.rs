@@ -24,7 +24,7 @@ pub(super) fn tools(surroundings: &Surroundings, findings: &mut Findings) {
         findings
             .add("tools", State::Warning, format!("Local Mode does not find {missing}"))
             .because("the SageMaker Python SDK runs docker and compose by themselves, and accepts only some versions of compose")
-            .fix("`sdocker setup` puts it there")
+            .fix("`sdocker setup` installs it")
             .repair(Repair::SetUp);
     }
     if missing.is_empty() {

@@ -87,7 +87,7 @@ async fn known_host(
             findings
                 .add("hosts", State::Warning, format!("{} has ended", host.name))
                 .because("its Docker context and files lead nowhere")
-                .fix("`sdocker recover` clears what is left of it")
+                .fix("`sdocker recover` cleans up what is left of it")
                 .repair(Repair::ForgetHost(Box::new(host)));
             return;
         }

@@ -183,9 +183,8 @@ pub fn share(text: &str, surroundings: &Surroundings) -> crate::Result<Share> {
     }
     if !is_shareable(&path) {
         let roots = SHAREABLE.join(", ");
-        return Err(
-            Error::new(format!("{} can't be shared", path.display())).hint(format!("folders below {roots} can"))
-        );
+        return Err(Error::new(format!("{} can't be shared", path.display()))
+            .hint(format!("folders below {roots} can be shared")));
     }
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let keys = real(&surroundings.sdocker_home);

@@ -70,7 +70,7 @@ impl Source {
         let sum = sum(&bytes);
         if sum != self.sha256 {
             let error = Error::new(format!("{} is not what was expected: its SHA-256 is {sum}", self.location));
-            return Err(error.hint("nothing of it was used; compare with the sum that its publisher names"));
+            return Err(error.hint("nothing of it was installed; compare the checksum with its publisher's"));
         }
         Ok(bytes)
     }
