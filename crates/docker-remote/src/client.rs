@@ -6,14 +6,17 @@ mod context_archive;
 mod host_folder;
 mod ignore_rules;
 mod images;
+#[cfg(test)]
+mod tests;
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bollard::{
     ClientVersion, Docker,
     models::{EventMessage, NetworkCreateRequest, SystemInfo, SystemVersion},
 };
 use futures_util::{StreamExt as _, stream};
+use serde::de::DeserializeOwned;
 
 pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
@@ -21,11 +24,17 @@ pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
 
-use crate::{ApiVersion, ClientCredentials, Endpoint, Error, probe_once, transport::Connector};
+use crate::{
+    ApiVersion, ClientCredentials, Endpoint, Error, probe_once,
+    transport::{self, Connector},
+};
 
 /// How long the daemon may take until it begins to answer. A build or a load answers only when it has read everything, so this is
 /// no measure of health.
 const ANSWERS_WITHIN: u64 = 24 * 3600;
+
+/// How long the daemon may take to say something of itself, to the end.
+const SAYS_WITHIN: Duration = Duration::from_secs(20);
 
 /// The newest version of Docker's API that bollard speaks.
 const NEWEST_API: &ClientVersion = bollard::API_DEFAULT_VERSION;
@@ -38,6 +47,7 @@ pub type Stream<T> = Pin<Box<dyn stream::Stream<Item = Result<T, Error>> + Send>
 pub struct Client {
     docker: Docker,
     endpoint: Endpoint,
+    connector: Connector,
 }
 
 impl Client {
@@ -55,7 +65,8 @@ impl Client {
 
     /// A client for a daemon that speaks up to this version of the API.
     pub(crate) fn with_connector(endpoint: &Endpoint, connector: Connector, api: ApiVersion) -> Self {
-        let http = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build(connector);
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let http = hyper_util::client::legacy::Client::builder(executor).build(connector.clone());
         let transport = move |request: bollard::BollardRequest| {
             let answer = http.request(request);
             async move { answer.await.map_err(bollard::errors::Error::from) }
@@ -64,7 +75,7 @@ impl Client {
         let docker = Docker::connect_with_custom_transport(transport, Some(address), ANSWERS_WITHIN, &version(api));
         // The call makes no connection and has nothing that could fail.
         let docker = docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"));
-        Self { docker, endpoint: endpoint.clone() }
+        Self { docker, endpoint: endpoint.clone(), connector }
     }
 
     /// Where the daemon is.
@@ -90,7 +101,7 @@ impl Client {
     /// # Errors
     /// It does not answer.
     pub async fn version(&self) -> Result<SystemVersion, Error> {
-        self.docker.version().await.map_err(self.failed("ask for the version"))
+        self.says("/version", "ask for the version", SAYS_WITHIN).await
     }
 
     /// What the daemon says of itself (`GET /info`).
@@ -98,7 +109,24 @@ impl Client {
     /// # Errors
     /// It does not answer.
     pub async fn info(&self) -> Result<SystemInfo, Error> {
-        self.docker.info().await.map_err(self.failed("ask for information"))
+        self.says("/info", "ask for information", SAYS_WITHIN).await
+    }
+
+    /// What the daemon says of itself, in one answer that has an end and a size.
+    async fn says<T: DeserializeOwned>(&self, path: &str, attempted: &str, within: Duration) -> Result<T, Error> {
+        let ClientVersion { major_version, minor_version } = self.docker.client_version();
+        let path = format!("/v{major_version}.{minor_version}{path}");
+        let said = async {
+            let (status, body) = transport::get(&self.connector, &self.endpoint, &path).await.map_err(with_causes)?;
+            let body = body?;
+            if status != 200 {
+                return Err(format!("HTTP status {status}"));
+            }
+            serde_json::from_slice(&body).map_err(|error| error.to_string())
+        };
+        let late = |_| Err(format!("no whole answer within {} s", within.as_secs_f32()));
+        let said = tokio::time::timeout(within, said).await.unwrap_or_else(late);
+        said.map_err(|why| self.reported(attempted, why))
     }
 
     /// What happens on the daemon from now on (`GET /events`), without end.
@@ -140,6 +168,16 @@ impl Client {
     fn reported(&self, attempted: impl Into<String>, message: impl Into<String>) -> Error {
         Error::Reported { attempted: attempted.into(), endpoint: self.endpoint.to_string(), message: message.into() }
     }
+}
+
+fn with_causes(error: impl std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
 }
 
 /// The older of the daemon's version and bollard's newest.

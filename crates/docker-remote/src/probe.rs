@@ -177,6 +177,7 @@ where
     if status != 200 {
         return Err(not_docker(format!("HTTP status {status}")));
     }
+    let body = body.map_err(not_docker)?;
     serde_json::from_slice(&body).map_err(|error| not_docker(error.to_string()))
 }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{
@@ -23,6 +23,9 @@ use crate::{ClientCredentials, ClientProxy, Endpoint, Error};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// The largest answer about a daemon itself that is read; `/info` of a large host has some kilobytes.
+const MOST: usize = 4 << 20;
 
 pub(crate) type Connector = HttpsConnector<HttpConnector>;
 
@@ -79,8 +82,13 @@ fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
         .map_err(Error::Tls)
 }
 
-/// What a daemon says of itself without being asked for a version of its API.
-pub(crate) async fn get<C>(connector: &C, endpoint: &Endpoint, path: &str) -> Result<(u16, Bytes), HttpError>
+/// A daemon's answer to a GET request: its status, and what it holds or why that can't be had. Whoever rules the host may answer without an
+/// end: no more than [`MOST`] is read.
+pub(crate) async fn get<C>(
+    connector: &C,
+    endpoint: &Endpoint,
+    path: &str,
+) -> Result<(u16, Result<Bytes, String>), HttpError>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -89,7 +97,10 @@ where
     let uri = uri.parse().unwrap_or_else(|_| hyper::Uri::from_static("https://invalid.invalid/"));
     let response = client.get(uri).await?;
     let status = response.status().as_u16();
-    // A body that breaks off is no JSON, which the caller says.
-    let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body = Limited::new(response.into_body(), MOST).collect().await;
+    let body = body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        let too_much = error.is::<LengthLimitError>();
+        if too_much { format!("the answer has more than {} MiB", MOST >> 20) } else { error.to_string() }
+    });
     Ok((status, body))
 }
