@@ -435,18 +435,24 @@ fn the_policy_is_narrow() {
     };
 
     let made = ["instance", "volume", "network-interface"];
-    let launch = |subnet: &str, group: &str, tags: &[(String, String)]| {
+    let launch_as = |of: [&str; 3], subnet: &str, group: &str, tags: &[(String, String)]| {
+        let [kind, tokens, encrypted] = of;
         let named = [
             ("ImageId", "ami-0000000000000000b"),
             ("MinCount", "1"),
             ("MaxCount", "1"),
             ("ClientToken", "t"),
-            ("InstanceType", "c5.xlarge"),
+            ("InstanceType", kind),
+            ("MetadataOptions.HttpTokens", tokens),
+            ("BlockDeviceMapping.1.DeviceName", "/dev/xvda"),
+            ("BlockDeviceMapping.1.Ebs.Encrypted", encrypted),
             ("SubnetId", subnet),
             ("SecurityGroupId.1", group),
         ];
         call("RunInstances", &named, tags)
     };
+    let sound = ["c5.xlarge", "required", "true"];
+    let launch = |subnet: &str, group: &str, tags: &[(String, String)]| launch_as(sound, subnet, group, tags);
     let run = |resource: &str, answer| refused("ec2:RunInstances", resource, answer);
     let own_tags = tags(&made, "ana", "d-wire");
     allowed(launch(&subnet, &group, &own_tags));
@@ -457,6 +463,22 @@ fn the_policy_is_narrow() {
     run("instance/*", launch(&subnet, &group, &tags(&made, "ana", "d-else")));
     run(&format!("subnet/{other_subnet}"), launch(&other_subnet, &group, &own_tags));
     run(&format!("security-group/{other_group}"), launch(&subnet, &other_group, &own_tags));
+    // Another group of the same VPC opens another network; IMDSv1 gives away the host's role, and plain volumes what is on them.
+    run(&format!("security-group/{apps}"), launch(&subnet, &apps, &own_tags));
+    run("instance/*", launch_as(["c5.xlarge", "optional", "true"], &subnet, &group, &own_tags));
+    run("volume/*", launch_as(["c5.xlarge", "required", "false"], &subnet, &group, &own_tags));
+    allowed(launch_as(["p4d.24xlarge", "required", "true"], &subnet, &group, &own_tags));
+    front.enforce(&place.policy("create", &["--instance-types", "c5.*,m5.large"]));
+    allowed(launch(&subnet, &group, &own_tags));
+    allowed(launch_as(["m5.large", "required", "true"], &subnet, &group, &own_tags));
+    for kind in ["p4d.24xlarge", "m5.xlarge", "c5d.xlarge"] {
+        run("instance/*", launch_as([kind, "required", "true"], &subnet, &group, &own_tags));
+    }
+    // What an administrator has prepared, and nothing else.
+    front.enforce(&place.policy("create", &["--prepared", "--security-groups", &group]));
+    allowed(launch(&subnet, &group, &own_tags));
+    run(&format!("security-group/{apps}"), launch(&subnet, &apps, &own_tags));
+    front.enforce(&policy);
 
     let terminate = |instance: &str| call("TerminateInstances", &[("InstanceId.1", instance)], &[]);
     allowed(terminate(&own));
@@ -485,6 +507,11 @@ fn the_policy_is_narrow() {
         let named = format!("ec2:{action}");
         refused(&named, &format!("security-group/{apps}"), call(action, &[("GroupId", &apps)], &[]));
     }
+
+    // Without asking anybody it is narrowed to the Region that is given, in its own partition.
+    let offline = place.home.sdocker(&["policy", "--offline", "--region", "cn-north-1"]).expect(0).stdout;
+    assert!(offline.contains("arn:aws-cn:ec2:cn-north-1:*:instance/*"), "{offline}");
+    assert!(!offline.contains("arn:aws:") && !offline.contains(":ec2:*"), "{offline}");
 
     // The binary does not even ask: it knows whose host it is by the tags.
     let run = place.home.sdocker(&["terminate-host", "--instance-id", &bens]).expect(1);

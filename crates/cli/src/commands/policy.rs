@@ -6,6 +6,7 @@ use sdocker::{
 };
 use sdocker_console::{Printer, Progress};
 use serde_json::json;
+use studio_discovery::SecurityGroupId;
 
 /// Print the smallest IAM policy that each command needs, for the policy of an execution role.
 ///
@@ -62,6 +63,15 @@ struct Options {
     /// The role of the instance profile that InstanceProfileArn in sdocker.conf names.
     #[arg(long, value_name = "ARN")]
     pass_role: Option<String>,
+    /// The instance types that may be launched, such as `c5.*,g4dn.xlarge`, instead of all.
+    #[arg(long, value_delimiter = ',', value_name = "TYPES")]
+    instance_types: Vec<String>,
+    /// With --prepared: the groups of HostSGs in sdocker.conf, instead of all of the VPC.
+    #[arg(long, value_delimiter = ',', value_name = "IDS", requires = "prepared", value_parser = str::parse::<SecurityGroupId>)]
+    security_groups: Vec<SecurityGroupId>,
+    /// The customer-managed key by which the account encrypts volumes, where it has one.
+    #[arg(long, value_name = "ARN")]
+    kms_key: Option<String>,
 }
 
 impl Options {
@@ -73,6 +83,9 @@ impl Options {
             owner: self.owner.clone(),
             file_system_id: self.file_system_id.clone(),
             pass_role: self.pass_role.clone(),
+            instance_types: self.instance_types.clone(),
+            security_groups: self.security_groups.iter().map(ToString::to_string).collect(),
+            kms_key: self.kms_key.clone(),
         }
     }
 }
@@ -86,6 +99,9 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
         }
     }
     scope.apply(&args.scope.narrowing());
+    if scope.region.is_none() {
+        scope.region = surroundings.region.clone().or_else(|| surroundings.aws_region.clone());
+    }
     if args.domain_wide {
         scope.owner = None;
     }

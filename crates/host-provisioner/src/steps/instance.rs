@@ -25,6 +25,10 @@ pub(crate) struct WantedLaunch {
     pub(crate) zone: Option<Zone>,
 }
 
+/// Something of what `ec2:RunInstances` needs.
+const LAUNCH: Permission =
+    Permission { actions: &[Action::called("ec2:RunInstances")], tasks: &[Task::Create], ..Permission::READ };
+
 const MADE: &[On] = &[On::Instances, On::Interfaces, On::Volumes];
 
 impl Kind for LaunchStep {
@@ -37,23 +41,47 @@ impl Kind for LaunchStep {
         Permission { actions: &[Action::called("ec2:DescribeInstances")], tasks: &Task::ALL, ..Permission::READ },
         Permission {
             statement: "LaunchTagged",
-            actions: &[Action::called("ec2:RunInstances")],
-            on: MADE,
+            on: &[On::Instances],
+            condition: Condition::Instance(Whose::Owner),
+            why: "launches a host, only with the tags by which its owner and end are known, and with IMDSv2 only",
+            ..LAUNCH
+        },
+        Permission {
+            statement: "LaunchInterface",
+            on: &[On::Interfaces],
             condition: Condition::TaggedInRequest(Whose::Owner),
-            tasks: &[Task::Create],
-            even_prepared: true,
-            only_for_mounts: false,
-            why: "launches a host, and only with the tags by which its owner and end are known",
+            why: "the launch makes a network interface, with the same tags",
+            ..LAUNCH
+        },
+        Permission {
+            statement: "LaunchVolume",
+            on: &[On::Volumes],
+            condition: Condition::EncryptedVolume(Whose::Owner),
+            why: "the launch makes a volume, with the same tags, and encrypted",
+            ..LAUNCH
         },
         Permission {
             statement: "LaunchWithin",
-            actions: &[Action::called("ec2:RunInstances")],
-            on: &[On::Subnets, On::SecurityGroups],
+            on: &[On::Subnets],
             condition: Condition::InVpc,
-            tasks: &[Task::Create],
-            even_prepared: true,
-            only_for_mounts: false,
-            why: "the launch names a subnet and security groups: the domain's VPC's",
+            why: "the launch names a subnet of the domain's VPC",
+            ..LAUNCH
+        },
+        Permission {
+            statement: "LaunchWithGroups",
+            on: &[On::SecurityGroups],
+            condition: Condition::Tagged(Whose::Domain),
+            even_prepared: false,
+            why: "the launch names DockerHost and EFSDockerHost; no group that sdocker did not make",
+            ..LAUNCH
+        },
+        Permission {
+            statement: "LaunchWithGroups",
+            on: &[On::PreparedGroups],
+            condition: Condition::InVpc,
+            only_prepared: true,
+            why: "the launch names the groups of HostSGs in sdocker.conf",
+            ..LAUNCH
         },
         Permission {
             statement: "LaunchWith",
@@ -63,6 +91,7 @@ impl Kind for LaunchStep {
             condition: Condition::None,
             tasks: &[Task::Create],
             even_prepared: true,
+            only_prepared: false,
             only_for_mounts: false,
             why: "the launch names an image, and a key pair where Key is set",
         },
@@ -73,6 +102,7 @@ impl Kind for LaunchStep {
             condition: Condition::CreatedBy("RunInstances"),
             tasks: &[Task::Create],
             even_prepared: true,
+            only_prepared: false,
             only_for_mounts: false,
             why: "tags in the call that creates, and never afterwards",
         },
@@ -83,6 +113,7 @@ impl Kind for LaunchStep {
             condition: Condition::PassedToEc2,
             tasks: &[Task::Create],
             even_prepared: true,
+            only_prepared: false,
             only_for_mounts: false,
             why: "gives hosts the role of InstanceProfileArn",
         },
@@ -93,6 +124,7 @@ impl Kind for LaunchStep {
             condition: Condition::Tagged(Whose::Owner),
             tasks: &[Task::Create, Task::Terminate, Task::Recover],
             even_prepared: true,
+            only_prepared: false,
             only_for_mounts: false,
             why: "ends hosts of this owner, and no other instance",
         },

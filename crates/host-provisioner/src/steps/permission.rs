@@ -45,6 +45,8 @@ pub struct Permission {
     pub tasks: &'static [Task],
     /// Whether it is needed even where an administrator has made the groups and the mount target's access.
     pub even_prepared: bool,
+    /// Whether it is needed only there.
+    pub only_prepared: bool,
     /// Whether it is needed only where hosts mount file systems.
     pub only_for_mounts: bool,
     /// Why.
@@ -91,6 +93,8 @@ pub enum On {
     Subnets,
     /// Security groups.
     SecurityGroups,
+    /// The groups that an administrator has prepared; all, where none is named.
+    PreparedGroups,
     /// The domain's file systems.
     FileSystems,
     /// The network interfaces of the file systems' mount targets.
@@ -123,6 +127,10 @@ pub enum Condition {
     TaggedInRequest(Whose),
     /// Only what has sdocker's tags.
     Tagged(Whose),
+    /// Only with sdocker's tags in the request, with IMDSv2 only, and of the types that are allowed.
+    Instance(Whose),
+    /// Only with sdocker's tags in the request, and encrypted.
+    EncryptedVolume(Whose),
     /// Only in this call, by its name without the service.
     CreatedBy(&'static str),
     /// Only for EC2 to take on.
@@ -147,6 +155,7 @@ impl Permission {
         condition: Condition::None,
         tasks: &[],
         even_prepared: true,
+        only_prepared: false,
         only_for_mounts: false,
         why: "finds image, instance type, groups and instances; the interface's attribute is what EFS reads, with the caller's own \
               permissions, to tell a mount target's groups",

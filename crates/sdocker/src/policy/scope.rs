@@ -18,6 +18,12 @@ pub struct Narrowing {
     pub file_system_id: Option<String>,
     /// The role of the instance profile that InstanceProfileArn in sdocker.conf names.
     pub pass_role: Option<String>,
+    /// The instance types that may be launched, with `*` and `?`.
+    pub instance_types: Vec<String>,
+    /// The groups that an administrator has prepared.
+    pub security_groups: Vec<String>,
+    /// The customer-managed key by which the account encrypts volumes.
+    pub kms_key: Option<String>,
 }
 
 /// What is known of the place; `None` narrows by nothing.
@@ -42,6 +48,12 @@ pub struct Scope {
     pub interfaces: Vec<String>,
     /// The role that a host gets.
     pub passed_role: Option<String>,
+    /// The instance types that may be launched, with `*` and `?`; all, where none is named.
+    pub instance_types: Vec<String>,
+    /// The groups that an administrator has prepared; all of the VPC, where none is named.
+    pub prepared_groups: Vec<String>,
+    /// The customer-managed key by which the account encrypts volumes.
+    pub kms_key: Option<String>,
 }
 
 impl Scope {
@@ -90,6 +102,9 @@ impl Scope {
         set(&mut self.domain, &options.domain_id);
         set(&mut self.owner, &options.owner);
         set(&mut self.passed_role, &options.pass_role);
+        set(&mut self.kms_key, &options.kms_key);
+        self.instance_types.clone_from(&options.instance_types);
+        self.prepared_groups.clone_from(&options.security_groups);
         // What was found of another place does not narrow this one.
         if options.vpc_id.is_some() {
             self.subnets.clear();

@@ -85,6 +85,34 @@ fn tags(key: &str, scope: &Scope, whose: Whose) -> Value {
     json!({"StringEquals": equals})
 }
 
+/// Only an instance with sdocker's tags in the request, that answers metadata requests with a token only (IMDSv2), and of these types.
+pub(super) fn instance(scope: &Scope, whose: Whose) -> Option<Value> {
+    let tokens = json!({"StringEquals": {"ec2:MetadataHttpTokens": "required"}});
+    let condition = both(tags("aws:RequestTag", scope, whose), tokens);
+    if scope.instance_types.is_empty() {
+        return Some(condition);
+    }
+    Some(both(condition, json!({"StringLike": {"ec2:InstanceType": scope.instance_types}})))
+}
+
+/// Only an encrypted volume with sdocker's tags in the request.
+pub(super) fn encrypted_volume(scope: &Scope, whose: Whose) -> Option<Value> {
+    Some(both(tags("aws:RequestTag", scope, whose), json!({"Bool": {"ec2:Encrypted": "true"}})))
+}
+
+/// All that both conditions demand; they have no key in common.
+fn both(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(operators), Value::Object(others)) = (&mut one, other) {
+        for (operator, keys) in others {
+            match (operators.entry(operator).or_insert_with(|| json!({})), keys) {
+                (Value::Object(known), Value::Object(keys)) => known.extend(keys),
+                (known, keys) => *known = keys,
+            }
+        }
+    }
+    one
+}
+
 /// Only what is in the VPC, where it is known.
 pub(super) fn in_vpc(scope: &Scope) -> Option<Value> {
     let vpc = scope.vpc.as_ref()?;

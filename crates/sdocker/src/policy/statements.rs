@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     scope::Scope,
-    statement::{Statement, in_vpc, tagged, tagged_in_request},
+    statement::{Statement, encrypted_volume, in_vpc, instance, tagged, tagged_in_request},
 };
 
 /// What a user may be allowed to do.
@@ -77,7 +77,7 @@ fn allowed(tasks: &[Task], prepared: bool, scope: &Scope, also: impl Fn(&Permiss
     let of_hosts: Vec<host_provisioner::Task> = tasks.iter().copied().filter_map(of_steps).collect();
     let needed = permissions().filter(|permission| {
         permission.tasks.iter().any(|task| of_hosts.contains(task))
-            && (permission.even_prepared || !prepared)
+            && (if prepared { permission.even_prepared } else { !permission.only_prepared })
             && also(permission)
     });
     let mut statements = studio(tasks, scope);
@@ -125,6 +125,7 @@ fn resources(on: On, scope: &Scope) -> Vec<String> {
         On::Vpc => vec![scope.arn("ec2", &format!("vpc/{}", scope.vpc.as_deref().unwrap_or("*")))],
         On::Subnets => scope.arns("ec2", "subnet", &scope.subnets),
         On::SecurityGroups => all("security-group"),
+        On::PreparedGroups => scope.arns("ec2", "security-group", &scope.prepared_groups),
         On::FileSystems => scope.arns("elasticfilesystem", "file-system", &scope.file_systems),
         On::MountTargetInterfaces => scope.arns("ec2", "network-interface", &scope.interfaces),
         On::Instances => all("instance"),
@@ -146,6 +147,8 @@ fn condition(condition: Condition, before: Option<Value>, scope: &Scope) -> Opti
         Condition::InVpc => in_vpc(scope),
         Condition::TaggedInRequest(whose) => tagged_in_request(scope, whose),
         Condition::Tagged(whose) => tagged(scope, whose),
+        Condition::Instance(whose) => instance(scope, whose),
+        Condition::EncryptedVolume(whose) => encrypted_volume(scope, whose),
         Condition::CreatedBy(call) => {
             let before = before.and_then(|mut before| before.pointer_mut(CREATORS).map(Value::take));
             let mut calls: Vec<Value> = before.and_then(|calls| calls.as_array().cloned()).unwrap_or_default();
@@ -201,6 +204,9 @@ fn studio(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
 
 fn others(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
     let mut statements = Vec::new();
+    if let (true, Some(key)) = (tasks.contains(&Task::Create), &scope.kms_key) {
+        statements.extend(of_key(key, scope));
+    }
     if tasks.contains(&Task::EcrLogin) {
         statements.push(Statement {
             sid: "EcrLogin",
@@ -220,6 +226,32 @@ fn others(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
         });
     }
     statements
+}
+
+/// What a launch needs of a customer-managed key, on whose behalf EC2 acts (EBS user guide, "Requirements for Amazon EBS encryption",
+/// "Permissions for users").
+fn of_key(key: &str, scope: &Scope) -> [Statement; 2] {
+    let region = scope.region.as_deref().unwrap_or("*");
+    let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+    let by_ec2 = json!({"StringLike": {"kms:ViaService": format!("ec2.{region}.amazonaws.com{suffix}")}});
+    let mut granted = by_ec2.clone();
+    granted["Bool"] = json!({"kms:GrantIsForAWSResource": "true"});
+    [
+        Statement {
+            sid: "VolumeKey",
+            actions: vec!["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"],
+            resources: vec![key.to_owned()],
+            condition: Some(by_ec2),
+            why: "encrypts the host's volume by the account's own key, and only as EC2 does it for a launch",
+        },
+        Statement {
+            sid: "VolumeKeyGrant",
+            actions: vec!["kms:CreateGrant"],
+            resources: vec![key.to_owned()],
+            condition: Some(granted),
+            why: "lets EC2 use the key for as long as the volume is there",
+        },
+    ]
 }
 
 #[cfg(test)]

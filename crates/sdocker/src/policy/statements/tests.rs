@@ -12,7 +12,7 @@ fn scope() -> Scope {
         subnets: vec!["subnet-1".to_owned(), "subnet-2".to_owned()],
         file_systems: vec!["fs-1".to_owned()],
         interfaces: vec!["eni-1".to_owned()],
-        passed_role: None,
+        ..Scope::default()
     }
 }
 
@@ -72,7 +72,10 @@ fn the_statement_for_an_action_is_the_one_about_its_resource() {
     let arn = |resource| format!("arn:aws:ec2:eu-west-1:123456789012:{resource}");
     assert_eq!(sids("ec2:RunInstances", Some(&arn("subnet/subnet-1"))), ["LaunchWithin"]);
     assert_eq!(sids("ec2:RunInstances", Some(&arn("instance/*"))), ["LaunchTagged"]);
-    assert_eq!(sids("ec2:RunInstances", None), ["LaunchTagged", "LaunchWithin", "LaunchWith"]);
+    assert_eq!(
+        sids("ec2:RunInstances", None),
+        ["LaunchTagged", "LaunchInterface", "LaunchVolume", "LaunchWithin", "LaunchWithGroups", "LaunchWith",]
+    );
     assert_eq!(sids("ec2:DescribeImages", None), ["Reads"]);
     assert_eq!(sids("s3:GetObject", None), Vec::<&str>::new());
     let rules = allowing("ec2:RevokeSecurityGroupEgress", Some(&arn("security-group/sg-1")), &scope());
@@ -88,5 +91,51 @@ fn without_mount_targets_nothing_of_efs_is_allowed() {
         let of_efs =
             |action: &&str| action.starts_with("elasticfilesystem:") || action.ends_with("NetworkInterfaceAttribute");
         assert!(!actions.iter().any(of_efs), "{actions:?}");
+    }
+}
+
+/// The statement of this name.
+fn named(sid: &str, prepared: bool, scope: &Scope) -> Value {
+    let all = statements(&[Task::Create], prepared, scope);
+    all.iter().find(|statement| statement.sid == sid).expect("it is there").to_json()
+}
+
+#[test]
+fn what_is_launched_is_narrowed_by_types_and_groups() {
+    let narrowed = Scope {
+        instance_types: vec!["c5.*".to_owned(), "g4dn.xlarge".to_owned()],
+        prepared_groups: vec!["sg-1".to_owned()],
+        ..scope()
+    };
+    let launch = named("LaunchTagged", false, &narrowed);
+    assert_eq!(launch["Condition"]["StringLike"]["ec2:InstanceType"], json!(["c5.*", "g4dn.xlarge"]));
+    assert_eq!(launch["Condition"]["StringEquals"]["ec2:MetadataHttpTokens"], json!("required"));
+    let prepared = named("LaunchWithGroups", true, &narrowed);
+    assert_eq!(prepared["Resource"], json!("arn:aws:ec2:eu-west-1:123456789012:security-group/sg-1"));
+    let own = named("LaunchWithGroups", false, &narrowed);
+    assert_eq!(own["Condition"]["StringEquals"]["aws:ResourceTag/sdocker:domain"], json!("d-1"));
+    // Where nothing is known of domain and owner, the tags have to be there nevertheless.
+    let unknown = named("LaunchVolume", false, &Scope::default());
+    let expected = json!({"StringLike": {"aws:RequestTag/sdocker:host": "*"}, "Bool": {"ec2:Encrypted": "true"}});
+    assert_eq!(unknown["Condition"], expected);
+}
+
+#[test]
+fn other_partitions_have_their_own_arns() {
+    for (region, partition, service) in [
+        ("cn-north-1", "aws-cn", "ec2.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "aws-us-gov", "ec2.us-gov-west-1.amazonaws.com"),
+        ("eu-west-1", "aws", "ec2.eu-west-1.amazonaws.com"),
+    ] {
+        let there = Scope { region: Some(region.to_owned()), kms_key: Some("KEY".to_owned()), ..scope() };
+        for statement in statements(&Task::ALL, false, &there) {
+            for resource in statement.resources.iter().filter(|resource| !["*", "KEY"].contains(&resource.as_str())) {
+                assert!(resource.starts_with(&format!("arn:{partition}:")), "{region}: {resource}");
+            }
+        }
+        let grant = named("VolumeKeyGrant", false, &there);
+        let expected =
+            json!({"StringLike": {"kms:ViaService": service}, "Bool": {"kms:GrantIsForAWSResource": "true"}});
+        assert_eq!((&grant["Resource"], &grant["Condition"]), (&json!("KEY"), &expected));
     }
 }
