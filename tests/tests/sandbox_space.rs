@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Home, Space, eventually};
+use sdocker_tests::{Home, Run, Space, eventually};
 use serde_json::Value;
 
 /// What the process in the background is called by.
@@ -345,4 +345,41 @@ fn accidents_are_survived_or_said_and_mended() {
     home.sdocker(&["recover"]).expect(0);
     until("nobody serves it", || space.processes(LINK).is_empty());
     assert_eq!(page_of(port, "f"), None);
+}
+
+/// Whose files are waited for may be stopped, and say so to nobody: containers get errors in the end, and the daemon hangs at no time.
+#[test]
+fn a_client_that_is_stopped_holds_nobody_for_ever() {
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    fs::create_dir(home.join("project")).expect("made");
+    fs::write(home.join("project/f"), "served").expect("written");
+    home.give();
+    home.sdocker(&[&CREATE[..], &["--files", "none"]].concat()).expect(0);
+    image(home);
+    let mut client = home.sdocker_command(&["share", "project", "--give-up-after", "1s"]);
+    let mut client = client.stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut said = BufReader::new(client.stdout.take().expect("piped")).lines();
+    assert!(said.next().expect("a line").expect("read").contains("live until Ctrl-C"));
+    let bind = format!("{}:/h", home.inside("project").display());
+    let read = || {
+        let mut command = home.command("timeout");
+        command.args(["50", "docker", "run", "--rm", "-v", &bind, "box:1", "cat", "/h/f"]);
+        Run::new(command.output().expect("it runs"))
+    };
+    assert_eq!(read().expect(0).stdout, "served");
+    let [process] = &space.processes("sdocker share project")[..] else { panic!("one process") };
+    let signal = |signal: &str| home.run("kill", &[&format!("-{signal}"), process]).expect(0);
+    signal("STOP");
+    // Nobody answers, until it is given up.
+    assert_ne!(read().code, Some(124), "it does not wait for ever");
+    let mounted = || space.on_host("cat /proc/self/mounts").contains(" fuse.sdocker ");
+    until("it gives up", || !mounted());
+    assert_ne!(read().code, Some(0), "there is nothing to be read");
+    signal("CONT");
+    until("it is served again", || read().stdout == "served");
+    signal("TERM");
+    client.wait().expect("it ends");
+    assert!(!mounted());
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
 }

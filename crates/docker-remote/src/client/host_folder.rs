@@ -48,7 +48,7 @@ impl Client {
         let read = read.await;
         let removed = self.remove(&container).await;
         read.and(removed)?;
-        files(&archive).map_err(|error| self.reported(attempted, &error.to_string()))
+        files(&archive).map_err(|error| self.reported(attempted, error.to_string()))
     }
 
     /// Writes a file into a folder of the host, whole, for everybody to read.
@@ -57,7 +57,7 @@ impl Client {
     /// The daemon refuses, or there is no such folder.
     pub async fn write_to_host(&self, folder: &str, name: &str, text: &[u8]) -> Result<(), Error> {
         let attempted = format!("write {folder}/{name} of the host");
-        let archive = archive_of(name, text).map_err(|error| self.reported(attempted.clone(), &error.to_string()))?;
+        let archive = archive_of(name, text).map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
         let container = self.container_with(folder, false).await?;
         let options = UploadToContainerOptionsBuilder::new().path(AT).build();
         let written = self.docker.upload_to_container(&container, Some(options), body_full(archive.into())).await;
@@ -71,7 +71,7 @@ impl Client {
         let image = format!("{name}:{tag}");
         if self.docker.inspect_image(&image).await.is_err() {
             let nothing =
-                archive_of("nothing", b"").map_err(|error| self.reported(attempted.clone(), &error.to_string()))?;
+                archive_of("nothing", b"").map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
             let options = CreateImageOptionsBuilder::new().from_src("-").repo(name).tag(tag).build();
             let imported = self.docker.create_image(Some(options), Some(body_full(nothing.into())), None);
             imported.try_collect::<Vec<_>>().await.map_err(self.failed(&attempted))?;
