@@ -50,5 +50,8 @@ fn a_reader_that_has_enough_is_no_error_to_speak_of() {
     reader.read_exact(&mut [0; 10]).expect("a beginning");
     drop(reader);
     let ended = child.wait_with_output().expect("it ends");
-    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(1), &b""[..]));
+    let said = String::from_utf8_lossy(&ended.stderr);
+    // On a machine that is busy it says that it is working.
+    let errors: Vec<_> = said.lines().filter(|line| !line.starts_with('…')).collect();
+    assert_eq!((ended.status.code(), errors), (Some(1), vec![]));
 }
