@@ -74,3 +74,8 @@ pub use request::{Files, HostRequest};
 pub use stop::{Fate, Stop};
 pub use studio::{Host, Studio};
 pub use surroundings::{Aws, CloudChoice, Surroundings};
+
+/// The examples of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
