@@ -600,6 +600,42 @@ fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
     }
 }
 
+/// What an organization demands can be given: by `Tags` in sdocker.conf and `--tag`, on everything that a creation makes.
+#[test]
+fn tags_that_an_organization_demands_can_be_given() {
+    let Some(place) = Place::new() else { return };
+    let made = ["instance", "volume", "network-interface", "security-group"];
+    let resources: Vec<_> = made.iter().map(|kind| format!("arn:aws:ec2:*:*:{kind}/*")).collect();
+    let launches = json!({"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": resources[..3],
+        "Condition": {"Null": {"aws:RequestTag/team": "true"}}});
+    let groups = json!({"Effect": "Deny", "Action": "ec2:CreateSecurityGroup", "Resource": resources[3],
+        "Condition": {"Null": {"aws:RequestTag/CostCenter": "true"}}});
+    let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+    let policy = json!({"Version": "2012-10-17", "Statement": [allow, launches, groups]});
+    place.front.enforce_organization(&policy);
+    let policy = place.policy("create,terminate,recover,purge", &[]);
+    place.front.enforce(&policy);
+    place.home.sdocker(&CREATE).expect(1);
+    assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()));
+
+    let conf = json!({"Tags": {"CostCenter": "42", "team": "from the file"}});
+    std::fs::write(place.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
+    place.home.sdocker(&[&CREATE[..], &["--tag", "team=data=science"]].concat()).expect(0);
+    let [host] = &place.front.instances()[..] else { panic!("one host") };
+    let tags = &host["tags"];
+    assert_eq!(
+        (&tags["CostCenter"], &tags["team"], &tags["sdocker:owner"]),
+        (&json!("42"), &json!("data=science"), &json!("ana"))
+    );
+    // What sdocker gives itself, and what EC2 does not take, is said before anything is made.
+    for wrong in ["sdocker:owner=ben", "Name=mine", "aws:x=1", "=1", "x"] {
+        let run = place.home.sdocker(&[&CREATE[..], &["--tag", wrong]].concat());
+        assert!(matches!(run.code, Some(1 | 2)), "{wrong}: {run:?}");
+    }
+    assert_eq!(place.front.live().len(), 1);
+    place.clear(&policy, "tags");
+}
+
 /// Each action of each task's policy taken away: what then can't be done names it; and all is cleared once it is given back.
 #[test]
 fn each_action_that_is_missing_is_named() {

@@ -2,12 +2,14 @@
 
 use studio_discovery::Tag;
 
-use crate::{GroupPlan, HostGroups, HostPlan, ProvisionError};
+use crate::{GroupPlan, HostGroups, HostPlan, MAX_TAGS, ProvisionError};
 
 /// Characters of a group's name or description (EC2 API reference, `CreateSecurityGroup`).
 const MAX_DESCRIPTION: usize = 255;
 /// Inbound rules of a group (VPC user guide, "Amazon VPC quotas": 60 unless the account's quota was raised, each peer of a port is one).
 const MAX_RULES: usize = 60;
+/// The tags of a host by which it is known: `Name`, and four of sdocker's own.
+const OWN_TAGS: usize = 5;
 /// GiB of a gp3 volume (EC2 API reference, `EbsBlockDevice`).
 const VOLUME_GIB: std::ops::RangeInclusive<u32> = 1..=65_536;
 
@@ -27,6 +29,7 @@ pub(crate) fn check(plan: &HostPlan) -> Result<(), ProvisionError> {
             format!("a gp3 volume has {} to {} GiB", VOLUME_GIB.start(), VOLUME_GIB.end()),
         );
     }
+    check_asked_tags(&plan.asked_tags)?;
     if let Some(key) = &plan.key_name {
         // EC2 API reference, `CreateKeyPair`.
         if key.is_empty() || key.len() > 255 || !key.chars().all(|c| matches!(c, ' '..='~')) {
@@ -60,6 +63,24 @@ pub(crate) fn takes_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> (Vec<Ta
         }
     }
     (taken, left_out)
+}
+
+/// Tags that a user asked for are made as they are, or nothing is.
+fn check_asked_tags(tags: &[Tag]) -> Result<(), ProvisionError> {
+    for tag in tags {
+        if tag.key == "Name" || tag.key.to_lowercase().starts_with("sdocker:") {
+            return not_taken(format!("the tag {} (Tags)", tag.key), "sdocker gives it a value itself");
+        }
+    }
+    if let Some(key) = takes_tags(tags).1.first() {
+        let why = "a key has 1 to 127 characters, a value up to 256, none begins with aws:, and each key is there once";
+        return not_taken(format!("the tag {key:?} (Tags)"), why);
+    }
+    if tags.len() > MAX_TAGS - OWN_TAGS {
+        let why = format!("EC2 takes {MAX_TAGS}, and {OWN_TAGS} are sdocker's own");
+        return not_taken(format!("{} tags (Tags)", tags.len()), why);
+    }
+    Ok(())
 }
 
 fn check_group(group: &GroupPlan) -> Result<(), ProvisionError> {

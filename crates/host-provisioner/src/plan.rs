@@ -66,6 +66,9 @@ pub struct HostPlan {
     pub instance_profile_arn: Option<String>,
     /// Tags of the instance, its volume and its network interface.
     pub tags: Vec<Tag>,
+    /// Those of them that the user asked for; groups get them as well.
+    #[serde(skip)]
+    pub asked_tags: Vec<Tag>,
     /// What the user should know.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
@@ -111,12 +114,13 @@ pub fn shared_paths(environment: &StudioEnvironment) -> Vec<PathBuf> {
 
 impl HostPlan {
     /// Tags of the security groups that creation makes.
-    pub(crate) fn group_tags(&self) -> [Tag; 3] {
-        [
+    pub(crate) fn group_tags(&self) -> Vec<Tag> {
+        let own = [
             Tag::new(TAG_HOST, self.host.as_str()),
             Tag::new(TAG_DOMAIN, self.domain.as_str()),
             Tag::new(TAG_OWNER, self.owner.as_str()),
-        ]
+        ];
+        own.into_iter().chain(self.asked_tags.iter().cloned()).collect()
     }
 
     /// A launch of this host, with a new token.
@@ -195,6 +199,7 @@ impl HostPlan {
             key_name: request.config.key_name.clone(),
             instance_profile_arn: request.config.instance_profile_arn.clone(),
             tags,
+            asked_tags: request.config.tags.clone(),
             warnings,
         };
         limits::check(&plan)?;
@@ -310,14 +315,18 @@ fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timesta
         Tag::new(TAG_OWNER, environment.owner.as_str()),
         Tag::new(TAG_EXPIRES, expires.to_string()),
     ];
+    // What was asked for may be what the organization demands: it goes before the profile's, and `limits::check` refuses what can't be had.
+    let asked = &request.config.tags;
     // Those that AWS itself gave, and those that every host has anyway, are not missed.
     let profile = environment.tags.iter().filter(|tag| {
         let of_aws = tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-        !of_aws && own.iter().all(|own| own.key != tag.key)
+        !of_aws && own.iter().chain(asked).all(|own| own.key != tag.key)
     });
     let (mut tags, mut left_out) = limits::takes_tags(profile);
-    left_out.extend(tags.drain(tags.len().min(MAX_TAGS - own.len())..).map(|tag| tag.key));
+    let room = MAX_TAGS.saturating_sub(own.len() + asked.len());
+    left_out.extend(tags.drain(tags.len().min(room)..).map(|tag| tag.key));
     tags.extend(own);
+    tags.extend(asked.iter().cloned());
     tags.sort();
     (tags, left_out)
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
-use studio_discovery::{SecurityGroupId, SubnetId};
+use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
 use crate::{HostId, Identity, ImageId, InstanceType, ProxySettings};
 
@@ -58,6 +58,8 @@ pub struct HostConfig {
     pub dind_nvidia_image: Option<String>,
     /// `AdditionalPorts`: further ports that reach containers.
     pub additional_ports: Vec<u16>,
+    /// `Tags`: of everything that is made for a host, beside sdocker's own.
+    pub tags: Vec<Tag>,
 }
 
 impl Default for HostConfig {
@@ -74,6 +76,7 @@ impl Default for HostConfig {
             dind_image: "docker:29-dind".to_owned(),
             dind_nvidia_image: None,
             additional_ports: Vec::new(),
+            tags: Vec::new(),
         }
     }
 }

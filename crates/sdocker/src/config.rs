@@ -3,12 +3,14 @@
 mod values;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 use host_provisioner::{EngineChoice, HostConfig};
 use serde::{Deserialize, Deserializer, de};
+use studio_discovery::Tag;
 use whole_file::Links;
 
 use crate::{Error, durations, durations::Timeout};
@@ -34,7 +36,7 @@ pub struct Config {
 /// The largest file that is read.
 const MOST: u64 = 1 << 20;
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "ImageId",
     "Key",
     "Port",
@@ -44,6 +46,7 @@ const KEYS: [&str; 12] = [
     "DockerImageURI",
     "DockerImageNvidiaURI",
     "AdditionalPorts",
+    "Tags",
     "Engine",
     "IdleTimeout",
     "MaxLifetime",
@@ -70,6 +73,8 @@ struct Raw {
     dind_nvidia_image: Option<String>,
     #[serde(rename = "AdditionalPorts")]
     additional_ports: Option<Vec<u16>>,
+    #[serde(rename = "Tags")]
+    tags: Option<BTreeMap<String, String>>,
     #[serde(rename = "Engine")]
     engine: Option<Engine>,
     #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
@@ -165,6 +170,7 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
             dind_image: given(raw.dind_image).unwrap_or(defaults.dind_image),
             dind_nvidia_image: given(raw.dind_nvidia_image),
             additional_ports: raw.additional_ports.unwrap_or_default(),
+            tags: raw.tags.unwrap_or_default().into_iter().map(|(key, value)| Tag::new(key, value)).collect(),
         },
         engine: raw.engine.map(|engine| match engine {
             Engine::Auto => EngineChoice::Auto,
@@ -210,6 +216,7 @@ mod tests {
                 dind_image: "dind:1".to_owned(),
                 dind_nvidia_image: Some("nvidia:1".to_owned()),
                 additional_ports: vec![8888],
+                tags: Vec::new(),
             }
         );
         assert_eq!(config.warnings, Vec::<String>::new());

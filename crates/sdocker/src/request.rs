@@ -6,9 +6,11 @@ use std::{
 };
 
 use docker_remote::HostCredentials;
-use host_provisioner::{EngineChoice, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths};
+use host_provisioner::{
+    EngineChoice, HostConfig, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths,
+};
 use jiff::Timestamp;
-use studio_discovery::{AppKind, StudioEnvironment, SubnetId};
+use studio_discovery::{AppKind, StudioEnvironment, SubnetId, Tag};
 
 use crate::{Surroundings, config::Config, durations::Timeout};
 
@@ -80,6 +82,8 @@ pub struct HostRequest {
     pub files: Option<Files>,
     /// The folders that the app lends, such as `/home/me/data:ro`, in place of its home.
     pub shares: Vec<String>,
+    /// Tags of everything that is made for the host, beside sdocker's own; they go before those of the same keys in `sdocker.conf`.
+    pub tags: Vec<Tag>,
     /// Whether to wait until the host is ready, and to configure Local Mode then. [`Studio::create_host`](crate::Studio::create_host) always
     /// does.
     pub wait: bool,
@@ -101,6 +105,7 @@ impl HostRequest {
             market: MarketChoice::OnDemand,
             files: None,
             shares: Vec::new(),
+            tags: Vec::new(),
             wait: true,
             ready_within: READY_WITHIN,
             keep_failed: false,
@@ -145,8 +150,14 @@ pub(crate) fn request(
             None => Identity::Shared,
         },
         proxy: proxy(surroundings),
-        config: config.host.clone(),
+        config: HostConfig { tags: tags(&asked.tags, &config.host.tags), ..config.host.clone() },
     }
+}
+
+/// Tags of a request, and those of other keys that the configuration has.
+fn tags(asked: &[Tag], configured: &[Tag]) -> Vec<Tag> {
+    let others = configured.iter().filter(|tag| asked.iter().all(|asked| asked.key != tag.key));
+    asked.iter().chain(others).cloned().collect()
 }
 
 /// The folder that holds `hosts/` where the host sees it as well: SDOCKER_HOME itself, else one in the folder that the app shares with its

@@ -10,7 +10,7 @@ use sdocker::{
     durations::{self, Timeout},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
-use studio_discovery::SubnetId;
+use studio_discovery::{SubnetId, Tag};
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::link;
@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Share this folder instead of the home without its dot entries; with `:ro` containers can only read it. Can be given several times.
     #[arg(long = "share", value_name = "FOLDER[:ro]")]
     shares: Vec<String>,
+    /// Give this tag to everything that is made for the host; can be given several times. It goes before Tags in sdocker.conf.
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    tags: Vec<Tag>,
     /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
     #[arg(long)]
     no_wait: bool,
@@ -62,6 +65,12 @@ pub(crate) struct Args {
     /// Print the plan and the exact API calls, without changing anything.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// A tag as people write it: the value may hold further signs.
+fn tag(text: &str) -> Result<Tag, String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    if key.is_empty() { Err("expected KEY=VALUE".to_owned()) } else { Ok(Tag::new(key, value)) }
 }
 
 impl Args {
@@ -78,6 +87,7 @@ impl Args {
         };
         request.files = self.files;
         request.shares.clone_from(&self.shares);
+        request.tags.clone_from(&self.tags);
         request.wait = !self.no_wait;
         request.ready_within = self.timeout;
         request.keep_failed = self.keep_failed;

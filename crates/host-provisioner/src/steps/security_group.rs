@@ -22,7 +22,7 @@ pub(crate) enum GroupStep {}
 pub(crate) struct WantedGroup {
     group: GroupPlan,
     host: HostId,
-    tags: [Tag; 3],
+    tags: Vec<Tag>,
 }
 
 impl WantedGroup {
@@ -288,7 +288,7 @@ fn rules(plan: &GroupPlan, rules: &[PlannedRule]) -> Vec<Value> {
 /// What can be asked of making a group, or of adding the rules that one lacks; and what can't.
 pub(super) fn asks(plan: &HostPlan, group: &GroupPlan, asks: &mut Asks) {
     let Some(id) = &group.existing else {
-        let tags = plan.group_tags().to_vec();
+        let tags = plan.group_tags();
         let (vpc, name, description) = (group.vpc.clone(), group.name.clone(), group.description.clone());
         asks.calls.push(DryRun::CreateGroup { vpc, name, description, tags });
         let mut later = vec!["ec2:AuthorizeSecurityGroupIngress", "ec2:DeleteSecurityGroup"];
