@@ -243,8 +243,14 @@ fn accidents_are_survived_or_said_and_mended() {
     let Some(space) = Space::open() else { return };
     let home = &space.home;
     fs::write(home.join("f"), "served").expect("written");
+    // As a host that mounted EFS left it: the SDK does not follow the link.
+    fs::create_dir(home.join("elsewhere")).expect("made");
+    fs::write(home.join("elsewhere/kept"), "kept").expect("written");
+    std::os::unix::fs::symlink(home.inside("elsewhere"), home.join("tmp")).expect("linked");
     home.give();
-    home.sdocker(&CREATE).expect(0);
+    home.sdocker(&[&CREATE[..], &["--files", "share"]].concat()).expect(0);
+    assert!(fs::symlink_metadata(home.join("tmp")).expect("there").is_dir());
+    assert_eq!(fs::read_to_string(home.join("elsewhere/kept")).expect("there"), "kept");
     image(home);
     let bind = format!("{0}:{0}", home.inside("").display());
     let file = home.inside("f").display().to_string();

@@ -111,11 +111,15 @@ pub fn apply(
     observer: &dyn Observer,
 ) -> crate::Result<Vec<String>> {
     let mut request = request(surroundings, facts, lookup);
-    if ways.lends && !ways.mounts {
-        make_real(&request.home.join(SDK_FOLDER))?;
-        request.shared = SharedFolder::Home;
-    } else if ways.lends && matches!(request.shared, SharedFolder::Nowhere) {
-        request.shared = SharedFolder::Home;
+    match request.shared {
+        _ if ways.lends && !ways.mounts => {
+            make_real(&request.home.join(SDK_FOLDER))?;
+            request.shared = SharedFolder::Home;
+        }
+        SharedFolder::Nowhere if ways.lends => request.shared = SharedFolder::Home,
+        // This host is lent nothing, whatever others are.
+        SharedFolder::Home if !ways.lends && !facts.app().kind.home_is_efs() => request.shared = SharedFolder::Nowhere,
+        _ => {}
     }
     let applied = localmode_config::apply(&plan(&request)?)?;
     warn_of_left(&applied.left, observer);
