@@ -19,7 +19,7 @@ use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use super::{
     handover::Handover,
-    mount::Mounted,
+    mount::{Mounted, ReadAhead},
     notifier::{Asked, Notifier},
 };
 use crate::{
@@ -75,6 +75,7 @@ pub(super) struct Pump {
     next: u64,
     asked: Asked,
     notifier: Notifier,
+    read_ahead: Option<ReadAhead>,
     buffer: Vec<u8>,
 }
 
@@ -114,6 +115,7 @@ impl Pump {
             next: 0,
             asked: Asked::default(),
             notifier,
+            read_ahead: share.read_ahead,
             buffer: vec![0; MAX_MESSAGE],
         })
     }
@@ -300,6 +302,7 @@ impl Pump {
             if let Some(request) = request {
                 self.tell_kernel(answer);
                 self.asked.end(&request);
+                self.begun(&request);
             } else if header.unique == 0 && matches!(header.error, notify::INVAL_INODE | notify::INVAL_ENTRY) {
                 self.notifier.take(Bytes::copy_from_slice(answer))?;
             } else if header.unique == 0 && header.error != PONG {
@@ -311,6 +314,16 @@ impl Pump {
             connection.partial = arrived;
         }
         Ok(())
+    }
+
+    /// The kernel has its answer to a request. The first is with which the mount begins.
+    fn begun(&mut self, request: &[u8]) {
+        if message::header(request).is_some_and(|header| header.opcode == opcode::INIT)
+            && let Some(read_ahead) = self.read_ahead.take()
+            && let Err(error) = read_ahead.raise()
+        {
+            tracing::info!("reads less far ahead: {error}");
+        }
     }
 
     fn tell_kernel(&self, answer: &[u8]) {

@@ -124,7 +124,8 @@ impl Server {
         }
     }
 
-    /// Something was missed: whatever the other side was told may be out of date.
+    /// Something was missed: whatever the other side was told may be out of date. That a name meant nothing is not remembered here; where it
+    /// does now, the other side finds out when it asks again.
     fn doubt_everything(&self) {
         let all = self.state().nodes.all();
         self.noticed().doubted = all;

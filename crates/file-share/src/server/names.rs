@@ -18,7 +18,14 @@ const SET_GROUP: u32 = 0o2000;
 impl Server {
     pub(super) fn lookup(&self, parent: u64, name: Name<'_>) -> Result<Answer, Errno> {
         let folder = self.find_folder(parent)?;
-        Ok(Answer::of(&self.look_up(&folder, parent, name)?))
+        match self.look_up(&folder, parent, name) {
+            // That there is none may be kept as well, where it is told of one that comes: number 0 says so.
+            Err(Errno::NOENT) if self.state().watches.contains(parent) => {
+                let (entry_valid, entry_valid_nsec) = self.cache_for(true);
+                Ok(Answer::of(&EntryOut { entry_valid, entry_valid_nsec, ..EntryOut::default() }))
+            }
+            outcome => Ok(Answer::of(&outcome?)),
+        }
     }
 
     pub(super) fn look_up(&self, folder: &Found, parent: u64, name: Name<'_>) -> Result<EntryOut, Errno> {

@@ -55,6 +55,7 @@ fn edits_are_seen_within_50_ms() {
             // New names, in a folder that was listed before.
             let listed = || fs::read_dir(share.host.join("d/inner")).expect("there").count();
             let before = listed();
+            assert!(!share.host.join(text("d/inner/n")).exists(), "that it is not there may be kept");
             fs::write(share.app.join("d/inner").join(text("n")), text("n")).expect("written");
             took.push(seen("a new file", || read(share, &text("d/inner/n")) == text("n")));
             assert_eq!(listed(), before + 1);

@@ -22,7 +22,7 @@ use tokio::{
 use super::super::{
     MountPoint,
     handover::Handover,
-    mount::{Mounted, mount_fuse},
+    mount::{Mounted, ReadAhead, mount_fuse},
     pump::Pump,
 };
 use crate::{Server, ShareSettings};
@@ -89,11 +89,12 @@ pub(super) fn mounted_with(
             prepare(&app);
             let point = MountPoint { path: host.clone(), read_only: false };
             mount_fuse(&device, &point).expect("mounted");
+            let read_ahead = ReadAhead::of(&host).ok();
             let (agent_side, server_side) = (Loop::start(), Loop::start());
             let (handovers, received) = mpsc::channel(2);
             let pump = {
                 let _inside = agent_side.runtime.enter();
-                Pump::new(Mounted { device }, received, Duration::from_secs(60)).expect("made")
+                Pump::new(Mounted { device, read_ahead }, received, Duration::from_secs(60)).expect("made")
             };
             agent_side.runtime.spawn(pump.run());
             let server = Mutex::new(Arc::new(Server::new(settings(app.clone())).expect("shared")));

@@ -142,3 +142,20 @@ fn no_synced_write_is_lost_by_breaks_and_by_the_end_of_the_client() {
         },
     );
 }
+
+#[test]
+fn the_kernel_reads_further_ahead_than_by_itself() {
+    mounted(
+        |_| {},
+        |share| {
+            // It has begun once something is answered.
+            assert!(fs::metadata(&share.host).expect("there").is_dir());
+            let device = fs::metadata(&share.host).expect("there").dev();
+            let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+            let Ok(read_ahead) = fs::read_to_string(format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb")) else {
+                return;
+            };
+            assert_eq!(read_ahead.trim(), "2048");
+        },
+    );
+}

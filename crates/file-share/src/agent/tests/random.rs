@@ -1,7 +1,7 @@
 //! Random operations on a share and on a folder of this machine: both must give the same answers and end with the same files, whatever the
 //! order.
 //!
-//! `SHARE_OPERATIONS` says how many, `SHARE_SEED` with which numbers; without it, other ones each time, which a failure names.
+//! `SHARE_SECONDS` says for how long, `SHARE_SEED` with which numbers; without it, other ones each time, which a failure names.
 
 use std::{
     collections::BTreeMap,
@@ -9,6 +9,7 @@ use std::{
     io,
     os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -217,7 +218,7 @@ fn number(variable: &str) -> Option<u64> {
 fn random_operations_do_what_they_do_on_a_folder_of_this_machine() {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     let seed = number("SHARE_SEED").unwrap_or(u64::from(clock.subsec_nanos()) | 1);
-    let operations = number("SHARE_OPERATIONS").unwrap_or(5000);
+    let end = Instant::now() + Duration::from_secs(number("SHARE_SECONDS").unwrap_or(4));
     mounted(
         |_| {},
         |share| {
@@ -226,8 +227,8 @@ fn random_operations_do_what_they_do_on_a_folder_of_this_machine() {
             let side = |root: &Path| Side { root: root.to_owned(), open: Vec::new() };
             let (mut shared, mut local, app) = (side(&share.host), side(&local), side(&share.app));
             let mut numbers = Numbers(seed);
-            let mut done = 0;
-            for at in 0..operations {
+            let (mut done, mut at) = (0, 0_u64);
+            while Instant::now() < end {
                 let operation = Operation::random(&mut numbers);
                 let (outcome, expected) = (shared.perform(&operation), local.perform(&operation));
                 assert_eq!(outcome, expected, "SHARE_SEED={seed}, operation {at}: {operation:.200?}");
@@ -239,8 +240,10 @@ fn random_operations_do_what_they_do_on_a_folder_of_this_machine() {
                 if at % 1000 == 999 {
                     assert_eq!(shared.everything(), local.everything(), "SHARE_SEED={seed}, after {at}");
                 }
+                at += 1;
             }
-            assert!(done > operations / 10, "{done} of {operations} did anything");
+            assert!(done > at / 10 && at > 100, "{done} of {at} did anything");
+            assert_eq!(shared.everything(), local.everything(), "SHARE_SEED={seed}, at the end");
             // The app has the same files; only their modes may say less.
             let names = |side: &Side| side.everything().into_keys().collect::<Vec<_>>();
             assert_eq!(names(&app), names(&local), "SHARE_SEED={seed}");

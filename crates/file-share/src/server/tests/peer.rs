@@ -154,7 +154,9 @@ impl Peer {
     }
 
     pub(super) async fn lookup(&mut self, parent: u64, name: &str) -> Result<EntryOut, i32> {
-        self.ask(opcode::LOOKUP, parent, &text(name)).await
+        let found: EntryOut = self.ask(opcode::LOOKUP, parent, &text(name)).await?;
+        // That there is none, which may be kept.
+        if found.nodeid == 0 { Err(errno(rustix::io::Errno::NOENT)) } else { Ok(found) }
     }
 
     pub(super) async fn walk(&mut self, path: &str) -> Result<EntryOut, i32> {
