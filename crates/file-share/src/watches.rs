@@ -3,7 +3,8 @@
 use std::{
     collections::HashMap,
     fs,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -42,7 +43,7 @@ struct Watch {
 #[derive(Debug)]
 pub(crate) struct Watches {
     /// `None` where the system has no more of them.
-    inotify: Option<OwnedFd>,
+    inotify: Option<Arc<OwnedFd>>,
     folders: HashMap<u64, Watch>,
     nodes: HashMap<i32, u64>,
     max: usize,
@@ -59,7 +60,7 @@ impl Watches {
         let of_system = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").ok();
         let of_system = of_system.and_then(|text| text.trim().parse::<usize>().ok()).map(|all| all / PART_OF_ALL);
         Self {
-            inotify: inotify.ok().filter(|_| max > 0),
+            inotify: inotify.ok().filter(|_| max > 0).map(Arc::new),
             folders: HashMap::new(),
             nodes: HashMap::new(),
             max: max.min(of_system.unwrap_or(max)),
@@ -68,8 +69,8 @@ impl Watches {
     }
 
     /// Where events are read.
-    pub(crate) fn inotify(&self) -> Option<BorrowedFd<'_>> {
-        self.inotify.as_ref().map(AsFd::as_fd)
+    pub(crate) fn inotify(&self) -> Option<Arc<OwnedFd>> {
+        self.inotify.clone()
     }
 
     pub(crate) fn len(&self) -> usize {

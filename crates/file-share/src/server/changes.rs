@@ -50,6 +50,7 @@ impl Server {
 
     /// Tells the other side of changes, for as long as it is connected.
     pub(crate) async fn tell_changes(&self) -> Infallible {
+        // A descriptor of its own: the connection before this one may not have ended yet.
         let inotify = self.state().watches.inotify().and_then(|inotify| fcntl_dupfd_cloexec(inotify, 0).ok());
         #[expect(
             deprecated,
@@ -72,36 +73,37 @@ impl Server {
             }
             let changed = async {
                 let Some(inotify) = &inotify else { return pending().await };
-                if let Ok(mut ready) = inotify.readable().await {
+                // Not taken for read before it is: there may be more than is taken at once.
+                let Ok(mut ready) = inotify.readable().await else { return pending().await };
+                self.take_changes();
+                sleep(GATHERED_FOR).await;
+                if self.take_changes() {
                     ready.clear_ready();
                 }
             };
             tokio::select! {
                 () = self.replies.noticed.notified() => {}
-                () = changed => {
-                    self.take_changes();
-                    sleep(GATHERED_FOR).await;
-                    self.take_changes();
-                }
+                () = changed => {}
             }
         }
     }
 
-    /// Takes what the system noticed.
-    fn take_changes(&self) {
+    /// Takes what the system noticed. Whether that was all.
+    fn take_changes(&self) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
-        let mut lost = false;
+        let (mut lost, mut is_all) = (false, false);
         let mut noticed = self.noticed();
         let mut state = self.state();
-        let Some(inotify) = state.watches.inotify().and_then(|inotify| fcntl_dupfd_cloexec(inotify, 0).ok()) else {
-            return;
-        };
+        let Some(inotify) = state.watches.inotify() else { return true };
         let mut events = Reader::new(inotify, &mut buffer);
         while noticed.names.len() < MAX_NOTICED || !events.is_buffer_empty() {
             let event = match events.next() {
                 Ok(event) => event,
                 Err(Errno::INTR) => continue,
-                Err(_) => break,
+                Err(_) => {
+                    is_all = true;
+                    break;
+                }
             };
             lost |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             if let Some(folder) = state.watches.node(event.wd()) {
@@ -122,6 +124,7 @@ impl Server {
         if lost {
             self.doubt_everything();
         }
+        is_all
     }
 
     /// Something was missed: whatever the other side was told may be out of date. That a name meant nothing is not remembered here; where it

@@ -506,6 +506,27 @@ fn count(share: &Share, name: &str) -> usize {
     fs::read_to_string(share.app.join(name)).expect("there").lines().count()
 }
 
+const GIT: &str = r#"
+git() { command git -c user.email=a@b -c user.name=a -c safe.directory='*' "$@"; }
+git init -q repository; cd repository
+for i in 1 2 3; do for j in $(seq 50); do echo $i >d$j; done; git add .; git commit -qm $i; done
+git gc -q; git fsck --no-progress; git checkout -q HEAD~1; test -z "$(git status --short)"; test "$(cat d50)" = 2"#;
+
+/// Installs a package that is made for it, and removes it.
+const PIP: &str = r#"
+python3 -c "
+import zipfile
+with zipfile.ZipFile('some-1.0-py3-none-any.whl', 'w') as wheel:
+    for number in range(200): wheel.writestr(f'some/m{number}.py', f'value = {number}')
+    wheel.writestr('some/__init__.py', '')
+    wheel.writestr('some-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\nName: some\nVersion: 1.0\n')
+    wheel.writestr('some-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+    wheel.writestr('some-1.0.dist-info/RECORD', '')"
+python3 -m pip install -q --no-index --no-deps --no-cache-dir --disable-pip-version-check --root-user-action=ignore \
+    --target=site some-1.0-py3-none-any.whl
+test "$(PYTHONPATH=site python3 -c 'import some.m199; print(some.m199.value)')" = 199
+rm -r site"#;
+
 #[test]
 fn programs_work() {
     mounted(
@@ -521,8 +542,18 @@ fn programs_work() {
                 "for p in 1 2 3 4; do (i=0; while [ $i -lt 100 ]; do echo $p-$i >>log; i=$((i + 1)); done) & done; wait",
             );
             assert_eq!(count(share, "log"), 400);
-            if std::process::Command::new("python3").arg("--version").output().is_err() {
+            let there = |program: &[&str]| {
+                let ran = std::process::Command::new(program[0]).args(&program[1..]).output();
+                ran.is_ok_and(|ran| ran.status.success())
+            };
+            if there(&["git", "--version"]) {
+                run(GIT);
+            }
+            if !there(&["python3", "--version"]) {
                 return;
+            }
+            if there(&["python3", "-m", "pip", "--version"]) {
+                run(PIP);
             }
             for journal in ["wal", "delete", "truncate"] {
                 run(&format!(
