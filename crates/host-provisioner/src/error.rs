@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use aws_answers::codes;
-use studio_discovery::{DomainId, FileSystemId, SubnetId};
+use studio_discovery::{DomainId, FileSystemId, SubnetId, VpcId};
 
 use crate::{
     CloudError, HostId, ImageId, InstanceId, InstanceType, JournalError, MountTargetId, UserDataError, Zone,
@@ -134,6 +134,16 @@ pub enum ProvisionError {
         /// What is allowed.
         why: String,
     },
+    /// Another group has the name already, in other letters.
+    #[error(
+        "{vpc} has a security group whose name differs from {name} in upper and lower case only, and EC2 takes no other of that name"
+    )]
+    GroupNameTaken {
+        /// The name.
+        name: String,
+        /// The VPC.
+        vpc: VpcId,
+    },
     /// No subnet has capacity for the type.
     #[error("no capacity for {instance_type} in {}", join(tried))]
     NoCapacity {
@@ -248,6 +258,9 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Cloud(error) => error.hint(),
+            Self::GroupNameTaken { .. } => Some(
+                "delete that group where nobody needs it, or prepare groups and name them in HostSGs in sdocker.conf",
+            ),
             Self::InstanceEnded { code: Some(code), .. } => codes::state_reason_hint(code),
             _ => None,
         }

@@ -148,7 +148,8 @@ impl State {
         if self.subnets.iter().all(|subnet| subnet.vpc != *vpc) {
             return Err(CloudError::new(action, vpc.as_str(), CloudErrorKind::NotFound));
         }
-        if self.groups.iter().any(|group| group.vpc == *vpc && group.name == name) {
+        // Names are case-insensitive (EC2 API reference, `CreateSecurityGroup`); filters are not.
+        if self.groups.iter().any(|group| group.vpc == *vpc && group.name.eq_ignore_ascii_case(name)) {
             let error = CloudError::new(action, name, CloudErrorKind::AlreadyExists);
             return Err(error.with_message("InvalidGroup.Duplicate".to_owned(), "The security group already exists"));
         }

@@ -540,6 +540,18 @@ async fn groups_that_others_use_are_left() {
     setting.assert_cleared("after the first host").await;
 }
 
+/// EC2 has one group of a name in a VPC, whatever its letters, but finds it only as it is written.
+#[tokio::test(start_paused = true)]
+async fn a_group_of_the_same_name_in_other_letters_is_named_and_left() {
+    let setting = Setting::new();
+    let cloud = Cloud::of(setting.account.clone());
+    cloud.security_groups.create(&"vpc-studio".into(), "dockerHOST", "", &[]).await.expect("made");
+    let before = setting.world();
+    let outcome = create(&setting, setting.sound(false), "h").await.expect("it lives").expect_err("the name is taken");
+    assert!(outcome.to_string().contains("differs from DockerHost in upper and lower case only"), "{outcome}");
+    assert_eq!((setting.world(), setting.records()), (before, Vec::new()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_mount_target_is_an_error_that_leaves_nothing() {
     let setting = Setting::new();

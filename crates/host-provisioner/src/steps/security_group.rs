@@ -144,7 +144,15 @@ impl Kind for GroupStep {
         Ok(match work.create_group(wanted).await {
             Ok(id) => Applied::Made(MadeGroup { id, plan: wanted.group.clone() }),
             Err(error) if error.kind == CloudErrorKind::AlreadyExists => {
-                let present = work.find_group(&wanted.group).await?;
+                let present = match work.find_group(&wanted.group).await {
+                    // A filter finds a name as it is written; what takes it is any group whose name is the same in other letters (EC2 API
+                    // reference, `CreateSecurityGroup`: "Names are case-insensitive and must be unique within the VPC").
+                    Err(error) if error.kind == CloudErrorKind::NotFound => {
+                        let (name, vpc) = (wanted.group.name.clone(), wanted.group.vpc.clone());
+                        return Err(ProvisionError::GroupNameTaken { name, vpc });
+                    }
+                    found => found?,
+                };
                 // Ours after all, where the answer to a first try was lost.
                 let ours = present.tags.contains(&Tag::new(TAG_HOST, wanted.host.as_str()));
                 let id = present.id.clone();
