@@ -1,9 +1,9 @@
 //! The security groups of a host: which, with what rules, and what is missing of them.
 
 use serde::{Deserialize, Serialize};
-use studio_discovery::{SecurityGroupId, VpcId};
+use studio_discovery::{DomainId, SecurityGroupId, VpcId};
 
-use crate::{HostRequest, Peer, Rule, SecurityGroup};
+use crate::{HostRequest, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
 
 /// The group that lets the app reach the daemon and the endpoints.
 pub(crate) const DOCKER_GROUP: &str = "DockerHost";
@@ -112,6 +112,22 @@ fn plan(
 }
 
 impl GroupPlan {
+    /// What of the group that is there is not as sdocker makes it: whoever finds one by its name may find anybody's.
+    pub(crate) fn strange(&self, present: &[SecurityGroup], domain: &DomainId) -> Option<Warning> {
+        let group = present.iter().find(|group| Some(&group.id) == self.existing.as_ref())?;
+        let wanted: Vec<Rule> = self.ingress.iter().map(|rule| rule.within(&group.id)).collect();
+        // A port that was open to a group of the app before is no stranger's.
+        let known =
+            |rule: &Rule| wanted.iter().any(|wanted| wanted.peer == rule.peer && rule.from_port == rule.to_port);
+        let strange = group.ingress.iter().filter(|rule| !known(rule));
+        let mut what: Vec<String> = strange.map(|rule| format!("it lets in {rule}")).collect();
+        if let Some(other) = group.tags.iter().find(|tag| tag.key == TAG_DOMAIN && tag.value != domain.as_str()) {
+            what.insert(0, format!("it is tagged as that of domain {}", other.value));
+        }
+        let group = format!("{} ({})", group.name, group.id);
+        (!what.is_empty()).then_some(Warning::StrangeGroup { group, what })
+    }
+
     /// The same plan in a VPC that has these groups.
     pub(crate) fn against(mut self, present: &[SecurityGroup]) -> Self {
         // Names are unique within a VPC only: another VPC's group of that name is of no use, and not ours to change.

@@ -177,6 +177,11 @@ impl HostPlan {
         if !left_out.is_empty() {
             warnings.push(Warning::TagsLeftOut { keys: left_out });
         }
+        let groups = groups(environment, request, survey, mounts_anything)?;
+        if let HostGroups::Named { docker, nfs } = &groups {
+            let planned = std::iter::once(docker).chain(nfs);
+            warnings.extend(planned.filter_map(|group| group.strange(&survey.groups, &environment.domain)));
+        }
         let plan = Self {
             host: request.host.clone(),
             region: environment.region.clone(),
@@ -189,7 +194,7 @@ impl HostPlan {
             instance_type: request.instance_type.clone(),
             root_volume: RootVolume { device: image.root_device.clone(), size_gib: volume_gib },
             image,
-            groups: groups(environment, request, survey, mounts_anything)?,
+            groups,
             placements,
             markets: match request.market {
                 MarketChoice::OnDemand => vec![Market::OnDemand],

@@ -31,6 +31,13 @@ pub enum Warning {
         /// The group's name.
         group: String,
     },
+    /// A group that was there before lets more in than a host needs, or is another domain's.
+    StrangeGroup {
+        /// The group's name and id.
+        group: String,
+        /// What is strange about it.
+        what: Vec<String>,
+    },
     /// The image names a larger root volume than was asked for.
     VolumeGrown {
         /// The size of the image's root device, in GiB.
@@ -88,6 +95,11 @@ impl fmt::Display for Warning {
                 f,
                 "not allowed to call ec2:AuthorizeSecurityGroupEgress and ec2:RevokeSecurityGroupEgress: security group {group} keeps the \
                  outbound rule that allows everything"
+            ),
+            Self::StrangeGroup { group, what } => write!(
+                f,
+                "security group {group} was not made as sdocker makes it: {}",
+                what.join(", ")
             ),
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
             Self::NotSpot { why } => write!(f, "no Spot capacity, so the host is launched on demand: {why}"),

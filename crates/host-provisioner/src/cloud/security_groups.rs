@@ -1,5 +1,7 @@
 //! Security groups.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
@@ -81,6 +83,20 @@ pub enum Peer {
     Group(SecurityGroupId),
     /// Addresses in CIDR notation, IPv4 or IPv6, or a prefix list's id.
     Network(String),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.from_port, self.to_port) {
+            (0, u16::MAX) => f.write_str("every port")?,
+            (one, last) if one == last => write!(f, "port {one}")?,
+            (first, last) => write!(f, "ports {first} to {last}")?,
+        }
+        match &self.peer {
+            Peer::Group(group) => write!(f, " from {group}"),
+            Peer::Network(network) => write!(f, " from {network}"),
+        }
+    }
 }
 
 impl Rule {

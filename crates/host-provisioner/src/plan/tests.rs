@@ -187,3 +187,28 @@ async fn tags_that_ec2_does_not_take_are_left_out_and_said() {
     // AWS's own are nobody's loss.
     assert_eq!(plan.warnings, [Warning::TagsLeftOut { keys: vec![long] }]);
 }
+
+/// Anybody may have made a group of that name, with any rules: what of it sdocker would not have made is said.
+#[tokio::test]
+async fn a_group_that_lets_strangers_in_is_named() {
+    let account = Arc::new(Account::new(State::studio()));
+    let cloud = Cloud::of(account);
+    let environment = environment();
+    let plan = || async {
+        let survey = Survey::take(&cloud, &environment, &request("host-1")).await.expect("a survey");
+        HostPlan::new(&environment, &request("host-1"), &survey).expect("a plan")
+    };
+    let fresh = plan().await;
+    let HostGroups::Named { docker, .. } = &fresh.groups else { panic!("named groups") };
+    let groups = &cloud.security_groups;
+    let id = groups.create(&docker.vpc, "DockerHost", "", &[Tag::new(TAG_DOMAIN, "d-else")]).await.expect("made");
+    let sound = docker.ingress.iter().map(|rule| rule.within(&id)).collect::<Vec<_>>();
+    groups.authorize_ingress(&id, &sound).await.expect("allowed");
+    let world = |port| crate::Rule::port(port, crate::Peer::Network("0.0.0.0/0".to_owned()));
+    groups.authorize_ingress(&id, &[world(1111), world(22)]).await.expect("allowed");
+    let said: Vec<_> = plan().await.warnings.iter().map(ToString::to_string).collect();
+    let strange =
+        "it is tagged as that of domain d-else, it lets in port 22 from 0.0.0.0/0, it lets in port 1111 from 0.0.0.0/0";
+    assert_eq!(said, [format!("security group DockerHost ({id}) was not made as sdocker makes it: {strange}")]);
+    assert_eq!(fresh.warnings, []);
+}

@@ -94,6 +94,11 @@ async fn host(
         if let Warning::TypeNotDescribed { .. } = warning {
             finding.fix = permission::hints("ec2:DescribeInstanceTypes", "", caller);
         }
+        if let Warning::StrangeGroup { .. } = warning {
+            finding
+                .because("whoever it lets in reaches the host's ports")
+                .fix("take away the rules that nobody needs, or delete the group while no host runs: the next one is made anew");
+        }
     }
     let engine = plan.placements.first().map(|placement| &placement.bootstrap.engine);
     let mut registries = Findings::default();
