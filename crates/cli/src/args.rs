@@ -22,12 +22,15 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a Docker host, and make it the current one.
+    #[command(visible_alias = "create")]
     CreateHost(Box<commands::create_host::Args>),
     /// Terminate the current host.
     TerminateCurrentHost(commands::terminate::CurrentArgs),
-    /// Terminate one host, or all.
+    /// Terminate hosts.
+    #[command(visible_alias = "rm")]
     TerminateHost(commands::terminate::Args),
     /// List the hosts that this home knows.
+    #[command(visible_alias = "ls")]
     ListHosts(commands::list_hosts::Args),
     /// Show the state of a host: health, use, and when it terminates itself.
     Status(commands::status::Args),

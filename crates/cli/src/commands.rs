@@ -12,6 +12,7 @@ pub(crate) mod lifecycle_config;
 pub(crate) mod link;
 pub(crate) mod list_hosts;
 pub(crate) mod manual;
+pub(crate) mod one_host;
 pub(crate) mod policy;
 pub(crate) mod recover;
 pub(crate) mod setup;

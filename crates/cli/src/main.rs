@@ -34,6 +34,8 @@ fn main() -> ExitCode {
     };
     let code = match outcome {
         Ok(code) => code,
+        // What only the settings could tell to be missing.
+        Err(error) if error.is::<clap::Error>() => return error.downcast_ref().map_or(ExitCode::FAILURE, usage),
         Err(error) => {
             let caller = surroundings.map(|surroundings| Caller::of(&surroundings));
             failure::report(&printer, &error, &caller.unwrap_or_default())

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use host_provisioner::{EngineChoice, HostConfig};
+use host_provisioner::{EngineChoice, HostConfig, InstanceType};
 use serde::{Deserialize, Deserializer, de};
 use studio_discovery::Tag;
 use whole_file::Links;
@@ -23,6 +23,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// What shapes the host.
     pub host: HostConfig,
+    /// `InstanceType`.
+    pub instance_type: Option<InstanceType>,
     /// `Engine`.
     pub engine: Option<EngineChoice>,
     /// `IdleTimeout`.
@@ -36,7 +38,8 @@ pub struct Config {
 /// The largest file that is read.
 const MOST: u64 = 1 << 20;
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
+    "InstanceType",
     "ImageId",
     "Key",
     "Port",
@@ -55,6 +58,8 @@ const KEYS: [&str; 13] = [
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Raw {
+    #[serde(rename = "InstanceType")]
+    instance_type: Option<String>,
     #[serde(rename = "ImageId")]
     image: Option<String>,
     #[serde(rename = "Key")]
@@ -157,6 +162,7 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
 
     let given = |text: Option<String>| text.map(|text| text.trim().to_owned());
     let groups = raw.security_groups;
+    let instance_type = given(raw.instance_type).map(|text| text.parse()).transpose();
     let defaults = HostConfig::default();
     Ok(Config {
         file: None,
@@ -172,6 +178,8 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
             additional_ports: raw.additional_ports.unwrap_or_default(),
             tags: raw.tags.unwrap_or_default().into_iter().map(|(key, value)| Tag::new(key, value)).collect(),
         },
+        instance_type: instance_type
+            .map_err(|error| Error::new(format!("{}: InstanceType: {error}", path.display())))?,
         engine: raw.engine.map(|engine| match engine {
             Engine::Auto => EngineChoice::Auto,
             Engine::Dind => EngineChoice::Dind,

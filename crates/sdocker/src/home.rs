@@ -3,12 +3,12 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use docker_remote::{DockerHost, Endpoint};
-use host_provisioner::{HostId, HostPlan, InstanceId, Opened};
+use host_provisioner::{HostId, HostPlan, Opened};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, HostRequest, Observer, Result, Stop, Surroundings, account,
+    Error, HostRequest, HostSelector, Observer, Result, Stop, Surroundings, account,
     client_files::HostFiles,
     config::{self, Config},
     creation::{self, NewHost},
@@ -76,12 +76,12 @@ impl Home {
         self.lookup().hosts()
     }
 
-    /// A host by its instance; else the current one; else the first that is known, which is said.
+    /// The host that is meant; else the current one; else the first that is known, which is said.
     ///
     /// # Errors
     /// There is none, or records can't be read.
-    pub fn host(&self, instance: Option<&InstanceId>, observer: &dyn Observer) -> Result<KnownHost> {
-        self.lookup().find(instance, observer)
+    pub fn host(&self, host: Option<&HostSelector>, observer: &dyn Observer) -> Result<KnownHost> {
+        self.lookup().find(host, observer)
     }
 
     /// What the cloud knows of hosts, each asked about where it is: one answer each.
@@ -108,9 +108,9 @@ impl Home {
     ///
     /// # Errors
     /// No such host, or one that does not answer; files that can't be written.
-    pub async fn use_host(&self, instance: &InstanceId, observer: &dyn Observer) -> Result<Used> {
+    pub async fn use_host(&self, host: &HostSelector, observer: &dyn Observer) -> Result<Used> {
         let lookup = self.lookup();
-        let host = lookup.find(Some(instance), observer)?;
+        let host = lookup.find(Some(host), observer)?;
         let entry = host.entry();
         let files = HostFiles::new(&lookup);
         let answered = match files.probe(&entry).await {

@@ -6,7 +6,7 @@ use docker_remote::ContextStore;
 use host_provisioner::{CloudName, Entry, InstanceId, InstanceType, Journal, JournalError, Place, Record, RecordState};
 
 use crate::{
-    Error, Observer, Surroundings,
+    Error, HostSelector, Observer, Surroundings,
     client_files::entry,
     hosts_conf::{ActiveHost, HostsConf},
     layout::{Layout, host_name},
@@ -172,22 +172,20 @@ impl Lookup {
         }
     }
 
-    /// A host by its instance; else the current one; else the first that is known, which is said. Not for what ends a host.
-    pub fn find(&self, instance: Option<&InstanceId>, observer: &dyn Observer) -> crate::Result<KnownHost> {
+    /// The host that is meant; else the current one; else the first that is known, which is said. Not for what ends a host.
+    ///
+    /// # Errors
+    /// There is none, or it could be several; records that can't be read.
+    pub fn find(&self, host: Option<&HostSelector>, observer: &dyn Observer) -> crate::Result<KnownHost> {
         let hosts = self.hosts()?;
-        let Some(instance) = instance else {
+        let Some(selector) = host else {
             let Some(host) = hosts.into_iter().next() else { return self.current(|_| String::new()) };
             if !host.current {
                 observer.warn(format!("no host is current, since {}: this is {}", self.why_none(), host.name));
             }
             return Ok(host);
         };
-        let known: Vec<String> = hosts.iter().map(|host| host.instance.to_string()).collect();
-        hosts.into_iter().find(|host| host.instance == *instance).ok_or_else(|| {
-            let error = Error::new(format!("no host {instance} is known here"));
-            let error = if known.is_empty() { error } else { error.hint(format!("known are {}", known.join(", "))) };
-            error.hint("`sdocker recover` finds hosts that were created from another home")
-        })
+        selector.choose(&hosts)?.ok_or_else(|| unknown(selector, &hosts))
     }
 
     /// Mends the list that other tools read, where it is broken. Returns what to say of it.
@@ -216,6 +214,14 @@ impl Lookup {
         }
         notices
     }
+}
+
+/// No host here is the one that is meant.
+pub(crate) fn unknown(selector: &HostSelector, hosts: &[KnownHost]) -> Error {
+    let error = Error::new(format!("no host {selector} is known here"));
+    let known: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let error = if known.is_empty() { error } else { error.hint(format!("known are {}", known.join(", "))) };
+    error.hint("`sdocker recover` finds hosts that were created from another home")
 }
 
 /// A record that can't be read, and what to do about it.

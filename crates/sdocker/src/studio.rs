@@ -168,7 +168,7 @@ impl Host {
     /// # Errors
     /// It could not be ended, or was not seen to end; it may remain then.
     pub async fn terminate(self) -> Result<()> {
-        let targets = self.home.targets(&Which::Instance(self.instance))?;
+        let targets = self.home.targets(&Which::Host(self.instance.into()))?;
         let ended = self.home.terminate(targets, false, &Unobserved, &CancellationToken::new()).await?;
         ended.error().map_or(Ok(()), Err)
     }

@@ -9,7 +9,7 @@ use studio_discovery::{DomainId, UserProfileName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Observer, Stop, Surroundings,
+    Error, HostSelector, Observer, Stop, Surroundings,
     client_files::HostFiles,
     link,
     lookup::{self, KnownHost, Lookup},
@@ -26,8 +26,8 @@ const GRACE: Duration = Duration::from_millis(1500);
 pub enum Which {
     /// The one that the Docker CLI talks to, and never another one instead.
     Current,
-    /// The host on this instance.
-    Instance(InstanceId),
+    /// The host that is meant. An instance that this home does not know may be a host of another home of the same user.
+    Host(HostSelector),
     /// Every host that this home knows, unfinished ones included.
     All,
 }
@@ -97,12 +97,14 @@ pub fn targets(which: &Which, lookup: &Lookup) -> crate::Result<Vec<Target>> {
     let without_address = lookup.journal.records()?.into_iter().filter(|record| record.instance.is_none());
     let mut unfinished = without_address.map(|record| Kind::Unfinished(Box::new(record)));
     let kinds = match which {
-        Which::Instance(instance) => {
-            let known = hosts.into_iter().find(|host| host.instance == *instance);
-            let known = known.map(|host| Kind::Known(Box::new(host)));
-            let known = known.or_else(|| unfinished.find(|target| target.launched(instance)));
-            vec![known.unwrap_or_else(|| Kind::Unknown(instance.clone()))]
-        }
+        Which::Host(selector) => match (selector.choose(&hosts)?, selector.instance()) {
+            (Some(host), _) => vec![Kind::Known(Box::new(host))],
+            (None, Some(instance)) => {
+                let launched = unfinished.find(|target| target.launched(&instance));
+                vec![launched.unwrap_or(Kind::Unknown(instance))]
+            }
+            (None, None) => return Err(lookup::unknown(selector, &hosts)),
+        },
         Which::Current | Which::All => {
             let mut kinds: Vec<Kind> = hosts.into_iter().map(|host| Kind::Known(Box::new(host))).collect();
             kinds.extend(unfinished);

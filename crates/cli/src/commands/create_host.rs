@@ -4,6 +4,7 @@ mod outcome;
 
 use std::sync::{Mutex, PoisonError};
 
+use clap::{CommandFactory as _, error::ErrorKind};
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
     Fate, Files, Home, HostRequest, Stop,
@@ -23,8 +24,12 @@ use crate::commands::link;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU).
-    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
-    instance_type: InstanceType,
+    /// [default: InstanceType in sdocker.conf]
+    #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
+    type_of_instance: Option<InstanceType>,
+    /// The same, as the first sdocker took it.
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance")]
+    instance_type: Option<InstanceType>,
     /// The subnet, instead of the first of the domain's that has a mount target and capacity.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
@@ -74,8 +79,23 @@ fn tag(text: &str) -> Result<Tag, String> {
 }
 
 impl Args {
-    fn request(&self) -> HostRequest {
-        let mut request = HostRequest::new(self.instance_type.clone());
+    /// What is asked for, and else what `sdocker.conf` says.
+    fn instance_type(&self, home: &Home) -> anyhow::Result<InstanceType> {
+        if let Some(asked) = self.type_of_instance.as_ref().or(self.instance_type.as_ref()) {
+            return Ok(asked.clone());
+        }
+        let words = "name an instance type, as in `sdocker create c5.xlarge`, or set InstanceType in sdocker.conf";
+        let missing = || {
+            let mut usage = crate::args::Args::command();
+            usage.build();
+            let usage = usage.find_subcommand_mut("create-host").expect("this command");
+            usage.error(ErrorKind::MissingRequiredArgument, words)
+        };
+        Ok(home.settings()?.instance_type.ok_or_else(missing)?)
+    }
+
+    fn request(&self, instance_type: InstanceType) -> HostRequest {
+        let mut request = HostRequest::new(instance_type);
         request.subnet.clone_from(&self.subnet_id);
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
@@ -129,12 +149,13 @@ impl Stop for Stopping<'_> {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     interrupt.say("interrupted before anything was made");
-    let request = args.request();
+    let instance_type = args.instance_type(home)?;
+    let request = args.request(instance_type.clone());
     let observer = Progress::new(printer);
     if args.dry_run {
         return outcome::print_plan(&home.plan(&request, &observer).await?, printer);
     }
-    let stopping = Stopping { interrupt, instance_type: &args.instance_type, working: Mutex::new(None) };
+    let stopping = Stopping { interrupt, instance_type: &instance_type, working: Mutex::new(None) };
     match home.create_host(&request, &observer, &stopping).await {
         Ok(mut host) => {
             if host.answered.is_some() {

@@ -1,10 +1,11 @@
 //! `sdocker env`: environment variables for tools that ignore Docker contexts, such as docker-py.
 
 use clap::ValueEnum;
-use host_provisioner::InstanceId;
 use sdocker::Home;
 use sdocker_console::{Printer, Progress};
 use serde_json::json;
+
+use crate::commands::one_host::OneHost;
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///
@@ -15,9 +16,8 @@ pub(crate) struct Args {
     /// The syntax to print.
     #[arg(long, value_enum, default_value_t = Shell::Bash)]
     shell: Shell,
-    /// The host, instead of the current one.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    #[command(flatten)]
+    host: OneHost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -28,7 +28,7 @@ enum Shell {
 }
 
 pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
-    let host = home.host(args.instance_id.as_ref(), &Progress::new(printer))?;
+    let host = home.host(args.host.selector(), &Progress::new(printer))?;
     let certs = home.client_certs(&host);
     match certs.join("key.pem").try_exists() {
         Ok(true) => {}

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use host_agent::Program;
 use host_ports::{Agent, Dialer, Listener, Listeners, Target};
-use host_provisioner::InstanceId;
-use sdocker::{Error, Surroundings, client_files::HostFiles, lookup::Lookup};
+use sdocker::{Error, HostSelector, Surroundings, client_files::HostFiles, lookup::Lookup};
 use sdocker_console::{Interrupt, Printer, Progress};
 use serde::Serialize;
 
@@ -20,9 +19,9 @@ pub(crate) struct Args {
     /// The ports of the host, or LOCAL:HOST. A local port of 0 takes any free one.
     #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse, required = true)]
     ports: Vec<Ports>,
-    /// The host, instead of the current one.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    #[arg(long, value_name = "HOST")]
+    instance_id: Option<HostSelector>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

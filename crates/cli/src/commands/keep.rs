@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use host_provisioner::InstanceId;
 use sdocker::{Home, durations};
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
+
+use crate::commands::one_host::OneHost;
 
 /// Keep a host running longer: neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]
@@ -13,9 +14,8 @@ pub(crate) struct Args {
     /// For how long, from now.
     #[arg(long = "for", value_name = "DURATION", value_parser = durations::parse, default_value = "4h")]
     duration: Duration,
-    /// The host, instead of the current one.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    #[command(flatten)]
+    host: OneHost,
 }
 
 #[derive(Debug, Serialize)]
@@ -25,7 +25,7 @@ struct Kept {
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
-    let host = home.host(args.instance_id.as_ref(), &Progress::new(printer))?;
+    let host = home.host(args.host.selector(), &Progress::new(printer))?;
     let until = home.keep(&host, args.duration).await?;
     let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
     printer.result(&kept, || {

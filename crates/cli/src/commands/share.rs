@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use host_files::{Event, Program, Share, Sharing};
-use host_provisioner::InstanceId;
-use sdocker::{Surroundings, client_files::HostFiles, durations, link, lookup::Lookup};
+use sdocker::{HostSelector, Surroundings, client_files::HostFiles, durations, link, lookup::Lookup};
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde::Serialize;
 
@@ -27,9 +26,9 @@ pub(crate) struct Args {
     /// The folders. With `:ro` containers can only read them.
     #[arg(value_name = "FOLDER[:ro]", required = true)]
     folders: Vec<String>,
-    /// The host, instead of the current one.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    #[arg(long, value_name = "HOST")]
+    instance_id: Option<HostSelector>,
     /// How long containers wait for files while this command is not running or not reaching the host, before they get errors.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = durations::parse_wait)]
     give_up_after: Duration,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use host_provisioner::InstanceId;
 use sdocker::{
     Home,
     link::{FolderState, LinkState},
@@ -10,17 +9,18 @@ use sdocker::{
 };
 use sdocker_console::{Printer, Progress, align};
 
+use crate::commands::one_host::OneHost;
+
 /// Show the state of a host: health, use, and when it terminates itself.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The host, instead of the current one.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    #[command(flatten)]
+    host: OneHost,
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
-    let host = home.host(args.instance_id.as_ref(), &observer)?;
+    let host = home.host(args.host.selector(), &observer)?;
     let status = home.status(host, &observer).await;
     printer.result(&status, || human(&status))?;
     if status.state == "terminated" || status.state == "shutting-down" {

@@ -1,8 +1,8 @@
 //! `sdocker terminate-current-host` and `sdocker terminate-host`.
 
-use host_provisioner::{HostId, InstanceId, PurgeReport};
+use host_provisioner::{HostId, PurgeReport};
 use sdocker::{
-    Error, Home, Stop,
+    Error, Home, HostSelector, Stop,
     termination::{Target, Terminations, Which},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
@@ -18,13 +18,16 @@ pub(crate) struct CurrentArgs {
     purge: Purge,
 }
 
-/// Terminate one host, or all.
+/// Terminate hosts.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("which").required(true).args(["instance_id", "all"]))]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["hosts", "instance_id", "all"]))]
 pub(crate) struct Args {
-    /// The host.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: Option<InstanceId>,
+    /// The hosts: their names, their instances' ids, or the beginning of either.
+    #[arg(value_name = "HOST")]
+    hosts: Vec<HostSelector>,
+    /// The same for one host, as the first sdocker took it.
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<HostSelector>,
     /// Every host that this home knows, unfinished ones included.
     #[arg(long)]
     all: bool,
@@ -83,11 +86,12 @@ pub(crate) async fn run_current(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    run_on(&Which::Current, args.purge.purge, home, printer, interrupt).await
+    run_on(&[Which::Current], args.purge.purge, home, printer, interrupt).await
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let which = args.instance_id.clone().map_or(Which::All, Which::Instance);
+    let named: Vec<Which> = args.hosts.iter().chain(&args.instance_id).cloned().map(Which::Host).collect();
+    let which = if named.is_empty() { vec![Which::All] } else { named };
     run_on(&which, args.purge.purge, home, printer, interrupt).await
 }
 
@@ -108,13 +112,16 @@ impl Stop for Stopping<'_> {
 }
 
 async fn run_on(
-    which: &Which,
+    which: &[Which],
     purge: bool,
     home: &Home,
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    let targets = home.targets(which)?;
+    let mut targets = Vec::new();
+    for which in which {
+        targets.extend(home.targets(which)?);
+    }
     let stopping = Stopping { interrupt, working: interrupt.begin(work(&targets))? };
     let observer = Progress::new(printer);
     let ended = home.terminate(targets, purge, &observer, &stopping).await?;

@@ -1,7 +1,7 @@
 //! `sdocker use`: make a host the current one.
 
-use host_provisioner::InstanceId;
-use sdocker::{Home, detours};
+use anyhow::Context as _;
+use sdocker::{Home, HostSelector, detours};
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 
@@ -9,10 +9,14 @@ use crate::commands::link;
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {
-    /// The host.
-    #[arg(long, value_name = "ID", value_parser = str::parse::<InstanceId>)]
-    instance_id: InstanceId,
+    /// The host: its name, its instance's id, or the beginning of either.
+    #[arg(value_name = "HOST")]
+    host: Option<HostSelector>,
+    /// The same, as the first sdocker took it.
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<HostSelector>,
 }
 
 #[derive(Debug, Serialize)]
@@ -24,7 +28,8 @@ struct Used {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
-    let sdocker::Used { host, answered, refused, blocked, .. } = home.use_host(&args.instance_id, &observer).await?;
+    let host = args.host.as_ref().or(args.instance_id.as_ref()).context("name the host")?;
+    let sdocker::Used { host, answered, refused, blocked, .. } = home.use_host(host, &observer).await?;
     if let Some(refused) = refused {
         printer.warn(refused.what);
         printer.hint(refused.fix);

@@ -43,7 +43,7 @@ impl Check<'_> {
         self.volume()?;
         self.additional_ports()?;
         self.groups()?;
-        for key in ["ImageId", "Key", "InstanceProfileArn", "DockerImageURI", "DockerImageNvidiaURI"] {
+        for key in ["InstanceType", "ImageId", "Key", "InstanceProfileArn", "DockerImageURI", "DockerImageNvidiaURI"] {
             if let Some(value) = self.value(key)
                 && text_of(value).is_some_and(|text| text.trim().is_empty())
             {

@@ -1,0 +1,21 @@
+//! The option by which a command is told which host it is about.
+
+use sdocker::HostSelector;
+
+/// Which host it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneHost {
+    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    #[arg(value_name = "HOST")]
+    host: Option<HostSelector>,
+    /// The same, as the first sdocker took it.
+    #[arg(long, value_name = "ID", conflicts_with = "host")]
+    instance_id: Option<HostSelector>,
+}
+
+impl OneHost {
+    /// The host that is meant; `None`: the current one.
+    pub(crate) fn selector(&self) -> Option<&HostSelector> {
+        self.host.as_ref().or(self.instance_id.as_ref())
+    }
+}
