@@ -222,6 +222,7 @@ impl ClientCredentials {
         let read = |name: &str| -> Result<(PathBuf, String), Error> {
             let path = folder.join(name);
             let text = whole_file::read_text(&path, 1 << 20, whole_file::Links::Follow).map_err(file("read", &path))?;
+            trusted(&path)?;
             Ok((path, text))
         };
         let certificate = |(path, text): (PathBuf, String)| match CertificateDer::from_pem_slice(text.as_bytes()) {
@@ -234,6 +235,19 @@ impl ClientCredentials {
         }
         Ok(Self { ca: certificate(read("ca.pem")?)?, certificate: certificate(read("cert.pem")?)?, key })
     }
+}
+
+/// Whether others than its owner may write a file or its folder, and with it say whom this user trusts; ssh demands the same of its keys
+/// (sshd_config(5), `StrictModes`). Who the owner is does not tell: an EFS access point shows its own user as that of every file.
+fn trusted(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt as _;
+    for looked_at in [path, path.parent().unwrap_or(path)] {
+        let mode = std::fs::metadata(looked_at).map_err(file("look at", looked_at))?.permissions().mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return Err(Error::NotTrusted { path: looked_at.to_owned(), mode });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for HostCredentials {

@@ -26,6 +26,14 @@ pub enum Error {
         /// What it should hold.
         expected: &'static str,
     },
+    /// Somebody else may have written whom this user is to trust.
+    #[error("{path} is not to be trusted: others than its owner may write it (mode {mode:o})")]
+    NotTrusted {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// Reading, writing or removing a file failed.
     #[error("cannot {attempted} {path}")]
     File {

@@ -87,3 +87,25 @@ fn a_name_that_is_none_is_an_error() {
     let names = HostNames { dns: vec!["ü".to_owned()], addresses: Vec::new() };
     assert!(HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(1)).is_err());
 }
+
+/// Whoever could write the CA could be the host.
+#[test]
+fn what_others_can_write_is_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    credentials().write(folder.path(), WriteServerKey::No).expect("written");
+    let client = folder.path().join("client");
+    ClientCredentials::load(&client).expect("as it was written");
+    for (path, mode, sound) in
+        [(client.join("ca.pem"), 0o666, 0o600), (client.join("key.pem"), 0o620, 0o600), (client.clone(), 0o777, 0o700)]
+    {
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        set(mode);
+        let error = ClientCredentials::load(&client).expect_err("others can write it");
+        assert_eq!(
+            error.to_string(),
+            format!("{} is not to be trusted: others than its owner may write it (mode {mode:o})", path.display())
+        );
+        set(sound);
+    }
+    ClientCredentials::load(&client).expect("it is sound again");
+}
