@@ -101,7 +101,7 @@ mod tests {
         let (_, statement) = hints[1].split_once(": ").expect("a statement");
         let statement: Value = serde_json::from_str(statement).expect("ready to paste");
         assert_eq!(statement["Action"], "ec2:RunInstances");
-        assert_eq!(statement["Resource"], json!(["arn:aws:ec2:*:*:subnet/*", "arn:aws:ec2:*:*:security-group/*"]));
+        assert_eq!(statement["Resource"], "arn:aws:ec2:*:*:subnet/*");
     }
 
     #[test]
