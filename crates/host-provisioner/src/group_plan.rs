@@ -1,9 +1,9 @@
 //! The security groups of a host: which, with what rules, and what is missing of them.
 
 use serde::{Deserialize, Serialize};
-use studio_discovery::{DomainId, SecurityGroupId, VpcId};
+use studio_discovery::{SecurityGroupId, Tag, VpcId};
 
-use crate::{HostRequest, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
+use crate::{HostRequest, Peer, Rule, SecurityGroup, Warning};
 
 /// The group that lets the app reach the daemon and the endpoints.
 pub(crate) const DOCKER_GROUP: &str = "DockerHost";
@@ -113,7 +113,7 @@ fn plan(
 
 impl GroupPlan {
     /// What of the group that is there is not as sdocker makes it: whoever finds one by its name may find anybody's.
-    pub(crate) fn strange(&self, present: &[SecurityGroup], domain: &DomainId) -> Option<Warning> {
+    pub(crate) fn strange(&self, present: &[SecurityGroup], of_domain: &Tag) -> Option<Warning> {
         let group = present.iter().find(|group| Some(&group.id) == self.existing.as_ref())?;
         let wanted: Vec<Rule> = self.ingress.iter().map(|rule| rule.within(&group.id)).collect();
         // A port that was open to a group of the app before is no stranger's.
@@ -121,7 +121,7 @@ impl GroupPlan {
             |rule: &Rule| wanted.iter().any(|wanted| wanted.peer == rule.peer && rule.from_port == rule.to_port);
         let strange = group.ingress.iter().filter(|rule| !known(rule));
         let mut what: Vec<String> = strange.map(|rule| format!("it lets in {rule}")).collect();
-        if let Some(other) = group.tags.iter().find(|tag| tag.key == TAG_DOMAIN && tag.value != domain.as_str()) {
+        if let Some(other) = group.tags.iter().find(|tag| tag.key == of_domain.key && tag.value != of_domain.value) {
             what.insert(0, format!("it is tagged as that of domain {}", other.value));
         }
         let group = format!("{} ({})", group.name, group.id);

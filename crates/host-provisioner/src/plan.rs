@@ -179,8 +179,9 @@ impl HostPlan {
         }
         let groups = groups(environment, request, survey, mounts_anything)?;
         if let HostGroups::Named { docker, nfs } = &groups {
+            let of_domain = Tag::new(TAG_DOMAIN, environment.domain.as_str());
             let planned = std::iter::once(docker).chain(nfs);
-            warnings.extend(planned.filter_map(|group| group.strange(&survey.groups, &environment.domain)));
+            warnings.extend(planned.filter_map(|group| group.strange(&survey.groups, &of_domain)));
         }
         let plan = Self {
             host: request.host.clone(),
