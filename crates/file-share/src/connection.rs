@@ -16,9 +16,6 @@ use crate::{
     server::Server,
 };
 
-/// How many requests an agent sends before the first is answered.
-pub(crate) const MAX_WAITING: usize = 256;
-
 /// How many requests are worked on at a time; the next are left in the stream. Each takes at most a message and an answer.
 const MAX_RUNNING: usize = 32;
 

@@ -13,9 +13,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 pub(crate) use notices::Forgotten;
 use notices::Notices;
 
-/// How many answers are kept. What a broken connection lost is the end of what was sent on it, and an agent waits for at most
-/// [`MAX_WAITING`](crate::connection::MAX_WAITING) answers at a time, so that no more can be asked for again.
-const KEPT: usize = 4 * crate::connection::MAX_WAITING;
+/// How many requests an agent sends before the first is answered.
+pub(crate) const MAX_WAITING: usize = 256;
+
+/// How many answers are kept. What a broken connection lost is the end of what was sent on it, and an agent waits for at most [`MAX_WAITING`]
+/// answers at a time, so that no more can be asked for again.
+const KEPT: usize = 4 * MAX_WAITING;
 
 /// How much is kept of them.
 const KEPT_BYTES: usize = 2 << 20;

@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     Hello, MAX_MESSAGE, PING, PONG,
-    connection::MAX_WAITING,
     message::{self, HEADER, InHeader, OUT_HEADER, OutHeader, notify, opcode},
+    replies::MAX_WAITING,
 };
 
 /// How often the other side is asked whether it is there.
