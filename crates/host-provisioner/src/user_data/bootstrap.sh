@@ -187,6 +187,7 @@ image() {
 ecr_login() {
     [[ $dind_image =~ ^([0-9]+\.dkr\.ecr\.([a-z0-9-]+)\.(amazonaws\.com(\.cn)?))/ ]] || return 0
     local registry=${BASH_REMATCH[1]} region=${BASH_REMATCH[2]} domain=${BASH_REMATCH[3]} role credentials answer
+    # Amazon Linux's curl can sign: Fedora's curl.spec, which its packages come from, leaves that in the minimal build as well.
     # What the user's own hook has logged in to is left as it is.
     ! grep -qsF "\"$registry\"" "$DOCKER_CONFIG/config.json" || return 0
     if ! role=$(metadata iam/security-credentials/) || ! credentials=$(metadata "iam/security-credentials/$role"); then
@@ -244,19 +245,25 @@ native() {
 }
 
 answers() {
-    local said
+    local said cause restarting restarts
     for ((tries = 0; ; tries++)); do
         curl -sf -o /dev/null --unix-socket "$socket" http://docker/_ping && break
         ((tries < 600)) || { echo "the daemon does not answer"; return 1; }
-        if [[ $engine == dind && $(docker inspect -f '{{.State.Restarting}}' sdocker) == true ]]; then
-            said=$(docker logs --tail 9 sdocker 2>&1)
+        restarting=false restarts=0
+        [[ $engine != dind ]] || read -r restarting restarts < <(docker inspect -f '{{.State.Restarting}} {{.RestartCount}}' sdocker)
+        if [[ $restarting == true ]]; then
+            said=$(docker logs --tail 30 sdocker 2>&1)
             if raises "$said"; then
                 docker rm -f sdocker
                 dind || return
                 continue
             fi
-            echo "the daemon ends again and again: ${said##*$'\n'}"
-            return 1
+            # Once may be chance: dockerd gives its containerd 15 s to start.
+            if ((restarts > 2)); then
+                cause=$(grep -iE 'fatal|fail|error|invalid' <<<"$said" | tail -n 1)
+                echo "the daemon ends again and again: ${cause:-${said##*$'\n'}}"
+                return 1
+            fi
         fi
         sleep 0.1
     done

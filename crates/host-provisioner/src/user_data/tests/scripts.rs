@@ -322,6 +322,29 @@ fn an_image_in_ecr_is_logged_in_to_with_the_instance_profile() {
     assert!(said.ends_with("no basic auth credentials; no instance profile to log in to 123456789012.dkr.ecr.eu-west-1.amazonaws.com with"), "{said}");
 }
 
+/// One that ends once may come up the next time; of one that never does, the cause is said, and not what its entry point says each time.
+#[test]
+fn a_daemon_may_end_once_and_not_again_and_again() {
+    let root = Root::new("engine=dind\nproxies=()\ndaemon_port=1111");
+    let docker = |restarts: u8| {
+        let logs = "printf 'entry point\\nfailed to start containerd: timeout\\nentry point\\n'";
+        root.program("docker", &format!("case $1 in inspect) echo 'true {restarts}' ;; logs) {logs} ;; esac"));
+    };
+    docker(1);
+    root.program("curl", "echo >>\"$root/tries\"; (($(wc -l <\"$root/tries\") > 3))");
+    let output = root.run("answers");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(root.read("tries").lines().count(), 4);
+    docker(3);
+    root.program("curl", "exit 7");
+    let output = root.run("answers");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "the daemon ends again and again: failed to start containerd: timeout\n"
+    );
+    assert!(!output.status.success());
+}
+
 #[test]
 fn a_daemon_that_wants_a_newer_api_is_asked_for_it() {
     let root = Root::new("engine=native\nproxies=()\ndaemon_port=1111");
