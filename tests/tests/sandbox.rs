@@ -402,9 +402,12 @@ fn what_is_the_users_in_a_space_keeps_no_host_away() {
     let dry = home.sdocker(&["configure", "--dry-run", "--output", "json"]).expect(0).json();
     assert_eq!(dry["left"].as_array().map(Vec::len), Some(2), "{dry}");
     let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
-    for said in
-        ["tmp.before-sdocker/tmp now", "configure --undo", "config.yaml is left as it is", "  container_root: \""]
-    {
+    for said in [
+        "tmp.before-sdocker/tmp: Local Mode needs that path",
+        "configure --undo",
+        "config.yaml is left as it is",
+        "  container_root: \"",
+    ] {
         assert!(created.stderr.contains(said), "{said}: {}", created.stderr);
     }
     assert_eq!(fs::read_link(home.join("tmp")).expect("a link"), efs.join(".sdocker/local-mode/tmp"));

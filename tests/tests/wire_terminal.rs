@@ -255,7 +255,7 @@ fn a_second_signal_ends_the_command_and_not_the_undo() {
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(3), "{stderr}");
     assert_eq!(stderr.matches("stopping: what was made is being undone").count(), 1, "{stderr}");
-    assert!(stderr.contains("stopped at once") && stderr.contains("goes on in the background"), "{stderr}");
+    assert!(stderr.contains("stopped at once") && stderr.contains("continues in the background"), "{stderr}");
     front.release();
     nothing_is_left(&front, &home, "the successor");
 }
