@@ -38,9 +38,14 @@ fn region(text: &str) -> Result<String, String> {
 impl Global {
     /// Those that get another process to the same hosts.
     pub(crate) fn to_repeat(&self) -> Vec<String> {
-        let region = self.region.iter().flat_map(|region| ["--region".to_owned(), region.clone()]);
-        let cloud = self.cloud.and_then(|cloud| cloud.to_possible_value());
-        let cloud = cloud.iter().flat_map(|cloud| ["--cloud".to_owned(), cloud.get_name().to_owned()]);
-        region.chain(cloud).collect()
+        to_repeat(self.region.as_deref(), self.cloud)
     }
+}
+
+/// The options by which another process of this program gets to the hosts of a Region and a cloud.
+pub(crate) fn to_repeat(region: Option<&str>, cloud: Option<CloudChoice>) -> Vec<String> {
+    let cloud = cloud.and_then(|cloud| cloud.to_possible_value());
+    let region = region.map(|region| ["--region".to_owned(), region.to_owned()]);
+    let cloud = cloud.map(|cloud| ["--cloud".to_owned(), cloud.get_name().to_owned()]);
+    region.into_iter().chain(cloud).flatten().collect()
 }

@@ -117,7 +117,8 @@ impl Client {
         let ClientVersion { major_version, minor_version } = self.docker.client_version();
         let path = format!("/v{major_version}.{minor_version}{path}");
         let said = async {
-            let (status, body) = transport::get(&self.connector, &self.endpoint, &path).await.map_err(with_causes)?;
+            let (status, body) =
+                transport::get(&self.connector, &self.endpoint, &path).await.map_err(|error| with_causes(&error))?;
             let body = body?;
             if status != 200 {
                 return Err(format!("HTTP status {status}"));
@@ -170,7 +171,8 @@ impl Client {
     }
 }
 
-fn with_causes(error: impl std::error::Error) -> String {
+/// An error with its causes, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -33,7 +33,9 @@ pub mod fuzzing {
 
 pub use api::{ApiRange, ApiVersion, NoApiVersion};
 pub use bollard::models;
-pub use client::{BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream};
+pub use client::{
+    BuildRequest, Client, ContainerLog, ContainerOutcome, ImageProgress, LogLine, RunRequest, Stream, with_causes,
+};
 pub use context::{Context, ContextSpec, ContextStore};
 pub use credentials::{ClientCredentials, HostCredentials, HostNames, WriteServerKey};
 pub use endpoint::Endpoint;

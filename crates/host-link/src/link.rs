@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use docker_remote::Client;
+use docker_remote::{Client, with_causes};
 use host_agent::Program;
 use host_files::{Event, Share, Sharing};
 use host_ports::{Agent, ContainerPorts, Dialer, Listeners, PortEvent};
@@ -192,14 +192,4 @@ fn set(state: &mut LinkState, path: &std::path::Path, to: FolderState, why: Opti
 async fn until(mut stopped: tokio::sync::watch::Receiver<bool>) {
     // Whoever would say so is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -2,7 +2,6 @@
 
 use std::{os::unix::process::CommandExt as _, process::Command, time::Duration};
 
-use clap::ValueEnum as _;
 use host_agent::Program;
 use sdocker::{
     Surroundings,
@@ -12,6 +11,7 @@ use sdocker::{
 use sdocker_console::{Interrupt, Printer, Work};
 
 use super::share::{FILES_COMMAND, PORTS_COMMAND, open_files};
+use crate::options::to_repeat;
 
 /// How long a command waits for files and ports. They come later all the same.
 const SETTLES_WITHIN: Duration = Duration::from_secs(30);
@@ -100,12 +100,7 @@ fn command(surroundings: &Surroundings, host: &str) -> Command {
     // The one that runs, even if another is in its place by now.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("sdocker").args(["-v", "link", "--host", host]);
-    if let Some(region) = &surroundings.region {
-        command.args(["--region", region]);
-    }
-    if let Some(cloud) = surroundings.cloud.and_then(|cloud| cloud.to_possible_value()) {
-        command.args(["--cloud", cloud.get_name()]);
-    }
+    command.args(to_repeat(surroundings.region.as_deref(), surroundings.cloud));
     command.current_dir("/");
     command
 }
