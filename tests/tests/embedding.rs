@@ -1,16 +1,16 @@
 //! How a program that embeds the crates tests what is its own: with mocks of the traits, and with the stateful account and its faults.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use host_provisioner::{
     Adoption, Cloud, CloudError, CloudErrorKind, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity,
     Instance, InstanceFilter, InstanceId, InstanceState, Instances, Journal, MarketChoice, MemoryStore,
     MockClientFiles, MockInstances, Provisioner, ProxySettings, Survey, TAG_HOST, Unobserved,
-    fake::Account,
+    fake::{Account, environment},
     faults::{Fault, Faulty, Script},
 };
 use jiff::{SignedDuration, Timestamp};
-use studio_discovery::{AccountId, AppKind, EfsHome, MockStudioApi, StudioApi as _, StudioApp, StudioEnvironment, Tag};
+use studio_discovery::{MockStudioApi, StudioApi as _, Tag};
 use tokio_util::sync::CancellationToken;
 
 /// What such a program has of its own: it ends hosts that are older than its team allows.
@@ -66,26 +66,6 @@ async fn with_a_mock() {
     let mut sagemaker = MockStudioApi::new();
     sagemaker.expect_list_tags().return_once(|_| Ok(vec![Tag { key: "team".to_owned(), value: "vision".to_owned() }]));
     assert_eq!(sagemaker.list_tags("arn:aws:sagemaker:::domain/d-1").await.expect("listed").len(), 1);
-}
-
-/// What `studio_discovery::discover` finds in Studio.
-fn environment() -> StudioEnvironment {
-    StudioEnvironment {
-        region: "eu-west-1".into(),
-        account: AccountId::new("123456789012"),
-        domain: "d-studio".into(),
-        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
-        owner: "ana".into(),
-        space: None,
-        vpc: "vpc-studio".into(),
-        subnets: vec!["subnet-1".into()],
-        security_groups: vec!["sg-app".into()],
-        execution_role: None,
-        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
-        home: PathBuf::from("/home/sagemaker-user"),
-        shared_mounts: Vec::new(),
-        tags: Vec::new(),
-    }
 }
 
 fn request() -> HostRequest {

@@ -1,14 +1,15 @@
 //! A whole life of a host in the fake account: survey, plan, examine, create, terminate. With `aws::cloud` in place of the fake it is a
 //! real one.
 
-use std::{io::Write as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use host_provisioner::{
     Adoption, ClientFiles, ClientFilesError, Cloud, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity,
-    Journal, MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved, fake::Account, preflight,
+    Journal, MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved,
+    fake::{Account, environment},
+    preflight,
 };
-use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment};
 use tokio_util::sync::CancellationToken;
 
 /// The files of a client that keeps none.
@@ -22,26 +23,6 @@ impl ClientFiles for NoFiles {
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
         Ok(())
-    }
-}
-
-/// What `studio_discovery::discover` finds in Studio.
-fn environment() -> StudioEnvironment {
-    StudioEnvironment {
-        region: "eu-west-1".into(),
-        account: AccountId::new("123456789012"),
-        domain: "d-studio".into(),
-        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
-        owner: "ana".into(),
-        space: None,
-        vpc: "vpc-studio".into(),
-        subnets: vec!["subnet-1".into()],
-        security_groups: vec!["sg-app".into()],
-        execution_role: None,
-        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
-        home: PathBuf::from("/home/sagemaker-user"),
-        shared_mounts: Vec::new(),
-        tags: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ mod store;
 mod world;
 
 pub use permissions::PERMISSIONS_OF_2022;
+pub use seed::environment;
 pub use state::{InstanceRecord, State, SubnetState};
 pub use store::{Memory, Store};
 pub use world::World;

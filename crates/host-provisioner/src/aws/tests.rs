@@ -14,7 +14,7 @@ use aws_smithy_types::body::SdkBody;
 use super::*;
 use crate::{
     CloudError, CloudErrorKind, DryRun, ImageFilter, InstanceFilter, Market, QuotaClass, Rule, Tagged,
-    provisioner::tests::{environment, request},
+    fake::environment, provisioner::tests::request,
 };
 
 /// A connection on which every request gets the same answer.

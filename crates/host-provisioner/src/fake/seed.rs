@@ -1,8 +1,13 @@
 //! An account with a SageMaker Studio domain in it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
-use studio_discovery::{DomainDescription, Tag, UserProfileDescription};
+use studio_discovery::{
+    AccountId, AppKind, DomainDescription, EfsHome, StudioApp, StudioEnvironment, Tag, UserProfileDescription,
+};
 
 use super::{State, SubnetState, state::MountTargetState};
 use crate::{Architecture, Image, InstanceTypeInfo, MountTarget, SecurityGroup};
@@ -121,4 +126,24 @@ fn instance_types() -> Vec<InstanceTypeInfo> {
         kind("g5g.xlarge", arm, 1, 8, 4),
         kind("p3.2xlarge", x86, 1, 61, 8),
     ]
+}
+
+/// What [`studio_discovery::discover`] finds in an app of user profile `ana`, in the domain that [`State::studio`] describes.
+pub fn environment() -> StudioEnvironment {
+    StudioEnvironment {
+        region: "eu-west-1".into(),
+        account: AccountId::new("123456789012"),
+        domain: "d-studio".into(),
+        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
+        owner: "ana".into(),
+        space: None,
+        vpc: "vpc-studio".into(),
+        subnets: vec!["subnet-1".into(), "subnet-2".into(), "subnet-3".into()],
+        security_groups: vec!["sg-app".into()],
+        execution_role: None,
+        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
+        home: PathBuf::from("/home/sagemaker-user"),
+        shared_mounts: Vec::new(),
+        tags: vec![Tag::new("team", "forecasting")],
+    }
 }

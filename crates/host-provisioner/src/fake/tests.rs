@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     Cloud, CloudErrorKind, HostPlan, InstanceFilter, InstanceState, LaunchSpec, MAX_SECURITY_GROUPS, Market, Peer,
     Rule, Survey,
-    fake::Account,
-    provisioner::tests::{environment, request},
+    fake::{Account, environment},
+    provisioner::tests::request,
 };
 
 fn cloud() -> Cloud {
@@ -16,21 +16,10 @@ fn cloud() -> Cloud {
 /// A running instance that nobody launched.
 pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::state::InstanceRecord {
     let instance = crate::Instance {
-        id: id.into(),
-        instance_type: "c5.xlarge".into(),
-        state: InstanceState::Running,
-        private_dns: None,
         private_address: "10.0.1.9".parse().ok(),
         subnet: Some("subnet-1".into()),
-        zone: None,
-        launched: None,
-        client_token: None,
-        market: Market::OnDemand,
-        vcpus: None,
-        security_groups: Vec::new(),
         tags,
-        state_reason: None,
-        state_code: None,
+        ..crate::Instance::new(id.into(), "c5.xlarge".into(), InstanceState::Running)
     };
     super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, private_dns: None }
 }

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     Cloud, EngineChoice, HostConfig, MarketChoice, Survey,
-    fake::{Account, State},
-    provisioner::tests::{environment, request},
+    fake::{Account, State, environment},
+    provisioner::tests::request,
 };
 
 /// A plan over an account in this state.

@@ -7,8 +7,8 @@ use studio_discovery::Tag;
 use super::*;
 use crate::{
     CloudErrorKind, Market, MarketChoice, Survey, Tagged,
-    fake::{Account, State},
-    provisioner::tests::{environment, request},
+    fake::{Account, State, environment},
+    provisioner::tests::request,
 };
 
 /// What is found in a world, but for what is as it should be.

@@ -3,12 +3,12 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the matrix says how many cases ran")]
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use studio_discovery::{AccountId, AppKind, EfsHome, StudioApp, StudioEnvironment, Tag};
+use studio_discovery::Tag;
 use tempfile::TempDir;
 
 use super::*;
@@ -16,7 +16,7 @@ use crate::{
     Adoption, ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity,
     Instance, InstanceId, Intent, LaunchIntent, MarketChoice, Observer, ProvisionError, ProxySettings, Record,
     RecordState, StepState, Survey, Unobserved,
-    fake::{Account, PERMISSIONS_OF_2022, World},
+    fake::{Account, PERMISSIONS_OF_2022, World, environment},
     faults::{Fault, Faulty, Script},
     journal::fuse::Fuse,
 };
@@ -231,25 +231,6 @@ impl Setting {
             .unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(self.world(), self.began, "{case}");
         assert_eq!(self.records(), [], "{case}");
-    }
-}
-
-pub(crate) fn environment() -> StudioEnvironment {
-    StudioEnvironment {
-        region: "eu-west-1".into(),
-        account: AccountId::new("123456789012"),
-        domain: "d-studio".into(),
-        app: StudioApp { kind: AppKind::KernelGateway, arn: "arn:app".to_owned(), name: "app".to_owned() },
-        owner: "ana".into(),
-        space: None,
-        vpc: "vpc-studio".into(),
-        subnets: vec!["subnet-1".into(), "subnet-2".into(), "subnet-3".into()],
-        security_groups: vec!["sg-app".into()],
-        execution_role: None,
-        efs: Some(EfsHome { file_system: "fs-studio".into(), uid: 200_005 }),
-        home: PathBuf::from("/home/sagemaker-user"),
-        shared_mounts: Vec::new(),
-        tags: vec![Tag::new("team", "forecasting")],
     }
 }
 
