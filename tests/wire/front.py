@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -283,11 +284,24 @@ def reachable(answer):
     if state.machines:
         of = lambda found: b"<privateIpAddress>%s<" % state.machines.address(found[1]).encode()
         answer = re.sub(rb"<privateIpAddress>(10\.[0-9.]+)<", of, answer)
-    # The second part tells this endpoint from others that serve at the same time.
-    own = b"<privateIpAddress>127.%d." % (os.getpid() % 254 + 1)
-    answer = re.sub(rb"<privateIpAddress>10\.\d+\.", own, answer)
+    answer = re.sub(rb"<privateIpAddress>10\.\d+\.", b"<privateIpAddress>127.%d." % network, answer)
     name = state.name_of_all.encode()
     return re.sub(rb"<privateDnsName>[^<]*</privateDnsName>", b"<privateDnsName>%s</privateDnsName>" % name, answer)
+
+
+def own_network():
+    """The second part of the addresses at which this endpoint's hosts are. Others that serve at the same time have other ones: who listens at a
+    network's first address has it."""
+    for number in range(1, 255):
+        holder = socket.socket()
+        try:
+            holder.bind((f"127.{number}.0.1", 1110))
+            holder.listen()
+        except OSError:
+            holder.close()
+            continue
+        return number, holder
+    raise RuntimeError("every network is taken")
 
 
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -297,6 +311,7 @@ options = parser.parse_args()
 moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 moto.start()
 moto_host, moto_port = moto.get_host_and_port()
+network, _holder = own_network()
 state = State()
 accounts = Accounts(f"http://127.0.0.1:{moto_port}")
 accounts.get()

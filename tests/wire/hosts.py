@@ -16,8 +16,24 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (ConnectionError, ssl.SSLError)):
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError, ssl.SSLError)):
             super().handle_error(request, client_address)
+
+
+class TlsServer(Server):
+    """A server whose connections each have a thread from their first byte: one that says nothing holds up no other."""
+
+    HANDSHAKE = 30
+
+    def __init__(self, address, handler, context):
+        super().__init__(address, handler)
+        self.context = context
+
+    def finish_request(self, request, client_address):
+        request.settimeout(self.HANDSHAKE)
+        with self.context.wrap_socket(request, server_side=True) as connection:
+            connection.settimeout(None)
+            super().finish_request(connection, client_address)
 
 
 class Daemon(BaseHTTPRequestHandler):
@@ -64,8 +80,7 @@ class Host(threading.Thread):
         context.load_verify_locations(in_folder(folder, "certs/server/ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
         os.remove(key)
-        self.server = Server((self.address, 1111), Daemon)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.server = TlsServer((self.address, 1111), Daemon, context)
         status_file = in_folder(folder, "status")
         with open(status_file, "a", encoding="utf-8") as status:
             # A host writes as whom the folder belongs to.
