@@ -4,6 +4,7 @@ mod attributes;
 mod changes;
 mod files;
 mod folders;
+mod hidden;
 mod names;
 
 use std::{
@@ -43,6 +44,9 @@ pub struct ShareSettings {
     /// Whether names in the folder itself that begin with a dot are kept from the other side: they are not there for it, and it can't make
     /// any. So a home can be shared without its keys and start-up files.
     pub without_dot_entries: bool,
+    /// Folders below such names that the other side sees all the same, by their paths in the folder. Of the folders on the way to them it sees
+    /// nothing else.
+    pub shown: Vec<PathBuf>,
     /// How long the other side may answer from what it was told, without asking again, where changes are not noticed.
     pub cache_for: Duration,
     /// How long it may where they are: it is told of them at once. What this does not show (writes through a mapping that is still open,
@@ -66,6 +70,7 @@ impl ShareSettings {
             root: root.into(),
             read_only: false,
             without_dot_entries: false,
+            shown: Vec::new(),
             cache_for: Duration::from_secs(1),
             watched_cache_for: Duration::from_secs(60),
             max_watches: 16_384,
@@ -103,6 +108,7 @@ pub struct Server {
     root: OwnedFd,
     root_identity: Identity,
     settings: ShareSettings,
+    hidden: Option<hidden::Hidden>,
     state: Mutex<State>,
     noticed: Mutex<changes::Noticed>,
     pub(crate) replies: Replies,
@@ -174,6 +180,7 @@ impl Server {
         Ok(Self {
             root,
             root_identity,
+            hidden: settings.without_dot_entries.then(|| hidden::Hidden::but(&settings.shown)),
             settings,
             state: Mutex::new(state),
             noticed: Mutex::default(),
@@ -284,13 +291,16 @@ impl Server {
     }
 
     /// Whether a name is kept from the other side.
-    fn is_hidden(&self, parent: u64, name: &[u8]) -> bool {
-        self.settings.without_dot_entries && parent == ROOT && name.starts_with(b".")
+    fn is_hidden(&self, nodes: &Nodes, parent: u64, name: &[u8]) -> bool {
+        self.hidden.as_ref().is_some_and(|hidden| hidden.hides(nodes, parent, name))
     }
 
     /// Refuses what has to do with hidden names: they are not there, and can't be made.
     fn check_hidden(&self, node: u64, operation: &Operation<'_>) -> Result<(), Errno> {
-        let hidden = |parent: u64, name: &Name<'_>| self.is_hidden(parent, name.as_bytes());
+        let Some(filter) = &self.hidden else { return Ok(()) };
+        let state = self.state();
+        let hidden = |parent: u64, name: &Name<'_>| filter.hides(&state.nodes, parent, name.as_bytes());
+        let leads_on = |parent: u64, name: &Name<'_>| filter.leads_on(&state.nodes, parent, name.as_bytes());
         match operation {
             Operation::Lookup(name) | Operation::Unlink(name) | Operation::RmDir(name) if hidden(node, name) => {
                 Err(Errno::NOENT)
@@ -306,6 +316,10 @@ impl Server {
             }
             Operation::Rename { from, .. } if hidden(node, from) => Err(Errno::NOENT),
             Operation::Rename { new_parent, to, .. } if hidden(*new_parent, to) => Err(Errno::ACCESS),
+            Operation::Unlink(name) | Operation::RmDir(name) if leads_on(node, name) => Err(Errno::ACCESS),
+            Operation::Rename { from, new_parent, to, .. } if leads_on(node, from) || leads_on(*new_parent, to) => {
+                Err(Errno::ACCESS)
+            }
             _ => Ok(()),
         }
     }

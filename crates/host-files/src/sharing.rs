@@ -33,12 +33,14 @@ pub struct Share {
     /// Whether what is in the folder under a name that begins with a dot is kept from containers: see
     /// [`ShareSettings::without_dot_entries`].
     pub without_dot_entries: bool,
+    /// Folders below such names that containers see all the same.
+    pub shown: Vec<PathBuf>,
 }
 
 impl Share {
     /// A folder to be read and written, with everything in it.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), read_only: false, without_dot_entries: false }
+        Self { path: path.into(), read_only: false, without_dot_entries: false, shown: Vec::new() }
     }
 }
 
@@ -95,6 +97,11 @@ impl Sharing {
             let settings = ShareSettings {
                 read_only: share.read_only,
                 without_dot_entries: share.without_dot_entries,
+                shown: share
+                    .shown
+                    .iter()
+                    .filter_map(|path| Some(path.strip_prefix(&share.path).ok()?.into()))
+                    .collect(),
                 max_open: self.max_open / self.shares.len(),
                 ..ShareSettings::new(&share.path)
             };

@@ -3,8 +3,14 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
-use host_files::{Event, Program, Share, Sharing};
-use sdocker::{HostSelector, Surroundings, client_files::HostFiles, durations, link, lookup::Lookup};
+use host_files::{Event, Program, Sharing};
+use sdocker::{
+    HostSelector, Surroundings,
+    client_files::HostFiles,
+    durations,
+    link::{self, Lent},
+    lookup::Lookup,
+};
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde::Serialize;
 
@@ -47,8 +53,7 @@ pub(crate) async fn run(
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
     let lookup = Lookup::new(surroundings);
-    let shares: Vec<Share> =
-        args.folders.iter().map(|text| link::share(text, surroundings)).collect::<sdocker::Result<_>>()?;
+    let shares = Lent::of(&args.folders, surroundings)?.shares();
     let host = lookup.find(args.instance_id.as_ref(), &Progress::new(printer))?;
     let client = HostFiles::new(&lookup).client(&host.entry()).await?;
     let shared = Shared { host: host.name.clone(), folders: shares.iter().map(|share| share.path.clone()).collect() };

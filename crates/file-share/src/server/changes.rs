@@ -108,7 +108,7 @@ impl Server {
             lost |= event.events().contains(ReadFlags::QUEUE_OVERFLOW);
             if let Some(folder) = state.watches.node(event.wd()) {
                 match event.file_name() {
-                    Some(name) if self.is_hidden(folder, name.to_bytes()) => {}
+                    Some(name) if self.is_hidden(&state.nodes, folder, name.to_bytes()) => {}
                     Some(name) => {
                         *noticed.names.entry((folder, name.to_bytes().into())).or_insert(ReadFlags::empty()) |=
                             event.events();

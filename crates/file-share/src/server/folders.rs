@@ -46,7 +46,7 @@ impl Server {
                 entry => entry?,
             };
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." && self.is_hidden(node, name) {
+            if name != b"." && name != b".." && self.is_hidden(&self.state().nodes, node, name) {
                 continue;
             }
             let head = size_of::<DirEnt>() + if plus { size_of::<EntryOut>() } else { 0 };

@@ -33,12 +33,31 @@ struct Folder {
     read_only: bool,
     #[serde(default)]
     without_dot_entries: bool,
+    /// What is hidden in it, and lent all the same.
+    #[serde(default)]
+    shown: Vec<PathBuf>,
 }
 
 impl From<Share> for Folder {
     fn from(share: Share) -> Self {
-        let Share { path, read_only, without_dot_entries } = share;
-        Self { path, read_only, without_dot_entries }
+        let Share { path, read_only, without_dot_entries, shown } = share;
+        Self { path, read_only, without_dot_entries, shown }
+    }
+}
+
+impl Folder {
+    /// Lends a folder that is in this one along with it, even if it is hidden there.
+    fn take_in(&mut self, inner: &Self) {
+        let is_hidden = |path: &Path| {
+            path.strip_prefix(&self.path).is_ok_and(|below| below.as_os_str().as_encoded_bytes().starts_with(b"."))
+        };
+        if self.without_dot_entries
+            && is_hidden(&inner.path)
+            && !self.shown.iter().any(|path| inner.path.starts_with(path))
+        {
+            self.shown.retain(|path| !path.starts_with(&inner.path));
+            self.shown.push(inner.path.clone());
+        }
     }
 }
 
@@ -64,28 +83,28 @@ impl Lent {
 
     /// Adds a folder. One that is in another comes with it, and can't be another way than that is.
     fn add(&mut self, share: Share) -> crate::Result<()> {
-        let added = Folder::from(share);
+        let mut added = Folder::from(share);
         for folder in &self.folders {
             let (inner, outer) = if added.path.starts_with(&folder.path) { (&added, folder) } else { (folder, &added) };
-            let Ok(below) = inner.path.strip_prefix(&outer.path) else { continue };
-            let [inner_path, outer_path] = [inner, outer].map(|folder| folder.path.display());
-            let why = if inner.read_only != outer.read_only {
-                format!(
-                    "{inner_path} can't be read-only or not by itself: it is in {outer_path}, which is shared as well"
-                )
-            } else if outer.without_dot_entries && below.as_os_str().as_encoded_bytes().starts_with(b".") {
-                format!("{inner_path} is hidden in {outer_path}, which is shared as well")
-            } else {
-                continue;
-            };
-            return Err(
-                Error::new(why).hint("share the folders beside it that are needed, in place of what both are in")
-            );
+            if inner.read_only != outer.read_only && inner.path.starts_with(&outer.path) {
+                let [inner, outer] = [inner, outer].map(|folder| folder.path.display());
+                let why =
+                    format!("{inner} can't be read-only or not by itself: it is in {outer}, which is shared as well");
+                return Err(
+                    Error::new(why).hint("share the folders beside it that are needed, in place of what both are in")
+                );
+            }
         }
-        if self.folders.iter().any(|folder| added.path.starts_with(&folder.path)) {
+        if let Some(outer) = self.folders.iter_mut().find(|folder| added.path.starts_with(&folder.path)) {
+            outer.take_in(&added);
             return Ok(());
         }
-        self.folders.retain(|folder| !folder.path.starts_with(&added.path));
+        let (inner, beside): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.folders).into_iter().partition(|folder| folder.path.starts_with(&added.path));
+        self.folders = beside;
+        for inner in inner {
+            added.take_in(&inner);
+        }
         self.folders.push(added);
         Ok(())
     }
@@ -96,6 +115,7 @@ impl Lent {
             path: folder.path.clone(),
             read_only: folder.read_only,
             without_dot_entries: folder.without_dot_entries,
+            shown: folder.shown.clone(),
         };
         self.folders.iter().map(share).collect()
     }
@@ -137,7 +157,11 @@ impl fmt::Display for Lent {
             let between = if position == 0 { "" } else { ", " };
             let read_only = if folder.read_only { " (to be read)" } else { "" };
             let hidden = if folder.without_dot_entries { " without its dot entries" } else { "" };
-            write!(f, "{between}{}{hidden}{read_only}", folder.path.display())?;
+            write!(f, "{between}{}{hidden}", folder.path.display())?;
+            for (position, shown) in folder.shown.iter().enumerate() {
+                write!(f, "{}{}", if position == 0 { ", but with " } else { " and " }, shown.display())?;
+            }
+            write!(f, "{read_only}")?;
         }
         Ok(())
     }
@@ -197,7 +221,7 @@ pub fn share(text: &str, surroundings: &Surroundings) -> crate::Result<Share> {
         let error = Error::new(format!("{} can't be shared: the keys to your hosts are in it", path.display()));
         return Err(error.hint("share folders beside them"));
     }
-    Ok(Share { path, read_only, without_dot_entries: is_home })
+    Ok(Share { read_only, without_dot_entries: is_home, ..Share::new(path) })
 }
 
 #[cfg(test)]
@@ -244,10 +268,28 @@ mod tests {
         assert_eq!(paths(&["work/inner", "work", "tmp"]), [home.join("work"), home.join("tmp")]);
         fs::create_dir_all(home.join(".config")).expect("made");
         assert_eq!(paths(&[".config:ro", "tmp"]), [home.join(".config"), home.join("tmp")]);
+        // What is hidden in the home is shared with it where it is named, in whatever order.
+        fs::create_dir_all(home.join(".cache/x/y")).expect("made");
+        for texts in [["", ".config", ".cache/x"], [".config", ".cache/x/y", ""], [".cache/x", "", ".cache/x/y"]] {
+            let lent = Lent::of(&texts.map(at), &surroundings).expect("shared");
+            let [folder] = &lent.folders[..] else { panic!("{lent:?}") };
+            let named: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty() && *text != ".cache/x/y").collect();
+            let shown: Vec<&Path> = folder.shown.iter().map(|path| path.strip_prefix(&home).expect("in it")).collect();
+            if texts[1] == ".cache/x/y" {
+                assert_eq!(shown, [Path::new(".config"), Path::new(".cache/x/y")]);
+            } else {
+                assert_eq!(shown, named.iter().map(Path::new).collect::<Vec<_>>());
+            }
+            assert!(
+                folder.without_dot_entries && lent.to_string().contains("without its dot entries, but with "),
+                "{lent}"
+            );
+        }
         for (texts, why) in [
-            (["", ".config"], "is hidden in"),
             ([".config:ro", ""], "can't be read-only or not"),
             (["work", "work/inner:ro"], "can't be read-only or not"),
+            (["", ".sdocker"], "keys"),
+            (["", ".sdocker/hosts"], "keys"),
         ] {
             let error = Lent::of(&texts.map(at), &surroundings).expect_err("refused").to_string();
             assert!(error.contains(why), "{error}");

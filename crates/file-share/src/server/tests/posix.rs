@@ -1,7 +1,7 @@
 //! What a file system owes to whoever uses it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     sync::Arc,
@@ -20,6 +20,7 @@ use crate::{
 const O_RDWR: i32 = 2;
 const O_TRUNC: i32 = 0o1000;
 const O_APPEND: i32 = 0o2000;
+const EXCHANGE: u32 = 2;
 
 #[tokio::test]
 async fn an_open_file_outlives_its_names() {
@@ -332,4 +333,60 @@ async fn a_home_is_shared_without_its_dot_entries() {
         .filter(|name| !matches!(name.as_str(), "." | ".."))
         .collect();
     assert_eq!(listed, BTreeSet::from(["g".to_owned(), "work".to_owned()]));
+}
+
+#[tokio::test]
+async fn of_what_is_hidden_only_what_is_named_is_shared() {
+    let folder = tempfile::tempdir().expect("made");
+    for inner in [".ssh", ".cache/x/.deep", ".cache/secret", ".config", "work"] {
+        fs::create_dir_all(folder.path().join(inner)).expect("made");
+    }
+    let shown = [".cache/x", ".config"].map(Into::into).to_vec();
+    let settings = ShareSettings { without_dot_entries: true, shown, ..ShareSettings::new(folder.path()) };
+    let mut peer = Peer::mount(&Arc::new(Server::new(settings).expect("a folder"))).await;
+    let mut names = BTreeMap::new();
+    let cache = peer.lookup(ROOT, ".cache").await.expect("there").nodeid;
+    let shown = peer.lookup(cache, "x").await.expect("there").nodeid;
+    let config = peer.lookup(ROOT, ".config").await.expect("there").nodeid;
+    for (at, folder) in [("home", ROOT), ("cache", cache), ("x", shown)] {
+        let listed = peer.list(folder, true, 4096).await.expect("listed");
+        names.insert(
+            at,
+            listed.into_iter().filter(|name| !matches!(name.as_str(), "." | "..")).collect::<BTreeSet<_>>(),
+        );
+    }
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let expected = [("home", set(&[".cache", ".config", "work"])), ("cache", set(&["x"])), ("x", set(&[".deep"]))];
+    assert_eq!(names, BTreeMap::from(expected));
+    for (parent, name) in [(ROOT, ".ssh"), (cache, "secret"), (cache, ".ssh")] {
+        assert_eq!(peer.lookup(parent, name).await.err(), Some(errno(Errno::NOENT)), "{name}");
+    }
+    peer.create(shown, "made", O_RDWR, 0o100_644).await.expect("made");
+    peer.create(config, ".made", O_RDWR, 0o100_644).await.expect("made");
+    for (parent, name) in [(cache, "made"), (ROOT, ".made")] {
+        assert_eq!(peer.create(parent, name, O_RDWR, 0o100_644).await.err(), Some(errno(Errno::ACCESS)), "{name}");
+    }
+    // The folder on the way stays where it is: elsewhere it would show all that is in it, or something else would take its place.
+    let work = peer.lookup(ROOT, "work").await.expect("there").nodeid;
+    let rename = |newdir: u64, from: &str, to: &str, flags: u32| {
+        let arguments = Rename2In { newdir, flags, ..Rename2In::default() };
+        [arguments.as_bytes(), &text(from), &text(to)].concat()
+    };
+    for (operation, parent, body) in [
+        (opcode::RENAME2, ROOT, rename(ROOT, ".cache", "seen", 0)),
+        (opcode::RENAME2, ROOT, rename(work, ".cache", "seen", 0)),
+        (opcode::RENAME2, ROOT, rename(ROOT, "work", ".cache", EXCHANGE)),
+        (opcode::RENAME2, ROOT, rename(ROOT, ".cache", "work", EXCHANGE)),
+        (opcode::RENAME2, cache, rename(ROOT, "secret", "seen", 0)),
+        (opcode::RENAME2, shown, rename(cache, ".deep", "secret", EXCHANGE)),
+        (opcode::RMDIR, ROOT, text(".cache")),
+    ] {
+        let refused = peer.call(operation, parent, &body).await.err();
+        assert!([Errno::ACCESS, Errno::NOENT].map(|error| Some(errno(error))).contains(&refused), "{refused:?}");
+    }
+    let secret = folder.path().join(".cache/secret");
+    assert!(secret.is_dir());
+    // What the app itself moves elsewhere under a hidden name stays hidden, also for who knows its number.
+    fs::rename(folder.path().join(".cache"), folder.path().join(".moved")).expect("renamed");
+    assert_eq!(peer.lookup(cache, "secret").await.err(), Some(errno(Errno::NOENT)));
 }
