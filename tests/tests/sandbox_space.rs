@@ -247,8 +247,14 @@ fn accidents_are_survived_or_said_and_mended() {
     fs::create_dir(home.join("elsewhere")).expect("made");
     fs::write(home.join("elsewhere/kept"), "kept").expect("written");
     std::os::unix::fs::symlink(home.inside("elsewhere"), home.join("tmp")).expect("linked");
+    // Of what is hidden in the home, one folder by its own name.
+    for name in [".cache/models/f", ".cache/secret/f"] {
+        fs::create_dir_all(home.join(name).parent().expect("a folder")).expect("made");
+        fs::write(home.join(name), name).expect("written");
+    }
     home.give();
-    home.sdocker(&[&CREATE[..], &["--files", "share"]].concat()).expect(0);
+    let folders = ["--files", "share", "--share", ".", "--share", ".cache/models"];
+    home.sdocker(&[&CREATE[..], &folders].concat()).expect(0);
     assert!(fs::symlink_metadata(home.join("tmp")).expect("there").is_dir());
     assert_eq!(fs::read_to_string(home.join("elsewhere/kept")).expect("there"), "kept");
     image(home);
@@ -257,6 +263,12 @@ fn accidents_are_survived_or_said_and_mended() {
     let served = || home.run("docker", &["run", "--rm", "-v", &bind, "box:1", "cat", &file]).stdout == "served";
     let shell = |script: &str| home.run("sh", &["-c", script]);
     assert!(served());
+    let script = format!(
+        "cd {}; ls -A .cache; cat .cache/models/f; echo; ! ls -d .sdocker .cache/secret",
+        home.inside("").display()
+    );
+    let seen = docker(home, &["run", "--rm", "-v", &bind, "box:1", "sh", "-c", &script]);
+    assert_eq!(seen, "models\n.cache/models/f\n");
 
     // The way there is cut under load, and is back.
     let script = format!(
@@ -346,11 +358,15 @@ fn accidents_are_survived_or_said_and_mended() {
     let instance = status(home)["instance_id"].as_str().expect("an id").to_owned();
     assert_eq!(space.front().ec2("TerminateInstances", &[("InstanceId.1", &instance)]).0, "");
     until("the machine is gone", || space.machines().is_empty());
+    assert_eq!(page_of(port, "f"), None);
+    // Without any command: who served it finds out and ends, and nothing was ever mounted here.
+    eventually(Duration::from_secs(240), "nobody serves it", || space.processes(LINK).is_empty().then_some(()));
+    assert!(!home.run("cat", &["/proc/self/mounts"]).expect(0).stdout.contains("fuse.sdocker"));
+    assert_eq!(page_of(port, "f"), None);
     let ended = home.sdocker(&["status"]).expect(0);
     assert!(ended.stderr.contains("`sdocker recover` cleans up what is left"), "{}", ended.stderr);
     home.sdocker(&["recover"]).expect(0);
     until("nobody serves it", || space.processes(LINK).is_empty());
-    assert_eq!(page_of(port, "f"), None);
 }
 
 /// Whose files are waited for may be stopped, and say so to nobody: containers get errors in the end, and the daemon hangs at no time.

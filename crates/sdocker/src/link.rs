@@ -35,7 +35,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
 /// After how long without the daemon the cloud is asked whether there is the host, and how often.
-const ASKS_EVERY: Duration = Duration::from_secs(60);
+const ASKS_EVERY: Duration = Duration::from_secs(20);
 
 /// The network and the port of SDKs from 2.203 on, which publish none.
 const SERVING: (&str, u16) = ("sagemaker", 8080);
