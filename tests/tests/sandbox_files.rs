@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::Home;
+use sdocker_tests::{Home, eventually};
 
 /// A host, and a folder of the app that it does not have.
 struct Shared {
@@ -175,6 +175,129 @@ umask 077; echo secret >private; stat -c %a private
 const EXPECTED: &str =
     "2\nwal\n2\n3\n7:8\n7:8\n4755\none\n2\n0 6\nstill\nthrough\n0\tsparse\n1073741824\nruns\nb'page'\nlocked\na\n600\n";
 
+/// Holds a lock of either kind, until it is told.
+const HOLDS_LOCKS: &str = r#"
+python3 -c "
+import fcntl, os, time
+whole, part = open('whole', 'w'), open('part', 'w')
+fcntl.flock(whole, fcntl.LOCK_EX); fcntl.lockf(part, fcntl.LOCK_EX, 10)
+open('held', 'w').close()
+while not os.path.exists('released'): time.sleep(0.05)
+"
+"#;
+
+/// Meets them, and has them once they are given up.
+const MEETS_LOCKS: &str = r#"
+until [[ -e held ]]; do sleep 0.05; done
+python3 -c "
+import fcntl
+whole, part = open('whole', 'w'), open('part', 'w')
+for lock in lambda how: fcntl.flock(whole, how), lambda how: fcntl.lockf(part, how, 10):
+    try: lock(fcntl.LOCK_EX | fcntl.LOCK_NB); print('nobody holds it')
+    except BlockingIOError: print('held')
+open('released', 'w').close()
+fcntl.flock(whole, fcntl.LOCK_EX); fcntl.lockf(part, fcntl.LOCK_EX, 10); print('free')
+"
+"#;
+
+/// Transactions of one of two containers on one database.
+const WRITES_DATABASES: &str = r#"
+python3 -c "
+import sqlite3
+for name in 'journal', 'wal':
+    for number in range(25):
+        with sqlite3.connect(f'two.{name}', timeout=120) as database:
+            database.execute('pragma journal_mode=' + {'journal': 'delete'}.get(name, name))
+            database.execute('create table if not exists t(a)')
+            database.execute('insert into t values(1)')
+"
+"#;
+
+const LOOKS_AT_DATABASES: &str = r#"
+for name in journal wal; do sqlite3 two.$name 'select count(*) from t; pragma integrity_check'; done
+"#;
+
+#[test]
+fn containers_share_locks_and_databases() {
+    let Some(shared) = Shared::new() else { return };
+    let client = shared.share(&[]);
+    let mut holding = shared.container(HOLDS_LOCKS).spawn().expect("it runs");
+    assert_eq!(shared.run(MEETS_LOCKS), "held\nheld\nfree\n");
+    assert!(holding.wait().expect("it ends").success());
+
+    let mut other = shared.container(WRITES_DATABASES).spawn().expect("it runs");
+    shared.run(WRITES_DATABASES);
+    assert!(other.wait().expect("it ends").success());
+    assert_eq!(shared.run(LOOKS_AT_DATABASES), "50\nok\n50\nok\n");
+    client.stop();
+    shared.on_host("chattr -i \"$1\"");
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
+/// The release check runs it: it takes a minute, and Debian's packages of Postgres.
+#[test]
+#[ignore = "scripts/check-release runs it, with the programs that SDOCKER_POSTGRES names"]
+fn a_database_keeps_what_it_has_committed() {
+    let Some(shared) = Shared::new() else { return };
+    let programs = std::env::var_os("SDOCKER_POSTGRES").expect("a folder with Postgres");
+    let image =
+        "tar -C \"$0\" -c . | docker import -c 'ENV PATH=/usr/lib/postgresql/15/bin:/usr/bin:/bin' - postgres:1";
+    shared.home.run("sh", &["-c", image, &programs.to_string_lossy()]).expect(0);
+    let client = shared.share(&[]);
+    let folder = shared.folder.display();
+    let (bind, data) = (format!("{folder}:{folder}"), format!("PGDATA={folder}/db"));
+    let docker = |arguments: &[&str]| shared.home.run("docker", arguments).expect(0).stdout;
+    // Nobody's rights but its owner's, as Postgres demands.
+    let make = "mkdir -m 700 $PGDATA && chown 70:70 $PGDATA && echo postgres:x:70:70::/:/bin/sh >>/etc/passwd && \
+        exec setpriv --reuid 70 --regid 70 --clear-groups sh -c 'initdb -U postgres --no-locale >/dev/null && exec postgres -k /tmp -h \"\"'";
+    docker(&["run", "-d", "--name", "database", "-e", &data, "-v", &bind, "postgres:1", "sh", "-c", make]);
+    let ask = |command: &str| shared.home.run("docker", &["exec", "database", "sh", "-c", command]);
+    let answers = || (ask("psql -h /tmp -U postgres -c 'select 1'").code == Some(0)).then_some(());
+    eventually(Duration::from_secs(600), "it is there", answers);
+    ask("pgbench -q -i -s 2 -h /tmp -U postgres postgres").expect(0);
+
+    // Transactions (-n: nothing is emptied before), while connections are cut; then the server is killed among others.
+    let mut load = shared.home.command("docker");
+    load.args(["exec", "database", "pgbench", "-n", "-c", "4", "-T", "15", "-h", "/tmp", "-U", "postgres", "postgres"]);
+    let load = load.stdout(Stdio::piped()).spawn().expect("it runs");
+    let lines =
+        |query: &str| ask(&format!("psql -At -h /tmp -U postgres -c '{query}'")).expect(0).stdout.trim().to_owned();
+    let history = || lines("select count(*) from pgbench_history").parse::<u64>().expect("a number");
+    for _ in 0..3 {
+        let before = history();
+        until("it works", || history() > before);
+        assert!(shared.kill_agent("relay") > 0);
+    }
+    let loaded = sdocker_tests::Run::new(load.wait_with_output().expect("it ends")).expect(0).stdout;
+    let processed = loaded.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
+    let processed: u64 = processed.expect("said").trim().parse().expect("a number");
+    assert!(processed > 0 && loaded.contains("number of failed transactions: 0 "), "{loaded}");
+    let committed = history();
+    assert_eq!(committed, processed);
+    docker(&[
+        "exec", "-d", "database", "pgbench", "-n", "-c", "4", "-T", "60", "-h", "/tmp", "-U", "postgres", "postgres",
+    ]);
+    until("it works", || history() > committed);
+    let committed = history();
+    docker(&["kill", "database"]);
+
+    // All that was committed is there, and one with the rest.
+    let again =
+        "rm -f $PGDATA/postmaster.pid; exec setpriv --reuid 70 --regid 70 --clear-groups postgres -k /tmp -h ''";
+    docker(&["rm", "database"]);
+    docker(&["run", "-d", "--name", "database", "-e", &data, "-v", &bind, "postgres:1", "sh", "-c", again]);
+    eventually(Duration::from_secs(600), "it has recovered", answers);
+    assert!(history() >= committed);
+    let sums = "select (select sum(delta) from pgbench_history), (select sum(abalance) from pgbench_accounts), \
+        (select sum(bbalance) from pgbench_branches), (select sum(tbalance) from pgbench_tellers)";
+    let sums = lines(sums);
+    assert!(sums.split('|').all(|sum| sums.starts_with(&format!("{sum}|"))), "{sums}");
+    docker(&["rm", "-f", "database"]);
+    client.stop();
+    shared.on_host("chattr -i \"$1\"");
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
 #[test]
 fn a_folder_of_the_app_is_live_in_containers() {
     let Some(shared) = Shared::new() else { return };
@@ -245,9 +368,20 @@ fn cuts_are_not_seen_and_ends_are_mended() {
     client.kill();
     until("it gives up", || shared.mounts().is_empty());
     assert_ne!(shared.container("cat f").status().expect("it runs").code(), Some(0));
-    // And is there again.
+    // And is there again. Both ends are killed, and nobody does anything: who reads gets errors, and waits for nobody.
     let client = shared.share(&[]);
     assert_eq!(shared.run("cat f"), "f");
+    let reading = "cat f; echo; until ! cat f 2>/dev/null >/dev/null; do :; done; echo over";
+    let mut reading = shared.container(reading).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut lines = BufReader::new(reading.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("read"), "f");
+    client.kill();
+    assert_eq!(shared.kill_agent("mount"), 1);
+    assert_eq!(lines.next().expect("a line").expect("read"), "over");
+    assert!(reading.wait().expect("it ends").success());
+    assert_ne!(shared.container("cat f").status().expect("it runs").code(), Some(124));
+    let client = shared.share(&[]);
+    assert_eq!((shared.run("cat f"), shared.mounts().len()), ("f".to_owned(), 1));
     client.stop();
 
     // Read-only.
