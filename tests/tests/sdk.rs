@@ -2,12 +2,14 @@
 #![expect(clippy::print_stdout, reason = "docs/local-mode.md quotes what was measured")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
+use localmode_config::{ComposeVerdict, Sdk, Version, compose_accepted};
 use sdocker_tests::{Docker, Home, Run, Space, eventually, skip};
 use serde_json::Value;
 
@@ -304,6 +306,56 @@ fn todays_docker() {
 fn docker_py_and_testcontainers() {
     let Some(lab) = Lab::open() else { return };
     lab.runs("sdk-2", "clients", None);
+}
+
+/// Each SDK's own code says which Compose it takes: what `configure`, `doctor` and `setup` say, and the table of the docs.
+#[test]
+fn each_sdk_takes_the_compose_that_it_is_said_to_take() {
+    let Some(packages) = std::env::var_os("SDOCKER_SDK_PACKAGES") else {
+        return skip("SDOCKER_SDK_PACKAGES names what tests/sdk/packages made: use scripts/test sdk");
+    };
+    let mut ask = Command::new("python3");
+    ask.arg(repository().join("tests/sdk/compose.py")).arg(Path::new(&packages).join("packages"));
+    let answers = Run::new(ask.output().expect("it runs")).expect(0).json();
+    let mut table: BTreeMap<Version, BTreeMap<usize, &str>> = BTreeMap::new();
+    for answer in answers.as_array().expect("a list") {
+        let text = |field: &str| answer[field].as_str().expect(field);
+        let mut numbers = text("version").split('.').map(|number| number.parse().expect("a number"));
+        let (major, minor) = (numbers.next().expect("a major"), numbers.next().expect("a minor"));
+        // Parts of version 3 are as old as the SDK of the same minor version.
+        let sdk = match text("package") {
+            "sagemaker" => Sdk::new((major, minor)),
+            "sagemaker_core" => Sdk { core: Some((major, minor)), ..Sdk::new((3, minor)) },
+            _ => Sdk { train: Some((major, minor)), ..Sdk::new((3, minor)) },
+        };
+        let expected = match compose_accepted(sdk, answer["said"].as_str(), answer["program"] == true) {
+            ComposeVerdict::Plugin => "plugin",
+            ComposeVerdict::Program => "program",
+            ComposeVerdict::Refused(_) => "nothing",
+        };
+        assert_eq!(text("takes"), expected, "{answer}");
+        let shown = ["v2.29.1", "2.40.3-3", "v5.0.0"];
+        let said = answer["said"].as_str().unwrap_or_default();
+        if let (Some(column), true) =
+            (shown.iter().position(|shown| said.ends_with(&format!(" {shown}"))), answer["program"] == true)
+        {
+            let takes = if expected == "plugin" { "the plugin" } else { "`docker-compose`" };
+            table.entry(sdk.sagemaker).or_default().insert(column, takes);
+        }
+    }
+    let rows: Vec<_> = table.iter().collect();
+    let groups: Vec<_> = rows.chunk_by(|one, next| one.1 == next.1).collect();
+    let docs = fs::read_to_string(repository().join("docs/local-mode.md")).expect("read");
+    for group in &groups {
+        let ((first, takes), (last, _)) = (group[0], group[group.len() - 1]);
+        let versions = match group == groups.last().expect("some") {
+            true => format!("{}.{} and later", first.0, first.1),
+            false => format!("{}.{} to {}.{}", first.0, first.1, last.0, last.1),
+        };
+        let row = format!("| {versions} | {} |", takes.values().copied().collect::<Vec<_>>().join(" | "));
+        println!("{row}");
+        assert!(docs.contains(&row), "docs/local-mode.md lacks: {row}");
+    }
 }
 
 /// The example notebook, from its first cell to its last, with a host of its own.

@@ -19,7 +19,7 @@ mod tools;
 mod undo;
 mod visibility;
 
-pub use compose::{ComposeVerdict, compose_accepted};
+pub use compose::{ComposeVerdict, Sdk, Version, compose_accepted};
 pub use docker_host::{DockerHostCheck, check_docker_host};
 pub use error::Error;
 pub use plan::{Action, Applied, Left, Plan, Request, SharedFolder, apply, plan};

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use crate::{ComposeVerdict, compose_accepted};
+use crate::{ComposeVerdict, Sdk, Version, compose_accepted};
 
 /// The oldest SDK that Local Mode on a remote host works with: it is the first that finds its Docker host by the context.
-pub const OLDEST_SDK: (u32, u32) = (2, 80);
+pub const OLDEST_SDK: Version = (2, 80);
 
 /// What was found on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub struct Tools {
     pub compose_plugin: Option<String>,
     /// Whether there is a `docker-compose` program.
     pub compose_program: bool,
-    /// The major and minor version of the SageMaker Python SDK.
-    pub sdk: Option<(u32, u32)>,
+    /// The SageMaker Python SDK.
+    pub sdk: Option<Sdk>,
 }
 
 /// Something that Local Mode needs and does not find.
@@ -51,7 +51,7 @@ impl Tools {
         if !self.docker {
             missing.push(Missing::Docker);
         }
-        if self.sdk.is_none_or(|version| version < OLDEST_SDK) {
+        if self.sdk.is_none_or(|sdk| sdk.sagemaker < OLDEST_SDK) {
             missing.push(Missing::Sdk);
         }
         match self.compose() {
@@ -64,7 +64,7 @@ impl Tools {
 
     /// What the SDK makes of the Docker Compose that is there; the newest SDK is assumed if none is installed.
     pub fn compose(&self) -> ComposeVerdict {
-        let sdk = self.sdk.unwrap_or((u32::MAX, 0));
+        let sdk = self.sdk.unwrap_or(Sdk::new((u32::MAX, 0)));
         compose_accepted(sdk, self.compose_plugin.as_deref(), self.compose_program)
     }
 }
@@ -76,11 +76,11 @@ mod tests {
     #[test]
     fn what_is_missing_depends_on_the_sdk() {
         let v5 = Some("Docker Compose version v5.0.0".to_owned());
-        let tools = |sdk, plugin: &Option<String>, program| Tools {
+        let tools = |sdk: Option<Version>, plugin: &Option<String>, program| Tools {
             docker: true,
             compose_plugin: plugin.clone(),
             compose_program: program,
-            sdk,
+            sdk: sdk.map(Sdk::new),
         };
         assert_eq!(Tools::default().missing(), [Missing::Docker, Missing::Sdk, Missing::Compose]);
         assert_eq!(tools(Some((2, 257)), &None, true).missing(), []);
