@@ -308,6 +308,67 @@ fn docker_py_and_testcontainers() {
     lab.runs("sdk-2", "clients", None);
 }
 
+/// The programs themselves, by Docker's context alone and with what `sdocker env` prints: the table of the docs.
+#[test]
+fn which_clients_find_the_host() {
+    let (Some(packages), Some(docker)) = (std::env::var_os("SDOCKER_SDK_PACKAGES"), std::env::var_os("SDOCKER_DOCKER"))
+    else {
+        return skip("SDOCKER_SDK_PACKAGES and SDOCKER_DOCKER name what was prepared: use scripts/test sdk");
+    };
+    let Some(mut home) = Home::in_sandbox_with(Docker::Todays) else { return };
+    home.set("TESTCONTAINERS_RYUK_DISABLED", "true");
+    home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+    let project = home.join("project");
+    fs::create_dir(&project).expect("made");
+    fs::write(project.join("Dockerfile"), "FROM scratch\nLABEL built=here\n").expect("written");
+    let services = "version: '3.2'\nservices: {web: {build: ., image: 'project:1'}}\n";
+    fs::write(project.join("docker-compose.yml"), services).expect("written");
+
+    let old = PathBuf::from(docker).join("old/client/docker").display().to_string();
+    let mut clients: Vec<(String, Vec<String>)> = Vec::new();
+    let mut client = |name: &str, command: &[&str]| {
+        clients.push((name.to_owned(), command.iter().map(|word| (*word).to_owned()).collect()));
+    };
+    client("Docker CLI 20.10", &[&old, "info", "--format", "{{.ServerVersion}}"]);
+    client("Docker CLI 28", &["docker", "info", "--format", "{{.ServerVersion}}"]);
+    client("docker-compose 1.29", &["docker-compose", "ps"]);
+    client("Docker Compose 2.40", &["docker", "compose", "ps"]);
+    client("Docker Compose 2.40, building with bake", &["env", "COMPOSE_BAKE=true", "docker", "compose", "build"]);
+    client("buildx 0.19", &["docker", "buildx", "build", "--load", "-t", "project:2", "."]);
+    for docker_py in ["7.1.0", "7.2.0"] {
+        for (program, testcontainers) in
+            [("docker-py", "4.15.0"), ("testcontainers", "4.3.0"), ("testcontainers", "4.15.0")]
+        {
+            let environment = format!("docker-{docker_py}-testcontainers-{testcontainers}");
+            let python = Path::new(&packages).join(environment).join("bin/python").display().to_string();
+            let name = match program {
+                "docker-py" => format!("docker-py {docker_py}"),
+                _ => format!("testcontainers {testcontainers} with docker-py {docker_py}"),
+            };
+            let script = repository().join("tests/sdk/finds.py").display().to_string();
+            client(&name, &[&python, &script, program]);
+        }
+    }
+    let variables = home.sdocker(&["env", "--shell", "json"]).expect(0).json();
+    let docs = fs::read_to_string(repository().join("docs/local-mode.md")).expect("read");
+    for (name, command) in clients {
+        let found = [false, true].map(|with_env| {
+            let mut run = home.command(&command[0]);
+            run.args(&command[1..]).current_dir(&project);
+            for (variable, value) in variables.as_object().expect("an object").iter().filter(|_| with_env) {
+                run.env(variable, value.as_str().expect("text"));
+            }
+            let output = run.output().expect("it runs");
+            println!("{name}: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default());
+            if output.status.success() { "yes" } else { "no" }
+        });
+        let row = format!("| {name} | {} | {} |", found[0], found[1]);
+        println!("{row}");
+        assert!(docs.contains(&row), "docs/local-mode.md lacks: {row}");
+    }
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
 /// Each SDK's own code says which Compose it takes: what `configure`, `doctor` and `setup` say, and the table of the docs.
 #[test]
 fn each_sdk_takes_the_compose_that_it_is_said_to_take() {

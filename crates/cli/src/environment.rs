@@ -3,10 +3,11 @@
 use std::{env, path::PathBuf};
 
 use anyhow::Context as _;
+use clap::{CommandFactory as _, ValueEnum as _, error::ErrorKind};
 use docker_remote::ProxyVariables;
-use sdocker::{Aws, Surroundings};
+use sdocker::{Aws, CloudChoice, Surroundings};
 
-use crate::options::Global;
+use crate::{args::Args, options::Global};
 
 /// Everything that commands take from their surroundings.
 pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
@@ -30,7 +31,10 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
     surroundings.region = global.region.clone();
     surroundings.aws_region = text("AWS_REGION");
     surroundings.region_name = text("REGION_NAME");
-    surroundings.cloud = global.cloud;
+    surroundings.cloud = match (global.cloud, text("SDOCKER_CLOUD")) {
+        (None, Some(name)) => Some(cloud(&name)?),
+        (asked, _) => asked,
+    };
     surroundings.aws = Aws::SdkChain;
     surroundings.has_aws_settings = [
         "AWS_ENDPOINT_URL",
@@ -51,6 +55,16 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
     surroundings.ca_bundle = path("AWS_CA_BUNDLE").map(absolute);
     surroundings.overriding_ca_bundles =
         ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"].into_iter().filter(|name| text(name).is_some()).collect();
+    // As botocore reads them.
+    let is_disabled = text("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let endpoint = text("AWS_EC2_METADATA_SERVICE_ENDPOINT").unwrap_or_else(|| "http://169.254.169.254".to_owned());
+    let authority = endpoint.split_once("://").map_or(endpoint.as_str(), |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+    surroundings.instance_metadata = (!is_disabled).then_some(authority);
+    surroundings.use_short_lived_credentials = text("USE_SHORT_LIVED_CREDENTIALS").as_deref() == Some("1");
+    surroundings.compose_bake = text("COMPOSE_BAKE");
     surroundings.path = env::var_os("PATH").unwrap_or_default();
     surroundings.program = env::current_exe().ok();
     if let Some(runtime) = path("XDG_RUNTIME_DIR").filter(|runtime| runtime.is_dir()) {
@@ -59,6 +73,16 @@ pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
     surroundings.in_notebook = in_notebook();
     surroundings.cwd = cwd;
     Ok(surroundings)
+}
+
+/// The cloud that `SDOCKER_CLOUD` names.
+fn cloud(name: &str) -> anyhow::Result<CloudChoice> {
+    let names =
+        CloudChoice::value_variants().iter().filter_map(|cloud| Some(cloud.to_possible_value()?.get_name().to_owned()));
+    CloudChoice::from_str(name, false).map_err(|_| {
+        let message = format!("SDOCKER_CLOUD is {name:?}: it can be {}\n", names.collect::<Vec<_>>().join(" or "));
+        Args::command().error(ErrorKind::InvalidValue, message).into()
+    })
 }
 
 /// Whether a notebook's kernel started this command: Jupyter names itself to its kernels, and not to its terminals.

@@ -5,11 +5,7 @@ mod commands;
 mod environment;
 mod options;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser as _;
 use sdocker::{Surroundings, permission::Caller};
@@ -20,7 +16,7 @@ use crate::args::Command;
 fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
         Ok(args) => args,
-        Err(answer) => return usage(&answer),
+        Err(answer) => return failure::usage(&answer, wants_json()),
     };
     if matches!(args.command, Command::Finish(_) | Command::Link(_)) && !successor::detach() {
         return ExitCode::SUCCESS;
@@ -30,31 +26,39 @@ fn main() -> ExitCode {
     let surroundings = environment::surroundings(&global);
     let outcome = match &surroundings {
         Ok(surroundings) => run(args, surroundings, &printer),
-        Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        Err(error) => match error.downcast_ref() {
+            Some(answer) => return failure::usage(answer, printer.is_json()),
+            None => Err(anyhow::anyhow!("{error:#}")),
+        },
     };
     let code = match outcome {
         Ok(code) => code,
         // What only the settings could tell to be missing.
-        Err(error) if error.is::<clap::Error>() => return error.downcast_ref().map_or(ExitCode::FAILURE, usage),
+        Err(error) if error.is::<clap::Error>() => {
+            return error.downcast_ref().map_or(ExitCode::FAILURE, |answer| failure::usage(answer, printer.is_json()));
+        }
         Err(error) => {
-            let caller = surroundings.map(|surroundings| Caller::of(&surroundings));
+            let caller = surroundings.as_ref().map(Caller::of);
             failure::report(&printer, &error, &caller.unwrap_or_default())
         }
     };
-    printer.final_code(code)
+    let code = printer.final_code(code);
+    if let Ok(surroundings) = &surroundings {
+        logging::ended(surroundings, code);
+    }
+    code
 }
 
-/// Help and version, or what is wrong with the command line.
-fn usage(answer: &clap::Error) -> ExitCode {
-    let printed = answer.print().and_then(|()| io::stdout().flush());
-    match (answer.exit_code(), printed) {
-        (0, Err(_)) => ExitCode::FAILURE,
-        (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(2)),
-    }
+/// Whether a command line that can't be understood asks for JSON nevertheless.
+fn wants_json() -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    arguments.iter().any(|argument| argument == "--output=json")
+        || arguments.windows(2).any(|pair| pair == ["--output", "json"])
 }
 
 fn run(args: args::Args, surroundings: &Surroundings, printer: &Arc<Printer>) -> anyhow::Result<ExitCode> {
     logging::start(surroundings, args.global.verbose);
+    logging::command(surroundings, std::env::args_os().skip(1));
     let interrupt = Interrupt::start(printer.clone(), args.global.to_repeat(), logging::file(surroundings))?;
     sdocker_console::speak_of(printer);
     // What runs for long by itself has nobody who waits for it.

@@ -16,8 +16,9 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,
 
-    /// Where hosts run: in AWS, or in the sandbox on this machine. The sandbox is the default on a machine without AWS.
-    #[arg(long, global = true, env = "SDOCKER_CLOUD", value_enum, value_name = "CLOUD")]
+    /// Where hosts run: in AWS, or in the sandbox on this machine, as SDOCKER_CLOUD says where this does not. The sandbox is the default on a
+    /// machine without AWS.
+    #[arg(long, global = true, value_enum, value_name = "CLOUD")]
     pub(crate) cloud: Option<CloudChoice>,
 
     /// Print more on standard error; give it twice for much more.

@@ -44,6 +44,9 @@ fn wrong_usage_is_answered_with_what_is_near() {
         &["list-hosts", "--output", "jsn"],
         &["forward", "99999"],
     ];
+    let (code, stdout, _) = run(&["create-hots", "--output", "json"]);
+    let failure: serde_json::Value = serde_json::from_str(&stdout).expect("one document");
+    assert_eq!((code, failure["error"]["message"].as_str()), (Some(2), Some("unrecognized subcommand 'create-hots'")));
     let mut said = String::new();
     for arguments in cases {
         let (code, stdout, stderr) = run(arguments);

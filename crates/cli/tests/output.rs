@@ -55,3 +55,45 @@ fn a_reader_that_has_enough_is_no_error_to_speak_of() {
     let errors: Vec<_> = said.lines().filter(|line| !line.starts_with('…')).collect();
     assert_eq!((ended.status.code(), errors), (Some(1), vec![]));
 }
+
+#[test]
+fn what_is_printed_is_not_logged_beside_it() {
+    for verbose in ["-q", "-v", "-vv"] {
+        let ended = sdocker(&["status", verbose]).output().expect("it runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(said.matches("there is no current host").count(), 1, "{verbose}: {said}");
+    }
+}
+
+/// A line for each command, once there is anything to keep; nothing is made for it before.
+#[test]
+fn commands_are_logged_with_their_arguments() {
+    let home = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| sdocker(arguments).env("HOME", home.path()).output().expect("it runs");
+    run(&["list-hosts", "--offline"]);
+    assert!(!home.path().join(".sdocker").exists());
+    std::fs::create_dir(home.path().join(".sdocker")).expect("made");
+    run(&["list-hosts", "--offline"]);
+    run(&[
+        "setup",
+        "--dry-run",
+        "--docker-from",
+        &format!("https://me:secret@example.com/d.tgz#sha256={}", "0".repeat(64)),
+    ]);
+    let log = std::fs::read_to_string(home.path().join(".sdocker/sdocker.log")).expect("written");
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("command: sdocker ")).collect();
+    assert!(lines.len() == 2 && lines[0].contains("command: sdocker list-hosts --offline"), "{log}");
+    assert!(lines[1].contains("--docker-from https://***@example.com") && !log.contains("secret"), "{log}");
+    assert!(log.contains("ended with code 0"), "{log}");
+}
+
+#[test]
+fn an_empty_cloud_is_none_that_was_asked_for() {
+    for arguments in [&["list-hosts", "--offline"][..], &["completions", "bash"]] {
+        let ended = sdocker(arguments).env("SDOCKER_CLOUD", "").output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let ended = sdocker(&["list-hosts", "--offline"]).env("SDOCKER_CLOUD", "moon").output().expect("it runs");
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("it can be aws or sandbox"));
+}

@@ -131,7 +131,12 @@ fn everything_is_put_there_once() {
     let arguments: Vec<&str> = archives.iter().map(String::as_str).collect();
     let before = machine.files();
     let (code, stdout, planned) = machine.setup(&[&arguments[..], &["--dry-run"]].concat());
-    assert_eq!((code, stdout.as_str()), (Some(0), "nothing was changed (--dry-run)\n"), "{planned}");
+    assert_eq!((code, planned.as_str()), (Some(0), ""), "a plan is a result: {stdout}");
+    let plan: Vec<_> = stdout.lines().collect();
+    assert!(
+        plan.len() == 5 && plan[0].starts_with("put file://") && plan[4] == "nothing was changed (--dry-run)",
+        "{stdout}"
+    );
     assert_eq!(machine.files(), before);
 
     let (code, stdout, stderr) =
@@ -171,9 +176,17 @@ fn everything_is_put_there_once() {
 #[test]
 fn what_can_not_be_done_is_said_with_what_to_do() {
     let machine = Machine::new();
+    // Without root, network or a package manager: all that is missing is named at once, and what can be done is done.
     let (code, stdout, stderr) = machine.setup(&[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
-    assert!(stderr.contains("no package manager may be used here") && stderr.contains("--docker-from"), "{stderr}");
+    for said in
+        ["the Docker CLI can't be installed", "Docker Compose can't be installed", "--docker-from", "--compose-from"]
+    {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
+    assert!(machine.path("pip").exists() && machine.path("local/bin/sdocker").exists(), "{stderr}");
+    fs::remove_file(machine.path("pip")).expect("removed");
+    fs::remove_file(machine.path("tools/curl")).expect("removed: a file needs no network");
 
     // Another archive than the one that was meant.
     let archives = machine.archives();

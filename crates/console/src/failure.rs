@@ -1,6 +1,9 @@
 //! Errors as the user sees them: what failed, why, what to do, what remains.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use sdocker::permission::Caller;
 use serde_json::json;
@@ -41,4 +44,19 @@ pub fn report(printer: &Printer, error: &anyhow::Error, caller: &Caller) -> Exit
         printer.hint(hint);
     }
     if remains.is_empty() { ExitCode::from(1) } else { ExitCode::from(3) }
+}
+
+/// Help and version, or what is wrong with the command line: in JSON as well, where that was asked for.
+pub fn usage(answer: &clap::Error, json: bool) -> ExitCode {
+    let mut printed = answer.print();
+    if json && answer.exit_code() != 0 {
+        let text = answer.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let failure = json!({"error": {"message": message, "hints": [], "remains": []}});
+        printed = printed.and_then(|()| writeln!(io::stdout(), "{failure:#}"));
+    }
+    match (answer.exit_code(), printed.and_then(|()| io::stdout().flush())) {
+        (0, Err(_)) => ExitCode::FAILURE,
+        (code, _) => ExitCode::from(u8::try_from(code).unwrap_or(2)),
+    }
 }

@@ -1,9 +1,11 @@
 //! The log file, `$SDOCKER_HOME/sdocker.log`, and what `-v` shows of it.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{self, Write},
     path::PathBuf,
+    process::ExitCode,
     sync::{Arc, Mutex},
 };
 
@@ -30,10 +32,11 @@ pub fn start(surroundings: &Surroundings, verbose: u8) {
         .with_writer(log)
         .with_ansi(false)
         .with_filter(EnvFilter::new(format!("warn,{ours}")));
+    // What the printer logs it has printed as well.
     let spoken = match verbose {
         0 => "off".to_owned(),
-        1 => ours.to_owned(),
-        _ => format!("debug,{}", ours.replace("debug", "trace")),
+        1 => format!("{ours},sdocker_console=off"),
+        _ => format!("debug,{},sdocker_console=off", ours.replace("debug", "trace")),
     };
     let to_stderr =
         tracing_subscriber::fmt::layer().with_writer(|| Spoken).with_ansi(false).with_filter(EnvFilter::new(spoken));
@@ -45,6 +48,39 @@ pub fn start(surroundings: &Surroundings, verbose: u8) {
         tracing::error!("{panic}");
         print(panic);
     }));
+}
+
+/// Logs which command this is, with its arguments; but for what a URL holds before its host, which may be a password. Where nothing is kept
+/// of any host yet, no folder is made for it.
+pub fn command(surroundings: &Surroundings, arguments: impl IntoIterator<Item = OsString>) {
+    if surroundings.sdocker_home.is_dir() {
+        let arguments: Vec<String> = arguments.into_iter().map(|argument| shown(&argument)).collect();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            pid = std::process::id(),
+            "command: sdocker {}",
+            arguments.join(" ")
+        );
+    }
+}
+
+/// Logs with which code the command ends.
+pub fn ended(surroundings: &Surroundings, code: ExitCode) {
+    if surroundings.sdocker_home.is_dir() {
+        let number = (0..=u8::MAX).find(|number| code == ExitCode::from(*number));
+        tracing::info!("ended with code {}", number.unwrap_or_default());
+    }
+}
+
+/// An argument as a shell would take it, in one line.
+fn shown(argument: &OsStr) -> String {
+    let text = argument.to_string_lossy();
+    let text = match text.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
+        Some((scheme, Some((secret, rest)))) if !secret.contains('/') => format!("{scheme}://***@{rest}"),
+        _ => text.into_owned(),
+    };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+#*".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("{text:?}") }
 }
 
 /// Standard error for lines whose loss is no reason to stop: tracing-subscriber would report a failed write with a macro that panics
@@ -104,5 +140,24 @@ impl<'w> MakeWriter<'w> for LogFile {
 
     fn make_writer(&'w self) -> Self {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_one_line_without_passwords() {
+        for (argument, expected) in [
+            ("--instance-type", "--instance-type"),
+            ("c5.xlarge", "c5.xlarge"),
+            ("", "\"\""),
+            ("my folder\n", "\"my folder\\n\""),
+            ("https://me:secret@example.com/docker.tgz#sha256=00", "https://***@example.com/docker.tgz#sha256=00"),
+            ("https://example.com/a@b", "https://example.com/a@b"),
+        ] {
+            assert_eq!(shown(OsStr::new(argument)), expected);
+        }
     }
 }

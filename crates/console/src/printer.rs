@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::{
         Mutex, PoisonError,
@@ -181,6 +181,30 @@ impl Printer {
             }
         });
         self.waits.heard();
+    }
+
+    /// Asks a question that is answered with yes or no; `None` where nobody can answer: without a terminal, and in a notebook.
+    pub fn confirm(&self, question: &str) -> Option<bool> {
+        if self.bars.is_none() || !io::stdin().is_terminal() {
+            return None;
+        }
+        let mut answer = String::new();
+        let _ = self.while_asking(|| {
+            io::stderr().lock().write_all(plain(&format!("{question} [y/N] ")).as_bytes())?;
+            // A line of a terminal has an end (termios(3), "Canonical and noncanonical mode").
+            io::stdin().lock().read_line(&mut answer)
+        });
+        self.waits.heard();
+        Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Nothing else is printed meanwhile, not even what is waited for: that is the user.
+    fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let _turn = self.line.lock();
+        match &self.bars {
+            Some(bars) => bars.suspend(ask),
+            None => ask(),
+        }
     }
 
     fn suspended(&self, write: impl FnOnce()) {

@@ -99,11 +99,11 @@ impl ContextStore {
         folders.into_iter().chain(config.parent().map(Path::to_owned)).collect()
     }
 
-    /// Every context, sorted by name; without the CLI's built-in `default`.
+    /// Every context, sorted by name, without the CLI's built-in `default`; then those that can't be read, or are malformed.
     ///
     /// # Errors
-    /// A store that can't be read, or a malformed context.
-    pub fn list(&self) -> Result<Vec<Context>, Error> {
+    /// A store that can't be read.
+    pub fn list(&self) -> Result<Vec<Result<Context, Error>>, Error> {
         let all = self.folder.join("contexts/meta");
         let listing = match fs::read_dir(&all) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -112,9 +112,10 @@ impl ContextStore {
         let mut contexts = Vec::new();
         for entry in listing {
             let path = entry.map_err(file("read", &all))?.path().join("meta.json");
-            contexts.extend(read(&path)?);
+            contexts.extend(read(&path).transpose());
         }
-        contexts.sort_by(|a, b| a.name.cmp(&b.name));
+        let name = |context: &Result<Context, Error>| context.as_ref().ok().map(|context| context.name.clone());
+        contexts.sort_by_key(|context| (context.is_err(), name(context)));
         Ok(contexts)
     }
 

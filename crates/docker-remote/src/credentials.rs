@@ -18,6 +18,9 @@ use crate::{Error, error::file};
 /// Clocks of client and host may differ by this much.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
+/// The last second of the year 9999, since 1970.
+const LATEST: Duration = Duration::from_secs(253_402_300_799);
+
 /// Names and addresses by which clients reach a host. `localhost`, `127.0.0.1` and `::1` are always added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostNames {
@@ -128,22 +131,30 @@ impl HostCredentials {
     /// # Errors
     /// A folder or file that can't be written.
     pub fn write(&self, folder: &Path, server_key: WriteServerKey) -> Result<(), Error> {
+        self.write_apart(folder, &folder.join("client"), server_key)
+    }
+
+    /// The same, with the client's part in a folder of its own, where whoever can read the others can't.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_apart(&self, folder: &Path, client_folder: &Path, server_key: WriteServerKey) -> Result<(), Error> {
         let client = &self.client;
         let files = [
-            ("ca", "cert.pem", &client.ca),
-            ("client", "ca.pem", &client.ca),
-            ("client", "cert.pem", &client.certificate),
-            ("client", "key.pem", &client.key),
-            ("server", "ca.pem", &self.ca),
-            ("server", "cert.pem", &self.server),
-            ("server", "key.pem", &self.server_key),
+            (folder.join("ca"), "cert.pem", &client.ca),
+            (client_folder.to_owned(), "ca.pem", &client.ca),
+            (client_folder.to_owned(), "cert.pem", &client.certificate),
+            (client_folder.to_owned(), "key.pem", &client.key),
+            (folder.join("server"), "ca.pem", &self.ca),
+            (folder.join("server"), "cert.pem", &self.server),
+            (folder.join("server"), "key.pem", &self.server_key),
         ];
         let written = match server_key {
             WriteServerKey::Yes => files.len(),
             WriteServerKey::No => files.len() - 1,
         };
         for (part, name, pem) in &files[..written] {
-            let path = folder.join(part).join(name);
+            let path = part.join(name);
             whole_file::replace(&path, pem.as_bytes(), 0o600).map_err(file("write", &path))?;
         }
         Ok(())
@@ -158,7 +169,10 @@ struct Authority {
 
 impl Authority {
     fn new(now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
-        let validity = (now - CLOCK_SKEW, now + lifetime + CLOCK_SKEW);
+        // Not beyond what a certificate can say (RFC 5280, "Validity": years of four digits).
+        let latest = SystemTime::UNIX_EPOCH + LATEST;
+        let until = now.checked_add(lifetime.saturating_add(CLOCK_SKEW)).unwrap_or(latest).min(latest);
+        let validity = (now.checked_sub(CLOCK_SKEW).unwrap_or(SystemTime::UNIX_EPOCH), until);
         let mut ca = valid(validity, CertificateParams::default());
         ca.distinguished_name.push(DnType::CommonName, "sdocker host CA");
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));

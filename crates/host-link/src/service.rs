@@ -15,6 +15,7 @@ use rustix::{
     process::{Flock, FlockType, Pid, PidfdFlags, Signal, fcntl_getlk, pidfd_open, pidfd_send_signal},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use whole_file::Links;
 
 /// How long a process that was asked to end may take.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
@@ -24,6 +25,10 @@ const LOOKS_EVERY: Duration = Duration::from_millis(25);
 
 /// How much of the log is kept when a process begins.
 const LOG: u64 = 1 << 20;
+
+/// The largest state that is read, and how much of a log's end its last line is looked for in.
+const MOST: u64 = 16 << 20;
+const LAST: u64 = 64 << 10;
 
 /// A failure, with what was attempted.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +120,7 @@ impl Service {
     /// What the process last said of itself; `None` where there is none, or it said nothing yet.
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
         self.holder()?;
-        serde_json::from_slice(&fs::read(self.state_file()).ok()?).ok()
+        serde_json::from_slice(&whole_file::read(&self.state_file(), MOST, Links::Refuse).ok()?).ok()
     }
 
     /// Starts the process, unless there is one. It is given no input, writes to the log, and is in a group of its own; a session of its
@@ -229,7 +234,8 @@ fn failed(attempted: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Ser
 }
 
 fn last_line(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
+    let end = whole_file::read_end(log, LAST, Links::Refuse).unwrap_or_default();
+    let text = String::from_utf8_lossy(&end);
     text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod fuse;
 mod memory;
 mod record;
 mod store;
+mod timely;
 
 use std::{
     any::Any,
@@ -32,6 +33,10 @@ pub use record::{
 pub use store::{HeldEntry, JournalStore};
 
 use crate::HostId;
+use timely::Timely;
+
+/// How long a file of the journal may take, which may lie on a network file system.
+const FILES_WITHIN: Duration = Duration::from_secs(30);
 
 /// The version of the record format that this crate writes, and the newest that it reads.
 pub const RECORD_VERSION: u32 = 1;
@@ -154,7 +159,7 @@ pub enum Opened {
 impl Journal {
     /// The journal in the files of this folder.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self::kept_in(Arc::new(FileStore::new(dir)))
+        Self::kept_in(Arc::new(Timely::new(FileStore::new(dir), FILES_WITHIN)))
     }
 
     /// A journal that is kept in this store.

@@ -170,7 +170,8 @@ impl HostPlan {
             }
             _ => request.config.volume_gib,
         };
-        let expires = request.now + SignedDuration::try_from(request.max_lifetime).unwrap_or(SignedDuration::MAX);
+        let lifetime = SignedDuration::try_from(request.max_lifetime).unwrap_or(SignedDuration::MAX);
+        let expires = request.now.saturating_add(lifetime).unwrap_or(jiff::Timestamp::MAX);
         let placements = placements(environment, request, survey)?;
         let mounts_anything = placements.iter().any(|placement| !placement.mount_targets.is_empty());
         let (tags, left_out) = tags(environment, request, expires);

@@ -41,9 +41,64 @@ pub fn check_docker_host(
     DockerHostCheck::Right
 }
 
+/// What the SDK takes for the host of its endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SdkHost {
+    /// The host of the current context.
+    Named(String),
+    /// `localhost`.
+    Localhost {
+        /// What made it so.
+        because: String,
+    },
+    /// It ends with an error.
+    Fails {
+        /// What made it so.
+        because: String,
+    },
+}
+
+/// What the SDK's `get_docker_host()` makes of what `docker context inspect` prints: anything on standard error is `localhost` for it, and what
+/// is no `tcp://` as well. Source: sagemaker and sagemaker-core, `local/utils.py`.
+pub fn sdk_host(stdout: &str, stderr: &str) -> SdkHost {
+    if !stderr.is_empty() {
+        let first = stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        return SdkHost::Localhost { because: format!("docker says: {}", first.trim()) };
+    }
+    let contexts: serde_json::Value = serde_json::from_str(stdout).unwrap_or_default();
+    let Some(endpoint) = contexts[0]["Endpoints"]["docker"]["Host"].as_str() else {
+        return SdkHost::Fails { because: "`docker context inspect` prints no context".to_owned() };
+    };
+    let address = endpoint.strip_prefix("tcp://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let name = address.and_then(|address| match address.strip_prefix('[') {
+        Some(v6) => v6.split_once(']').map(|(name, _)| name),
+        None => address.split(':').next(),
+    });
+    match name.filter(|name| !name.is_empty()) {
+        // As Python's `urlparse` gives it.
+        Some(name) => SdkHost::Named(name.to_lowercase()),
+        None => SdkHost::Localhost { because: format!("the current context leads to {endpoint}") },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sdk_takes_localhost_for_what_it_does_not_understand() {
+        let inspected = |host: &str| format!(r#"[{{"Name": "c5", "Endpoints": {{"docker": {{"Host": "{host}"}}}}}}]"#);
+        let named = |name: &str| SdkHost::Named(name.to_owned());
+        assert_eq!(sdk_host(&inspected("tcp://ip-10-0-0-1:1111"), ""), named("ip-10-0-0-1"));
+        assert_eq!(sdk_host(&inspected("tcp://[fd00::1]:1111"), ""), named("fd00::1"));
+        for (stdout, stderr) in [(inspected("tcp://h:1"), "WARNING: x"), (inspected("unix:///var/run/docker.sock"), "")]
+        {
+            assert!(matches!(sdk_host(&stdout, stderr), SdkHost::Localhost { .. }), "{stdout} {stderr}");
+        }
+        for stdout in ["", "[]", "Docker Compose version v2.29.1"] {
+            assert!(matches!(sdk_host(stdout, ""), SdkHost::Fails { .. }), "{stdout}");
+        }
+    }
 
     #[test]
     fn the_environment_overrides_contexts() {

@@ -20,7 +20,7 @@ mod undo;
 mod visibility;
 
 pub use compose::{ComposeVerdict, Sdk, Version, compose_accepted};
-pub use docker_host::{DockerHostCheck, check_docker_host};
+pub use docker_host::{DockerHostCheck, SdkHost, check_docker_host, sdk_host};
 pub use error::Error;
 pub use plan::{Action, Applied, Left, Plan, Request, SharedFolder, apply, plan};
 pub use tools::{Missing, OLDEST_SDK, Tools};

@@ -3,7 +3,7 @@
 use crate::error::Context as _;
 use async_trait::async_trait;
 use docker_remote::{Client, ClientCredentials, ContextSpec, ContextStore, DockerHost, probe_once};
-use host_provisioner::{Adoption, ClientFiles, ClientFilesError, InstanceId, Record};
+use host_provisioner::{Adoption, ClientFiles, ClientFilesError, InstanceId, Record, RecordState};
 
 use crate::{
     Error,
@@ -106,6 +106,12 @@ impl ClientFiles for HostFiles {
 
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError> {
         if let Some(host) = entry(record) {
+            // Of a creation that failed nothing else tells later why.
+            if matches!(record.state, RecordState::Creating | RecordState::Undoing)
+                && let Err(error) = self.layout.keep_logs(&host.name())
+            {
+                tracing::warn!("the logs of {} are not kept: {error}", host.name());
+            }
             self.forget_named(&host.name(), &host.instance_id, record.previous_context.as_deref())?;
         }
         Ok(())

@@ -56,7 +56,7 @@ const KEYS: [&str; 14] = [
 ];
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a JSON object")]
 struct Raw {
     #[serde(rename = "InstanceType")]
     instance_type: Option<String>,
@@ -141,11 +141,12 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
     let malformed = |error: serde_json::Error| {
         let (line, column) = (error.line().max(1), error.column().max(1));
         let full = error.to_string();
-        let what = full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what);
+        let what = in_words(full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what));
         Error::new(format!("{}:{line}:{column}: {what}", path.display()))
             .hint(format!("fix the file, or move it away: every key is optional ({})", KEYS.join(", ")))
     };
     // An empty file is what `touch` makes of it.
+    let text = text.trim_start_matches('\u{feff}');
     let text = if text.trim().is_empty() { "{}" } else { text };
     let raw: Raw = serde_json::from_str(text).map_err(malformed)?;
     values::check(text).map_err(|wrong| {
@@ -191,6 +192,21 @@ fn parse(path: &Path, text: &str) -> crate::Result<Config> {
     })
 }
 
+/// What serde says, without the names that Rust has for types.
+fn in_words(said: &str) -> String {
+    let Some((found, expected)) = said.rsplit_once(", expected ") else { return said.to_owned() };
+    let expected = match expected {
+        "u16" => "a whole number up to 65535",
+        "u32" => "a whole number",
+        "a string" => "text in quotes",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        other => other,
+    };
+    let found = found.replacen("sequence", "a list", 1).replacen("map", "an object", 1);
+    format!("{found}, expected {expected}")
+}
+
 fn nearest(key: &str) -> Option<&'static str> {
     let lower = key.to_lowercase();
     let scored = KEYS.into_iter().map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known));
@@ -203,6 +219,21 @@ mod tests {
 
     fn parsed(text: &str) -> Result<Config, String> {
         parse(Path::new("sdocker.conf"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn files_of_other_editors_are_read_and_mistakes_are_said_in_plain_words() {
+        assert_eq!(parsed("\u{feff}{\"Port\": 2222}").expect("well-formed").host.daemon_port, 2222);
+        for (text, expected) in [
+            ("[]", "sdocker.conf:1:1: invalid type: a list, expected an object"),
+            ("7", "sdocker.conf:1:1: invalid type: integer `7`, expected a JSON object"),
+            (r#"{"HostSGs": "sg-1"}"#, "expected a list"),
+            (r#"{"Key": 7}"#, "expected text in quotes"),
+            (r#"{"Port": 70000}"#, "expected a whole number up to 65535"),
+        ] {
+            let error = parsed(text).expect_err(text);
+            assert!(error.contains(expected), "{text}: {error}");
+        }
     }
 
     #[test]
@@ -252,9 +283,12 @@ mod tests {
     #[test]
     fn a_wrong_value_is_an_error_with_its_place() {
         let cases = [
-            ("{\n  \"Port\": \"1111\"\n}", "sdocker.conf:2:16: invalid type: string \"1111\", expected u16"),
+            (
+                "{\n  \"Port\": \"1111\"\n}",
+                "sdocker.conf:2:16: invalid type: string \"1111\", expected a whole number up to 65535",
+            ),
             ("{\n  \"Port\": 0\n}", "sdocker.conf:2:11: expected a port between 1 and 65535, found 0"),
-            ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected u16"),
+            ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected a whole number up to 65535"),
             ("[]", "sdocker.conf:1:1: "),
             ("{\"Port\": 1111", "sdocker.conf:1:13: EOF while parsing an object"),
             (

@@ -15,6 +15,7 @@ use studio_discovery::StudioEnvironment;
 use crate::{
     CloudChoice, Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::{HostFiles, entry},
+    clients::{self, Obstacle},
     clouds::{self, Clouds},
     config::{self, Config},
     detours::{self, Blocked},
@@ -22,7 +23,7 @@ use crate::{
     error::Context as _,
     link::Lent,
     local_mode,
-    lookup::Lookup,
+    lookup::{KnownHost, Lookup},
     progress::Progress,
     readiness::{self, BootingHost},
     request::{self, Ways},
@@ -53,6 +54,8 @@ pub struct NewHost {
     pub refused: Option<Refused>,
     /// The clients that do not get to it as the environment is.
     pub blocked: Vec<Blocked>,
+    /// What leads clients past it.
+    pub obstacles: Vec<Obstacle>,
 }
 
 /// What a plan is made of.
@@ -155,10 +158,7 @@ pub async fn create(
     let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
     let Prepared { session, environment, planned, previous_context, config, ways, lent } = prepared;
     let Planned { plan, shared_home, embedded, .. } = planned;
-    for (variable, what) in surroundings.overrides() {
-        observer.warn(what);
-        observer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once the host is there"));
-    }
+    clients::warn(&clients::overrides(surroundings, &[]), observer);
     if let Some(problem) = writable::problems(surroundings, &lookup, shared_home.as_deref()).into_iter().next() {
         return Err(problem);
     }
@@ -198,7 +198,14 @@ pub async fn create(
             creation.keep_failed(format!("{error:#}"))?;
             Err(kept(creation.record(), &lookup, error))
         }
-        Err(error) => Err(undo(&provisioner, creation, error, &progress).await),
+        Err(error) => {
+            let logs = creation.record().name().map(|name| lookup.layout.failed(&name));
+            let error = undo(&provisioner, creation, error, &progress).await;
+            Err(match logs.filter(|logs| logs.is_dir()) {
+                Some(logs) => error.hint(format!("the host's logs are in {}", logs.display())),
+                None => error,
+            })
+        }
     }
 }
 
@@ -260,13 +267,18 @@ impl Flow<'_> {
         let host = entry(&record).context("the instance has no address")?;
         let name = host.name();
         let certs = self.lookup.layout.certs(&name);
+        let client = self.lookup.layout.new_client_certs(&name);
+        let client = client.with_context(|| format!("cannot make the folder of {name}'s keys"))?;
         match &embedded {
-            Some(credentials) => credentials.write(&certs, WriteServerKey::No)?,
+            Some(credentials) => credentials.write_apart(&certs, &client, WriteServerKey::No)?,
             None => {
                 let instance = record.instance.as_ref().context("the instance has no address")?;
                 let lifetime = record.expires.duration_since(record.created);
-                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?
-                    .write(&certs, WriteServerKey::Yes)?;
+                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write_apart(
+                    &certs,
+                    &client,
+                    WriteServerKey::Yes,
+                )?;
             }
         }
         let endpoint = host.endpoint();
@@ -280,6 +292,7 @@ impl Flow<'_> {
             warnings: Vec::new(),
             refused: None,
             blocked: Vec::new(),
+            obstacles: Vec::new(),
         };
         self.lent.write(&self.lookup.layout.link(&name))?;
         if !self.asked.wait {
@@ -309,6 +322,7 @@ impl Flow<'_> {
         self.hand_over(creation)?;
         ready.refused = docker_cli::refused(self.surroundings, &name, answered.api()).await;
         ready.blocked = detours::blocked(self.surroundings, &endpoint, &credentials).await;
+        ready.obstacles = clients::obstacles(self.surroundings, &KnownHost::of(&host, true)).await;
         ready.answered = Some(answered);
         // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
         match local_mode::apply(self.surroundings, &self.session.facts, self.lookup, self.ways, self.observer) {
@@ -344,7 +358,8 @@ fn kept(record: &Record, lookup: &Lookup, error: Error) -> Error {
 }
 
 async fn undo(provisioner: &Provisioner, creation: Creation, error: Error, progress: &Progress<'_>) -> Error {
-    let interrupted = error.cause::<ProvisionError>().is_some_and(|_| error.is_wrapper());
+    // Of what was stopped there is nothing more to say; whatever else failed is the cause.
+    let interrupted = matches!(error.cause(), Some(ProvisionError::Interrupted)) && error.is_wrapper();
     let undone = progress.drive(provisioner.undo(creation.into_record(), ProvisionError::Interrupted)).await;
     match undone {
         _ if interrupted => undone.into(),

@@ -15,6 +15,18 @@ use crate::{Observer, Surroundings, lookup::Lookup, permission::Caller, places::
 
 pub use finding::{Finding, State};
 
+/// What an examination mends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fix {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What is kept here of hosts that are gone.
+    Leftovers,
+    /// That, and what Local Mode does not find: it is installed, as [`setup`](crate::setup) does.
+    All,
+}
+
 /// What is examined.
 #[derive(Clone, Debug)]
 pub struct Examination {
@@ -22,8 +34,8 @@ pub struct Examination {
     pub instance_type: InstanceType,
     /// The subnet, instead of the first of the domain's that has a mount target.
     pub subnet: Option<SubnetId>,
-    /// Mend what can be mended safely here. Nothing in AWS is changed.
-    pub fix: bool,
+    /// What to mend. Nothing in AWS is changed.
+    pub fix: Fix,
     /// What becomes of what package managers print that mend something.
     pub programs_say: crate::setup::ProgramsSay,
 }
@@ -40,12 +52,12 @@ pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer:
         }
     }
     clients::tools(surroundings, &mut findings);
-    clients::environment(surroundings, &mut findings);
+    clients::environment(surroundings, &lookup, &mut findings);
     let mut places = Places::new(surroundings, observer);
     hosts::examine(surroundings, &lookup, &mut places, &mut findings).await;
     let mut findings = findings.into_list();
-    if asked.fix {
-        repair::all(&mut findings, &lookup, &mut places, asked.programs_say, surroundings, observer).await;
+    if asked.fix != Fix::Nothing {
+        repair::all(asked.fix, &mut findings, &lookup, &mut places, asked.programs_say, surroundings, observer).await;
     }
     findings
 }

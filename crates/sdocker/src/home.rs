@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, HostRequest, HostSelector, Observer, Result, Stop, Surroundings, account,
     client_files::HostFiles,
+    clients, compose,
     config::{self, Config},
     creation::{self, NewHost},
     detours::{self, Blocked},
@@ -125,7 +126,7 @@ impl Home {
             }
         };
         files.make_current(&entry, &answered)?;
-        local_mode::warn_of_overrides(&self.surroundings, &host.name, observer);
+        clients::warn(&clients::obstacles(&self.surroundings, &host).await, observer);
         let refused = docker_cli::refused(&self.surroundings, &host.name, answered.api()).await;
         let blocked = detours::blocked(&self.surroundings, answered.endpoint(), answered.credentials()).await;
         Ok(Used { host, answered, refused, blocked })
@@ -164,7 +165,13 @@ impl Home {
             ("DOCKER_HOST", format!("tcp://{}:{}", host.address, host.port)),
             ("DOCKER_TLS_VERIFY", "1".to_owned()),
             ("DOCKER_CERT_PATH", self.client_certs(host).display().to_string()),
+            // The SDK gives containers no short-lived credentials where this app reaches a metadata service, because they would as well. On a
+            // host they do not. Source: sagemaker `local/image.py`, `_aws_credentials`.
+            ("USE_SHORT_LIVED_CREDENTIALS", "1".to_owned()),
         ];
+        if compose::builds_past_hosts(&self.surroundings).is_some() {
+            variables.push(("COMPOSE_BAKE", "false".to_owned()));
+        }
         variables.extend(self.surroundings.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
         variables
     }

@@ -13,6 +13,12 @@ use crate::{Error, Surroundings};
 /// The folder of the AWS-samples fork, in which its UI extension looks for hosts.
 const SAMPLES_FOLDER: &str = ".sagemaker_studio_docker_cli";
 
+/// How much is kept of a log of a host that failed: its end.
+const LOG: u64 = 1 << 20;
+
+/// Of how many hosts that failed logs are kept.
+const FAILED_HOSTS: usize = 5;
+
 /// The folders and files of one home.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
@@ -66,8 +72,30 @@ impl Layout {
         self.host(name).join("certs")
     }
 
+    /// The client's certificates and key: in the app's own home, where `hosts/` is on storage that hosts see.
     pub(crate) fn client_certs(&self, name: &str) -> PathBuf {
-        self.certs(name).join("client")
+        let apart = self.keys(name);
+        if matches!(apart.try_exists(), Ok(false)) { self.certs(name).join("client") } else { apart }
+    }
+
+    fn keys(&self, name: &str) -> PathBuf {
+        self.sdocker_home.join("keys").join(name)
+    }
+
+    /// Where the client's certificates of a new host are to be written. A link leads there from where they are looked for.
+    pub(crate) fn new_client_certs(&self, name: &str) -> io::Result<PathBuf> {
+        let usual = self.certs(name).join("client");
+        let hosts = self.sdocker_home.join("hosts");
+        if !fs::symlink_metadata(&hosts).is_ok_and(|found| found.is_symlink()) {
+            return Ok(usual);
+        }
+        let apart = self.keys(name);
+        create_private(&apart).map_err(io::Error::other)?;
+        create_private(&self.certs(name)).map_err(io::Error::other)?;
+        match std::os::unix::fs::symlink(&apart, &usual) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(apart),
+        }
     }
 
     /// Puts `hosts/` on shared storage, where SDOCKER_HOME is not: in a space, whose home is an EBS volume.
@@ -122,6 +150,36 @@ impl Layout {
         Ok(())
     }
 
+    /// Where the logs of a host that failed are kept, in this app's own home.
+    pub(crate) fn failed(&self, name: &str) -> PathBuf {
+        self.sdocker_home.join("failed").join(name)
+    }
+
+    /// Keeps the logs of a host that failed, and whose files go. Of the newest hosts only.
+    pub(crate) fn keep_logs(&self, name: &str) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let kept = self.failed(name);
+        for log in ["status", "logs/bootstrap.log", "logs/dockerd.log"] {
+            // The host wrote it, and may have written anything.
+            let bytes = match whole_file::read_end(&self.host(name).join(log), LOG, whole_file::Links::Refuse) {
+                Ok(bytes) => bytes,
+                Err(_) => continue,
+            };
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&kept)?;
+            whole_file::replace(&kept.join(Path::new(log).file_name().unwrap_or_default()), &bytes, 0o600)?;
+        }
+        let mut all: Vec<_> = match fs::read_dir(self.sdocker_home.join("failed")) {
+            Ok(listing) => listing
+                .filter_map(Result::ok)
+                .filter_map(|one| Some((one.metadata().ok()?.modified().ok()?, one.path())))
+                .collect(),
+            Err(_) => return Ok(()),
+        };
+        all.sort_unstable();
+        let old = all.len().saturating_sub(FAILED_HOSTS);
+        all[..old].iter().try_for_each(|(_, folder)| fs::remove_dir_all(folder))
+    }
+
     /// Makes the AWS-samples fork's link to a host's folder.
     pub(crate) fn link_for_samples(&self, name: &str) -> io::Result<()> {
         fs::create_dir_all(&self.samples)?;
@@ -145,6 +203,7 @@ impl Layout {
             _ => Ok(()),
         };
         gone(fs::remove_file(self.link(name)))?;
+        gone(fs::remove_dir_all(self.keys(name)))?;
         gone(fs::remove_dir_all(self.host(name)))
     }
 }
@@ -167,6 +226,49 @@ pub(crate) fn create_private(folder: &Path) -> crate::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_space_keeps_the_clients_keys_in_its_own_home() {
+        let home = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(&Surroundings::new(home.path()));
+        let usual = layout.certs("first").join("client");
+        assert_eq!(layout.new_client_certs("first").expect("told"), usual);
+        assert_eq!(layout.client_certs("first"), usual);
+
+        let efs = home.path().join("user-default-efs/.sdocker");
+        layout.link_hosts_to(&efs).expect("linked");
+        let keys = layout.new_client_certs("second").expect("made");
+        assert_eq!(keys, layout.client_certs("second"));
+        assert!(!fs::canonicalize(&keys).expect("there").starts_with(&efs), "not where hosts see it");
+        fs::write(keys.join("key.pem"), "").expect("written");
+        // Where other tools look for them, as ever.
+        assert!(home.path().join(".sdocker/hosts/second/certs/client/key.pem").exists());
+        layout.remove_host("second").expect("removed");
+        assert!(!keys.exists() && !efs.join("hosts/second").exists());
+    }
+
+    #[test]
+    fn the_logs_of_hosts_that_failed_outlive_their_files() {
+        let home = tempfile::tempdir().expect("a folder");
+        let layout = Layout::new(&Surroundings::new(home.path()));
+        for number in 0..8 {
+            let name = format!("c5.xlarge_i-{number}");
+            let logs = layout.host(&name).join("logs");
+            fs::create_dir_all(&logs).expect("made");
+            fs::write(logs.join("bootstrap.log"), format!("{number}")).expect("written");
+            std::os::unix::fs::symlink("/etc/passwd", logs.join("dockerd.log")).expect("linked");
+            layout.keep_logs(&name).expect("kept");
+            layout.remove_host(&name).expect("removed");
+            // Files of the same moment have no order.
+            let when = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number);
+            fs::File::open(layout.failed(&name)).expect("there").set_modified(when).expect("set");
+        }
+        let kept = |number: u64| layout.failed(&format!("c5.xlarge_i-{number}"));
+        assert_eq!(fs::read_to_string(kept(7).join("bootstrap.log")).expect("kept"), "7");
+        assert!(!kept(7).join("dockerd.log").exists(), "a link is not followed");
+        assert!(!kept(0).exists() && kept(4).exists(), "only of the newest");
+        layout.keep_logs("c5.xlarge_i-9").expect("nothing to keep");
+    }
 
     #[test]
     fn a_hook_that_cannot_be_looked_at_is_no_missing_one() {

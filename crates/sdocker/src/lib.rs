@@ -26,7 +26,9 @@
 mod account;
 mod advice;
 pub mod client_files;
+pub mod clients;
 mod clouds;
+mod compose;
 pub mod config;
 pub mod creation;
 pub mod detours;

@@ -6,13 +6,11 @@ use std::{
 };
 
 use host_provisioner::shared_paths;
-use localmode_config::{
-    Action, DockerHostCheck, Left, Request, SharedFolder, check_docker_host, not_visible, plan, undo,
-};
+use localmode_config::{Action, Left, Request, SharedFolder, not_visible, plan, undo};
 use studio_discovery::{AppKind, LocalFacts, StudioEnvironment};
 
 use crate::{
-    CloudChoice, Error, Observer, Surroundings, clouds, detours,
+    CloudChoice, Error, Observer, Surroundings, clients, clouds, detours,
     error::Context as _,
     link::{self, Lent},
     lookup::Lookup,
@@ -23,6 +21,9 @@ use crate::{
 
 /// Where the SDK puts its data in the home, whatever its configuration says.
 const SDK_FOLDER: &str = "tmp";
+
+/// How long an instance metadata service may take to be connected to: it is next door, or there is none.
+const METADATA_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What configuring Local Mode did, or would do.
 #[derive(Debug, Default)]
@@ -87,10 +88,11 @@ pub async fn warn_of_obstacles(
     warn_of_left(&configured.left, observer);
     warn_of_moves(&configured.moves, observer);
     if let Ok(host) = lookup.current(|_| String::new()) {
-        warn_of_overrides(surroundings, &host.name, observer);
+        clients::warn(&clients::obstacles(surroundings, &host).await, observer);
         detours::warn(&detours::blocked_from(surroundings, &lookup, &host).await, surroundings.in_notebook, observer);
     }
     warn_of_invisible(surroundings, environment, folders, observer);
+    warn_of_credentials(surroundings, observer).await;
     for missing in Found::look(surroundings, &setup::default_bin(surroundings), None).tools().missing() {
         observer.warn(format!("Local Mode does not find {missing}"));
         observer.hint("`sdocker setup` installs it");
@@ -207,21 +209,21 @@ fn lent(surroundings: &Surroundings, kind: AppKind) -> Vec<PathBuf> {
     lent.map(|lent| lent.shares().into_iter().map(|share| share.path).collect()).unwrap_or_default()
 }
 
-/// Warns where a variable of the environment leads Docker clients elsewhere.
-pub fn warn_of_overrides(surroundings: &Surroundings, context: &str, observer: &dyn Observer) {
-    let endpoint = Lookup::new(surroundings).hosts().ok().and_then(|hosts| {
-        hosts.into_iter().find(|host| host.name == context).map(|host| format!("tcp://{}:{}", host.address, host.port))
-    });
-    let Some(endpoint) = endpoint else { return };
-    let check = check_docker_host(
-        context,
-        &endpoint,
-        surroundings.docker_host.as_deref(),
-        surroundings.docker_context.as_deref(),
-    );
-    if let DockerHostCheck::Overridden { variable, value } = check {
-        observer.warn(format!("{variable}={value} is set in the environment and overrides every Docker context"));
-        observer.hint(format!("`unset {variable}`, or `eval \"$(sdocker env)\"`"));
+/// Warns where the SDK would give containers no credentials: it takes a metadata service that this app reaches for one that they reach too.
+async fn warn_of_credentials(surroundings: &Surroundings, observer: &dyn Observer) {
+    let Some(service) = surroundings.instance_metadata.as_ref().filter(|_| !surroundings.use_short_lived_credentials)
+    else {
+        return;
+    };
+    let connected = tokio::time::timeout(METADATA_WITHIN, tokio::net::TcpStream::connect(service)).await;
+    if let Ok(Ok(_)) = connected {
+        observer.warn(format!(
+            "this app reaches an instance metadata service at {service}, and containers on a host do not: with temporary credentials the \
+             SageMaker Python SDK gives them none"
+        ));
+        observer.hint(
+            "set USE_SHORT_LIVED_CREDENTIALS=1, as `sdocker env` does: containers then have this app's credentials until those expire",
+        );
     }
 }
 
@@ -241,5 +243,34 @@ fn warn_of_invisible(
             "{} is not on storage that a host sees: containers would get an empty folder in its place",
             path.display()
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Notice, observer::MockObserver};
+
+    #[tokio::test]
+    async fn containers_without_credentials_are_said() {
+        let service = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let mut surroundings = Surroundings::new("/nowhere");
+        let said = async |surroundings: &Surroundings| {
+            let warnings = std::sync::Arc::new(std::sync::Mutex::new(0));
+            let counted = warnings.clone();
+            let mut observer = MockObserver::new();
+            observer.expect_notice().returning(move |notice| {
+                if let (Notice::Warning(_), Ok(mut counted)) = (notice, counted.lock()) {
+                    *counted += 1;
+                }
+            });
+            warn_of_credentials(surroundings, &observer).await;
+            *warnings.lock().expect("not poisoned")
+        };
+        assert_eq!(said(&surroundings).await, 0);
+        surroundings.instance_metadata = Some(service.local_addr().expect("an address").to_string());
+        assert_eq!(said(&surroundings).await, 1);
+        surroundings.use_short_lived_credentials = true;
+        assert_eq!(said(&surroundings).await, 0);
     }
 }

@@ -33,6 +33,19 @@ pub struct KnownHost {
 }
 
 impl KnownHost {
+    /// A host without a record.
+    pub(crate) fn of(entry: &ActiveHost, current: bool) -> Self {
+        Self {
+            name: entry.name(),
+            instance: entry.instance_id.clone(),
+            instance_type: entry.instance_type.clone(),
+            address: entry.instance_dns.clone(),
+            port: entry.port,
+            current,
+            record: None,
+        }
+    }
+
     /// Where it is: by its record, else as far as its name tells (EC2 user guide, "EC2 instance hostnames and domains").
     pub fn place(&self) -> Option<Place> {
         if let Some(record) = &self.record {
@@ -43,6 +56,11 @@ impl KnownHost {
             domain => domain.strip_suffix(".compute.internal"),
         };
         Some(Place { cloud: CloudName::Aws, account: None, region: region?.parse().ok()? })
+    }
+
+    /// Where its daemon listens, as `DOCKER_HOST` takes it.
+    pub fn endpoint(&self) -> String {
+        format!("tcp://{}:{}", self.address, self.port)
     }
 
     /// Its entry in `sdocker-hosts.conf`.
@@ -130,7 +148,7 @@ impl Lookup {
     fn current_among(&self, hosts: &[KnownHost]) -> Result<Option<usize>, docker_remote::Error> {
         if let Some(daemon) = &self.docker_host {
             let daemon = daemon.trim_end_matches('/');
-            return Ok(hosts.iter().position(|host| format!("tcp://{}:{}", host.address, host.port) == daemon));
+            return Ok(hosts.iter().position(|host| host.endpoint() == daemon));
         }
         let context = match &self.docker_context {
             Some(context) => Some(context.clone()),

@@ -86,37 +86,50 @@ pub fn set_up(asked: &SetupRequest, surroundings: &Surroundings, observer: &dyn 
         return Err(Error::new(format!("there is no program {}", python.display())).hint("name a Python with --python"));
     }
     let mut actions = Vec::new();
-    let mut failed = false;
+    let mut failures = Vec::new();
     let mut found = Found::look(surroundings, &bin, asked.python.as_deref());
     // What compose comes to is known only once it is there.
     for _ in 0..2 {
-        let installations = installations::plan(asked, surroundings, &bin, &found)?;
-        for installation in &installations {
-            observer.info(installation);
+        let plan = installations::plan(asked, surroundings, &bin, &found);
+        failures.extend(plan.impossible);
+        for installation in &plan.installations {
+            if !asked.dry_run {
+                observer.info(installation);
+            }
             actions.push(installation.to_string());
             if !asked.dry_run
                 && let Err(error) = installation.carry_out(asked.programs_say)
             {
                 // The others may be done nevertheless.
-                observer.warn(format!("{error:#}"));
-                failed = true;
+                failures.push(error);
             }
         }
-        if asked.dry_run || installations.is_empty() {
+        if asked.dry_run || plan.installations.is_empty() {
             break;
         }
         found = Found::look(surroundings, &bin, asked.python.as_deref());
-        if failed {
+        if !failures.is_empty() {
             break;
         }
     }
+    if asked.dry_run {
+        for failure in &failures {
+            observer.warn(format!("{failure:#}"));
+            failure.own_hints().iter().for_each(|hint| observer.hint(hint));
+        }
+        return Ok(SetUp { actions, dry_run: true, found });
+    }
     let missing = found.tools().missing();
-    if failed || (!asked.dry_run && !missing.is_empty()) {
+    if !failures.is_empty() || !missing.is_empty() {
         let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        let error = Error::new(match missing.as_slice() {
+        let mut error = Error::new(match missing.as_slice() {
             [] => "not everything could be done".to_owned(),
             missing => format!("still missing: {}", missing.join(", ")),
         });
+        for failure in failures {
+            observer.warn(format!("{failure:#}"));
+            error = error.also(failure);
+        }
         return Err(error.hint("`sdocker setup --dry-run` says what is left to do"));
     }
     let on_path = std::env::split_paths(&surroundings.path).any(|folder| folder == bin);
@@ -124,5 +137,5 @@ pub fn set_up(asked: &SetupRequest, surroundings: &Surroundings, observer: &dyn 
         observer.warn(format!("{} is not on PATH", bin.display()));
         observer.hint(format!("export PATH={}:$PATH", bin.display()));
     }
-    Ok(SetUp { actions, dry_run: asked.dry_run, found })
+    Ok(SetUp { actions, dry_run: false, found })
 }

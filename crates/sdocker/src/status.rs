@@ -144,7 +144,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     let stages = stages(account.stages);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
     Status {
-        endpoint: format!("tcp://{}:{}", host.address, host.port),
+        endpoint: host.endpoint(),
         current,
         state,
         state_reason: instance.as_ref().and_then(|instance| instance.why_ended()),

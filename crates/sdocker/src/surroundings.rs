@@ -75,6 +75,12 @@ pub struct Surroundings {
     pub ca_bundle: Option<PathBuf>,
     /// Which of the variables are set by which `requests` takes other CAs than those that it is given.
     pub overriding_ca_bundles: Vec<&'static str>,
+    /// The instance metadata service that the AWS SDKs would ask for credentials, as `host:port`; `None` where they are told not to.
+    pub instance_metadata: Option<String>,
+    /// `USE_SHORT_LIVED_CREDENTIALS=1`, by which the SageMaker Python SDK gives containers the credentials of its session.
+    pub use_short_lived_credentials: bool,
+    /// `COMPOSE_BAKE`, by which Docker Compose decides how it builds.
+    pub compose_bake: Option<String>,
     /// The folder that relative paths are meant in.
     pub cwd: Option<PathBuf>,
     /// Where programs are looked for: `PATH`.
@@ -108,6 +114,9 @@ impl Surroundings {
             https_proxy: None,
             no_proxy: None,
             proxies: ProxyVariables::default(),
+            instance_metadata: None,
+            compose_bake: None,
+            use_short_lived_credentials: false,
             ca_bundle: None,
             overriding_ca_bundles: Vec::new(),
             cwd: None,
@@ -130,16 +139,6 @@ impl Surroundings {
     /// Whether anything but the app itself says that hosts run in AWS.
     pub(crate) fn points_at_aws(&self) -> bool {
         self.has_aws_settings || !matches!(self.aws, Aws::Nothing | Aws::SdkChain)
-    }
-
-    /// The variables that override every Docker context, with what is to be said of them.
-    pub(crate) fn overrides(&self) -> Vec<(&'static str, String)> {
-        let variables = [("DOCKER_HOST", &self.docker_host), ("DOCKER_CONTEXT", &self.docker_context)];
-        let set = variables.into_iter().filter_map(|(variable, value)| Some((variable, value.as_ref()?)));
-        let what = |variable, value| {
-            format!("{variable}={value} is set in the environment and overrides every Docker context")
-        };
-        set.map(|(variable, value)| (variable, what(variable, value))).collect()
     }
 }
 

@@ -164,7 +164,7 @@ pub async fn terminate(
     let mut done = Terminations::default();
     let mut places = Places::new(surroundings, observer);
     let mut owner = None;
-    for target in targets {
+    for target in each_once(targets) {
         let name = target.name();
         let target = target.0;
         if !stop.take_on(target.record().map(|record| &record.host)) {
@@ -211,6 +211,19 @@ pub async fn terminate(
         done.purged = for_a_moment(stop.token(), purging).await.transpose()?;
     }
     Ok(done)
+}
+
+/// Every host once, however often it was named.
+fn each_once(targets: Vec<Target>) -> Vec<Target> {
+    let mut each: Vec<Target> = Vec::new();
+    for target in targets {
+        // What has no name of its own is not told apart from others.
+        let is_again = |other: &Target| !matches!(target.0, Kind::Unreadable(_)) && other.name() == target.name();
+        if !each.iter().any(is_again) {
+            each.push(target);
+        }
+    }
+    each
 }
 
 /// The outcome of work that can be repeated, unless it takes longer than a moment after it was asked to stop.
@@ -309,4 +322,19 @@ async fn purge_groups(
     let environment = session.discover(observer).await?.environment;
     let provisioner = session::provisioner(&session.clouds, lookup, progress, stop);
     Ok(progress.drive(provisioner.purge(&environment.vpc, &environment.file_systems())).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_is_named_twice_is_ended_once() {
+        let unknown = |id: &str| Target(Kind::Unknown(id.into()));
+        let torn = || Target(Kind::Unreadable(JournalError::Newer { path: "a.json".into(), found: 9 }));
+        let each = each_once(vec![unknown("i-1"), torn(), unknown("i-2"), unknown("i-1"), torn()]);
+        let names: Vec<String> = each.iter().map(Target::name).collect();
+        assert_eq!(names.iter().filter(|name| *name == "i-1").count(), 1, "{names:?}");
+        assert_eq!(names.len(), 4, "two records that can't be read are two: {names:?}");
+    }
 }

@@ -1,11 +1,12 @@
 //! What the app knows of itself without asking anybody: its metadata file, its mounts, its Region.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
+use whole_file::Links;
 
 use crate::{
     AccountId, AppKind, DiscoveryError, DomainId, InvalidId, Region, RegionConflict, RegionSources, RoleArn, SpaceName,
@@ -13,6 +14,8 @@ use crate::{
     mounts::{self, LocalMount},
 };
 
+/// The largest file that is read: the mounts of a machine with very many containers have some megabytes.
+const MOST: u64 = 16 << 20;
 const METADATA: &str = "opt/ml/metadata/resource-metadata.json";
 const MOUNTS: &str = "proc/self/mountinfo";
 
@@ -49,7 +52,7 @@ pub struct LocalFacts {
 /// The file, of which unknown keys are ignored. Source: SageMaker's own documentation and packages; what is missing for which app
 /// is in this crate's tests.
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "a JSON object")]
 struct Metadata {
     app_type: Option<String>,
     domain_id: Option<String>,
@@ -67,25 +70,27 @@ impl LocalFacts {
     /// Not a Studio app, or one that is not supported; a malformed file, with line and column; no Region.
     pub fn read(sources: &LocalSources) -> Result<Self, DiscoveryError> {
         let path = sources.metadata_root.join(METADATA);
-        let text = match fs::read(&path) {
+        let text = match whole_file::read(&path, MOST, Links::Follow) {
             Ok(bytes) => text(&path, bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(DiscoveryError::NotStudio { path }),
             Err(source) => return Err(DiscoveryError::Unreadable { path, source }),
         };
         // Without a list of mounts nothing is shared, which the plan says.
-        let mounts = fs::read(sources.metadata_root.join(MOUNTS)).unwrap_or_default();
+        let mounts = whole_file::read(&sources.metadata_root.join(MOUNTS), MOST, Links::Follow).unwrap_or_default();
         let mut facts = Self::parse(&path, &text, sources)?;
         facts.mounts = mounts::with_links(mounts::parse(&String::from_utf8_lossy(&mounts)), &facts.home);
         Ok(facts)
     }
 
     fn parse(path: &Path, text: &str, sources: &LocalSources) -> Result<Self, DiscoveryError> {
-        let metadata: Metadata = serde_json::from_str(text).map_err(|error| DiscoveryError::Malformed {
-            path: path.to_owned(),
-            line: error.line().max(1),
-            column: error.column().max(1),
-            expected: error.to_string(),
-        })?;
+        // Editors of another system begin a file with a byte order mark.
+        let metadata: Metadata =
+            serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| DiscoveryError::Malformed {
+                path: path.to_owned(),
+                line: error.line().max(1),
+                column: error.column().max(1),
+                expected: error.to_string(),
+            })?;
         let given = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
         let missing = |field, why| DiscoveryError::MissingField { path: path.to_owned(), field, why };
         let arn = given(&metadata.resource_arn);

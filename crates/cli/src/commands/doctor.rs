@@ -6,8 +6,8 @@ use console::{Style, StyledObject};
 use host_provisioner::InstanceType;
 use sdocker::{
     Home,
-    doctor::{Examination, Finding, State},
-    setup::ProgramsSay,
+    doctor::{Examination, Finding, Fix, State},
+    setup::{ProgramsSay, SetupRequest, set_up},
 };
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
@@ -25,10 +25,13 @@ pub(crate) struct Args {
     /// The subnet, instead of the first of the domain's that has a mount target.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
-    /// Mend what can be mended safely here: remove what is kept of hosts that are gone, and do what `setup` does. Nothing in AWS is
-    /// changed.
+    /// Mend what can be mended safely here: remove what is kept of hosts that are gone, and do what `setup` does, once it is said what would
+    /// be installed and confirmed. Nothing in AWS is changed.
     #[arg(long)]
     fix: bool,
+    /// Install what is missing without asking.
+    #[arg(long, requires = "fix")]
+    yes: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -39,13 +42,19 @@ struct Report {
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let observer = Progress::new(printer);
+    let fix = match args.fix {
+        false => Fix::Nothing,
+        true if args.yes || may_install(home, &observer, printer)? => Fix::All,
+        true => Fix::Leftovers,
+    };
     let examination = Examination {
         instance_type: args.instance_type.clone(),
         subnet: args.subnet_id.clone(),
-        fix: args.fix,
+        fix,
         programs_say: ProgramsSay::OnStandardError,
     };
-    let findings = home.examine(&examination, &Progress::new(printer)).await;
+    let findings = home.examine(&examination, &observer).await;
     let ready = findings.iter().all(|finding| finding.state != State::Failed);
     let report = Report { ready, findings };
     printer.result(&report, || human(&report))?;
@@ -53,6 +62,26 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         printer.hint("`sdocker doctor --fix` fixes what can be fixed here");
     }
     Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether what `setup` would do may be done: it is said, and asked on a terminal. Elsewhere nobody could answer.
+fn may_install(home: &Home, observer: &Progress<'_>, printer: &Printer) -> anyhow::Result<bool> {
+    let request = SetupRequest { dry_run: true, ..SetupRequest::default() };
+    let planned = set_up(&request, home.surroundings(), observer)?;
+    if planned.found.tools().missing().is_empty() {
+        return Ok(true);
+    }
+    printer.stderr("what Local Mode does not find would be installed:");
+    for action in &planned.actions {
+        printer.stderr(&format!("  {action}"));
+    }
+    match printer.confirm("do this?") {
+        Some(answer) => Ok(answer),
+        None => {
+            printer.hint("nothing is installed without being asked for: `sdocker doctor --fix --yes` does this");
+            Ok(false)
+        }
+    }
 }
 
 fn human(report: &Report) -> String {

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Command;
 use clap_complete::Shell;
 use sdocker_console::Printer;
+use serde_json::json;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,6 @@ pub(crate) fn manpages(args: &ManpagesArgs, program: Command, printer: &Printer)
     let failed = || format!("cannot write man pages to {}", args.folder.display());
     std::fs::create_dir_all(&args.folder).with_context(failed)?;
     clap_mangen::generate_to(program, &args.folder).with_context(failed)?;
-    printer.info(format!("man pages are in {}", args.folder.display()));
-    Ok(())
+    let folder = args.folder.display().to_string();
+    printer.result(&json!({"folder": folder}), || format!("man pages are in {folder}"))
 }

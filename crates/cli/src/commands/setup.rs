@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -
         if report.actions.is_empty() {
             "nothing is missing".to_owned()
         } else if report.dry_run {
-            "nothing was changed (--dry-run)".to_owned()
+            format!("{}\nnothing was changed (--dry-run)", report.actions.join("\n"))
         } else {
             "everything that Local Mode needs is there".to_owned()
         }

@@ -72,6 +72,10 @@ fn human(status: &Status) -> String {
     if let Some(unserved) = &status.unserved {
         row("files and ports", format!("not served now: {unserved}"));
     }
+    if let (false, Some(stage)) = (status.daemon.answers, status.stages.last()) {
+        let detail = if stage.detail.is_empty() { String::new() } else { format!(": {}", stage.detail) };
+        row("bootstrap", format!("{} {} at {}{detail}", stage.stage, stage.state, minutes(&stage.time)));
+    }
     let mut text = align(None, rows);
     for stage in status.stages.iter().filter(|stage| matches!(stage.state.as_str(), "failed" | "warning")) {
         let _ = write!(text, "\n{} {} {}: {}", minutes(&stage.time), stage.stage, stage.state, stage.detail);

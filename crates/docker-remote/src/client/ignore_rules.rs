@@ -8,13 +8,17 @@
 
 use std::{
     fmt::Write as _,
-    fs, io,
+    io,
     iter::Peekable,
     path::{Component, Path, PathBuf},
     str::Chars,
 };
 
 use regex::Regex;
+use whole_file::Links;
+
+/// The largest file of rules that is read.
+const MOST: u64 = 1 << 20;
 
 /// The rules of one build context.
 #[derive(Debug, Default)]
@@ -41,7 +45,7 @@ impl IgnoreRules {
         own.push(".dockerignore");
         for name in [PathBuf::from(own), PathBuf::from(".dockerignore")] {
             let failed = |kind, why: &dyn std::fmt::Display| io::Error::new(kind, format!("{}: {why}", name.display()));
-            match fs::read_to_string(folder.join(&name)) {
+            match whole_file::read_text(&folder.join(&name), MOST, Links::Follow) {
                 Ok(text) => {
                     let rules = Self::parse(&text, &[dockerfile, &name]);
                     return rules.map_err(|why| failed(io::ErrorKind::InvalidData, &why));

@@ -78,8 +78,25 @@ fn byte_for_byte_what_the_docker_cli_writes() {
 
     // What the CLI wrote is read here as well.
     let theirs_read = ContextStore::new(&theirs);
-    assert_eq!(theirs_read.list().expect("readable"), store.list().expect("readable"));
+    assert_eq!(contexts(&theirs_read), contexts(&store));
     assert_eq!(theirs_read.current().expect("readable").as_deref(), Some("c5.xlarge_i-1"));
+}
+
+fn contexts(store: &ContextStore) -> Vec<Context> {
+    store.list().expect("readable").into_iter().map(|context| context.expect("well-formed")).collect()
+}
+
+/// Another program's context, which the CLI could not read either, says nothing of ours.
+#[test]
+fn one_broken_context_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = ContextStore::new(folder.path());
+    store.create(&ContextSpec::for_host(&host(), "ours", "")).expect("created");
+    let broken = folder.path().join("contexts/meta/0000");
+    fs::create_dir(&broken).expect("made");
+    fs::write(broken.join("meta.json"), "{").expect("written");
+    let listed = store.list().expect("readable");
+    assert!(matches!(&listed[..], [Ok(ours), Err(Error::Malformed { .. })] if ours.name == "ours"), "{listed:?}");
 }
 
 #[test]
@@ -98,7 +115,7 @@ fn the_current_context_falls_back() {
     store.remove("second", Some("third")).expect("removed");
     assert_eq!(store.current().expect("readable"), None, "the fallback is gone");
     store.remove("second", None).expect("gone already");
-    assert_eq!(store.list().expect("readable"), []);
+    assert_eq!(contexts(&store), []);
     assert!(matches!(store.use_context(Some("second")), Err(Error::NoContext { .. })));
 }
 

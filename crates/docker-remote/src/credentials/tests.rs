@@ -83,6 +83,13 @@ fn what_is_no_certificate_is_named() {
 }
 
 #[test]
+fn a_lifetime_without_an_end_is_no_panic() {
+    for lifetime in [Duration::MAX, Duration::from_secs(400_000_000_000)] {
+        HostCredentials::generate(&HostNames::default(), SystemTime::now(), lifetime).expect("made");
+    }
+}
+
+#[test]
 fn a_name_that_is_none_is_an_error() {
     let names = HostNames { dns: vec!["ü".to_owned()], addresses: Vec::new() };
     assert!(HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(1)).is_err());

@@ -1,15 +1,19 @@
 //! The account's state on disk.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Write as _},
     path::PathBuf,
 };
 
 use atomic_write_file::AtomicWriteFile;
+use whole_file::Links;
 
 use super::{SandboxError, fresh};
 use crate::fake::{State, Store};
+
+/// The largest state that is read: an instance takes some kilobytes.
+const MOST: u64 = 64 << 20;
 
 /// A file that one process at a time reads, changes and replaces.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl Disk {
 
     /// Fails where the file is not an account.
     pub(super) fn check(&self) -> Result<(), SandboxError> {
-        let text = match fs::read_to_string(&self.path) {
+        let text = match whole_file::read_text(&self.path, MOST, Links::Refuse) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(source) => return Err(SandboxError::File { attempted: "read", path: self.path.clone(), source }),
             Ok(text) => text,
@@ -38,7 +42,7 @@ impl Disk {
     }
 
     fn load(&self) -> io::Result<State> {
-        match fs::read_to_string(&self.path) {
+        match whole_file::read_text(&self.path, MOST, Links::Refuse) {
             Ok(text) => Ok(serde_json::from_str(&text)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(fresh()),
             Err(error) => Err(error),

@@ -9,7 +9,7 @@ use super::{
     repair::Repair,
 };
 use crate::{
-    Surroundings,
+    Surroundings, clients,
     lookup::Lookup,
     permission::Caller,
     setup::{self, Found},
@@ -46,12 +46,10 @@ pub(super) fn files(surroundings: &Surroundings, lookup: &Lookup, shared_home: O
 }
 
 /// Variables that lead clients elsewhere.
-pub(super) fn environment(surroundings: &Surroundings, findings: &mut Findings) {
-    for (variable, what) in surroundings.overrides() {
-        findings
-            .add("environment", State::Warning, what)
-            .because("docker and the SDK would talk to another daemon than the host's")
-            .fix(format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once there is a host"));
+pub(super) fn environment(surroundings: &Surroundings, lookup: &Lookup, findings: &mut Findings) {
+    // Hosts that can't be read are said elsewhere.
+    for obstacle in clients::overrides(surroundings, &lookup.hosts().unwrap_or_default()) {
+        findings.add("environment", State::Warning, obstacle.what).because(obstacle.why).fix(obstacle.fix);
     }
     // As hosts are named in any Region (EC2 user guide, "EC2 instance hostnames and domains").
     let names = ["ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.eu-west-1.compute.internal"];

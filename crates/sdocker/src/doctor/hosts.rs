@@ -8,7 +8,7 @@ use super::{
     repair::Repair,
 };
 use crate::{
-    Surroundings, advice, detours, docker_cli,
+    Surroundings, advice, clients, detours, docker_cli,
     link::{self, FolderState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
@@ -29,10 +29,16 @@ pub(super) async fn examine(
     for notice in lookup.notices() {
         findings.add("hosts", State::Warning, notice).fix("`sdocker recover` says more");
     }
-    let contexts = match lookup.contexts.list() {
-        Ok(contexts) => contexts,
-        Err(error) => return findings.error("contexts", &error.into(), &Caller::default()),
-    };
+    let mut contexts = Vec::new();
+    // What can't be read keeps no host from coming up: it may be another program's.
+    match lookup.contexts.list() {
+        Err(error) => unreadable(error, findings),
+        Ok(listed) => {
+            for context in listed {
+                context.map_or_else(|error| unreadable(error, findings), |context| contexts.push(context));
+            }
+        }
+    }
     let known = |name: &str| hosts.iter().any(|host| host.name == name);
     let unknown: Vec<KnownHost> =
         contexts.into_iter().filter(|context| !known(&context.name)).filter_map(|context| host_of(&context)).collect();
@@ -75,6 +81,13 @@ pub(super) async fn examine(
     }
 }
 
+fn unreadable(error: docker_remote::Error, findings: &mut Findings) {
+    findings
+        .add("contexts", State::Warning, format!("{:#}", crate::Error::from(error)))
+        .because("the Docker CLI stumbles over it as well, as soon as it lists its contexts")
+        .fix("mend or remove the folder of that context; `docker context ls` must work");
+}
+
 async fn known_host(
     host: KnownHost,
     look: Look,
@@ -105,6 +118,11 @@ async fn known_host(
         None => {
             findings.ok("hosts", format!("{} answers", host.name));
             files(&host, surroundings, findings);
+            if host.current {
+                for obstacle in clients::obstacles(surroundings, &host).await {
+                    findings.add("hosts", State::Warning, obstacle.what).because(obstacle.why).fix(obstacle.fix);
+                }
+            }
             for blocked in detours::blocked_from(surroundings, lookup, &host).await {
                 findings
                     .add("hosts", State::Warning, format!("{}: {blocked}", host.name))

@@ -2,7 +2,10 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::finding::{Finding, State};
+use super::{
+    Fix,
+    finding::{Finding, State},
+};
 use crate::{
     Observer, Surroundings,
     client_files::HostFiles,
@@ -26,6 +29,7 @@ pub enum Repair {
 
 /// Mends what can be mended, and says so in the findings.
 pub(super) async fn all(
+    fix: Fix,
     findings: &mut [Finding],
     lookup: &Lookup,
     places: &mut Places<'_>,
@@ -36,7 +40,8 @@ pub(super) async fn all(
     // One setup is enough for everything that is missing.
     let mut set_up = None;
     for finding in findings {
-        let Some(repair) = finding.repair.take() else { continue };
+        let wanted = |repair: &mut Repair| fix == Fix::All || !matches!(repair, Repair::SetUp);
+        let Some(repair) = finding.repair.take_if(wanted) else { continue };
         let outcome = match repair {
             Repair::SetUp => {
                 set_up.get_or_insert_with(|| set_up_by_default(programs_say, surroundings, observer)).clone()

@@ -127,7 +127,7 @@ impl Lent {
 
     /// What was remembered; `None` where nothing was.
     pub(crate) fn read(file: &Path) -> crate::Result<Option<Self>> {
-        let text = match fs::read(file) {
+        let text = match whole_file::read(file, 1 << 20, whole_file::Links::Refuse) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::new(format!("cannot read {}", file.display())).because(error)),

@@ -15,6 +15,9 @@ use tempfile::NamedTempFile;
 
 use crate::Error;
 
+/// The largest file that is taken: Docker's archive has some 80 MB.
+const LARGEST: u64 = 1 << 30;
+
 /// A URL or a path, and the SHA-256 of what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,7 +58,8 @@ impl Source {
     }
 
     fn verified(&self) -> crate::Result<Vec<u8>> {
-        let bytes = if self.location.contains("://") {
+        let file = self.location.strip_prefix("file://").unwrap_or(&self.location);
+        let bytes = if file.contains("://") {
             // The program that every Studio image has speaks to whatever proxy and certificates the place asks for.
             let output = Command::new("curl").args(["-fsSL", "--retry", "3", "--", &self.location]).output();
             let output = output.context("cannot run curl")?;
@@ -65,7 +69,8 @@ impl Source {
             }
             output.stdout
         } else {
-            fs::read(&self.location).with_context(|| format!("cannot read {}", self.location))?
+            let read = whole_file::read(Path::new(file), LARGEST, whole_file::Links::Follow);
+            read.with_context(|| format!("cannot read {}", self.location))?
         };
         let sum = sum(&bytes);
         if sum != self.sha256 {

@@ -101,66 +101,64 @@ enum Manager {
     Conda,
 }
 
-/// What is missing, as installations.
-pub(super) fn plan(
-    asked: &SetupRequest,
-    surroundings: &Surroundings,
-    bin: &Path,
-    found: &Found,
-) -> crate::Result<Vec<Installation>> {
-    let missing = found.tools().missing();
-    let mut installations = Vec::new();
-    let mut refreshed = false;
-    for missing in missing {
-        match missing {
-            Missing::Docker => match &asked.docker_from {
-                Some(from) => {
-                    installations.push(Installation::Place {
-                        from: from.clone(),
-                        member: Some("docker"),
-                        to: bin.join("docker"),
-                    });
-                }
-                None => packages(surroundings, missing, &mut refreshed, &mut installations)?,
-            },
-            Missing::Compose => match &asked.compose_from {
-                Some(from) => {
-                    let to = surroundings.docker_config.join("cli-plugins/docker-compose");
-                    installations.push(Installation::Place { from: from.clone(), member: None, to });
-                }
-                None => packages(surroundings, missing, &mut refreshed, &mut installations)?,
-            },
-            Missing::ComposeProgram => installations.push(Installation::ComposeProgram(bin.join("docker-compose"))),
-            Missing::Sdk => {
-                let python = found.python.as_ref().ok_or_else(|| {
-                    Error::new("there is no Python to install the SDK into").hint("name one with --python")
-                })?;
-                let python = python.display().to_string();
-                // A file is meant in the current folder, and pip runs in another.
-                let file = surroundings.cwd.as_ref().map(|cwd| cwd.join(&asked.sdk));
-                let file = file.filter(|file| asked.sdk.contains('/') && matches!(file.try_exists(), Ok(true)));
-                let sdk = file.map_or_else(|| asked.sdk.clone(), |file| file.display().to_string());
-                let command = [python.as_str(), "-m", "pip", "install", "--disable-pip-version-check", &sdk];
-                installations.push(Installation::Run(vec![command.map(str::to_owned).to_vec()]));
+/// What is to be done about what is missing.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) installations: Vec<Installation>,
+    /// What can't be installed here, each with why and what to do.
+    pub(super) impossible: Vec<Error>,
+}
+
+/// What is missing, as installations; each on its own.
+pub(super) fn plan(asked: &SetupRequest, surroundings: &Surroundings, bin: &Path, found: &Found) -> Plan {
+    let mut plan = Plan::default();
+    for missing in found.tools().missing() {
+        let installed = match (missing, &asked.docker_from, &asked.compose_from) {
+            (Missing::Docker, Some(from), _) => {
+                let to = bin.join("docker");
+                Ok(vec![Installation::Place { from: from.clone(), member: Some("docker"), to }])
             }
+            (Missing::Compose, _, Some(from)) => {
+                let to = surroundings.docker_config.join("cli-plugins/docker-compose");
+                Ok(vec![Installation::Place { from: from.clone(), member: None, to }])
+            }
+            (Missing::Docker | Missing::Compose, ..) => packages(surroundings, missing),
+            (Missing::ComposeProgram, ..) => Ok(vec![Installation::ComposeProgram(bin.join("docker-compose"))]),
+            (Missing::Sdk, ..) => sdk(asked, surroundings, found).map(|command| vec![command]),
+        };
+        match installed {
+            // The lists of packages are fetched once.
+            Ok(installed) => {
+                let new = installed.into_iter().filter(|one| !plan.installations.contains(one));
+                plan.installations.extend(new.collect::<Vec<_>>());
+            }
+            Err(why) => plan.impossible.push(why),
         }
     }
     if let (None, Some(own)) = (&found.sdocker, &surroundings.program) {
-        installations.push(Installation::Link { from: own.clone(), to: bin.join("sdocker") });
+        plan.installations.push(Installation::Link { from: own.clone(), to: bin.join("sdocker") });
     }
-    Ok(installations)
+    plan
 }
 
-fn packages(
-    surroundings: &Surroundings,
-    missing: Missing,
-    refreshed: &mut bool,
-    installations: &mut Vec<Installation>,
-) -> crate::Result<()> {
+fn sdk(asked: &SetupRequest, surroundings: &Surroundings, found: &Found) -> crate::Result<Installation> {
+    let python = found.python.as_ref().ok_or_else(|| {
+        Error::new("there is no Python to install the SageMaker Python SDK into").hint("name one with --python")
+    })?;
+    let python = python.display().to_string();
+    // A file is meant in the current folder, and pip runs in another.
+    let file = surroundings.cwd.as_ref().map(|cwd| cwd.join(&asked.sdk));
+    let file = file.filter(|file| asked.sdk.contains('/') && matches!(file.try_exists(), Ok(true)));
+    let sdk = file.map_or_else(|| asked.sdk.clone(), |file| file.display().to_string());
+    let command = [python.as_str(), "-m", "pip", "install", "--disable-pip-version-check", &sdk];
+    Ok(Installation::Run(vec![command.map(str::to_owned).to_vec()]))
+}
+
+fn packages(surroundings: &Surroundings, missing: Missing) -> crate::Result<Vec<Installation>> {
     let option = if missing == Missing::Docker { "--docker-from" } else { "--compose-from" };
     let (manager, privilege) = manager(surroundings).ok_or_else(|| {
         Error::new(format!(
-            "{missing:?} is missing, and no package manager may be used here: there is neither root, sudo nor conda"
+            "{missing} can't be installed: no package manager may be used here (apt-get, dnf or yum as root or with sudo, or conda)"
         ))
         .hint(format!("name an archive with {option} URL#sha256=SUM"))
     })?;
@@ -177,12 +175,9 @@ fn packages(
     };
     let with =
         |words: &[&str]| -> Vec<String> { privilege.iter().chain(words).map(|word| (*word).to_owned()).collect() };
-    if manager == Manager::Apt && !*refreshed {
-        installations.push(Installation::Run(vec![with(&["apt-get", "-qq", "update"])]));
-        *refreshed = true;
-    }
-    installations.push(Installation::Run(names.iter().map(|name| with(&[install, &[name]].concat())).collect()));
-    Ok(())
+    let refresh = (manager == Manager::Apt).then(|| Installation::Run(vec![with(&["apt-get", "-qq", "update"])]));
+    let install = Installation::Run(names.iter().map(|name| with(&[install, &[name]].concat())).collect());
+    Ok(refresh.into_iter().chain([install]).collect())
 }
 
 const APT: [&str; 5] = ["apt-get", "-qq", "-y", "--no-install-recommends", "install"];

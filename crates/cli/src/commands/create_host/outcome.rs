@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use host_provisioner::{HostGroups, HostPlan, Market, Placement};
 use sdocker::{
-    Surroundings,
+    Surroundings, clients,
     creation::NewHost,
     detours::{self, Client},
     durations,
@@ -37,9 +37,22 @@ pub(super) fn print(
     observer: &Progress<'_>,
     printer: &Printer,
 ) -> anyhow::Result<()> {
-    let NewHost { record, endpoint, certs, answered, idle_timeout, notes, mut warnings, refused, blocked } = host;
+    let NewHost {
+        record,
+        endpoint,
+        certs,
+        answered,
+        idle_timeout,
+        notes,
+        mut warnings,
+        refused,
+        blocked,
+        obstacles,
+        ..
+    } = host;
     let name = record.name().unwrap_or_default();
     warnings.extend(refused.iter().map(|refused| refused.what.clone()));
+    warnings.extend(obstacles.iter().map(|obstacle| obstacle.what.clone()));
     let docker_version = answered.map(|answered| answered.version().to_owned());
     let created = Created {
         instance_id: record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
@@ -81,7 +94,10 @@ pub(super) fn print(
         printer.hint(&refused.fix);
     }
     detours::warn(&blocked, surroundings.in_notebook, observer);
-    let works = refused.is_none() && blocked.iter().all(|blocked| blocked.client != Client::Cli);
+    clients::warn(&obstacles, observer);
+    let works = refused.is_none()
+        && !obstacles.iter().any(|obstacle| obstacle.misleads_cli)
+        && blocked.iter().all(|blocked| blocked.client != Client::Cli);
     if created.context.is_some() && works {
         printer.hint(
             "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
