@@ -324,6 +324,8 @@ fn which_clients_find_the_host() {
     let services = "version: '3.2'\nservices: {web: {build: ., image: 'project:1'}}\n";
     fs::write(project.join("docker-compose.yml"), services).expect("written");
 
+    // This machine may have a daemon of its own.
+    let daemon = home.run("docker", &["info", "--format", "{{.ID}}"]).expect(0).stdout.trim().to_owned();
     let old = PathBuf::from(docker).join("old/client/docker").display().to_string();
     let mut clients: Vec<(String, Vec<String>)> = Vec::new();
     let mut client = |name: &str, command: &[&str]| {
@@ -346,7 +348,7 @@ fn which_clients_find_the_host() {
                 _ => format!("testcontainers {testcontainers} with docker-py {docker_py}"),
             };
             let script = repository().join("tests/sdk/finds.py").display().to_string();
-            client(&name, &[&python, &script, program]);
+            client(&name, &[&python, &script, program, &daemon]);
         }
     }
     let variables = home.sdocker(&["env", "--shell", "json"]).expect(0).json();

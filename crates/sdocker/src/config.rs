@@ -288,7 +288,10 @@ mod tests {
                 "sdocker.conf:2:16: invalid type: string \"1111\", expected a whole number up to 65535",
             ),
             ("{\n  \"Port\": 0\n}", "sdocker.conf:2:11: expected a port between 1 and 65535, found 0"),
-            ("{\"Port\": 70000}", "sdocker.conf:1:14: invalid value: integer `70000`, expected a whole number up to 65535"),
+            (
+                "{\"Port\": 70000}",
+                "sdocker.conf:1:14: invalid value: integer `70000`, expected a whole number up to 65535",
+            ),
             ("[]", "sdocker.conf:1:1: "),
             ("{\"Port\": 1111", "sdocker.conf:1:13: EOF while parsing an object"),
             (
