@@ -10,6 +10,9 @@ use crate::{
 };
 
 /// Reads of the SageMaker control plane. No call changes anything, so every one may be repeated.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait StudioApi: Send + Sync {
@@ -35,6 +38,9 @@ pub trait StudioApi: Send + Sync {
 #[async_trait]
 pub trait LifecycleConfigs: Send + Sync {
     /// `sagemaker:CreateStudioLifecycleConfig`, of a script in base64; its ARN. A name that is taken is an error.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time. Whether the script is registered is unknown then; under the same name it can't be again.
     async fn create(&self, name: &str, app: AppKind, content: &str) -> Result<String, ApiError>;
 }
 

@@ -39,6 +39,9 @@ impl fmt::Display for DiscoveryWarning {
 /// Asks SageMaker about the domain, the owner and the space of an app. Calls that do not need each other's answers run at the
 /// same time.
 ///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
+///
 /// # Errors
 /// A failed call (but for the tags), a domain that is not `VpcOnly`, an answer without what every domain has.
 pub async fn discover(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Discovery, DiscoveryError> {
@@ -93,6 +96,9 @@ pub async fn discover(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Discove
 }
 
 /// Whose app it is: its own user profile, or the owner of its space, which only SageMaker knows.
+///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
 ///
 /// # Errors
 /// A failed `sagemaker:DescribeSpace`; a space without an owner.
