@@ -53,6 +53,9 @@ pub struct Client {
 impl Client {
     /// Connects, which proves that the daemon is there and agrees on a version of the API.
     ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
     /// # Errors
     /// Why the daemon does not answer.
     pub async fn connect(
@@ -90,6 +93,9 @@ impl Client {
 
     /// Asks whether the daemon is there (`GET /_ping`).
     ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
     /// # Errors
     /// It does not answer.
     pub async fn ping(&self) -> Result<(), Error> {
@@ -98,6 +104,9 @@ impl Client {
 
     /// The versions of the daemon and its parts (`GET /version`).
     ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
     /// # Errors
     /// It does not answer.
     pub async fn version(&self) -> Result<SystemVersion, Error> {
@@ -105,6 +114,9 @@ impl Client {
     }
 
     /// What the daemon says of itself (`GET /info`).
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
     ///
     /// # Errors
     /// It does not answer.
@@ -137,6 +149,9 @@ impl Client {
     }
 
     /// Makes sure that there is a network of this name: a bridge where it has to be made.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time: the network is made then, or not, and the next call makes it where it is missing.
     ///
     /// # Errors
     /// The daemon refuses.

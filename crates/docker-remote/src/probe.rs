@@ -132,6 +132,9 @@ struct Version {
 
 /// Asks a host once, within a time.
 ///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
+///
 /// # Errors
 /// Why it does not answer, sorted by what can be done about it.
 pub async fn probe_once(
@@ -147,6 +150,9 @@ pub async fn probe_once(
 }
 
 /// Asks a host once, within a time, through the proxy that a client of it takes.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 ///
 /// # Errors
 /// Why that client gets no answer.

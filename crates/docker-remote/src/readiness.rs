@@ -21,6 +21,9 @@ const STAGES_EVERY: Duration = Duration::from_millis(500);
 const INSTANCE_EVERY: Duration = Duration::from_secs(5);
 
 /// Looks at the instance of a host.
+///
+/// # Cancel safety
+/// Every method of it is dropped where the time for the host is up meanwhile, and so must only look.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait InstanceWatch: Send + Sync {
@@ -88,6 +91,9 @@ pub enum NotReady {
 /// It is probed at once, and then after growing pauses of at most a second; its stages are passed on as they appear. The wait ends
 /// at once when the instance has ended or the bootstrap has failed, and after a minute in which the host's name was not known, or the
 /// two sides did not accept each other's certificates, all the time.
+///
+/// # Cancel safety
+/// It only asks and looks, and can be dropped at any time. Called again, it passes on every stage once more.
 ///
 /// # Errors
 /// Why the host will not, or did not, become ready.

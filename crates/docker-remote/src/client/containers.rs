@@ -77,6 +77,9 @@ impl From<LogOutput> for LogLine {
 impl Client {
     /// Running containers, or all.
     ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
     /// # Errors
     /// The daemon does not answer.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerSummary>, Error> {
@@ -85,6 +88,10 @@ impl Client {
     }
 
     /// Runs a container to its end, passes its output on as it comes, and removes it.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves the container on the daemon: running if it was started, and else as it was created. Where it has a name
+    /// ([`RunRequest::name`]), it can be found by it.
     ///
     /// # Errors
     /// The daemon refuses, or the connection breaks; the container is removed then as well, if it can be. A container that fails is
@@ -125,6 +132,9 @@ impl Client {
 
     /// Runs a container to its end and collects its output, which should be small.
     ///
+    /// # Cancel safety
+    /// As [`run`](Self::run).
+    ///
     /// # Errors
     /// As [`run`](Self::run).
     pub async fn run_collected(&self, request: &RunRequest) -> Result<ContainerOutcome, Error> {
@@ -139,6 +149,9 @@ impl Client {
     }
 
     /// Waits until a container has ended, and returns its exit code.
+    ///
+    /// # Cancel safety
+    /// It only waits, and can be dropped at any time; the container goes on.
     ///
     /// # Errors
     /// There is no such container, or the connection breaks.

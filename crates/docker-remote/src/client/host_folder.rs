@@ -28,6 +28,9 @@ const AT: &str = "/folder";
 impl Client {
     /// The files below a folder of the host, by their paths in it. `most` is how many bytes they may have, in all.
     ///
+    /// # Cancel safety
+    /// Nothing of the folder changes. Dropped, it leaves a container on the daemon that never runs, and has no name.
+    ///
     /// # Errors
     /// The daemon refuses, or there is no such folder; there is more than was asked for.
     pub async fn files_of_host(&self, folder: &str, most: usize) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -52,6 +55,9 @@ impl Client {
     }
 
     /// Writes a file into a folder of the host, whole, for everybody to read.
+    ///
+    /// # Cancel safety
+    /// Dropped, the file may be there whole, in part, or not at all, and a container that never runs is left on the daemon.
     ///
     /// # Errors
     /// The daemon refuses, or there is no such folder.

@@ -29,6 +29,9 @@ pub struct ImageProgress {
 impl Client {
     /// Images with a tag, or all of them with their intermediate ones.
     ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
     /// # Errors
     /// The daemon does not answer.
     pub async fn images(&self, all: bool) -> Result<Vec<ImageSummary>, Error> {
