@@ -61,6 +61,10 @@ pub enum AgentError {
 /// Mounts the folders, and passes messages until `stop`, or until a folder was without a connection for too long. Nothing stays
 /// mounted; folders that it made stay, empty, and nothing can be written into them.
 ///
+/// # Cancel safety
+/// Not to be dropped, but stopped: dropped, it leaves mounts behind that answer with errors, until the next agent for these folders takes
+/// them off.
+///
 /// # Errors
 /// A folder can't be mounted; none is then.
 pub async fn run_agent(settings: AgentSettings, stop: impl Future<Output = ()>) -> Result<(), AgentError> {

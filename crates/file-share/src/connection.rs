@@ -86,6 +86,10 @@ impl Server {
     ///
     /// Short operations are done on the calling task, which should have a thread for itself.
     ///
+    /// # Cancel safety
+    /// It can be dropped at any time, which closes the stream. What was begun is done to its end, and what the other side repeats on the
+    /// next stream is answered as above.
+    ///
     /// # Errors
     /// Why the stream ended: it always does.
     pub async fn serve<R, W>(self: &Arc<Self>, mut reader: R, writer: W) -> LostConnection

@@ -195,6 +195,9 @@ impl Server {
     }
 
     /// Waits until an agent was connected for the first time.
+    ///
+    /// # Cancel safety
+    /// It only waits, and can be dropped at any time.
     pub async fn greeted(&self) {
         self.greeted_after(0).await;
     }
@@ -205,6 +208,9 @@ impl Server {
     }
 
     /// Waits until an agent was connected more often than this.
+    ///
+    /// # Cancel safety
+    /// It only waits, and can be dropped at any time.
     pub async fn greeted_after(&self, greetings: u64) {
         // The sender lives as long as this server.
         let _ = self.greetings.subscribe().wait_for(|now| *now > greetings).await;
