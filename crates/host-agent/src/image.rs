@@ -19,6 +19,9 @@ const CHUNK: usize = 256 << 10;
 
 /// Sees to it that the image is there, and returns its name.
 ///
+/// # Cancel safety
+/// It can be dropped at any time. The daemon gives up an import whose stream breaks off, so the image is there whole, or not at all.
+///
 /// # Errors
 /// The host has another processor, the daemon refuses, or this program's files can't be read.
 pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, Error> {

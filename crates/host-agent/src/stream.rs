@@ -27,6 +27,9 @@ pub type Writer = Pin<Box<dyn AsyncWrite + Send>>;
 
 /// Runs a command in a container; its standard error goes to the log.
 ///
+/// # Cancel safety
+/// Dropped, the command may have been started all the same. Its input has ended then.
+///
 /// # Errors
 /// The daemon refuses, or there is no such container.
 pub async fn exec(client: &Client, container: &str, command: Vec<String>) -> Result<(Reader, Writer), Error> {
@@ -47,6 +50,9 @@ pub async fn exec(client: &Client, container: &str, command: Vec<String>) -> Res
 }
 
 /// Takes over the input and output of a container that was made for it and does not run yet.
+///
+/// # Cancel safety
+/// Dropped, the container stays, and does not run. Where its input is for one client only (`StdinOnce`), that may have ended.
 ///
 /// # Errors
 /// The daemon refuses, or there is no such container.
