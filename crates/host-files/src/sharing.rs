@@ -88,6 +88,10 @@ pub struct Sharing {
 impl Sharing {
     /// Shares the folders until `stop`; nothing stays mounted then.
     ///
+    /// # Cancel safety
+    /// Not to be dropped, but stopped: dropped, the folders stay mounted with nobody to serve them, until
+    /// [`give_up_after`](Self::give_up_after) is over. The agent's container, which has ended then, stays until this owner shares again.
+    ///
     /// # Errors
     /// The host refuses, or there is none. One that was reached is waited for, from then on.
     pub async fn serve(self, stop: impl Future<Output = ()>, mut events: impl FnMut(Event)) -> Result<(), Error> {
