@@ -48,6 +48,10 @@ enum News {
 
 impl Link {
     /// Serves until `stop`. Nothing stays mounted and no port stays open then, as far as the host can be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped, it ends as it does after `stop`, in tasks that go on for as long as the runtime does. Without these, the host keeps the
+    /// folders mounted for [`give_up_after`](Self::give_up_after).
     pub async fn serve(self, stop: impl Future<Output = ()>, mut told: impl FnMut(&LinkState)) {
         let mut state = LinkState {
             host: self.host.clone(),
