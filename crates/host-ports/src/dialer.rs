@@ -51,6 +51,10 @@ impl Dialer {
 
     /// Sees to it that there is an agent, so that the first connection need not wait for it.
     ///
+    /// # Cancel safety
+    /// Dropped while it starts the agent, it may leave a container on the host that was created and never runs. The next call starts
+    /// another.
+    ///
     /// # Errors
     /// The host refuses, or is out of reach.
     pub async fn prepare(&self) -> Result<(), Error> {
@@ -58,6 +62,9 @@ impl Dialer {
     }
 
     /// Connects to a port, as the host reaches it.
+    ///
+    /// # Cancel safety
+    /// Dropped, the connection is given up. What may become of an agent that is being started, [`prepare`](Self::prepare) says.
     ///
     /// # Errors
     /// The port does not take the connection, or the host is out of reach.

@@ -40,6 +40,9 @@ impl Listeners {
 
     /// Opens a port of 127.0.0.1; 0 takes any free one. Connections go to the first of the targets that takes them.
     ///
+    /// # Cancel safety
+    /// It can be dropped at any time: no port stays open then.
+    ///
     /// # Errors
     /// The port is taken.
     pub async fn open(&self, port: u16, targets: Vec<Target>) -> Result<Listener, Error> {
@@ -52,6 +55,9 @@ impl Listeners {
     }
 
     /// Opens this port or, where it is taken, the next that is free.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time: no port stays open then.
     ///
     /// # Errors
     /// None of the next ports is free.

@@ -56,6 +56,9 @@ pub struct Relay(client::SendRequest<Bytes>);
 impl Relay {
     /// Begins to speak over a stream. It goes on in a task of its own, until the stream ends or nothing comes over it.
     ///
+    /// # Cancel safety
+    /// Dropped, it closes the stream.
+    ///
     /// # Errors
     /// The other side is no agent.
     pub async fn begin<R, W>(reader: R, writer: W) -> Result<Self, RelayError>
@@ -89,6 +92,9 @@ impl Relay {
 
     /// Connects to a port, as the agent's machine reaches it.
     ///
+    /// # Cancel safety
+    /// It can be dropped at any time: this connection is given up then, and the stream goes on for the others.
+    ///
     /// # Errors
     /// The port does not take the connection, or the agent is gone.
     pub async fn connect(&self, host: &str, port: u16) -> Result<Connection, RelayError> {
@@ -116,6 +122,9 @@ pub struct Connection {
 impl Connection {
     /// Passes everything between this connection and another, each direction until its end.
     ///
+    /// # Cancel safety
+    /// Dropped, it closes both connections; what was on its way between them is lost.
+    ///
     /// # Errors
     /// One of them broke.
     pub async fn join(self, other: TcpStream) -> io::Result<()> {
@@ -137,6 +146,9 @@ async fn silence(pings: Option<h2::PingPong>) {
 }
 
 /// The far end: connects as it is asked to, until the stream ends or nobody is there any more.
+///
+/// # Cancel safety
+/// Dropped, it closes the stream and every connection to a target.
 ///
 /// # Errors
 /// The stream broke, or holds something else.

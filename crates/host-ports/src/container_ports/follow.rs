@@ -16,6 +16,9 @@ const AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 impl ContainerPorts {
     /// Keeps the ports until `stop`; all are closed then.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time: all ports are closed then, as after `stop`.
     pub async fn follow(mut self, stop: impl Future<Output = ()>, mut events: impl FnMut(PortEvent)) {
         tokio::pin!(stop);
         let mut pause = AGAIN.0;
