@@ -8,6 +8,10 @@ use crate::Record;
 pub type ClientFilesError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The client's side of a host. Provisioning knows when it must come and go, not what it consists of.
+///
+/// # Cancel safety
+/// Every method of it is dropped where it takes too long, or the user asked to stop, and is called again by the next recovery: it must
+/// leave no file half written.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait ClientFiles: Send + Sync {

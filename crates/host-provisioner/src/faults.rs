@@ -91,6 +91,10 @@ impl Script {
 
     /// Makes a call of something that is no cloud, with the fault that is due.
     ///
+    /// # Cancel safety
+    /// Dropped on its way, the call is counted all the same, and so is its fault. Of the call itself, that is left which its own future
+    /// leaves.
+    ///
     /// # Errors
     /// The call's own, or the fault's.
     pub async fn call<T: Send>(

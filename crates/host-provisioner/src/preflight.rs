@@ -18,6 +18,9 @@ use crate::{
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
 ///
 /// The checks are in a fixed order. What can't be told is a check too.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 pub async fn examine(
     cloud: &Cloud,
     environment: &StudioEnvironment,
@@ -48,6 +51,9 @@ pub async fn examine(
 
 /// The quick part, for right before a creation: whether instances may be looked at, without which nobody sees one come up or end; and
 /// whether EC2 would take the launch, where something else would be changed first. What can't be told is no error.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 ///
 /// # Errors
 /// The launch would be refused, or `ec2:DescribeInstances` is.

@@ -110,6 +110,9 @@ impl Doubt {
 
 impl Cloud {
     /// What is known here of these hosts, one answer each, with one call for all of them.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
     pub async fn presence(&self, hosts: &[AskedAbout<'_>]) -> Vec<Presence> {
         let here = self.territory.place();
         let is_here = |host: &AskedAbout<'_>| host.record.is_none_or(|record| here.reaches(&record.place));

@@ -29,6 +29,9 @@ pub struct Survey {
 impl Survey {
     /// Reads what a plan needs, with independent calls at the same time.
     ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
     /// # Errors
     /// An instance type or image that does not exist, and every failed call but a refused `ec2:DescribeInstanceTypes`, in place
     /// of which the type's name is read.

@@ -6,6 +6,9 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use crate::{CloudError, InstanceId, LaunchSpec, NetworkInterfaceId, Rule, Tagged};
 
 /// EC2's `DryRun` (EC2 API reference, "Common query parameters"). EFS has no such thing.
+///
+/// # Cancel safety
+/// Every method of it only asks, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait DryRuns: Send + Sync {

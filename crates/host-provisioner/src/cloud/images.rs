@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{CloudError, ImageId};
 
 /// Reads of machine images.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Images: Send + Sync {

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{Architecture, CloudError, InstanceType, Zone};
 
 /// Reads of instance types.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait InstanceTypes: Send + Sync {

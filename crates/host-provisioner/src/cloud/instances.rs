@@ -10,6 +10,11 @@ use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, Zone};
 
 /// EC2 instances.
+///
+/// # Cancel safety
+/// Every method of it can be dropped at any time. Whether a launch or a termination took effect is unknown then, as where its answer was
+/// lost. The token of a launch is on record before, and whoever settles the record finds the instance by it; a termination is asked for
+/// again.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Instances: Send + Sync {

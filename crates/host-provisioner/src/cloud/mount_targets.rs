@@ -12,6 +12,10 @@ use crate::{CloudError, MountTargetId, NetworkInterfaceId, Zone};
 pub const MAX_SECURITY_GROUPS: usize = 5;
 
 /// Mount targets of a file system.
+///
+/// # Cancel safety
+/// Every method of it can be dropped at any time. Whether a list was replaced is unknown then, as where the answer was lost, and a call
+/// that is still on its way may undo what somebody else writes next. Whoever settles the record reads the list again.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait MountTargets: Send + Sync {

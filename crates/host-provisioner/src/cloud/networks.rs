@@ -7,6 +7,9 @@ use studio_discovery::VpcId;
 use crate::CloudError;
 
 /// Reads of VPCs.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Networks: Send + Sync {

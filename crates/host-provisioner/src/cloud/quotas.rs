@@ -5,6 +5,9 @@ use async_trait::async_trait;
 use crate::{CloudError, InstanceType, Market};
 
 /// Reads of Service Quotas.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Quotas: Send + Sync {

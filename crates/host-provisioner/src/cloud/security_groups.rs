@@ -9,6 +9,10 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use crate::CloudError;
 
 /// Security groups of a VPC.
+///
+/// # Cancel safety
+/// Every method of it can be dropped at any time. Whether a change took effect is unknown then, as where its answer was lost. That a group
+/// is to be created is on record before, and whoever settles the record finds it by its name and tag; every other change can be repeated.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait SecurityGroups: Send + Sync {

@@ -6,6 +6,9 @@ use studio_discovery::{AccountId, VpcId};
 use crate::{CloudError, Place};
 
 /// What tells one place from another.
+///
+/// # Cancel safety
+/// Every method of it only reads, and can be dropped at any time.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Territory: Send + Sync {

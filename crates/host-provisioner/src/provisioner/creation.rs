@@ -27,6 +27,10 @@ const GROUP_RACES: u32 = 3;
 impl Provisioner {
     /// Creates the host of a plan, up to the instance that has its address.
     ///
+    /// # Cancel safety
+    /// Not to be dropped: what was made by then stays, on record, until [`recover`](Self::recover) takes the host into use or undoes it. It
+    /// is stopped by the token that this provisioner was made with.
+    ///
     /// # Errors
     /// Whatever failed, after everything that was made has been undone; [`ProvisionError::Undone`] where there was something.
     pub async fn create(&self, plan: &HostPlan, previous_context: Option<String>) -> Result<Creation, ProvisionError> {

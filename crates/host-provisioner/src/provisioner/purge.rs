@@ -18,6 +18,10 @@ pub struct PurgeReport {
 impl Provisioner {
     /// Takes `EFSDockerHost` off the mount targets of these file systems, and deletes both groups, unless something else uses them.
     ///
+    /// # Cancel safety
+    /// Dropped, it leaves the groups that it had not come to, and perhaps one that is off some mount targets and not deleted. None of that
+    /// is on record: another call does the rest.
+    ///
     /// # Errors
     /// A failed call. May be repeated.
     pub async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {

@@ -49,6 +49,10 @@ impl Provisioner {
     /// Settles every record of this place that nobody works on, and lists this owner's live hosts that have none. Safe to run twice, and
     /// beside other commands. Records of other places are left as they are.
     ///
+    /// # Cancel safety
+    /// Dropped, what is settled stays settled. The record of a host that was being worked on says how far that came, and another recovery
+    /// goes on with it.
+    ///
     /// # Errors
     /// A journal that can't be read. What fails for one host is in the result, and does not stop the others.
     pub async fn recover(&self, owner: Option<(&DomainId, &UserProfileName)>) -> Result<Recovery, ProvisionError> {
@@ -78,6 +82,9 @@ impl Provisioner {
 
     /// Settles these records, those of hosts in use only where their hosts have ended. The second list is of those that were not settled, or
     /// not to the end, because the user asked to stop.
+    ///
+    /// # Cancel safety
+    /// As of [`recover`](Self::recover).
     pub async fn settle_all(&self, records: Vec<Record>) -> (Vec<(Record, Recovered)>, Vec<Record>) {
         let (unfinished, ready): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::is_unfinished);
         let (mut settled, mut left) = (Vec::new(), Vec::new());
@@ -224,6 +231,9 @@ impl Provisioner {
 
     /// Makes a record of a live host that has none, where its credentials are within reach and it answers.
     ///
+    /// # Cancel safety
+    /// Dropped, it has made no record. The client may have its files of the host all the same; another call makes the record.
+    ///
     /// # Errors
     /// A journal that can't be written.
     pub async fn adopt_unrecorded(
@@ -281,6 +291,9 @@ impl Provisioner {
     }
 
     /// Live instances of this owner in this domain that no readable record knows.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
     ///
     /// # Errors
     /// A journal that can't be read, or a failed `ec2:DescribeInstances`.

@@ -9,6 +9,9 @@ impl Provisioner {
     ///
     /// Unlike [`recover`](Self::recover) it adopts nothing: the user asked for the end.
     ///
+    /// # Cancel safety
+    /// Dropped, it leaves the record, which says how far it came: another call, or [`recover`](Self::recover), goes on.
+    ///
     /// # Errors
     /// A record that can't be read. What fails in the cloud is in the result, and the record remains.
     pub async fn finish(&self, host: &HostId) -> Result<Option<Recovered>, ProvisionError> {

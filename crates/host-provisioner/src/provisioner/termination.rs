@@ -22,6 +22,10 @@ impl Provisioner {
     /// Terminates a host of the journal: first the instance, which is seen to go; then the client's files; the record last.
     /// May be repeated, after a failure as after success.
     ///
+    /// # Cancel safety
+    /// Dropped, it leaves the record, which says that the host is to end, and the instance may be ending. Another call, or
+    /// [`recover`](Self::recover), goes on.
+    ///
     /// # Errors
     /// [`ProvisionError::Busy`] while another process works on the host; [`ProvisionError::Doubtful`] where its own place can't be asked
     /// about it; a failed call. After each of them the record remains.
@@ -80,6 +84,9 @@ impl Provisioner {
 
     /// Terminates an instance that the journal does not know: a host of another home of this owner, or of the first `sdocker`, which
     /// made no tags, so that only `listed` says of it that it is a host: this home's list of hosts names it.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves an instance that was asked to end, or was not, and no record of that: another call tells.
     ///
     /// # Errors
     /// [`ProvisionError::NotYours`] for the host of another owner, or of nobody knows whom; [`ProvisionError::NotAHost`] for every other

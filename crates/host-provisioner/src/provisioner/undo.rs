@@ -7,6 +7,9 @@ impl Provisioner {
     /// Undoes a creation that failed. The record goes when nothing remains; else it stays, for [`recover`](Self::recover).
     ///
     /// The result is the error to report: the given one, with what was done about it where anything was.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped: what is not undone by then stays, on record, until [`recover`](Self::recover) undoes it.
     pub async fn undo(&self, mut open: OpenRecord, error: ProvisionError) -> ProvisionError {
         let failure = error.to_string();
         let marked = open.update(|record| {
