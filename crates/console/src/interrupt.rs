@@ -217,6 +217,9 @@ impl Interrupt {
     }
 
     /// Comes to its end when the command is to end where it is; its error then.
+    ///
+    /// # Cancel safety
+    /// It only waits, and can be dropped at any time.
     pub async fn left(&self) -> anyhow::Error {
         self.0.leave.cancelled().await;
         Error::new(self.state().words).into()
