@@ -59,6 +59,9 @@ impl HostFiles {
     }
 
     /// A client of a host's daemon, with the credentials that this home has of it.
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
     pub async fn client(&self, host: &ActiveHost) -> crate::Result<Client> {
         let credentials = self.credentials(host)?;
         let answered = probe_once(&host.endpoint(), &credentials, PROBE_WITHIN).await;
@@ -66,6 +69,9 @@ impl HostFiles {
     }
 
     /// Asks a host whether it is there, with the credentials that this home has of it.
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
     pub async fn probe(&self, host: &ActiveHost) -> crate::Result<DockerHost> {
         Ok(probe_once(&host.endpoint(), &self.credentials(host)?, PROBE_WITHIN).await?)
     }

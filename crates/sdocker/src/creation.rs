@@ -72,6 +72,9 @@ struct Prepared {
 
 /// Plans a host, and changes nothing.
 ///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
+///
 /// # Errors
 /// Everything for which no host could be created, as far as it is seen without changing anything.
 pub async fn dry_run(
@@ -222,6 +225,9 @@ pub struct Planned {
 }
 
 /// Reads what a host needs, and plans it. Changes nothing.
+///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
 pub async fn plan(
     asked: &HostRequest,
     surroundings: &Surroundings,

@@ -48,6 +48,9 @@ impl fmt::Display for Blocked {
 }
 
 /// The clients that would not get to a host, which is tried on the way that each of them takes.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 pub async fn blocked(
     surroundings: &Surroundings,
     endpoint: &Endpoint,
@@ -73,6 +76,9 @@ pub async fn blocked(
 }
 
 /// The same of a host that this home knows, where it has the credentials for it.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 pub async fn blocked_from(surroundings: &Surroundings, lookup: &Lookup, host: &KnownHost) -> Vec<Blocked> {
     match ClientCredentials::load(&lookup.layout.client_certs(&host.name)) {
         Ok(credentials) => blocked(surroundings, &Endpoint::new(host.address.clone(), host.port), &credentials).await,

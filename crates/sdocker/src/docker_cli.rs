@@ -25,6 +25,9 @@ pub struct Refused {
 }
 
 /// Whether a host, by its name, refuses the first `docker` on PATH. A CLI that does not say its version is not judged.
+///
+/// # Cancel safety
+/// It can be dropped at any time; a CLI that is being asked is killed then.
 pub async fn refused(surroundings: &Surroundings, host: &str, api: ApiRange) -> Option<Refused> {
     let path = surroundings.which("docker")?;
     let cli = ask(&path).await?;

@@ -41,6 +41,10 @@ pub struct Examination {
 }
 
 /// Reads what a creation reads, asks EC2 whether it would allow each change, and looks at what Docker clients and Local Mode need here.
+///
+/// # Cancel safety
+/// Without [`Examination::fix`] it only reads, and can be dropped at any time. With it, what is mended stays so; what is kept of a host
+/// that has ended may be removed in part, and the next examination offers to remove the rest.
 pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer: &dyn Observer) -> Vec<Finding> {
     let lookup = Lookup::new(surroundings);
     let mut findings = Findings::default();

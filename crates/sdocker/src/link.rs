@@ -160,6 +160,10 @@ pub(crate) async fn stop_serving(surroundings: &Surroundings, host: &str) -> cra
 
 /// Serves files and ports to a host, until `stop` or the host's end, unless another process of this app does.
 ///
+/// # Cancel safety
+/// Not to be dropped, but stopped: dropped, it does not wait until the folders are off the host. Tasks see to that for as long as the
+/// runtime goes on; without them, the host keeps the folders for ten minutes.
+///
 /// # Errors
 /// There is no such host, or this home has no credentials for it.
 pub async fn serve(

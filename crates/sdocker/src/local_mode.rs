@@ -50,6 +50,9 @@ pub fn deconfigure(surroundings: &Surroundings) -> crate::Result<Configured> {
 
 /// Configures Local Mode; with `dry_run`, only says how.
 ///
+/// # Cancel safety
+/// It can be dropped at any time, and repeated. Nothing is changed before SageMaker has answered, and nothing is waited for after.
+///
 /// # Errors
 /// No Studio app, or one of whose domain SageMaker does not tell; a file that can't be read or written.
 pub async fn configure(
@@ -77,6 +80,9 @@ pub async fn configure(
 }
 
 /// Warns of everything that stands in Local Mode's way after it was configured. `folders` hold data for containers.
+///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
 pub async fn warn_of_obstacles(
     configured: &Configured,
     folders: &[PathBuf],

@@ -15,6 +15,9 @@ pub use statements::{Task, allowing, statements, statements_without_mount_target
 use crate::{Observer, Surroundings, session::Session};
 
 /// As much as SageMaker and EFS say of this app's domain.
+///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time.
 pub async fn discovered(surroundings: &Surroundings, observer: &dyn Observer) -> crate::Result<Scope> {
     let session = Session::open(surroundings, observer).await?;
     let environment = session.discover(observer).await?.environment;

@@ -37,6 +37,9 @@ pub struct Session {
 
 impl Session {
     /// Opens the cloud of the app's Region.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
     pub async fn open(surroundings: &Surroundings, observer: &dyn Observer) -> crate::Result<Self> {
         let facts = local_facts(surroundings)?;
         for conflict in facts.region_conflicts() {
@@ -47,6 +50,9 @@ impl Session {
     }
 
     /// Asks SageMaker about the app's domain.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
     pub async fn discover(&self, observer: &dyn Observer) -> crate::Result<Discovery> {
         let waiting = observer.asking("asking SageMaker about this app's domain");
         let discovery = studio_discovery::discover(&self.facts, self.clouds.studio.as_ref()).await?;

@@ -109,6 +109,9 @@ pub struct Life {
 }
 
 /// How a host is.
+///
+/// # Cancel safety
+/// It can be dropped at any time. All that it changes are this home's copies of the host's logs, each of which is replaced whole.
 pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn Observer) -> Status {
     let lookup = Lookup::new(surroundings);
     let current = host.current;
@@ -163,6 +166,9 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
 }
 
 /// Asks a host's daemon how it is.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
 pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     match HostFiles::new(lookup).probe(&host.entry()).await {
         Ok(answered) => {
