@@ -6,6 +6,7 @@ mod context_archive;
 mod host_folder;
 mod ignore_rules;
 mod images;
+mod temporary;
 #[cfg(test)]
 mod tests;
 

@@ -11,7 +11,7 @@ use bollard::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::{Client, Stream};
+use super::{Client, Stream, temporary::Temporary};
 use crate::Error;
 
 /// A container to be run to its end.
@@ -90,8 +90,8 @@ impl Client {
     /// Runs a container to its end, passes its output on as it comes, and removes it.
     ///
     /// # Cancel safety
-    /// Dropped, it leaves the container on the daemon: running if it was started, and else as it was created. Where it has a name
-    /// ([`RunRequest::name`]), it can be found by it.
+    /// Dropped, it removes the container, running or not, in a task that goes on for as long as the runtime does. Without that, the container
+    /// stays on the daemon; where it has a name ([`RunRequest::name`]), it can be found by it.
     ///
     /// # Errors
     /// The daemon refuses, or the connection breaks; the container is removed then as well, if it can be. A container that fails is
@@ -110,7 +110,8 @@ impl Client {
             }),
             ..ContainerCreateBody::default()
         };
-        let id = self.docker.create_container(options, config).await.map_err(self.failed(&attempted()))?.id;
+        let container = Temporary::create(self, options, config, &attempted()).await?;
+        let id = container.id().to_owned();
         let outcome = async {
             // Attached before it starts, as the Docker CLI does: the log of a container that ends at once may be followed too late.
             let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
@@ -125,6 +126,7 @@ impl Client {
         let outcome = outcome.await;
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removed = self.docker.remove_container(&id, Some(options)).await;
+        container.removed();
         let exit_code = outcome?;
         removed.map_err(self.failed(&format!("remove container {id}")))?;
         Ok(exit_code)

@@ -10,13 +10,13 @@ use bollard::{
     errors::Error as DaemonError,
     models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{
-        CreateContainerOptions, CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder,
-        RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+        CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+        UploadToContainerOptionsBuilder,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::Client;
+use super::{Client, temporary::Temporary};
 use crate::Error;
 
 /// An image without a program.
@@ -29,7 +29,7 @@ impl Client {
     /// The files below a folder of the host, by their paths in it. `most` is how many bytes they may have, in all.
     ///
     /// # Cancel safety
-    /// Nothing of the folder changes. Dropped, it leaves a container on the daemon that never runs, and has no name.
+    /// Dropped, it removes its container, which never runs, in a task that goes on for as long as the runtime does.
     ///
     /// # Errors
     /// The daemon refuses, or there is no such folder; there is more than was asked for.
@@ -39,7 +39,7 @@ impl Client {
         let options = DownloadFromContainerOptionsBuilder::new().path(AT).build();
         let mut archive = Vec::new();
         let read = async {
-            let mut pieces = std::pin::pin!(self.docker.download_from_container(&container, Some(options)));
+            let mut pieces = std::pin::pin!(self.docker.download_from_container(container.id(), Some(options)));
             while let Some(piece) = pieces.next().await {
                 archive.extend_from_slice(&piece.map_err(self.failed(&attempted))?);
                 if archive.len() > most {
@@ -49,7 +49,7 @@ impl Client {
             Ok(())
         };
         let read = read.await;
-        let removed = self.remove(&container).await;
+        let removed = self.remove(container).await;
         read.and(removed)?;
         files(&archive).map_err(|error| self.reported(attempted, error.to_string()))
     }
@@ -57,7 +57,8 @@ impl Client {
     /// Writes a file into a folder of the host, whole, for everybody to read.
     ///
     /// # Cancel safety
-    /// Dropped, the file may be there whole, in part, or not at all, and a container that never runs is left on the daemon.
+    /// Dropped, the file may be there whole, in part, or not at all; written again, it is whole. The container goes as that of
+    /// [`files_of_host`](Self::files_of_host) does.
     ///
     /// # Errors
     /// The daemon refuses, or there is no such folder.
@@ -66,12 +67,12 @@ impl Client {
         let archive = archive_of(name, text).map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
         let container = self.container_with(folder, false).await?;
         let options = UploadToContainerOptionsBuilder::new().path(AT).build();
-        let written = self.docker.upload_to_container(&container, Some(options), body_full(archive.into())).await;
-        let removed = self.remove(&container).await;
+        let written = self.docker.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
+        let removed = self.remove(container).await;
         written.map_err(self.failed(&attempted)).and(removed)
     }
 
-    async fn container_with(&self, folder: &str, read_only: bool) -> Result<String, Error> {
+    async fn container_with(&self, folder: &str, read_only: bool) -> Result<Temporary, Error> {
         let attempted = format!("look at {folder} of the host");
         let (name, tag) = IMAGE;
         let image = format!("{name}:{tag}");
@@ -96,16 +97,18 @@ impl Client {
             host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };
-        let created = self.docker.create_container(None::<CreateContainerOptions>, container).await;
-        Ok(created.map_err(self.failed(&attempted))?.id)
+        Temporary::create(self, None, container, &attempted).await
     }
 
-    async fn remove(&self, container: &str) -> Result<(), Error> {
+    async fn remove(&self, container: Temporary) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::new().force(true).build();
-        match self.docker.remove_container(container, Some(options)).await {
+        let removed = self.docker.remove_container(container.id(), Some(options)).await;
+        let id = container.id().to_owned();
+        container.removed();
+        match removed {
             // Somebody else removes everything.
             Ok(()) | Err(DaemonError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-            Err(error) => Err(self.failed(&format!("remove container {container}"))(error)),
+            Err(error) => Err(self.failed(&format!("remove container {id}"))(error)),
         }
     }
 }

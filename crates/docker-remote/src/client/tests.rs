@@ -1,13 +1,14 @@
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
-    sync::Arc,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, mpsc as events},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::{HostCredentials, HostNames, ProbeError, WriteServerKey};
@@ -23,8 +24,38 @@ enum Answers {
     Trickles,
 }
 
-/// A server that answers every request so, and what its clients need. It serves until the process ends.
+type Server = StreamOwned<ServerConnection, TcpStream>;
+
+/// A server that answers every request so, and what its clients need.
 fn daemon(answers: Answers) -> (Endpoint, ClientCredentials) {
+    serve(move |_, stream| {
+        if matches!(answers, Answers::Well) {
+            return answer(stream, "200 OK", r#"{"Version": "29.0.0", "ApiVersion": "1.52", "ContainersRunning": 3}"#);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let chunk = format!("8000\r\n{:32768}\r\n", "");
+        loop {
+            if matches!(answers, Answers::Floods) {
+                stream.write_all(chunk.as_bytes())?;
+            } else {
+                stream.write_all(b"1\r\n \r\n")?;
+                thread::sleep(Duration::from_millis(20));
+            }
+            stream.flush()?;
+        }
+    })
+}
+
+fn answer(stream: &mut Server, status: &str, body: &str) -> io::Result<()> {
+    let length = body.len();
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
+    stream.flush()
+}
+
+/// A server that answers each request, by its first line, in a thread of its own, and what its clients need. It serves until the process ends.
+fn serve(
+    answers: impl Fn(&str, &mut Server) -> io::Result<()> + Send + Sync + 'static,
+) -> (Endpoint, ClientCredentials) {
     let names =
         HostNames { dns: vec!["localhost".to_owned()], addresses: vec!["127.0.0.1".parse().expect("an address")] };
     let made = HostCredentials::generate(&names, SystemTime::now(), Duration::from_secs(3600)).expect("made");
@@ -39,41 +70,26 @@ fn daemon(answers: Answers) -> (Endpoint, ClientCredentials) {
         .with_no_client_auth()
         .with_single_cert(chain.expect("certificates"), key)
         .expect("a pair");
-    let config = Arc::new(config);
+    let (config, answers) = (Arc::new(config), Arc::new(answers));
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let config = config.clone();
+            let (config, answers) = (config.clone(), answers.clone());
             // A client that has enough ends its thread.
-            thread::spawn(move || -> std::io::Result<()> {
-                let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+            thread::spawn(move || -> io::Result<()> {
+                let connection = ServerConnection::new(config).map_err(io::Error::other)?;
                 let mut stream = BufReader::new(StreamOwned::new(connection, client));
-                let mut line = String::new();
+                let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+                stream.read_line(&mut request)?;
                 while stream.read_line(&mut line)? > 2 {
+                    if let Some(said) = line.to_lowercase().strip_prefix("content-length:") {
+                        length = said.trim().parse().map_err(io::Error::other)?;
+                    }
                     line.clear();
                 }
-                let stream = stream.get_mut();
-                if matches!(answers, Answers::Well) {
-                    let body = r#"{"Version": "29.0.0", "ApiVersion": "1.52", "ContainersRunning": 3}"#;
-                    write!(
-                        stream,
-                        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                        body.len()
-                    )?;
-                    return stream.flush();
-                }
-                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-                let chunk = format!("8000\r\n{:32768}\r\n", "");
-                loop {
-                    if matches!(answers, Answers::Floods) {
-                        stream.write_all(chunk.as_bytes())?;
-                    } else {
-                        stream.write_all(b"1\r\n \r\n")?;
-                        thread::sleep(Duration::from_millis(20));
-                    }
-                    stream.flush()?;
-                }
+                stream.read_exact(&mut vec![0; length])?;
+                answers(&request, stream.get_mut())
             });
         }
     });
@@ -108,4 +124,56 @@ async fn an_answer_has_an_end_and_a_size() {
     let slow = slow.expect_err("it never ends");
     assert!(slow.to_string().contains("no whole answer within 0.3 s"), "{slow}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// Whatever the work on it was doing when it was dropped.
+#[tokio::test]
+async fn the_container_of_work_that_is_dropped_is_removed() {
+    for (work, dropped_at) in [("run", "/attach"), ("files", "/archive"), ("run", "/create"), ("files", "/create")] {
+        let (heard, mut requests) = mpsc::unbounded_channel();
+        let (go_on, may_go_on) = events::channel::<()>();
+        let may_go_on = Mutex::new(may_go_on);
+        let (endpoint, credentials) = serve(move |request, stream| {
+            heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
+            if request.contains("/create") {
+                may_go_on.lock().expect("not poisoned").recv().map_err(io::Error::other)?;
+                return answer(stream, "201 Created", r#"{"Id": "c1", "Warnings": []}"#);
+            }
+            if request.contains("/images/") {
+                return answer(stream, "200 OK", "{}");
+            }
+            if request.starts_with("DELETE ") {
+                return answer(stream, "204 No Content", "");
+            }
+            // The others are never answered.
+            loop {
+                thread::park();
+            }
+        });
+        let client = client(&endpoint, &credentials);
+        let mut hears = async |what: &str| {
+            while let Some(request) = requests.recv().await {
+                if request.contains(what) {
+                    return;
+                }
+            }
+        };
+        let working = async {
+            match work {
+                "run" => client.run(&RunRequest::default(), |_| ()).await.map(drop),
+                _ => client.files_of_host("/folder", 1000).await.map(drop),
+            }
+        };
+        if dropped_at != "/create" {
+            go_on.send(()).expect("it listens");
+        }
+        tokio::select! {
+            ended = working => panic!("{work}: {ended:?}"),
+            () = hears(dropped_at) => {}
+        }
+        // Where it had not been answered yet.
+        let _ = go_on.send(());
+        let removed = tokio::time::timeout(Duration::from_secs(60), hears("DELETE ")).await;
+        removed.unwrap_or_else(|_| panic!("{work}, dropped at {dropped_at}: the container stays"));
+    }
 }
