@@ -26,7 +26,7 @@ pub enum Login {
 /// Logs the Docker CLI in to the ECR of an account; of the app's own, where none is named.
 ///
 /// # Cancel safety
-/// It can be dropped at any time, and repeated.
+/// It can be dropped at any time, and repeated; a CLI that it runs is killed then.
 ///
 /// # Errors
 /// No Studio app; no AWS CLI or Docker CLI; a password that is not given, or not taken.
@@ -90,6 +90,7 @@ async fn login(docker: &Path, registry: &str, password: &[u8]) -> crate::Result<
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .with_context(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -101,4 +102,44 @@ async fn login(docker: &Path, registry: &str, password: &[u8]) -> crate::Result<
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Error::new(format!("docker login to {registry} failed: {}", said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::File,
+        io::{BufRead as _, BufReader, Read as _},
+        thread,
+        time::Duration,
+    };
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// It may wait for a registry out of reach.
+    #[tokio::test]
+    async fn a_login_that_is_dropped_leaves_no_process() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Written by another process: what this one writes can't be run while a test beside this one starts a program (execve(2), ETXTBSY).
+        let script = r#"mkfifo fifo && printf '%s\n' '#!/bin/sh' 'exec 3>"${0%/*}/fifo"; echo begun >&3; exec sleep 300' >docker && chmod +x docker"#;
+        let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&folder).status();
+        assert!(made.expect("it runs").success());
+        let (told, mut hears) = mpsc::unbounded_channel();
+        let (fifo, docker) = (folder.path().join("fifo"), folder.path().join("docker"));
+        thread::spawn(move || {
+            let (mut lines, mut line) = (BufReader::new(File::open(fifo).expect("there")), String::new());
+            lines.read_line(&mut line).expect("readable");
+            told.send(std::mem::take(&mut line)).expect("heard");
+            // Its end is that of whoever holds the other side.
+            lines.read_to_string(&mut line).expect("readable");
+            told.send(line)
+        });
+        tokio::select! {
+            outcome = login(&docker, "registry.example", b"secret") => panic!("{outcome:?}"),
+            begun = hears.recv() => assert_eq!(begun.as_deref(), Some("begun\n")),
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(60), hears.recv()).await;
+        assert_eq!(ended.expect("it is killed").as_deref(), Some(""));
+    }
 }
