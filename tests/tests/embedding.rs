@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use host_provisioner::{
-    Adoption, Cloud, CloudError, CloudErrorKind, EngineChoice, HostConfig, HostId, HostPlan, HostRequest, Identity,
-    Instance, InstanceFilter, InstanceId, InstanceState, Instances, Journal, MarketChoice, MemoryStore,
+    Adoption, Cloud, CloudError, CloudErrorKind, EngineChoice, Hooks, HostConfig, HostId, HostPlan, HostRequest,
+    Identity, Instance, InstanceFilter, InstanceId, InstanceState, Instances, Journal, MarketChoice, MemoryStore,
     MockClientFiles, MockInstances, Provisioner, ProxySettings, Survey, TAG_HOST, Unobserved,
     fake::{Account, environment},
     faults::{Fault, Faulty, Script},
@@ -79,6 +79,7 @@ fn request() -> HostRequest {
         max_lifetime: Duration::from_secs(12 * 3600),
         idle_timeout: None,
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        hooks: Hooks::default(),
         identity: Identity::Shared,
         proxy: ProxySettings::default(),
         config: HostConfig::default(),

@@ -32,6 +32,9 @@ pub struct Bootstrap {
     /// The folder that holds `hosts/`, `pre-bootstrap.sh` and `post-bootstrap.sh`, as a path under one of the mounts;
     /// `None` where no storage is shared.
     pub shared_home: Option<PathBuf>,
+    /// The user's own scripts there.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// After how long the host ends itself, whatever runs on it.
     pub max_lifetime: Duration,
     /// After how long without use the host ends itself; `None`: never.
@@ -40,6 +43,16 @@ pub struct Bootstrap {
     pub proxy: ProxySettings,
     /// Whether the host is a Spot instance, whose two-minute notice is watched for.
     pub spot: bool,
+}
+
+/// The user's own scripts, which the host runs as root: each by the SHA-256 of its content, in hexadecimal digits. Nothing else of that name is
+/// run, and without one nothing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Of `pre-bootstrap.sh`.
+    pub pre: Option<String>,
+    /// Of `post-bootstrap.sh`.
+    pub post: Option<String>,
 }
 
 /// What runs the Docker daemon on the host.

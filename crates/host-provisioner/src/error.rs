@@ -88,6 +88,12 @@ pub enum ProvisionError {
         /// The type.
         instance_type: InstanceType,
     },
+    /// No image of AWS's that sdocker knows has a driver for the type's GPUs.
+    #[error("AWS's images with Amazon Linux 2023 have no driver for the GPUs of {instance_type}")]
+    NoDriver {
+        /// The type.
+        instance_type: InstanceType,
+    },
     /// The subnet is not one of the domain's.
     #[error("subnet {subnet} is not one of the domain's")]
     UnknownSubnet {

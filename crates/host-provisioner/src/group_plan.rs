@@ -1,17 +1,49 @@
 //! The security groups of a host: which, with what rules, and what is missing of them.
 
 use serde::{Deserialize, Serialize};
-use studio_discovery::{SecurityGroupId, Tag, VpcId};
+use studio_discovery::{DomainId, SecurityGroupId, StudioEnvironment, Tag, VpcId};
 
-use crate::{HostRequest, Peer, Rule, SecurityGroup, Warning};
+use crate::{HostRequest, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
 
-/// The group that lets the app reach the daemon and the endpoints.
-pub(crate) const DOCKER_GROUP: &str = "DockerHost";
-/// The group that host and mount target share, for NFS.
-pub(crate) const NFS_GROUP: &str = "EFSDockerHost";
-/// Both names.
-pub(crate) fn names() -> [String; 2] {
-    [DOCKER_GROUP, NFS_GROUP].map(str::to_owned)
+/// What begins the name of the group that lets the app reach the daemon and the endpoints; the domain ends it. By itself it is the name that
+/// the first `sdocker`, its AWS-samples fork and earlier versions of this one gave.
+const DOCKER_GROUP: &str = "DockerHost";
+/// The same of the group that host and mount target share, for NFS.
+const NFS_GROUP: &str = "EFSDockerHost";
+
+/// The names that a domain's groups may have: its own, and the earlier ones.
+pub(crate) fn names(domain: &DomainId) -> [String; 4] {
+    let own = |kind: &str| format!("{kind}-{domain}");
+    [own(DOCKER_GROUP), own(NFS_GROUP), DOCKER_GROUP.to_owned(), NFS_GROUP.to_owned()]
+}
+
+/// Whether a group of one of these names is one for NFS.
+pub(crate) fn is_for_nfs(group: &SecurityGroup) -> bool {
+    group.name.starts_with(NFS_GROUP)
+}
+
+/// Whether a group of one of these names is the domain's: by its name, by its tag, or, where it has an earlier name and no tag, by its rules.
+/// Both predecessors made groups without tags: `DockerHost`, which lets a group of the app reach every port, and `EFSDockerHost`, which lets
+/// its own members reach NFS (`create_sg` in both).
+pub(crate) fn is_of_domain(group: &SecurityGroup, domain: &DomainId, app_groups: &[SecurityGroupId]) -> bool {
+    if group.name != DOCKER_GROUP && group.name != NFS_GROUP {
+        return true;
+    }
+    match group.tags.iter().find(|tag| tag.key == TAG_DOMAIN) {
+        Some(tag) => tag.value == domain.as_str(),
+        None => has_our_rules(group, app_groups),
+    }
+}
+
+fn has_our_rules(group: &SecurityGroup, app_groups: &[SecurityGroupId]) -> bool {
+    let ours = |rule: &Rule| match &rule.peer {
+        Peer::Group(peer) if is_for_nfs(group) => {
+            *peer == group.id && (rule.from_port, rule.to_port) == (NFS_PORT, NFS_PORT)
+        }
+        Peer::Group(peer) => app_groups.contains(peer),
+        Peer::Network(_) => false,
+    };
+    !group.ingress.is_empty() && group.ingress.iter().all(ours)
 }
 
 /// The SDK's default `serving_port`, at which Local Mode looks for an endpoint.
@@ -69,37 +101,63 @@ pub(crate) fn client_ports(request: &HostRequest) -> Vec<u16> {
     ports
 }
 
-/// `DockerHost`: every client port from every group of the app, and nothing else.
+/// What groups that an administrator prepared do not let in although the app needs it: a port that no rule opens, neither to a group of the app nor
+/// to addresses, which may be the app's.
+pub(crate) fn lacks_of_given(
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+    present: &[SecurityGroup],
+) -> Option<Warning> {
+    let given = &request.config.security_groups;
+    let read: Vec<&SecurityGroup> = present.iter().filter(|group| given.contains(&group.id)).collect();
+    // What could not be read may have the rule.
+    if given.is_empty() || read.len() < given.len() || environment.security_groups.is_empty() {
+        return None;
+    }
+    let opens = |rule: &Rule, port: u16| {
+        let to_app = match &rule.peer {
+            Peer::Group(peer) => environment.security_groups.contains(peer),
+            Peer::Network(_) => true,
+        };
+        to_app && (rule.from_port..=rule.to_port).contains(&port)
+    };
+    let closed = |port: &u16| !read.iter().flat_map(|group| &group.ingress).any(|rule| opens(rule, *port));
+    let ports: Vec<u16> = client_ports(request).into_iter().filter(closed).collect();
+    (!ports.is_empty()).then(|| Warning::GivenGroupsLack {
+        groups: given.clone(),
+        ports,
+        app_groups: environment.security_groups.clone(),
+    })
+}
+
+/// `DockerHost-<domain>`: every client port from every group of the app, and nothing else.
 pub(crate) fn docker_group(
-    vpc: &VpcId,
+    (vpc, domain): (&VpcId, &DomainId),
     app_groups: &[SecurityGroupId],
     request: &HostRequest,
-    existing: &[SecurityGroup],
 ) -> GroupPlan {
     let wanted = client_ports(request)
         .into_iter()
         .flat_map(|port| app_groups.iter().map(move |group| PlannedRule { port, peer: Some(group.clone()) }));
     let description = "Docker hosts of SageMaker Studio: reached from Studio apps";
-    plan(DOCKER_GROUP, description, vpc, wanted.collect(), None, existing)
+    plan((DOCKER_GROUP, description), (vpc, domain), wanted.collect(), None)
 }
 
-/// `EFSDockerHost`: NFS between its own members, in and out.
-pub(crate) fn nfs_group(vpc: &VpcId, existing: &[SecurityGroup]) -> GroupPlan {
+/// `EFSDockerHost-<domain>`: NFS between its own members, in and out.
+pub(crate) fn nfs_group(vpc: &VpcId, domain: &DomainId) -> GroupPlan {
     let nfs = vec![PlannedRule { port: NFS_PORT, peer: None }];
     let description = "Docker hosts of SageMaker Studio: NFS to the EFS of the domain";
-    plan(NFS_GROUP, description, vpc, nfs.clone(), Some(nfs), existing)
+    plan((NFS_GROUP, description), (vpc, domain), nfs.clone(), Some(nfs))
 }
 
 fn plan(
-    name: &str,
-    description: &str,
-    vpc: &VpcId,
+    (kind, description): (&str, &str),
+    (vpc, domain): (&VpcId, &DomainId),
     ingress: Vec<PlannedRule>,
     egress: Option<Vec<PlannedRule>>,
-    existing: &[SecurityGroup],
 ) -> GroupPlan {
-    let plan = GroupPlan {
-        name: name.to_owned(),
+    GroupPlan {
+        name: format!("{kind}-{domain}"),
         description: description.to_owned(),
         vpc: vpc.clone(),
         existing: None,
@@ -107,8 +165,7 @@ fn plan(
         missing_ingress: ingress.clone(),
         ingress,
         egress,
-    };
-    plan.against(existing)
+    }
 }
 
 impl GroupPlan {
@@ -116,9 +173,9 @@ impl GroupPlan {
     pub(crate) fn strange(&self, present: &[SecurityGroup], of_domain: &Tag) -> Option<Warning> {
         let group = present.iter().find(|group| Some(&group.id) == self.existing.as_ref())?;
         let wanted: Vec<Rule> = self.ingress.iter().map(|rule| rule.within(&group.id)).collect();
-        // A port that was open to a group of the app before is no stranger's.
-        let known =
-            |rule: &Rule| wanted.iter().any(|wanted| wanted.peer == rule.peer && rule.from_port == rule.to_port);
+        // A port that was open to a group of the app before is no stranger's, nor are all of them, as the first `sdocker` opened them.
+        let as_before = |rule: &Rule| rule.from_port == rule.to_port || (rule.from_port, rule.to_port) == (0, u16::MAX);
+        let known = |rule: &Rule| wanted.iter().any(|wanted| wanted.peer == rule.peer && as_before(rule));
         let strange = group.ingress.iter().filter(|rule| !known(rule));
         let mut what: Vec<String> = strange.map(|rule| format!("it lets in {rule}")).collect();
         if let Some(other) = group.tags.iter().find(|tag| tag.key == of_domain.key && tag.value != of_domain.value) {
@@ -128,10 +185,30 @@ impl GroupPlan {
         (!what.is_empty()).then_some(Warning::StrangeGroup { group, what })
     }
 
-    /// The same plan in a VPC that has these groups.
-    pub(crate) fn against(mut self, present: &[SecurityGroup]) -> Self {
+    /// What is to be said where a group without a tag is used because of its rules.
+    pub(crate) fn adopted(&self, present: &[SecurityGroup], domain: &DomainId) -> Option<Warning> {
+        let group = present.iter().find(|group| Some(&group.id) == self.existing.as_ref())?;
+        let earlier = group.name == DOCKER_GROUP || group.name == NFS_GROUP;
+        let untagged = group.tags.iter().all(|tag| tag.key != TAG_DOMAIN);
+        (earlier && untagged).then(|| Warning::AdoptedGroup {
+            name: group.name.clone(),
+            group: group.id.clone(),
+            domain: domain.clone(),
+        })
+    }
+
+    /// The same plan in a VPC that has these groups: the domain's own group, else an earlier one that is the domain's; two would take two of
+    /// a mount target's few places.
+    pub(crate) fn against(mut self, present: &[SecurityGroup], domain: &DomainId) -> Self {
+        let suffix = format!("-{domain}");
+        let kind = self.name.strip_suffix(&suffix).unwrap_or(&self.name).to_owned();
+        let own = format!("{kind}{suffix}");
+        let app_groups: Vec<SecurityGroupId> = self.ingress.iter().filter_map(|rule| rule.peer.clone()).collect();
         // Names are unique within a VPC only: another VPC's group of that name is of no use, and not ours to change.
-        let existing = present.iter().find(|group| group.name == self.name && group.vpc == self.vpc);
+        let named = |name: &str| present.iter().find(|group| group.name == name && group.vpc == self.vpc);
+        let earlier = || named(&kind).filter(|group| is_of_domain(group, domain, &app_groups));
+        let existing = named(&own).or_else(earlier);
+        self.name = existing.map_or(own.clone(), |group| group.name.clone());
         self.existing = existing.map(|group| group.id.clone());
         self.present_ingress = existing.map_or(0, |group| group.ingress.len());
         self.missing_ingress = self.ingress.clone();

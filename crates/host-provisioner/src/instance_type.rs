@@ -30,6 +30,13 @@ pub(crate) fn guess(instance_type: &InstanceType) -> Option<InstanceTypeInfo> {
     })
 }
 
+/// Whether the type's GPUs are older than NVIDIA's open driver, the only one in AWS's images of Amazon Linux 2023: it is for Turing and later (Deep
+/// Learning AMI developer guide, "AWS Deep Learning Base AMI", supported instances; NVIDIA, open-gpu-kernel-modules, README).
+pub(crate) fn has_old_gpus(instance_type: &InstanceType) -> bool {
+    let class = instance_type.as_str().split_once('.').map(|(class, _)| class);
+    class.is_some_and(|class| matches!(class, "g2" | "g3" | "g3s" | "p2" | "p3" | "p3dn"))
+}
+
 /// Types that people launch, for suggestions; what exists is always asked of EC2.
 const WELL_KNOWN: &[(&str, &[&str])] = &[
     ("t3", &["medium", "large", "xlarge", "2xlarge"]),
@@ -51,7 +58,6 @@ const WELL_KNOWN: &[(&str, &[&str])] = &[
     ("g4dn", &["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge"]),
     ("g5", &["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge"]),
     ("g6", &["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge"]),
-    ("p3", &["2xlarge", "8xlarge", "16xlarge"]),
     ("p4d", &["24xlarge"]),
     ("p5", &["48xlarge"]),
 ];

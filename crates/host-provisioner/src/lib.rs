@@ -31,7 +31,7 @@ mod survey;
 mod user_data;
 mod warning;
 
-pub use bootstrap::{Bootstrap, Engine, HostMount, Identity, ProxySettings};
+pub use bootstrap::{Bootstrap, Engine, Hooks, HostMount, Identity, ProxySettings};
 pub use client_files::{Adoption, ClientFiles, ClientFilesError};
 pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, Images, Instance,

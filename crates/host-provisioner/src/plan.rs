@@ -13,7 +13,7 @@ use studio_discovery::{
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
     InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Tagged,
-    Warning, Zone, group_plan, limits, render_user_data,
+    Warning, Zone, group_plan, instance_type, limits, render_user_data,
 };
 
 /// The tag whose value is the [`HostId`].
@@ -81,7 +81,7 @@ pub struct HostPlan {
 pub enum HostGroups {
     /// Those that an administrator prepared (`HostSGs`).
     Given(Vec<SecurityGroupId>),
-    /// `DockerHost`, and `EFSDockerHost` where EFS is mounted.
+    /// `DockerHost-<domain>`, and `EFSDockerHost-<domain>` where EFS is mounted; or earlier ones that are the domain's.
     Named {
         /// Reached from the app.
         docker: GroupPlan,
@@ -138,6 +138,7 @@ impl HostPlan {
             subnet: placement.subnet.clone(),
             security_groups: groups.to_vec(),
             root_volume: self.root_volume.clone(),
+            other_volumes: self.image.other_volumes.clone(),
             key_name: self.key_name.clone(),
             instance_profile_arn: self.instance_profile_arn.clone(),
             market,
@@ -179,10 +180,14 @@ impl HostPlan {
             warnings.push(Warning::TagsLeftOut { keys: left_out });
         }
         let groups = groups(environment, request, survey, mounts_anything)?;
+        warnings.extend(group_plan::lacks_of_given(environment, request, &survey.groups));
         if let HostGroups::Named { docker, nfs } = &groups {
             let of_domain = Tag::new(TAG_DOMAIN, environment.domain.as_str());
             let planned = std::iter::once(docker).chain(nfs);
-            warnings.extend(planned.filter_map(|group| group.strange(&survey.groups, &of_domain)));
+            for group in planned {
+                warnings.extend(group.adopted(&survey.groups, &environment.domain));
+                warnings.extend(group.strange(&survey.groups, &of_domain));
+            }
         }
         let plan = Self {
             host: request.host.clone(),
@@ -216,6 +221,9 @@ impl HostPlan {
 
 fn choose_image(request: &HostRequest, survey: &Survey) -> Result<Image, ProvisionError> {
     let instance_type = &survey.instance_type;
+    if request.config.image.is_none() && instance_type::has_old_gpus(&request.instance_type) {
+        return Err(ProvisionError::NoDriver { instance_type: request.instance_type.clone() });
+    }
     let fits = |image: &&Image| image.architecture == instance_type.architecture;
     // ISO 8601 in UTC sorts by time; the id breaks ties, so that the choice never depends on the order of the answer.
     let newest = survey.images.iter().filter(fits).max_by_key(|image| (&image.created, &image.id));
@@ -273,6 +281,7 @@ fn placements(
             mounts: mounts.host_mounts,
             identity: request.identity.clone(),
             shared_home: request.shared_home.clone(),
+            hooks: request.hooks.clone(),
             max_lifetime: request.max_lifetime,
             idle_timeout: request.idle_timeout,
             proxy: request.proxy.clone(),
@@ -299,15 +308,23 @@ fn groups(
     mounts_anything: bool,
 ) -> Result<HostGroups, ProvisionError> {
     if !request.config.security_groups.is_empty() {
+        if let Some(elsewhere) = survey.groups.iter().find(|group| group.vpc != environment.vpc) {
+            return Err(ProvisionError::NotTaken {
+                what: format!("security group {} (HostSGs) for a host of domain {}", elsewhere.id, environment.domain),
+                why: format!("it is in {}, and the domain in {}", elsewhere.vpc, environment.vpc),
+            });
+        }
         return Ok(HostGroups::Given(request.config.security_groups.clone()));
     }
     if environment.security_groups.is_empty() {
         return Err(ProvisionError::NoAppSecurityGroup);
     }
-    let vpc = &environment.vpc;
+    let (vpc, domain) = (&environment.vpc, &environment.domain);
+    let docker = group_plan::docker_group((vpc, domain), &environment.security_groups, request);
+    let nfs = mounts_anything.then(|| group_plan::nfs_group(vpc, domain));
     Ok(HostGroups::Named {
-        docker: group_plan::docker_group(vpc, &environment.security_groups, request, &survey.groups),
-        nfs: mounts_anything.then(|| group_plan::nfs_group(vpc, &survey.groups)),
+        docker: docker.against(&survey.groups, domain),
+        nfs: nfs.map(|nfs| nfs.against(&survey.groups, domain)),
     })
 }
 

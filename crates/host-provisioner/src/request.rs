@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use jiff::Timestamp;
 use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
-use crate::{HostId, Identity, ImageId, InstanceType, ProxySettings};
+use crate::{Hooks, HostId, Identity, ImageId, InstanceType, ProxySettings};
 
 /// What a user asks for. Everything that makes one plan differ from another is in here, in the environment or in the survey,
 /// so that the same three give the same plan, byte for byte.
@@ -29,6 +29,8 @@ pub struct HostRequest {
     pub idle_timeout: Option<Duration>,
     /// The folder that holds `hosts/`, as a path that the host will mount; `None` where no storage is shared.
     pub shared_home: Option<PathBuf>,
+    /// The user's own scripts there, for the host to run.
+    pub hooks: Hooks,
     /// Where the host's certificate and key come from.
     pub identity: Identity,
     /// Proxy settings of the client, offered to the daemon.

@@ -20,7 +20,7 @@ pub struct Survey {
     pub images: Vec<Image>,
     /// The mount targets of every file system that the app has mounted.
     pub mount_targets: Vec<MountTarget>,
-    /// The groups `DockerHost` and `EFSDockerHost` of the VPC, where they exist.
+    /// The groups of the VPC that may be the domain's, by their names; or those that an administrator prepared, as far as they may be read.
     pub groups: Vec<SecurityGroup>,
     /// What could not be read, and what is lost by it.
     pub warnings: Vec<Warning>,
@@ -133,10 +133,14 @@ async fn groups(
     environment: &StudioEnvironment,
     request: &HostRequest,
 ) -> Result<Vec<SecurityGroup>, ProvisionError> {
-    if request.config.security_groups.is_empty() {
-        Ok(cloud.security_groups.find(&environment.vpc, &group_plan::names()).await?)
-    } else {
-        Ok(Vec::new())
+    let given = &request.config.security_groups;
+    if given.is_empty() {
+        return Ok(cloud.security_groups.find(&environment.vpc, &group_plan::names(&environment.domain)).await?);
+    }
+    match cloud.security_groups.describe(given).await {
+        // Nor did a policy for prepared groups allow it before; what the launch says of them will do.
+        Err(error) if error.is_access_denied() => Ok(Vec::new()),
+        found => Ok(found?),
     }
 }
 

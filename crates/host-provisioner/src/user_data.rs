@@ -51,16 +51,22 @@ pub const MAX_USER_DATA: usize = 16 * 1024;
 /// What ends an embedded file; no line of a script or of settings is this.
 const END: &str = "SDOCKER-END";
 
-const SCRIPTS: [(&str, &str); 8] = [
-    ("start.sh", START),
+/// In the order in which they take the fewest bytes.
+const SCRIPTS: [(&str, &str); 10] = [
     ("host.sh", include_str!("user_data/host.sh")),
+    ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
+    (SHARED, include_str!("user_data/shared.sh")),
     ("uses.sh", USES),
     ("life.sh", include_str!("user_data/life.sh")),
-    ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
-    ("daemon.sh", include_str!("user_data/daemon.sh")),
     ("endpoint.sh", include_str!("user_data/endpoint.sh")),
     ("endpoint-forward.sh", include_str!("user_data/endpoint-forward.sh")),
+    ("start.sh", START),
+    ("networks.sh", include_str!("user_data/networks.sh")),
+    ("daemon.sh", include_str!("user_data/daemon.sh")),
 ];
+
+/// What a host without a folder that it shares has no use for.
+const SHARED: &str = "shared.sh";
 
 /// What counts as a use of a host; the sandbox's hosts go by it, too.
 pub(crate) const USES: &str = include_str!("user_data/uses.sh");
@@ -88,7 +94,7 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> 
     let settings = settings(bootstrap)?;
     let mut script = String::from(BEGIN);
     file(&mut script, "/etc/sdocker/settings", &settings);
-    let scripts = compressed_scripts(&bootstrap.identity).map_err(UserDataError::Compression)?;
+    let scripts = compressed_scripts(bootstrap).map_err(UserDataError::Compression)?;
     let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");
     if let Identity::Embedded { ca, certificate, key, issuer, issuer_key } = &bootstrap.identity {
         script.push_str("install -d -m 700 /etc/sdocker/tls\numask 077\n");
@@ -114,12 +120,14 @@ fn file(script: &mut String, path: &str, text: &str) {
 }
 
 /// A script that writes the host's scripts, compressed and in base64.
-fn compressed_scripts(identity: &Identity) -> io::Result<String> {
+fn compressed_scripts(bootstrap: &Bootstrap) -> io::Result<String> {
     let mut text = String::new();
-    let certify = matches!(identity, Identity::Embedded { .. }).then_some(("certify.sh", CERTIFY));
-    for (name, script) in SCRIPTS.into_iter().chain(certify) {
-        // Their comments stay here: they are a third of what EC2 takes.
-        let code: Vec<&str> = script.lines().filter(|line| !line.trim_start().starts_with("# ")).collect();
+    let certify = matches!(bootstrap.identity, Identity::Embedded { .. }).then_some(("certify.sh", CERTIFY));
+    let needed = |(name, _): &(&str, &str)| *name != SHARED || bootstrap.shared_home.is_some();
+    for (name, script) in SCRIPTS.into_iter().filter(needed).chain(certify) {
+        // Their comments stay here, and what lines begin with for people's eyes: they are a third of what EC2 takes.
+        let code: Vec<&str> =
+            script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("# ")).collect();
         file(&mut text, &format!("/usr/local/lib/sdocker/{name}"), &code.join("\n"));
     }
     // No time and no name in the header: the same scripts give the same bytes.
@@ -156,6 +164,11 @@ fn settings(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
     set("shared_home", shared_home)?;
     set("max_lifetime", &seconds(bootstrap.max_lifetime))?;
     set("idle_timeout", &bootstrap.idle_timeout.map_or_else(|| "0".to_owned(), seconds))?;
+    for (name, sum) in [("pre_bootstrap", &bootstrap.hooks.pre), ("post_bootstrap", &bootstrap.hooks.post)] {
+        if let Some(sum) = sum {
+            set(name, sum)?;
+        }
+    }
     set("spot", if bootstrap.spot { "1" } else { "0" })?;
     // A Spot instance has two minutes' notice.
     set("watch_period", if bootstrap.spot { "15" } else { "60" })?;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{HostId, InstanceId, InstanceType, Tagged};
+use studio_discovery::{DomainId, SecurityGroupId};
+
+use crate::{HostId, InstanceId, InstanceType, TAG_DOMAIN, Tagged};
 
 /// Something that a user should know, although the work goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,24 @@ pub enum Warning {
         group: String,
         /// What is strange about it.
         what: Vec<String>,
+    },
+    /// A group of an earlier `sdocker` has no tag, and is used because its rules are the domain's.
+    AdoptedGroup {
+        /// Its name.
+        name: String,
+        /// The group.
+        group: SecurityGroupId,
+        /// The domain.
+        domain: DomainId,
+    },
+    /// The groups that an administrator prepared let none of the app's reach these ports.
+    GivenGroupsLack {
+        /// The groups (`HostSGs`).
+        groups: Vec<SecurityGroupId>,
+        /// The ports.
+        ports: Vec<u16>,
+        /// The app's groups.
+        app_groups: Vec<SecurityGroupId>,
     },
     /// The image names a larger root volume than was asked for.
     VolumeGrown {
@@ -82,8 +102,11 @@ impl fmt::Display for Warning {
                 "not allowed to call ec2:CreateTags: the host carries no tags, so that it can only be found through this home's records",
             ),
             Self::FewerTags { tagged } => {
-                let missing =
-                    if *tagged == Tagged::Instance { "volume and network interface carry" } else { "network interface carries" };
+                let missing = match tagged {
+                    Tagged::Instance => "volume and network interface carry",
+                    Tagged::AllButSpotRequest => "Spot request carries",
+                    _ => "network interface carries",
+                };
                 write!(f, "not allowed to call ec2:CreateTags for all that the launch makes: the host's {missing} no tags")
             }
             Self::TagsLeftOut { keys } => write!(
@@ -101,6 +124,22 @@ impl fmt::Display for Warning {
                 "security group {group} was not made as sdocker makes it: {}",
                 what.join(", ")
             ),
+            Self::AdoptedGroup { name, group, domain } => write!(
+                f,
+                "security group {name} ({group}) of an earlier sdocker is used, as its rules are this domain's; it has no tag that says so, \
+                 which `sdocker policy` demands: aws ec2 create-tags --resources {group} --tags Key={TAG_DOMAIN},Value={domain}"
+            ),
+            Self::GivenGroupsLack { groups, ports, app_groups } => {
+                let list = |items: &[SecurityGroupId]| items.iter().map(SecurityGroupId::as_str).collect::<Vec<_>>().join(", ");
+                let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "no inbound rule of {} (HostSGs) lets this app's security groups ({}) reach port {} of a host",
+                    list(groups),
+                    list(app_groups),
+                    ports.join(", ")
+                )
+            }
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
             Self::NotSpot { why } => write!(f, "no Spot capacity, so the host is launched on demand: {why}"),
             Self::KeyInUserData => f.write_str(

@@ -88,6 +88,10 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
         E::WrongArchitecture { type_architecture, .. } => {
             vec![format!("take an image for {type_architecture}, or remove ImageId from sdocker.conf")]
         }
+        E::NoDriver { .. } => vec![
+            "take g4dn, g5, g6, p4 or later; or name an image with Docker and a driver for them as ImageId in sdocker.conf"
+                .to_owned(),
+        ],
         E::NoImage { .. } => vec!["name an Amazon Linux 2023 image with Docker as ImageId in sdocker.conf".to_owned()],
         E::UnknownSubnet { known, .. } => {
             vec![format!("the domain's subnets are {}", list(known.iter().map(ToString::to_string).collect()))]

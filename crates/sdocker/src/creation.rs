@@ -21,6 +21,8 @@ use crate::{
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     error::Context as _,
+    hooks::Hooks,
+    layout::Layout,
     link::Lent,
     local_mode,
     lookup::{KnownHost, Lookup},
@@ -120,6 +122,9 @@ async fn prepare(
     for warning in &planned.plan.warnings {
         observer.warn(warning);
     }
+    for line in planned.hooks.announced() {
+        observer.info(line);
+    }
     let own = match std::env::consts::ARCH {
         "aarch64" => "arm64",
         other => other,
@@ -160,7 +165,7 @@ pub async fn create(
     let lookup = Lookup::new(surroundings);
     let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
     let Prepared { session, environment, planned, previous_context, config, ways, lent } = prepared;
-    let Planned { plan, shared_home, embedded, .. } = planned;
+    let Planned { plan, shared_home, hooks, embedded, .. } = planned;
     clients::warn(&clients::overrides(surroundings, &[]), observer);
     if let Some(problem) = writable::problems(surroundings, &lookup, shared_home.as_deref()).into_iter().next() {
         return Err(problem);
@@ -171,7 +176,7 @@ pub async fn create(
 
     if let Some(shared_home) = &shared_home {
         lookup.layout.link_hosts_to(shared_home)?;
-        lookup.layout.share_hooks(shared_home)?;
+        hooks.share(shared_home)?;
     }
     if !stop.take_on(Some(&plan.host)) {
         return Err(ProvisionError::Interrupted.into());
@@ -220,6 +225,8 @@ pub struct Planned {
     pub instance_type: InstanceTypeInfo,
     /// The folder of the home that this app and the host share; `None` where they share none.
     pub shared_home: Option<std::path::PathBuf>,
+    /// What the host is to run.
+    pub(crate) hooks: Hooks,
     /// The daemon's identity, where the host gets it in its user data.
     pub embedded: Option<HostCredentials>,
 }
@@ -236,14 +243,18 @@ pub async fn plan(
     environment: &StudioEnvironment,
 ) -> crate::Result<Planned> {
     let shared_home = request::shared_home(surroundings, environment);
+    let hooks: Hooks = match &shared_home {
+        Some(_) => Hooks::find(&Layout::new(surroundings))?,
+        None => Hooks::default(),
+    };
     let embedded = match &shared_home {
         Some(_) => None,
         None => Some(embedded_credentials(environment, asked, config)?),
     };
-    let request = request::request(asked, surroundings, config, shared_home.clone(), embedded.as_ref());
+    let request = request::request(asked, surroundings, config, (shared_home.clone(), hooks.told()), embedded.as_ref());
     let survey = Survey::take(&clouds.cloud, environment, &request).await?;
     let plan = HostPlan::new(environment, &request, &survey)?;
-    Ok(Planned { plan, instance_type: survey.instance_type, shared_home, embedded })
+    Ok(Planned { plan, instance_type: survey.instance_type, shared_home, hooks, embedded })
 }
 
 /// A new host's way from instance to use.
@@ -400,9 +411,12 @@ fn credentials(names: &HostNames, lifetime: Duration) -> crate::Result<HostCrede
     Ok(HostCredentials::generate(names, SystemTime::now(), validity(lifetime))?)
 }
 
-/// `sdocker keep` may extend a host's life; the certificate outlives it by a month.
+/// How often its maximum lifetime a host can be kept, at the most: what `user_data/start.sh` of host-provisioner sets.
+const KEEP_LIMIT: u32 = 7;
+
+/// `sdocker keep` may extend a host's life up to its limit; the certificate outlives it by a month.
 fn validity(lifetime: Duration) -> Duration {
-    lifetime + Duration::from_secs(30 * 24 * 3600)
+    lifetime.saturating_mul(KEEP_LIMIT) + Duration::from_secs(30 * 24 * 3600)
 }
 
 /// Credentials made before the instance has a name or an address: for every name that EC2 gives in this Region, and with an issuer by
@@ -423,4 +437,19 @@ fn embedded_credentials(
         SystemTime::now(),
         validity(request::max_lifetime(asked, config)),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A week is the longest that a host lives by itself, and it can be kept for seven times as long.
+    #[test]
+    fn a_certificate_outlives_the_longest_that_a_host_can_be_kept() {
+        let week = Duration::from_secs(7 * 24 * 3600);
+        let now = SystemTime::now();
+        let made = HostCredentials::generate(&HostNames::default(), now, validity(week)).expect("made");
+        assert!(made.server_certificate().contains("BEGIN CERTIFICATE"));
+        assert!(validity(week) > 7 * week, "{:?}", validity(week));
+    }
 }

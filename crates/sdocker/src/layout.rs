@@ -31,9 +31,14 @@ impl Layout {
         Self { sdocker_home: surroundings.sdocker_home.clone(), samples: surroundings.home.join(SAMPLES_FOLDER) }
     }
 
+    /// Where a user may configure hosts: what is in the first goes before.
+    pub(crate) fn configuration_folders(&self) -> [PathBuf; 2] {
+        [self.sdocker_home.clone(), self.samples.clone()]
+    }
+
     /// The candidates for `sdocker.conf`, the preferred one first.
     pub(crate) fn configuration_files(&self) -> [PathBuf; 2] {
-        [self.sdocker_home.join("sdocker.conf"), self.samples.join("sdocker.conf")]
+        self.configuration_folders().map(|folder| folder.join("sdocker.conf"))
     }
 
     pub(crate) fn hosts_conf(&self) -> PathBuf {
@@ -125,29 +130,6 @@ impl Layout {
             Err(_) => {}
         }
         std::os::unix::fs::symlink(&shared, &link).with_context(|| format!("cannot link {}", link.display()))
-    }
-
-    /// Copies the user's hooks to where the host looks for them.
-    pub(crate) fn share_hooks(&self, shared_home: &Path) -> crate::Result<()> {
-        for hook in ["pre-bootstrap.sh", "post-bootstrap.sh"] {
-            let mut own = None;
-            for file in [self.sdocker_home.join(hook), self.samples.join(hook)] {
-                match fs::metadata(&file) {
-                    Ok(found) if found.is_file() => own = own.or(Some(file)),
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    // A host without its hook would not be the one that was asked for.
-                    Err(error) => return Err(Error::new(format!("cannot look at {}", file.display())).because(error)),
-                }
-            }
-            let Some(own) = own else { continue };
-            let shared = shared_home.join(hook);
-            if own != shared {
-                fs::copy(&own, &shared)
-                    .with_context(|| format!("cannot copy {} to {}", own.display(), shared.display()))?;
-            }
-        }
-        Ok(())
     }
 
     /// Where the logs of a host that failed are kept, in this app's own home.
@@ -268,25 +250,5 @@ mod tests {
         assert!(!kept(7).join("dockerd.log").exists(), "a link is not followed");
         assert!(!kept(0).exists() && kept(4).exists(), "only of the newest");
         layout.keep_logs("c5.xlarge_i-9").expect("nothing to keep");
-    }
-
-    #[test]
-    fn a_hook_that_cannot_be_looked_at_is_no_missing_one() {
-        let home = tempfile::tempdir().expect("a folder");
-        let layout = Layout::new(&Surroundings::new(home.path()));
-        let (own, shared) = (home.path().join(".sdocker"), home.path().join("shared"));
-        for folder in [&own, &shared] {
-            fs::create_dir(folder).expect("made");
-        }
-        layout.share_hooks(&shared).expect("there is none");
-        // A link to itself can't be followed, by root neither.
-        let hook = own.join("pre-bootstrap.sh");
-        std::os::unix::fs::symlink(&hook, &hook).expect("linked");
-        let error = layout.share_hooks(&shared).expect_err("it is not known what it is");
-        assert!(format!("{error:#}").starts_with(&format!("cannot look at {}", hook.display())), "{error:#}");
-        fs::remove_file(&hook).expect("removed");
-        fs::write(&hook, "echo").expect("written");
-        layout.share_hooks(&shared).expect("shared");
-        assert_eq!(fs::read_to_string(shared.join("pre-bootstrap.sh")).expect("it is there"), "echo");
     }
 }

@@ -39,6 +39,7 @@ pub mod ecr;
 mod error;
 mod forgetting;
 mod home;
+mod hooks;
 mod hosts_conf;
 mod keep;
 mod layout;

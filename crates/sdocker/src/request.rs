@@ -7,7 +7,7 @@ use std::{
 
 use docker_remote::HostCredentials;
 use host_provisioner::{
-    EngineChoice, HostConfig, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths,
+    EngineChoice, Hooks, HostConfig, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths,
 };
 use jiff::Timestamp;
 use studio_discovery::{AppKind, StudioEnvironment, SubnetId, Tag};
@@ -125,7 +125,7 @@ pub(crate) fn request(
     asked: &HostRequest,
     surroundings: &Surroundings,
     config: &Config,
-    shared_home: Option<PathBuf>,
+    (shared_home, hooks): (Option<PathBuf>, Hooks),
     embedded: Option<&HostCredentials>,
 ) -> host_provisioner::HostRequest {
     let embedded = embedded.and_then(|credentials| Some((credentials, credentials.issuer()?)));
@@ -139,6 +139,7 @@ pub(crate) fn request(
         max_lifetime: max_lifetime(asked, config),
         idle_timeout: idle_timeout(asked, config),
         shared_home,
+        hooks,
         identity: match embedded {
             Some((credentials, (issuer, issuer_key))) => Identity::Embedded {
                 ca: credentials.ca_certificate().to_owned(),

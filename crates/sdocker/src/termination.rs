@@ -321,7 +321,7 @@ async fn purge_groups(
     let session = Session::open(surroundings, observer).await?;
     let environment = session.discover(observer).await?.environment;
     let provisioner = session::provisioner(&session.clouds, lookup, progress, stop);
-    Ok(progress.drive(provisioner.purge(&environment.vpc, &environment.file_systems())).await?)
+    Ok(progress.drive(provisioner.purge(&environment)).await?)
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Purge {
-    /// Remove the security groups DockerHost and EFSDockerHost as well, unless something else uses them.
+    /// Remove the domain's two security groups as well, unless something else uses them.
     #[arg(long)]
     purge: bool,
 }

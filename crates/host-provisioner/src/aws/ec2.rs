@@ -99,6 +99,11 @@ fn image(found: &aws_sdk_ec2::types::Image) -> Option<Image> {
             ArchitectureValues::Arm64 => Architecture::Arm64,
             _ => return None,
         },
+        other_volumes: {
+            let devices = found.block_device_mappings().iter().filter(|device| device.ebs().is_some());
+            let names = devices.filter_map(|device| device.device_name()).filter(|name| *name != root_device);
+            names.map(str::to_owned).collect()
+        },
         root_device,
         root_size_gib: size.and_then(|size| size.try_into().ok()),
     })
@@ -259,18 +264,22 @@ impl SecurityGroups for Ec2 {
     }
 
     async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
-        let answer = self
-            .client
-            .revoke_security_group_egress()
-            .group_id(group.as_str())
-            .ip_permissions(rules::everything())
-            .send()
-            .await
-            .map_err(|error| self.classifier.classify("ec2:RevokeSecurityGroupEgress", group.as_str(), error));
-        match answer {
-            Err(error) if error.code.as_deref() != Some("InvalidPermission.NotFound") => Err(error),
-            _ => Ok(()),
+        // One call each: EC2 takes none of the rules away where one of them is not there.
+        for rule in rules::everything() {
+            let answer = self
+                .client
+                .revoke_security_group_egress()
+                .group_id(group.as_str())
+                .ip_permissions(rule)
+                .send()
+                .await
+                .map_err(|error| self.classifier.classify("ec2:RevokeSecurityGroupEgress", group.as_str(), error));
+            match answer {
+                Err(error) if error.code.as_deref() != Some("InvalidPermission.NotFound") => return Err(error),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     async fn delete(&self, group: &SecurityGroupId) -> Result<(), CloudError> {

@@ -36,8 +36,36 @@ impl HttpConnector for Canned {
     }
 }
 
+/// The same, of which the bodies of all requests are kept.
+#[derive(Clone, Debug)]
+struct Recorded {
+    canned: Canned,
+    bodies: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl HttpConnector for Recorded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+        self.bodies.lock().expect("not poisoned").push(body);
+        self.canned.call(request)
+    }
+}
+
+impl Recorded {
+    fn new(status: u16, body: &'static str) -> Self {
+        Self { canned: Canned { status, headers: vec![], body }, bodies: Arc::default() }
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        std::mem::take(&mut self.bodies.lock().expect("not poisoned"))
+    }
+}
+
 fn answering(canned: &Canned) -> Cloud {
-    let connector = SharedHttpConnector::new(canned.clone());
+    over(SharedHttpConnector::new(canned.clone()))
+}
+
+fn over(connector: SharedHttpConnector) -> Cloud {
     let client = http_client_fn(move |_: &HttpConnectorSettings, _: &RuntimeComponents| connector.clone());
     let config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -164,4 +192,68 @@ async fn awss_own_answers_stay_what_they_are() {
     let headers = vec![named, ("x-amzn-ErrorType", "MountTargetNotFound")];
     let cloud = answering(&Canned { status: 404, headers, body });
     assert!(cloud.mount_targets.security_groups(&"fsmt-1".into()).await.expect_err("gone").is_not_found());
+}
+
+/// What an image says of its further volumes does not keep them after their host's end, or unencrypted.
+#[tokio::test]
+async fn every_volume_of_an_image_ends_with_its_host() {
+    let image = "<?xml version=\"1.0\"?><DescribeImagesResponse><requestId>1</requestId><imagesSet><item><imageId>ami-1</imageId>\
+                 <architecture>x86_64</architecture><rootDeviceName>/dev/xvda</rootDeviceName><blockDeviceMapping>\
+                 <item><deviceName>/dev/xvda</deviceName><ebs><volumeSize>30</volumeSize></ebs></item>\
+                 <item><deviceName>/dev/sdf</deviceName><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>\
+                 <item><deviceName>/dev/sdb</deviceName><virtualName>ephemeral0</virtualName></item>\
+                 </blockDeviceMapping></item></imagesSet></DescribeImagesResponse>";
+    let cloud = answering(&Canned { status: 200, headers: vec![], body: image });
+    let image = cloud.images.describe(&"ami-1".into()).await.expect("AWS's").expect("there is one");
+    assert_eq!(image.other_volumes, ["/dev/sdf"]);
+
+    let account = Arc::new(crate::fake::Account::studio());
+    let mut survey = crate::Survey::take(&Cloud::of(account), &environment(), &request("h")).await.expect("a survey");
+    for known in &mut survey.images {
+        known.other_volumes.clone_from(&image.other_volumes);
+    }
+    let plan = crate::HostPlan::new(&environment(), &request("h"), &survey).expect("a plan");
+    let recorded = Recorded::new(200, "");
+    let cloud = over(SharedHttpConnector::new(recorded.clone()));
+    let spec = plan.launch_spec(&plan.placements[0], Market::OnDemand, &["sg-1".into()], Tagged::Everything);
+    cloud.instances.run(&spec).await.expect_err("no answer");
+    let [body] = &recorded.bodies()[..] else { panic!("one request") };
+    for said in ["DeviceName=%2Fdev%2Fsdf", "Ebs.DeleteOnTermination=true", "Ebs.Encrypted=true"] {
+        assert!(body.contains(&format!("BlockDeviceMapping.2.{said}")), "{body}");
+    }
+}
+
+/// An organization may demand tags of Spot requests as well; a launch on demand makes none.
+#[tokio::test]
+async fn a_spot_request_has_the_hosts_tags() {
+    let account = Arc::new(crate::fake::Account::studio());
+    let survey = crate::Survey::take(&Cloud::of(account), &environment(), &request("h")).await.expect("a survey");
+    let plan = crate::HostPlan::new(&environment(), &request("h"), &survey).expect("a plan");
+    let recorded = Recorded::new(200, "");
+    let cloud = over(SharedHttpConnector::new(recorded.clone()));
+    for (market, tagged, expected) in [
+        (Market::Spot, Tagged::Everything, true),
+        (Market::Spot, Tagged::AllButSpotRequest, false),
+        (Market::OnDemand, Tagged::Everything, false),
+    ] {
+        let spec = plan.launch_spec(&plan.placements[0], market, &["sg-1".into()], tagged);
+        cloud.instances.run(&spec).await.expect_err("no answer");
+        let [body] = &recorded.bodies()[..] else { panic!("one request") };
+        assert_eq!(body.contains("ResourceType=spot-instances-request"), expected, "{market:?} {tagged:?}: {body}");
+        assert!(body.contains("ResourceType=network-interface"), "{body}");
+    }
+    assert_eq!(Tagged::Everything.less(Market::OnDemand), Some(Tagged::InstanceAndVolume));
+    assert_eq!(Tagged::Everything.less(Market::Spot), Some(Tagged::AllButSpotRequest));
+}
+
+#[tokio::test]
+async fn what_leaves_a_group_is_closed_for_ipv6_as_well() {
+    let none = "<?xml version=\"1.0\"?><Response><Errors><Error><Code>InvalidPermission.NotFound</Code><Message>no</Message></Error>\
+                </Errors><RequestID>1</RequestID></Response>";
+    let recorded = Recorded::new(400, none);
+    let cloud = over(SharedHttpConnector::new(recorded.clone()));
+    cloud.security_groups.revoke_default_egress(&"sg-1".into()).await.expect("gone already");
+    let bodies = recorded.bodies();
+    assert!(bodies.len() == 2 && bodies[0].contains("CidrIp=0.0.0.0%2F0"), "{bodies:?}");
+    assert!(bodies[1].contains("CidrIpv6=%3A%3A%2F0"), "{bodies:?}");
 }

@@ -70,7 +70,7 @@ impl DryRun {
     pub fn with_fewer_tags(&self) -> Option<Self> {
         match self {
             Self::Launch(spec) if !spec.tags.is_empty() => {
-                let tagged = spec.tagged.less()?;
+                let tagged = spec.tagged.less(spec.market)?;
                 let tags = if tagged == Tagged::Nothing { Vec::new() } else { spec.tags.clone() };
                 Some(Self::Launch(Box::new(LaunchSpec { tags, tagged, ..spec.as_ref().clone() })))
             }

@@ -152,9 +152,11 @@ impl CloudError {
     /// missing may be done without, what is forbidden is not got around (AWS Organizations user guide, "Require a tag on specified
     /// created resources"). Nor where the message is only encoded, and so does not say which of the two it is.
     pub(crate) fn may_be_for_tags(&self) -> bool {
+        // A Spot request is looked at by itself only where it is tagged (EC2 user guide, example policies for Spot Instances).
+        let tagged = |action: &str| action == "ec2:CreateTags" || self.message.contains(":spot-instances-request/");
         match &self.kind {
             CloudErrorKind::AccessDenied { refused } => {
-                refused.as_deref() == Some("ec2:CreateTags") && !self.is_explicit_deny()
+                refused.as_deref().is_some_and(tagged) && !self.is_explicit_deny()
             }
             _ => false,
         }

@@ -43,6 +43,9 @@ pub struct Image {
     pub root_device: String,
     /// The size of the root device's snapshot in GiB: no volume made of the image can be smaller. `None` where unknown.
     pub root_size_gib: Option<u32>,
+    /// The device names of its further EBS volumes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_volumes: Vec<String>,
 }
 
 /// A processor architecture, by EC2's names.

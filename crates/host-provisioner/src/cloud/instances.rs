@@ -53,6 +53,8 @@ pub struct LaunchSpec {
     pub security_groups: Vec<SecurityGroupId>,
     /// The root volume.
     pub root_volume: RootVolume,
+    /// The image's further volumes, by their device names: encrypted, and deleted with the instance, whatever the image says.
+    pub other_volumes: Vec<String>,
     /// The name of an EC2 key pair, for those who want to log in.
     pub key_name: Option<String>,
     /// The ARN of an instance profile.
@@ -72,9 +74,11 @@ pub struct LaunchSpec {
 /// What a launch gives its tags to. A role may be allowed to tag some kinds of resources and not others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tagged {
-    /// The instance, its volume and its network interface.
+    /// The instance, its volume, its network interface, and the Spot request where there is one.
     #[default]
     Everything,
+    /// The instance, its volume and its network interface, where the launch makes a Spot request as well.
+    AllButSpotRequest,
     /// The instance and its volume.
     InstanceAndVolume,
     /// The instance.
@@ -85,9 +89,10 @@ pub enum Tagged {
 
 impl Tagged {
     /// The next to try where this is refused: what is missed least goes first, the tags by which a host is found last.
-    pub fn less(self) -> Option<Self> {
+    pub fn less(self, market: Market) -> Option<Self> {
         match self {
-            Self::Everything => Some(Self::InstanceAndVolume),
+            Self::Everything if market == Market::Spot => Some(Self::AllButSpotRequest),
+            Self::Everything | Self::AllButSpotRequest => Some(Self::InstanceAndVolume),
             Self::InstanceAndVolume => Some(Self::Instance),
             Self::Instance => Some(Self::Nothing),
             Self::Nothing => None,

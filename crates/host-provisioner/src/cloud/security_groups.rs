@@ -38,7 +38,8 @@ pub trait SecurityGroups: Send + Sync {
     /// Adds outbound rules (`ec2:AuthorizeSecurityGroupEgress`), as [`authorize_ingress`](Self::authorize_ingress) does inbound ones.
     async fn authorize_egress(&self, group: &SecurityGroupId, rules: &[Rule]) -> Result<(), CloudError>;
 
-    /// Takes away the outbound rule that allows everything (`ec2:RevokeSecurityGroupEgress`); gone already counts as done.
+    /// Takes away the outbound rules that allow everything, to IPv4 and to IPv6 (`ec2:RevokeSecurityGroupEgress`); gone already counts as
+    /// done.
     async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError>;
 
     /// Deletes a group (`ec2:DeleteSecurityGroup`). Gone already: `NotFound`. Still used: `InUse`.

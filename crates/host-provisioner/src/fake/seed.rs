@@ -87,6 +87,7 @@ fn images() -> Vec<Image> {
         architecture,
         root_device: "/dev/xvda".to_owned(),
         root_size_gib: Some(size),
+        other_volumes: Vec::new(),
     };
     let (x86, arm) = (Architecture::X86_64, Architecture::Arm64);
     let gpu = "Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023)";

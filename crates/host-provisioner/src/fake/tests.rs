@@ -35,6 +35,7 @@ async fn spec(cloud: &Cloud) -> LaunchSpec {
         subnet: place.subnet,
         security_groups: vec!["sg-app".into()],
         root_volume: plan.root_volume,
+        other_volumes: Vec::new(),
         key_name: None,
         instance_profile_arn: None,
         market: Market::OnDemand,

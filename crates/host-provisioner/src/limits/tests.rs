@@ -8,8 +8,10 @@ fn tag(key: &str, value: &str) -> Tag {
 #[test]
 fn our_own_groups_are_taken() {
     let vpc = "vpc-1".into();
-    let groups =
-        [group_plan::docker_group(&vpc, &["sg-app".into()], &request("h"), &[]), group_plan::nfs_group(&vpc, &[])];
+    let groups = [
+        group_plan::docker_group((&vpc, &"d-1".into()), &["sg-app".into()], &request("h")),
+        group_plan::nfs_group(&vpc, &"d-1".into()),
+    ];
     for group in groups {
         check_group(&group).expect("it is taken");
     }
@@ -17,7 +19,7 @@ fn our_own_groups_are_taken() {
 
 #[test]
 fn names_and_descriptions_of_groups() {
-    let plan = group_plan::nfs_group(&"vpc-1".into(), &[]);
+    let plan = group_plan::nfs_group(&"vpc-1".into(), &"d-1".into());
     let long = "x".repeat(256);
     for (name, description, taken) in [
         ("DockerHost", "of the domain", true),
@@ -43,12 +45,15 @@ fn rules_of_a_group() {
         // Beside the daemon's port and the endpoints'.
         request.config.additional_ports = (20_000..).take(ports - 2).collect();
         let groups: Vec<_> = (0..groups).map(|n| format!("sg-{n}").as_str().into()).collect();
-        GroupPlan { present_ingress: present, ..group_plan::docker_group(&"vpc-1".into(), &groups, &request, &[]) }
+        GroupPlan {
+            present_ingress: present,
+            ..group_plan::docker_group((&"vpc-1".into(), &"d-1".into()), &groups, &request)
+        }
     };
     assert!(check_group(&plan(60, 1, 0)).is_ok());
     assert!(check_group(&plan(30, 2, 0)).is_ok());
     let error = check_group(&plan(31, 2, 0)).expect_err("too many");
-    assert!(error.to_string().contains("62 inbound rules of security group DockerHost"), "{error}");
+    assert!(error.to_string().contains("62 inbound rules of security group DockerHost-d-1"), "{error}");
     assert!(error.to_string().contains("AdditionalPorts"), "{error}");
     assert!(check_group(&plan(30, 2, 1)).is_err(), "those that are there count");
 }

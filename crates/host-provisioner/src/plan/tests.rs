@@ -201,7 +201,7 @@ async fn a_group_that_lets_strangers_in_is_named() {
     let fresh = plan().await;
     let HostGroups::Named { docker, .. } = &fresh.groups else { panic!("named groups") };
     let groups = &cloud.security_groups;
-    let id = groups.create(&docker.vpc, "DockerHost", "", &[Tag::new(TAG_DOMAIN, "d-else")]).await.expect("made");
+    let id = groups.create(&docker.vpc, &docker.name, "", &[Tag::new(TAG_DOMAIN, "d-else")]).await.expect("made");
     let sound = docker.ingress.iter().map(|rule| rule.within(&id)).collect::<Vec<_>>();
     groups.authorize_ingress(&id, &sound).await.expect("allowed");
     let world = |port| crate::Rule::port(port, crate::Peer::Network("0.0.0.0/0".to_owned()));
@@ -209,6 +209,108 @@ async fn a_group_that_lets_strangers_in_is_named() {
     let said: Vec<_> = plan().await.warnings.iter().map(ToString::to_string).collect();
     let strange =
         "it is tagged as that of domain d-else, it lets in port 22 from 0.0.0.0/0, it lets in port 1111 from 0.0.0.0/0";
-    assert_eq!(said, [format!("security group DockerHost ({id}) was not made as sdocker makes it: {strange}")]);
+    assert_eq!(
+        said,
+        [format!("security group DockerHost-d-studio ({id}) was not made as sdocker makes it: {strange}")]
+    );
     assert_eq!(fresh.warnings, []);
+}
+
+/// Both predecessors, and earlier versions of this one, had one group of a name for a whole VPC: whose it is, tags or rules tell. The second domain
+/// gets groups of its own.
+#[tokio::test]
+async fn an_earlier_group_is_used_where_it_is_the_domains() {
+    use crate::{Peer, Rule};
+    let everything = |peer: &str| Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Group(peer.into()) };
+    let world = Rule::port(22, Peer::Network("0.0.0.0/0".to_owned()));
+    let daemon = |peer: &str| Rule::port(1111, Peer::Group(peer.into()));
+    // The name, the domain of its tag, its rules (where its own id is "self"), and whether it is used.
+    let cases = [
+        ("DockerHost", None, vec![everything("sg-app")], true),
+        ("DockerHost", None, vec![daemon("sg-app")], true),
+        ("DockerHost", None, vec![everything("sg-efs")], false),
+        ("DockerHost", None, vec![daemon("sg-app"), world.clone()], false),
+        ("DockerHost", None, vec![], false),
+        ("DockerHost", Some("d-studio"), vec![world], true),
+        ("DockerHost", Some("d-else"), vec![daemon("sg-app")], false),
+        ("EFSDockerHost", None, vec![Rule::port(2049, Peer::Group("self".into()))], true),
+        ("EFSDockerHost", None, vec![Rule::port(2049, Peer::Group("sg-app".into()))], false),
+        ("EFSDockerHost", None, vec![everything("self")], false),
+        ("EFSDockerHost", Some("d-else"), vec![Rule::port(2049, Peer::Group("self".into()))], false),
+    ];
+    for (name, domain, rules, used) in cases {
+        let cloud = Cloud::of(Arc::new(Account::new(State::studio())));
+        let (environment, request) = (environment(), request("host-1"));
+        let tags: Vec<Tag> = domain.iter().map(|domain| Tag::new(TAG_DOMAIN, *domain)).collect();
+        let groups = &cloud.security_groups;
+        let id = groups.create(&environment.vpc, name, "", &tags).await.expect("made");
+        let own = |rule: &Rule| match &rule.peer {
+            Peer::Group(peer) if peer.as_str() == "self" => Rule { peer: Peer::Group(id.clone()), ..rule.clone() },
+            _ => rule.clone(),
+        };
+        let present: Vec<Rule> = rules.iter().map(own).collect();
+        if !present.is_empty() {
+            groups.authorize_ingress(&id, &present).await.expect("allowed");
+        }
+        let survey = Survey::take(&cloud, &environment, &request).await.expect("a survey");
+        let plan = HostPlan::new(&environment, &request, &survey).expect("a plan");
+        let HostGroups::Named { docker, nfs: Some(nfs) } = &plan.groups else { panic!("named groups") };
+        let planned = if name == "DockerHost" { docker } else { nfs };
+        let expected = if used { (Some(id.clone()), name.to_owned()) } else { (None, format!("{name}-d-studio")) };
+        assert_eq!((planned.existing.clone(), planned.name.clone()), expected, "{name} of {domain:?}: {rules:?}");
+        let adopted = Warning::AdoptedGroup { name: name.to_owned(), group: id, domain: "d-studio".into() };
+        assert_eq!(plan.warnings.contains(&adopted), used && domain.is_none(), "{name} of {domain:?}: {rules:?}");
+    }
+}
+
+/// AWS's images have NVIDIA's open driver, which knows no GPU before Turing: a host would come up without its GPU, and cost as one with it.
+#[tokio::test]
+async fn gpus_without_a_driver_are_an_error_unless_an_image_is_named() {
+    let error = plan_in(State::studio(), &environment(), &of_type("p3.2xlarge")).await.expect_err("no driver");
+    assert!(matches!(error, ProvisionError::NoDriver { .. }), "{error}");
+    let own = HostConfig { image: Some("ami-gpu".into()), ..HostConfig::default() };
+    let named = HostRequest { instance_type: "p3.2xlarge".into(), ..with(own) };
+    let plan = plan_in(State::studio(), &environment(), &named).await.expect("it has one");
+    assert_eq!(plan.image.id, "ami-gpu".into());
+}
+
+/// Groups that an administrator prepared are read before money is spent: they may be gone, of another VPC, or open for nobody here.
+#[tokio::test]
+async fn prepared_groups_are_looked_at() {
+    use crate::{Peer, Rule};
+    let given = |id: &str| with(HostConfig { security_groups: vec![id.into()], ..HostConfig::default() });
+    let error = plan_in(State::studio(), &environment(), &given("sg-gone")).await.expect_err("there is none");
+    assert!(matches!(&error, ProvisionError::Cloud(error) if error.is_not_found()), "{error}");
+
+    let app = |port| Rule::port(port, Peer::Group("sg-app".into()));
+    let anybody = Rule { from_port: 1000, to_port: 9000, peer: Peer::Network("10.0.0.0/8".to_owned()) };
+    let other = Rule::port(1111, Peer::Group("sg-efs".into()));
+    let cases = [
+        (vec![], Some("1111, 8080")),
+        (vec![other], Some("1111, 8080")),
+        (vec![app(1111)], Some("8080")),
+        (vec![app(1111), app(8080)], None),
+        (vec![anybody], None),
+    ];
+    for (rules, lacking) in cases {
+        let mut state = State::studio();
+        state.groups[1].ingress.clone_from(&rules);
+        let plan = plan_in(state, &environment(), &given("sg-efs")).await.expect("planned");
+        let said: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+        let expected = lacking.map(|ports| {
+            format!("no inbound rule of sg-efs (HostSGs) lets this app's security groups (sg-app) reach port {ports} of a host")
+        });
+        assert_eq!(said, expected.into_iter().collect::<Vec<_>>(), "{rules:?}");
+    }
+
+    let mut state = State::studio();
+    state.groups[1].vpc = "vpc-else".into();
+    let error = plan_in(state, &environment(), &given("sg-efs")).await.expect_err("another VPC").to_string();
+    assert!(error.contains("it is in vpc-else, and the domain in vpc-studio"), "{error}");
+
+    // Who may not read them can launch with them nevertheless.
+    let mut state = State::studio();
+    state.denied.insert("ec2:DescribeSecurityGroups".to_owned());
+    let plan = plan_in(state, &environment(), &given("sg-efs")).await.expect("planned");
+    assert_eq!(plan.warnings, []);
 }

@@ -140,7 +140,7 @@ async fn each_missing_permission_is_named() {
     }
     // Where there is something to ask about.
     let mut state = lived_in().await;
-    let group = state.groups.iter_mut().find(|group| group.name == "DockerHost").expect("made");
+    let group = state.groups.iter_mut().find(|group| group.name == "DockerHost-d-studio").expect("made");
     group.ingress.pop();
     for action in ["ec2:TerminateInstances", "ec2:AuthorizeSecurityGroupIngress"] {
         let mut state = state.clone();

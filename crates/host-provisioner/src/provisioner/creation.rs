@@ -1,6 +1,6 @@
 //! Creating a host.
 
-use studio_discovery::SecurityGroupId;
+use studio_discovery::{DomainId, SecurityGroupId};
 
 use super::Provisioner;
 use crate::{
@@ -72,7 +72,7 @@ impl Work {
             match self.build_with(plan, &groups, open).await {
                 // Another creation made the group, failed, and took it away again between our two calls.
                 Err(ProvisionError::Cloud(error)) if race < GROUP_RACES && names_a_group(&error) => {
-                    groups = self.refresh(groups).await?;
+                    groups = self.refresh(groups, &plan.domain).await?;
                 }
                 outcome => return outcome,
             }
@@ -183,8 +183,8 @@ impl Work {
             let spec = plan.launch_spec(placement, market, groups, tagged);
             let wanted = WantedLaunch { spec, zone: placement.zone.clone() };
             match Executor::new(self).run::<LaunchStep>(&wanted, open).await {
-                Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() && tagged.less().is_some() => {
-                    tagged = tagged.less().unwrap_or(Tagged::Nothing);
+                Err(ProvisionError::Cloud(error)) if error.may_be_for_tags() && tagged.less(market).is_some() => {
+                    tagged = tagged.less(market).unwrap_or(Tagged::Nothing);
                     first.get_or_insert(error);
                 }
                 // A policy that asks for tags refuses a launch without them: what it said of the tagged one is the reason.
@@ -202,11 +202,12 @@ impl Work {
         Ok(instance)
     }
 
-    async fn refresh(&self, groups: HostGroups) -> Result<HostGroups, ProvisionError> {
+    async fn refresh(&self, groups: HostGroups, domain: &DomainId) -> Result<HostGroups, ProvisionError> {
         let HostGroups::Named { docker, nfs } = groups else { return Ok(groups) };
-        let present: Vec<SecurityGroup> = self.cloud.security_groups.find(&docker.vpc, &group_plan::names()).await?;
-        let nfs = nfs.map(|nfs| nfs.against(&present));
-        Ok(HostGroups::Named { docker: docker.against(&present), nfs })
+        let present: Vec<SecurityGroup> =
+            self.cloud.security_groups.find(&docker.vpc, &group_plan::names(domain)).await?;
+        let nfs = nfs.map(|nfs| nfs.against(&present, domain));
+        Ok(HostGroups::Named { docker: docker.against(&present, domain), nfs })
     }
 }
 

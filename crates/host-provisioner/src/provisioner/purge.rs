@@ -1,6 +1,6 @@
 //! Removing the security groups that hosts share, once no host needs them.
 
-use studio_discovery::{FileSystemId, VpcId};
+use studio_discovery::StudioEnvironment;
 
 use super::Provisioner;
 use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan, steps::Work};
@@ -16,7 +16,8 @@ pub struct PurgeReport {
 }
 
 impl Provisioner {
-    /// Takes `EFSDockerHost` off the mount targets of these file systems, and deletes both groups, unless something else uses them.
+    /// Takes the domain's group for NFS off the mount targets of its file systems, and deletes both of its groups, unless something else uses
+    /// them. Groups of earlier names are left where neither tag nor rules say that they are the domain's.
     ///
     /// # Cancel safety
     /// Dropped, it leaves the groups that it had not come to, and perhaps one that is off some mount targets and not deleted. None of that
@@ -24,24 +25,27 @@ impl Provisioner {
     ///
     /// # Errors
     /// A failed call. May be repeated.
-    pub async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
-        self.within(self.work.bounds.patience.purge).purge(vpc, file_systems).await
+    pub async fn purge(&self, environment: &StudioEnvironment) -> Result<PurgeReport, ProvisionError> {
+        self.within(self.work.bounds.patience.purge).purge(environment).await
     }
 }
 
 impl Work {
-    async fn purge(&self, vpc: &VpcId, file_systems: &[FileSystemId]) -> Result<PurgeReport, ProvisionError> {
+    async fn purge(&self, environment: &StudioEnvironment) -> Result<PurgeReport, ProvisionError> {
+        let StudioEnvironment { vpc, domain, .. } = environment;
         let mut report = PurgeReport::default();
         let ended = self.ended_hosts().await?;
-        for group in self.cloud.security_groups.find(vpc, &group_plan::names()).await? {
+        let named = self.cloud.security_groups.find(vpc, &group_plan::names(domain)).await?;
+        for group in named.iter().filter(|group| group_plan::is_of_domain(group, domain, &environment.security_groups))
+        {
             let what = format!("security group {} ({})", group.name, group.id);
             let users = self.others_in(&group.id, &[]).await?;
             if let Some(user) = users.first() {
                 report.kept.push(format!("{what}: used by instance {}", user.id));
                 continue;
             }
-            if group.name == group_plan::NFS_GROUP {
-                for file_system in file_systems {
+            if group_plan::is_for_nfs(group) {
+                for file_system in &environment.file_systems() {
                     for target in self.cloud.mount_targets.list(file_system).await? {
                         self.detach(&target.id, &group.id).await?;
                     }

@@ -225,10 +225,7 @@ impl Setting {
         for record in self.records() {
             provisioner.terminate(&record.host).await.unwrap_or_else(|error| panic!("{case}: {error}"));
         }
-        provisioner
-            .purge(&"vpc-studio".into(), &["fs-studio".into()])
-            .await
-            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        provisioner.purge(&crate::fake::environment()).await.unwrap_or_else(|error| panic!("{case}: {error}"));
         assert_eq!(self.world(), self.began, "{case}");
         assert_eq!(self.records(), [], "{case}");
     }
@@ -245,6 +242,7 @@ pub(crate) fn request(host: &str) -> HostRequest {
         max_lifetime: Duration::from_secs(43200),
         idle_timeout: Some(Duration::from_secs(3600)),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        hooks: crate::Hooks::default(),
         identity: Identity::Shared,
         proxy: ProxySettings::default(),
         config: HostConfig::default(),
@@ -516,7 +514,7 @@ async fn groups_that_others_use_are_left() {
     assert!(matches!(outcome, Some(Err(_))), "{:?}", script.calls());
     assert_eq!(setting.world(), with_one);
     // Purging refuses as well, until the host is gone.
-    let report = setting.sound(false).purge(&"vpc-studio".into(), &["fs-studio".into()]).await.expect("purged");
+    let report = setting.sound(false).purge(&crate::fake::environment()).await.expect("purged");
     assert_eq!((report.removed.len(), report.kept.len()), (0, 2));
     setting.assert_cleared("after the first host").await;
 }
@@ -526,10 +524,10 @@ async fn groups_that_others_use_are_left() {
 async fn a_group_of_the_same_name_in_other_letters_is_named_and_left() {
     let setting = Setting::new();
     let cloud = Cloud::of(setting.account.clone());
-    cloud.security_groups.create(&"vpc-studio".into(), "dockerHOST", "", &[]).await.expect("made");
+    cloud.security_groups.create(&"vpc-studio".into(), "dockerHOST-d-studio", "", &[]).await.expect("made");
     let before = setting.world();
     let outcome = create(&setting, setting.sound(false), "h").await.expect("it lives").expect_err("the name is taken");
-    assert!(outcome.to_string().contains("differs from DockerHost in upper and lower case only"), "{outcome}");
+    assert!(outcome.to_string().contains("differs from DockerHost-d-studio in upper and lower case only"), "{outcome}");
     assert_eq!((setting.world(), setting.records()), (before, Vec::new()));
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct WantedLaunch {
 const LAUNCH: Permission =
     Permission { actions: &[Action::called("ec2:RunInstances")], tasks: &[Task::Create], ..Permission::READ };
 
-const MADE: &[On] = &[On::Instances, On::Interfaces, On::Volumes];
+const MADE: &[On] = &[On::Instances, On::Interfaces, On::Volumes, On::SpotRequests];
 
 impl Kind for LaunchStep {
     type Wanted = WantedLaunch;
@@ -48,9 +48,10 @@ impl Kind for LaunchStep {
         },
         Permission {
             statement: "LaunchInterface",
-            on: &[On::Interfaces],
+            // The request of a Spot Instance counts where it is tagged (EC2 user guide, example policies for Spot Instances).
+            on: &[On::Interfaces, On::SpotRequests],
             condition: Condition::TaggedInRequest(Whose::Owner),
-            why: "the launch makes a network interface, with the same tags",
+            why: "the launch makes a network interface, and a Spot request where one is asked for, with the same tags",
             ..LAUNCH
         },
         Permission {
@@ -86,7 +87,6 @@ impl Kind for LaunchStep {
         Permission {
             statement: "LaunchWith",
             actions: &[Action::called("ec2:RunInstances")],
-            // A Spot request without tags of its own is not looked at (EC2 user guide, example policies for Spot Instances).
             on: &[On::Images, On::KeyPairs],
             condition: Condition::None,
             tasks: &[Task::Create],
@@ -234,10 +234,24 @@ fn parameters(plan: &HostPlan, placement: &Placement, market: Market) -> Value {
         HostGroups::Given(given) => given.iter().map(ToString::to_string).collect(),
         HostGroups::Named { docker, nfs } => std::iter::once(docker).chain(nfs).map(group_id).collect(),
     };
+    let spot_request = (market == Market::Spot).then_some("spot-instances-request");
     let specifications: Vec<Value> = ["instance", "volume", "network-interface"]
         .into_iter()
+        .chain(spot_request)
         .map(|kind| json!({"ResourceType": kind, "Tags": tag_parameters(&plan.tags)}))
         .collect();
+    let root = json!({
+        "DeviceName": plan.root_volume.device,
+        "Ebs": {
+            "VolumeSize": plan.root_volume.size_gib,
+            "VolumeType": "gp3",
+            "Encrypted": true,
+            "DeleteOnTermination": true,
+        },
+    });
+    let others = plan.image.other_volumes.iter();
+    let others =
+        others.map(|device| json!({"DeviceName": device, "Ebs": {"Encrypted": true, "DeleteOnTermination": true}}));
     let mut parameters = json!({
         "ClientToken": "<made and recorded right before the call>",
         "ImageId": plan.image.id,
@@ -246,15 +260,7 @@ fn parameters(plan: &HostPlan, placement: &Placement, market: Market) -> Value {
         "MaxCount": 1,
         "SubnetId": placement.subnet,
         "SecurityGroupIds": groups,
-        "BlockDeviceMappings": [{
-            "DeviceName": plan.root_volume.device,
-            "Ebs": {
-                "VolumeSize": plan.root_volume.size_gib,
-                "VolumeType": "gp3",
-                "Encrypted": true,
-                "DeleteOnTermination": true,
-            },
-        }],
+        "BlockDeviceMappings": std::iter::once(root).chain(others).collect::<Vec<Value>>(),
         "InstanceInitiatedShutdownBehavior": "terminate",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "TagSpecifications": specifications,

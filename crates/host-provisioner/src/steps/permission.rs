@@ -105,6 +105,8 @@ pub enum On {
     Interfaces,
     /// What a launch makes: volumes.
     Volumes,
+    /// What a launch on Spot makes: its request.
+    SpotRequests,
     /// Machine images.
     Images,
     /// Key pairs.

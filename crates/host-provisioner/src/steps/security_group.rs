@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use studio_discovery::{SecurityGroupId, Tag};
+use studio_discovery::{DomainId, SecurityGroupId, Tag};
 use tokio::time::Instant;
 
 use super::{
@@ -22,13 +22,14 @@ pub(crate) enum GroupStep {}
 pub(crate) struct WantedGroup {
     group: GroupPlan,
     host: HostId,
+    domain: DomainId,
     tags: Vec<Tag>,
 }
 
 impl WantedGroup {
     /// This group of a plan.
     pub(crate) fn of(plan: &HostPlan, group: &GroupPlan) -> Self {
-        Self { group: group.clone(), host: plan.host.clone(), tags: plan.group_tags() }
+        Self { group: group.clone(), host: plan.host.clone(), domain: plan.domain.clone(), tags: plan.group_tags() }
     }
 }
 
@@ -51,7 +52,12 @@ impl Kind for GroupStep {
     const PERMISSIONS: &'static [Permission] = &[
         Permission {
             actions: &[Action::called("ec2:DescribeSecurityGroups")],
-            tasks: &[Task::Create, Task::Recover, Task::Purge, Task::Doctor],
+            tasks: &[Task::Create, Task::Doctor],
+            ..Permission::READ
+        },
+        Permission {
+            actions: &[Action::called("ec2:DescribeSecurityGroups")],
+            tasks: &[Task::Recover, Task::Purge],
             even_prepared: false,
             ..Permission::READ
         },
@@ -67,7 +73,7 @@ impl Kind for GroupStep {
             on: &[On::Vpc],
             condition: Condition::None,
             tasks: &[Task::Create],
-            why: "creates DockerHost and EFSDockerHost, in the domain's VPC only",
+            why: "creates the domain's DockerHost and EFSDockerHost groups, in its VPC only",
             ..Permission::OF_SHARED
         },
         Permission {
@@ -156,7 +162,7 @@ impl Kind for GroupStep {
                 // Ours after all, where the answer to a first try was lost.
                 let ours = present.tags.contains(&Tag::new(TAG_HOST, wanted.host.as_str()));
                 let id = present.id.clone();
-                let made = MadeGroup { id, plan: wanted.group.clone().against(&[present]) };
+                let made = MadeGroup { id, plan: wanted.group.clone().against(&[present], &wanted.domain) };
                 if ours { Applied::Made(made) } else { Applied::Found(made) }
             }
             Err(error) => Applied::failed(error),
@@ -266,11 +272,14 @@ pub(super) fn calls(plan: &HostPlan, group: &GroupPlan) -> Vec<PlannedCall> {
     if let (None, Some(egress)) = (&group.existing, &group.egress) {
         let parameters = json!({"GroupId": group_id(group), "IpPermissions": rules(group, egress)});
         calls.push(PlannedCall { action: "ec2:AuthorizeSecurityGroupEgress", parameters });
-        let parameters = json!({
-            "GroupId": group_id(group),
-            "IpPermissions": [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
-        });
-        calls.push(PlannedCall { action: "ec2:RevokeSecurityGroupEgress", parameters });
+        let everything = [
+            json!({"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}),
+            json!({"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}),
+        ];
+        for rule in everything {
+            let parameters = json!({"GroupId": group_id(group), "IpPermissions": [rule]});
+            calls.push(PlannedCall { action: "ec2:RevokeSecurityGroupEgress", parameters });
+        }
     }
     calls
 }

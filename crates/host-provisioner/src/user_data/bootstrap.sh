@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes this machine a Docker host, at each boot: mounts, image and identity at the same time, then the daemon.
 . /usr/local/lib/sdocker/host.sh
+[[ ! -e /usr/local/lib/sdocker/shared.sh ]] || . /usr/local/lib/sdocker/shared.sh
 exec >>/var/lib/sdocker/bootstrap.log 2>&1
 mkdir -p /run/sdocker
 rm -f /run/sdocker/{mounted,ready,over}
@@ -63,13 +64,14 @@ identify() {
 }
 
 # Amazon's helper mounts with encryption. Another process may hold the package database for a while.
+has_helper() { [[ -x /sbin/mount.efs ]]; }
 helper() {
     local said
     for _ in 1 2 3; do
-        [[ ! -x /sbin/mount.efs ]] || return 0
+        ! has_helper || return 0
         said=$(timeout -s KILL 100 dnf -qy install amazon-efs-utils 2>&1) || sleep 5
     done
-    [[ -x /sbin/mount.efs ]] && return
+    has_helper && return
     said=${said##*$'\n'}
     # Amazon Linux 2023 user guide, "Managing repositories": they are in S3.
     echo "amazon-efs-utils can not be installed: ${said:-no answer within 100 s}; without a way to the internet the VPC needs a gateway endpoint for S3"
@@ -78,18 +80,26 @@ helper() {
 
 # efs FILE_SYSTEM ACCESS_POINT ADDRESS REMOTE_PATH PATH...
 efs() {
-    local system=$1 access=$2 address=$3 remote=$4 first=$5 error="" encrypt="" deadline=$((SECONDS + 120))
+    local system=$1 access=$2 address=$3 remote=$4 first=$5 error="" said="" tls="" plain=1 deadline=$((SECONDS + 120))
     shift 5
+    # Keys and data cross the VPC encrypted where that needs nothing more than the image has.
+    ! has_helper || tls=1
+    [[ -z $access ]] || tls=1 plain=""
     mountpoint -q "$first" && return 0
     mkdir -p "$first"
     while :; do
-        if [[ -n $access || -n $encrypt ]]; then
+        if [[ -n $tls ]]; then
             helper || return
             error=$(timeout -s KILL 60 mount -t efs -o "nosuid,nodev,tls,${access:+accesspoint=$access,}mounttargetip=$address" "$system:$remote" "$first" 2>&1) && break
-        else
-            error=$(timeout -s KILL 30 mount -t nfs4 -o nosuid,nodev,retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && break
+            said=${error##*$'\n'}
+        fi
+        if [[ -n $plain ]]; then
+            error=$(timeout -s KILL 30 mount -t nfs4 -o nosuid,nodev,retry=0,nfsvers=4.1,rsize=1048576,wsize=1048576,hard,timeo=600,retrans=2,noresvport "$address:$remote" "$first" 2>&1) && {
+                [[ -z $tls ]] || say mounts warning "$system is mounted without encryption: $said"
+                break
+            }
             # A file system's policy may demand encryption in transit (EFS user guide, "Using IAM to control file system data access").
-            [[ $error != *"access denied"* ]] || encrypt=1
+            [[ $error != *"access denied"* ]] || tls=1 plain=""
         fi
         ((SECONDS < deadline)) || { echo "$system ($address:$remote) does not mount at $first: ${error:-no answer}"; return 1; }
         sleep 5
@@ -97,25 +107,6 @@ efs() {
     for path in "$@"; do
         mkdir -p "$path"
         mountpoint -q "$path" || mount --bind "$first" "$path" || { echo "$first does not mount at $path"; return 1; }
-    done
-}
-
-identity() {
-    local from=$folder/certs/server to=/etc/sdocker/tls
-    [[ ! -e $to/key.pem ]] || return 0
-    install -d -m 700 "$to.new"
-    for ((tries = 0; ; tries++)); do
-        # Reading the folders anew makes NFS forget what it knew.
-        [[ $(timeout -s KILL 10 ls "${folder%/*}" "$folder" "$folder/certs" "$from" 2>/dev/null) == *key.pem* ]] && certificates && break
-        ((tries < 600)) || { echo "no certificate appeared in $from, for the user $(timeout -s KILL 10 stat -c %u "$folder") to read"; return 1; }
-        sleep 0.5
-    done
-    mv "$to.new" "$to" && shared drop "$from" key.pem
-}
-certificates() {
-    local name
-    for name in ca cert key; do
-        shared get "$from" "$name.pem" 65536 >"$to.new/$name.pem" && chmod 600 "$to.new/$name.pem" && [[ -s $to.new/$name.pem ]] || return
     done
 }
 
@@ -227,7 +218,7 @@ dind() {
     for setting in "${proxies[@]}" "DOCKER_MIN_API_VERSION=$least_api"; do run+=(-e "$setting"); done
     if nvidia-smi -L >/dev/null 2>&1 && [[ $(docker info -f '{{json .Runtimes}}') == *nvidia* ]]; then run+=(--gpus all); fi
     docker run "${run[@]}" "$dind_image" dockerd --host "unix://$socket" --host tcp://0.0.0.0:2376 "${tls[@]}" \
-        --log-opt max-size=10m --log-opt max-file=3
+        --log-opt max-size=10m --log-opt max-file=3 "${inner[@]}"
 }
 
 native() {
@@ -277,16 +268,6 @@ network() {
     [[ $code == 201 || $code == 409 ]] || { echo "the network sagemaker can not be made: $(cat "$why.answer")"; return 1; }
 }
 
-# The user's own script, as it was when it was read. A registry that it logs in to is logged in to for the host.
-hook() {
-    local own=/var/lib/sdocker/$1
-    if ! shared get "$shared_home" "$1" 131073 >"$own" || (($(stat -c %s "$own") > 131072)); then
-        echo "$1 is no file of at most 128 KiB that its owner may read"
-        return 1
-    fi
-    HOME=/root bash "$own" || { echo "$1 ended with exit code $?"; return 1; }
-}
-
 started=${EPOCHREALTIME/[.,]/}
 identifying=
 if [[ ! -e /etc/sdocker/identity ]]; then
@@ -319,7 +300,7 @@ if [[ -n $folder ]]; then
     publishing &
 fi
 if [[ -n $shared_home && -n $folder ]]; then
-    if [[ -e $shared_home/pre-bootstrap.sh ]]; then stage pre-bootstrap hook pre-bootstrap.sh || over 1; fi
+    if [[ -n ${pre_bootstrap-} ]]; then stage pre-bootstrap hook pre-bootstrap.sh "$pre_bootstrap" || over 1; fi
     stage identity identity || over 1
 fi
 # At later boots Docker starts only now: containers that it starts then find the home mounted.
@@ -341,8 +322,9 @@ if ((nvidia)); then
         say gpu warning "the NVIDIA runtime is not there: containers can not use the GPU"
     fi
 fi
-if [[ -n $shared_home && -e $shared_home/post-bootstrap.sh ]]; then
-    hook post-bootstrap.sh || say post-bootstrap warning "post-bootstrap.sh failed"
+if [[ -n ${post_bootstrap-} ]]; then
+    hook post-bootstrap.sh "$post_bootstrap" >"$why.hook" 2>&1 || say post-bootstrap warning "post-bootstrap.sh failed: $(tail -n 1 "$why.hook")"
+    cat "$why.hook"
 fi
 finished ready "$started"
 if [[ -n $first_boot ]]; then

@@ -1,14 +1,18 @@
 #!/bin/bash
-# What the image's own daemon is started with: the proxies, and with engine native our command line.
+# What the image's own daemon is started with: the proxies, networks clear of the VPC, and with engine native our command line.
 . /usr/local/lib/sdocker/host.sh
 settings=("${proxies[@]}")
+flags=()
 if [[ $engine == native ]]; then
     settings+=("DOCKER_MIN_API_VERSION=$least_api")
-    flags=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
+    flags+=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
     grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
     grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
     # By their control group the host's firewall knows containers. The name of a slice is systemd's; with cgroupfs there is none.
     grep -qsE '"cgroup-parent"|cgroupdriver=cgroupfs' /etc/docker/daemon.json || flags+=(--cgroup-parent sdocker.slice)
+fi
+grep -qsE '"(bip|default-address-pools)"' /etc/docker/daemon.json || flags+=("${outer[@]}")
+if ((${#flags[@]})); then
     # The image's own command line, with ours behind it.
     rm -f /etc/systemd/system/docker.service.d/sdocker.conf
     command=$(systemctl cat docker.service | sed -n 's/^ExecStart=\(.\)/\1/p' | tail -n 1)
@@ -22,7 +26,7 @@ install -d /etc/systemd/system/docker.service.d
         setting=${setting//\"/\\\"}
         echo "Environment=\"${setting//%/%%}\""
     done
-    if [[ $engine == native ]]; then
+    if ((${#flags[@]})); then
         echo "ExecStart="
         echo "ExecStart=${command:-/usr/bin/dockerd} ${flags[*]}"
     fi

@@ -11,6 +11,9 @@ tls=(--tlsverify --tlscacert /etc/sdocker/tls/ca.pem --tlscert /etc/sdocker/tls/
 # The oldest API that the daemon is to speak, as low as Docker 25 to 29 take it (moby, `ValidateMinAPIVersion`): of itself 29 refuses the CLI
 # 20.10. Older daemons ignore it; one that wants more has its own floor among the settings.
 least_api=${least_api:-1.24}
+# What networks.sh said.
+outer=() inner=()
+[[ ! -e /etc/sdocker/networks ]] || . /etc/sdocker/networks
 [[ ! -e /etc/sdocker/identity ]] || . /etc/sdocker/identity
 folder=${shared_home:+${instance:+$shared_home/hosts/$instance}}
 # Where no storage is shared with the user, what is said is for whom the daemon lets in: it is at the same path for the daemon in its container.

@@ -64,6 +64,8 @@ wanted() { install -d "/etc/systemd/system/$1.wants" && ln -sf "../$2" "/etc/sys
 wanted timers.target sdocker-lifetime.timer
 wanted timers.target sdocker-idle.timer
 wanted multi-user.target sdocker-bootstrap.service
+# cloud-init has asked the instance metadata service already.
+/usr/local/lib/sdocker/networks.sh </run/cloud-init/instance-data.json >/etc/sdocker/networks
 /usr/local/lib/sdocker/daemon.sh
 # The ECS-optimised image starts its agent beside Docker, as a container that a Docker host has no use for.
 systemctl stop --no-block ecs 2>/dev/null
@@ -76,7 +78,6 @@ systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
     modprobe -aq nfs nfsv4 fuse overlay bridge br_netfilter ip_tables nf_nat xt_conntrack xt_MASQUERADE xt_addrtype
     cat /usr/bin/dockerd /usr/sbin/dockerd >/dev/null
 } >/dev/null 2>&1 </dev/null &
-# cloud-init has asked the instance metadata service already.
 facts=$(cat /run/cloud-init/instance-data.json)
 if [[ -n $instance_id && $facts =~ \"instance-type\":\ *\"([a-z0-9.-]+)\" ]]; then
     printf 'instance=%q\n' "${BASH_REMATCH[1]}_$instance_id" >/etc/sdocker/identity

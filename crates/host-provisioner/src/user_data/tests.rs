@@ -5,7 +5,7 @@ use proptest::prelude::*;
 mod scripts;
 
 use super::*;
-use crate::ProxySettings;
+use crate::{Hooks, ProxySettings};
 
 fn bootstrap(engine: Engine) -> Bootstrap {
     Bootstrap {
@@ -33,6 +33,10 @@ fn bootstrap(engine: Engine) -> Bootstrap {
         ],
         identity: Identity::Shared,
         shared_home: Some("/root/.sdocker".into()),
+        hooks: Hooks {
+            pre: Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned()),
+            post: None,
+        },
         max_lifetime: Duration::from_secs(43200),
         idle_timeout: Some(Duration::from_secs(3600)),
         proxy: ProxySettings {
@@ -87,6 +91,10 @@ fn every_variant_fits_and_is_the_same_each_time() {
         assert_eq!(script, render_user_data(&bootstrap).expect(name));
         assert!(script.len() < MAX_USER_DATA, "{name}: {}", script.len());
     }
+    // A space may have file systems of its own, and no folder that is the user's.
+    let (_, embedded) = variants().swap_remove(3);
+    let mounts = bootstrap(Engine::Native { nvidia: false }).mounts;
+    render_user_data(&Bootstrap { mounts, ..embedded }).expect("it fits as well");
 }
 
 #[test]

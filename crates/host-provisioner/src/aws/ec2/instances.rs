@@ -89,14 +89,24 @@ impl Ec2 {
             .encrypted(true)
             .delete_on_termination(true)
             .build();
+        let root = BlockDeviceMapping::builder().device_name(&spec.root_volume.device).ebs(ebs).build();
+        // What the image says of its further volumes holds otherwise (EC2 user guide, "Block device mappings").
+        let others = spec.other_volumes.iter().map(|device| {
+            let ebs = EbsBlockDevice::builder().encrypted(true).delete_on_termination(true).build();
+            BlockDeviceMapping::builder().device_name(device).ebs(ebs).build()
+        });
         // IMDSv2 only, and not from within containers' networks, which are a hop further.
         let metadata = InstanceMetadataOptionsRequest::builder()
             .http_tokens(HttpTokensState::Required)
             .http_put_response_hop_limit(1)
             .build();
         let mut kinds = vec![ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface];
+        if spec.market == Market::Spot {
+            kinds.push(ResourceType::SpotInstancesRequest);
+        }
         kinds.truncate(match spec.tagged {
-            Tagged::Everything => 3,
+            Tagged::Everything => 4,
+            Tagged::AllButSpotRequest => 3,
             Tagged::InstanceAndVolume => 2,
             Tagged::Instance => 1,
             Tagged::Nothing => 0,
@@ -120,7 +130,7 @@ impl Ec2 {
             .max_count(1)
             .subnet_id(spec.subnet.as_str())
             .set_security_group_ids(Some(spec.security_groups.iter().map(ToString::to_string).collect()))
-            .block_device_mappings(BlockDeviceMapping::builder().device_name(&spec.root_volume.device).ebs(ebs).build())
+            .set_block_device_mappings(Some(std::iter::once(root).chain(others).collect()))
             .set_key_name(spec.key_name.clone())
             .set_iam_instance_profile(profile)
             .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)

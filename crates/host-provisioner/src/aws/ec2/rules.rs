@@ -1,6 +1,6 @@
 //! Rules of security groups, in EC2's form and ours.
 
-use aws_sdk_ec2::types::{IpPermission, IpRange, UserIdGroupPair};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, UserIdGroupPair};
 
 use crate::{Peer, Rule};
 
@@ -19,9 +19,12 @@ pub(super) fn permissions(rules: &[Rule]) -> Vec<IpPermission> {
     rules.iter().map(permission).collect()
 }
 
-/// The outbound rule that EC2 gives every new group.
-pub(super) fn everything() -> IpPermission {
-    IpPermission::builder().ip_protocol("-1").ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build()
+/// The outbound rules that EC2 gives every new group, the second one in a VPC that has IPv6 addresses (VPC user guide, "Default security
+/// groups").
+pub(super) fn everything() -> [IpPermission; 2] {
+    let all = || IpPermission::builder().ip_protocol("-1");
+    let v6 = Ipv6Range::builder().cidr_ipv6("::/0").build();
+    [all().ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build(), all().ipv6_ranges(v6).build()]
 }
 
 /// TCP rules, one per peer. A rule for all protocols (`-1`) has no ports and stands for all of them.

@@ -73,7 +73,7 @@ async fn longest(work: &'static str) -> u64 {
                 drop(creation);
                 setting.sound(true).terminate(&host).await.expect("terminated");
                 let began = Instant::now();
-                let _ = provisioner.purge(&"vpc-studio".into(), &["fs-studio".into()]).await;
+                let _ = provisioner.purge(&crate::fake::environment()).await;
                 longest = longest.max(began.elapsed());
             }
             _ => unreachable!("a create begins with nothing"),

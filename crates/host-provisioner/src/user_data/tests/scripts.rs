@@ -194,6 +194,100 @@ fn nothing_of_the_users_home_is_read() {
     assert_eq!(root.read("first"), "-q\n");
 }
 
+/// Nothing runs on a host as root that its creation did not name: neither what somebody else put there later, nor what the user has changed.
+#[test]
+fn a_hook_runs_as_it_was_when_the_host_was_created() {
+    let root = Root::new("");
+    let home = root.path("share");
+    fs::write(root.path("run/mounted"), "").expect("written");
+    let script = format!("echo ran >>{}\n", root.path("ran").display());
+    fs::write(home.join("pre-bootstrap.sh"), &script).expect("written");
+    let sum = Command::new("sha256sum").arg(home.join("pre-bootstrap.sh")).output().expect("it runs");
+    let sum = String::from_utf8_lossy(&sum.stdout).split_whitespace().next().expect("a sum").to_owned();
+    let run = |sum: &str| {
+        root.run(&format!(
+            "shared_home='{}'\nshared() {{ [[ $1 == get ]] && cat \"$2/$3\"; }}\nhook pre-bootstrap.sh {sum}",
+            home.display()
+        ))
+    };
+    let other = sum.chars().rev().collect::<String>();
+    let refused = run(&other);
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stdout);
+    assert!(said.contains("pre-bootstrap.sh is not what it was when the host was created"), "{said}");
+    assert_eq!(root.read("ran"), "");
+    assert!(run(&sum).status.success());
+    // At later boots the host has its own copy, whatever became of the file.
+    fs::write(home.join("pre-bootstrap.sh"), "exit 1\n").expect("written");
+    assert!(run(&sum).status.success());
+    fs::remove_file(home.join("pre-bootstrap.sh")).expect("removed");
+    assert!(run(&sum).status.success());
+    assert_eq!(root.read("ran"), "ran\n".repeat(3));
+}
+
+/// Docker looks at the host's routes, which lead to the host's own subnet only: what other subnets of the VPC have is kept clear of.
+#[test]
+fn dockers_networks_are_clear_of_the_vpc() {
+    let network = |text: &str| -> (u32, u32) {
+        let (address, bits) = text.split_once('/').expect("a network");
+        (u32::from(address.parse::<std::net::Ipv4Addr>().expect("an address")), bits.parse().expect("bits"))
+    };
+    let overlap = |one: &str, other: &str| {
+        let ((one, bits), (other, more)) = (network(one), network(other));
+        let shift = 32 - bits.min(more);
+        one.checked_shr(shift).unwrap_or_default() == other.checked_shr(shift).unwrap_or_default()
+    };
+    let root =
+        Root::new("engine=dind\nproxies=()\ndaemon_port=1 endpoint_port=2\nadditional_ports=()\ndind_image=image");
+    root.program("docker", "[[ $1 != run ]] || echo \"$*\"; [[ $1 != start ]]");
+    root.program("systemctl", "[[ $1 != cat ]] || echo 'ExecStart=/usr/bin/dockerd -H fd://'");
+    // As cloud-init has what the instance metadata service says in lines, and as it has one line.
+    let cases: [(&str, &[&str]); 6] = [
+        (r#""10.0.0.0/16""#, &["10.0.0.0/16"]),
+        (r#""172.16.0.0/16""#, &["172.16.0.0/16"]),
+        (r#""172.31.0.0/16""#, &["172.31.0.0/16"]),
+        (
+            r#"["172.17.0.0/16", "172.18.64.0/18", "192.168.7.0/24"]"#,
+            &["172.17.0.0/16", "172.18.64.0/18", "192.168.7.0/24"],
+        ),
+        (r#"["172.16.0.0/12", "10.255.0.0/16"]"#, &["172.16.0.0/12", "10.255.0.0/16"]),
+        (r#"["10.0.0.0/8", "172.16.0.0/13", "192.168.0.0/16"]"#, &["10.0.0.0/8", "172.16.0.0/13", "192.168.0.0/16"]),
+    ];
+    for (said, blocks) in cases {
+        let facts = format!("{{\"ds\": {{\"macs\": {{\"02:00\": {{\n  \"vpc-ipv4-cidr-blocks\": {said}\n}}}}}}}}\n");
+        fs::write(root.path("cloud-init/instance-data.json"), facts).expect("written");
+        let script =
+            root.here("/usr/local/lib/sdocker/networks.sh </run/cloud-init/instance-data.json >/etc/sdocker/networks");
+        assert!(root.bash(&script).status.success(), "{said}");
+        let unit = root.path("systemd/docker.service.d/sdocker.conf");
+        let _ = fs::remove_file(&unit);
+        assert!(root.bash(&root.here("/usr/local/lib/sdocker/daemon.sh")).status.success(), "{said}");
+        let outer = fs::read_to_string(&unit).expect("written");
+        let inner = String::from_utf8_lossy(&root.run("dind").stdout).into_owned();
+        let clash = (17..32).map(|n| format!("172.{n}.0.0/16")).chain(["192.168.0.0/16".to_owned()]);
+        let clash = clash.filter(|default| blocks.iter().any(|block| overlap(block, default))).count() > 0;
+        assert_eq!((outer.contains("--bip"), inner.contains("--bip")), (clash, clash), "{said}: {outer} {inner}");
+        let mut bridges = Vec::new();
+        for text in [&outer, &inner] {
+            let words: Vec<&str> = text.split_whitespace().collect();
+            for pair in words.windows(2) {
+                match pair {
+                    ["--bip", bridge] => bridges.push((*bridge).to_owned()),
+                    ["--default-address-pool", pool] => {
+                        let base = pool.strip_prefix("base=").and_then(|pool| pool.split(',').next()).expect("a base");
+                        assert!(blocks.iter().all(|block| !overlap(block, base)), "{said}: {base}");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for bridge in &bridges {
+            assert!(blocks.iter().all(|block| !overlap(block, bridge)), "{said}: {bridge}");
+        }
+        assert!(bridges.first() != bridges.get(1) || bridges.is_empty(), "{bridges:?}");
+    }
+}
+
 const HUB: &str = "dind_image=docker:29-dind\nengine=dind\nproxies=()\ndaemon_port=1111";
 const AMAZON: &str = "public.ecr.aws/docker/library/docker:29-dind";
 
@@ -483,6 +577,26 @@ fn a_file_system_that_demands_encryption_is_mounted_with_it() {
     let last = calls.lines().last().expect("a call");
     assert_eq!(last, "-t efs -o nosuid,nodev,tls,mounttargetip=10.0.1.4 fs-1:/200005 /mnt/home", "{calls}");
     assert_eq!(calls.lines().count(), 2, "{calls}");
+}
+
+/// Where the image has the helper, the mount is encrypted without anybody's demand; where that fails the host comes up nevertheless, and says so.
+#[test]
+fn file_systems_are_mounted_with_encryption_where_the_helper_is_there() {
+    for (fails, expected) in [(false, 1), (true, 2)] {
+        let root = Root::new("");
+        let efs = if fails { "echo 'no stunnel' >&2; exit 1" } else { "exit 0" };
+        root.program("mount", &format!("echo \"$*\" >>\"$root/calls\"; [[ $2 != efs ]] || {{ {efs}; }}"));
+        root.program("mountpoint", "false");
+        root.program("mkdir", "true");
+        let output = root.run("has_helper() { :; }; efs fs-1 '' 10.0.1.4 /200005 /mnt/home");
+        assert!(output.status.success(), "{output:?}");
+        let calls = root.read("calls");
+        assert!(calls.starts_with("-t efs -o nosuid,nodev,tls,mounttargetip=10.0.1.4 "), "{calls}");
+        assert_eq!(calls.lines().count(), expected, "{calls}");
+        let status = root.read("var/status");
+        let warned = status.contains("mounts warning fs-1 is mounted without encryption: no stunnel");
+        assert_eq!(warned, fails, "{status}");
+    }
 }
 
 #[test]
