@@ -46,8 +46,10 @@ pub(crate) async fn wait(
     let waiting = "waiting for the Docker daemon".to_owned();
     observer.notice(Notice::Started(waiting.clone()));
     let mut running = vec![waiting.clone()];
+    let mut reported = 0;
     let mut observe = |event: ReadyEvent| {
         let ReadyEvent::Stage(line) = event else { return };
+        reported += 1;
         let what = format!("host: {}", line.stage);
         match line.state {
             StageState::Started => {
@@ -75,18 +77,18 @@ pub(crate) async fn wait(
     match outcome {
         Some(Err(error)) => {
             show_log_tail(folder, observer);
-            Err(hinted(error, endpoint))
+            Err(hinted(error, endpoint, reported > 0))
         }
         _ => Err(ProvisionError::Interrupted.into()),
     }
 }
 
-fn hinted(error: NotReady, endpoint: &Endpoint) -> Error {
+fn hinted(error: NotReady, endpoint: &Endpoint, reported: bool) -> Error {
     let hint = match &error {
-        NotReady::TimedOut { .. } => Some(format!(
-            "if the host's stages above are all done, check that this app's security group may reach {endpoint}; --timeout waits longer, \
-             --keep-failed keeps the host for a look"
-        )),
+        NotReady::TimedOut { source, .. } => {
+            let seen = seen(source.as_ref(), endpoint, reported);
+            Some(format!("{seen}; --timeout waits longer, --keep-failed keeps the host for a look"))
+        }
         NotReady::Probe(ProbeError::Name { .. }) => Some(
             "this app's resolver does not know the VPC's names: ask an administrator to turn on the VPC's DNS hostnames and DNS support, or \
              to let its own DNS server ask Amazon's"
@@ -101,6 +103,36 @@ fn hinted(error: NotReady, endpoint: &Endpoint) -> Error {
     match hint {
         Some(hint) => failed.hint(hint).because(error),
         None => failed.because(error),
+    }
+}
+
+/// What the last that was seen of a host speaks for.
+fn seen(last: Option<&ProbeError>, endpoint: &Endpoint, reported: bool) -> String {
+    match last {
+        // It has the address that EC2 gave it, and nothing is dropped on the way.
+        Some(ProbeError::Refused { .. }) if reported => {
+            format!(
+                "{endpoint} can be reached, but its daemon does not run yet: the host is slow, or stuck in its last stage above"
+            )
+        }
+        Some(ProbeError::Refused { .. }) => format!(
+            "{endpoint} can be reached, but its daemon does not run yet, and no stage of the host was seen: it may be unable to mount the file \
+             system that it reports through"
+        ),
+        Some(ProbeError::Unreachable { .. } | ProbeError::TimedOut { .. }) if reported => format!(
+            "the host boots, but packets to {endpoint} are not answered: check that its security group lets this app's in, and the network ACLs of \
+             both subnets"
+        ),
+        Some(ProbeError::Unreachable { .. } | ProbeError::TimedOut { .. }) => format!(
+            "neither an answer from {endpoint} nor a stage of the host was seen: it may not boot (the instance's system log says), or security groups \
+             and network ACLs let neither this app nor the file system through"
+        ),
+        Some(ProbeError::Tls { .. }) => {
+            format!("something else answers at {endpoint}, or a clock is wrong (`date -u`)")
+        }
+        Some(ProbeError::Name { .. }) => "this app's resolver does not know the host's name".to_owned(),
+        Some(ProbeError::NotDocker { .. }) => format!("what answers at {endpoint} is no Docker daemon"),
+        _ => "the host is slow".to_owned(),
     }
 }
 
@@ -131,6 +163,36 @@ impl InstanceWatch for Watch<'_> {
             },
             // EC2 may not know a new instance yet, and a failed look says nothing about the instance.
             Ok(_) | Err(_) => InstanceStatus::Alive,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_at_a_timeout_is_about_what_was_seen() {
+        let endpoint = Endpoint::new("10.0.1.5", 1111);
+        let refused = || ProbeError::Refused { endpoint: endpoint.clone() };
+        let dropped = || ProbeError::TimedOut { endpoint: endpoint.clone(), within: Duration::from_secs(5) };
+        let why = "expired".to_owned();
+        let cases = [
+            (Some(refused()), true, "its daemon does not run yet: the host is slow"),
+            (Some(refused()), false, "no stage of the host was seen"),
+            (Some(dropped()), true, "check that its security group lets this app's in"),
+            (Some(dropped()), false, "it may not boot"),
+            (Some(ProbeError::Tls { endpoint: endpoint.clone(), why }), true, "a clock is wrong"),
+            (None, false, "the host is slow"),
+        ];
+        for (source, reported, expected) in cases {
+            let blamed = matches!(source, Some(ProbeError::TimedOut { .. }));
+            let error = NotReady::TimedOut { endpoint: endpoint.clone(), source };
+            let error = hinted(error, &endpoint, reported);
+            let hints = error.own_hints().join(" ");
+            assert!(hints.contains(expected) && hints.contains("--keep-failed"), "{expected}: {hints}");
+            // Security groups are blamed for what is dropped, and for nothing else.
+            assert_eq!(hints.contains("security group"), blamed, "{hints}");
         }
     }
 }
