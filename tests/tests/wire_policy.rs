@@ -403,7 +403,7 @@ fn the_policy_is_narrow() {
     let alive = front.live();
     let (seed, shared) = (front.seed(), front.shared());
     let id = |value: &Value| value.as_str().expect("an id").to_owned();
-    let [vpc, subnet, group] = [&seed["vpc"], &seed["subnets"][0], &shared["groups"]["DockerHost"]].map(id);
+    let [vpc, subnet, group] = [&seed["vpc"], &seed["subnets"][0], &shared["groups"]["DockerHost-d-wire"]].map(id);
     let elsewhere = &seed["elsewhere"];
     let [other_vpc, other_subnet, other_group] = ["vpc", "subnet", "group"].map(|what| id(&elsewhere[what]));
     let apps = id(&seed["group"]);
@@ -517,6 +517,88 @@ fn the_policy_is_narrow() {
     let run = place.home.sdocker(&["terminate-host", "--instance-id", &bens]).expect(1);
     assert!(run.stderr.contains("is the host of ben"), "{}", run.stderr);
     assert_eq!(front.live(), alive);
+}
+
+/// Two domains in one VPC, each user under the policy of the own domain, do not lock one another out: each domain has groups of its own.
+#[test]
+fn two_domains_in_one_vpc_have_groups_of_their_own() {
+    let Some(place) = Place::new() else { return };
+    let front = &place.front;
+    let seed = front.seed();
+    let neighbour = seed["neighbour"]["domain"].as_str().expect("a domain");
+    let next = front.home_in_domain(neighbour);
+    front.boot_into_any(&[&place.home, &next]);
+    front.enforce(&Value::Null);
+    let policies = [&place.home, &next].map(|home| home.sdocker(&["policy"]).expect(0).json());
+    for (home, policy) in [&place.home, &next].into_iter().zip(&policies) {
+        front.enforce(policy);
+        front.reset();
+        home.sdocker(&CREATE).expect(0);
+        assert_eq!(front.refused(), BTreeSet::new());
+    }
+    let shared = front.shared();
+    for kind in ["DockerHost", "EFSDockerHost"] {
+        let groups = ["d-wire", neighbour].map(|domain| shared["groups"][format!("{kind}-{domain}")].clone());
+        assert!(groups.iter().all(Value::is_string) && groups[0] != groups[1], "{shared}");
+    }
+    // Each ends its own; the other's groups stay on the other's mount targets.
+    for (home, policy) in [&next, &place.home].into_iter().zip(policies.iter().rev()) {
+        front.enforce(policy);
+        let purged = home.sdocker(&PURGE).expect(0);
+        assert!(!purged.stdout.contains("kept"), "{}", purged.stdout);
+    }
+    front.enforce(&Value::Null);
+    assert_eq!((front.live(), front.shared()), (Vec::new(), place.began.clone()));
+}
+
+/// The groups of the first `sdocker` have no tags. They are used, and said to be; no second one is put on a mount target, and once they are tagged
+/// as is said the policy suffices.
+#[test]
+fn groups_of_the_first_sdocker_are_used_and_said() {
+    let Some(place) = Place::new() else { return };
+    let front = &place.front;
+    front.know_at_once();
+    let seed = front.seed();
+    let [vpc, apps] = [&seed["vpc"], &seed["group"]].map(|id| id.as_str().expect("an id"));
+    for name in ["DockerHost", "EFSDockerHost"] {
+        let made = front.ec2("CreateSecurityGroup", &[("GroupName", name), ("GroupDescription", "x"), ("VpcId", vpc)]);
+        assert_eq!(made.0, "");
+    }
+    let id = |name: &str| front.shared()["groups"][name].as_str().expect("a group").to_owned();
+    let [docker, nfs] = ["DockerHost", "EFSDockerHost"].map(id);
+    for (group, peer, from, to) in [(&docker, apps, "0", "65535"), (&nfs, nfs.as_str(), "2049", "2049")] {
+        let rule = [
+            ("GroupId", group.as_str()),
+            ("IpPermissions.1.IpProtocol", "tcp"),
+            ("IpPermissions.1.FromPort", from),
+            ("IpPermissions.1.ToPort", to),
+            ("IpPermissions.1.Groups.1.GroupId", peer),
+        ];
+        let allowed = front.ec2("AuthorizeSecurityGroupIngress", &rule);
+        assert_eq!(allowed.0, "", "{}", allowed.1);
+    }
+    let before = front.shared()["groups"].clone();
+    let run = place.home.sdocker(&CREATE).expect(0);
+    let tagging =
+        |group: &str| format!("aws ec2 create-tags --resources {group} --tags Key=sdocker:domain,Value=d-wire");
+    for group in [&docker, &nfs] {
+        assert!(run.stderr.contains(&tagging(group)), "{}", run.stderr);
+    }
+    assert_eq!(front.shared()["groups"], before, "no other group is made");
+    let on_targets = front.shared()["mount_targets"].to_string();
+    assert_eq!(on_targets.matches(&nfs).count(), 1, "{on_targets}");
+
+    place.home.sdocker(&["terminate-host", "--all"]).expect(0);
+    for group in [&docker, &nfs] {
+        let tags = [("ResourceId.1", group.as_str()), ("Tag.1.Key", "sdocker:domain"), ("Tag.1.Value", "d-wire")];
+        assert_eq!(front.ec2("CreateTags", &tags).0, "");
+    }
+    let policy = place.policy("create,terminate,recover,purge", &[]);
+    front.enforce(&policy);
+    let run = place.home.sdocker(&CREATE).expect(0);
+    assert!(!run.stderr.contains("create-tags"), "{}", run.stderr);
+    assert_eq!(front.shared()["groups"], before);
+    place.clear(&policy, "adopted groups");
 }
 
 /// Where tags can't be given, an untagged launch is not allowed in their place: neither where the groups have to be made, nor where
@@ -634,6 +716,35 @@ fn tags_that_an_organization_demands_can_be_given() {
     }
     assert_eq!(place.front.live().len(), 1);
     place.clear(&policy, "tags");
+}
+
+/// The request of a Spot Instance has the host's tags; a role that may not give it any gets the host nevertheless.
+#[test]
+fn a_spot_request_is_tagged_where_it_may_be() {
+    let Some(place) = Place::new() else { return };
+    let spot = [&CREATE[..], &["--spot"]].concat();
+    let policy = place.policy("create,terminate,recover,purge", &[]);
+    place.front.enforce(&policy);
+    place.front.reset();
+    let run = place.home.sdocker(&spot).expect(0);
+    assert_eq!(place.front.refused(), BTreeSet::new());
+    assert!(!run.stderr.contains("carries no tags"), "{}", run.stderr);
+
+    let mut earlier = policy.clone();
+    for statement in earlier["Statement"].as_array_mut().expect("statements") {
+        if let Some(resources) = statement["Resource"].as_array_mut() {
+            resources.retain(|resource| !resource.to_string().contains("spot-instances-request"));
+        }
+    }
+    assert_ne!(earlier, policy);
+    place.front.enforce(&earlier);
+    place.front.reset();
+    let run = place.home.sdocker(&spot).expect(0);
+    assert!(!place.front.refused().is_empty());
+    assert!(run.stderr.contains("the host's Spot request carries no tags"), "{}", run.stderr);
+    let hosts = place.front.instances();
+    assert!(hosts.len() == 2 && hosts.iter().all(|host| host["tags"]["sdocker:owner"] == "ana"), "{hosts:?}");
+    place.clear(&policy, "Spot");
 }
 
 /// Each action of each task's policy taken away: what then can't be done names it; and all is cleared once it is given back.

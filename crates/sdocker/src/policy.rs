@@ -2,6 +2,7 @@
 
 mod forms;
 mod scope;
+mod size;
 mod statement;
 mod statements;
 
@@ -9,6 +10,7 @@ use futures_util::future::try_join_all;
 
 pub use forms::{cloudformation, document, explained, terraform};
 pub use scope::{Narrowing, Scope};
+pub use size::{Fit, LONGEST, fitting};
 pub use statement::Statement;
 pub use statements::{Task, allowing, statements, statements_without_mount_targets};
 

@@ -106,10 +106,13 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
         scope.owner = None;
     }
     let tasks = if args.tasks.is_empty() { Task::ALL.to_vec() } else { args.tasks.clone() };
-    let statements = match args.files {
-        Some(Files::Share | Files::None) => policy::statements_without_mount_targets(&tasks, args.prepared, &scope),
-        _ => policy::statements(&tasks, args.prepared, &scope),
-    };
+    let policy::Fit { statements, widened, .. } = policy::fitting(&scope, |scope| match args.files {
+        Some(Files::Share | Files::None) => policy::statements_without_mount_targets(&tasks, args.prepared, scope),
+        _ => policy::statements(&tasks, args.prepared, scope),
+    });
+    for line in widened {
+        printer.warn(line);
+    }
     let document = document(&statements);
     if args.explain {
         let explained: Vec<_> = statements

@@ -124,6 +124,19 @@ impl Scope {
         ids.iter().map(|id| self.arn(service, &format!("{kind}/{id}"))).collect()
     }
 
+    /// The ARN of the VPC.
+    pub fn vpc_arn(&self) -> String {
+        let vpcs: Vec<String> = self.vpc.iter().cloned().collect();
+        self.shared_arns("vpc", &vpcs).concat()
+    }
+
+    /// ARNs of what may be in a VPC that another account shares with this one: then they hold that account's id (VPC user guide, "Share your
+    /// VPC with other accounts"). An id is of one resource, whatever the account.
+    pub fn shared_arns(&self, kind: &str, ids: &[String]) -> Vec<String> {
+        let anybodys = Self { account: None, ..self.clone() };
+        if ids.is_empty() { self } else { &anybodys }.arns("ec2", kind, ids)
+    }
+
     /// An ARN of this Region and account.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let partition = match self.region.as_deref() {

@@ -115,6 +115,6 @@ fn both(mut one: Value, other: Value) -> Value {
 
 /// Only what is in the VPC, where it is known.
 pub(super) fn in_vpc(scope: &Scope) -> Option<Value> {
-    let vpc = scope.vpc.as_ref()?;
-    Some(json!({"ArnLike": {"ec2:Vpc": scope.arn("ec2", &format!("vpc/{vpc}"))}}))
+    scope.vpc.as_ref()?;
+    Some(json!({"ArnLike": {"ec2:Vpc": scope.vpc_arn()}}))
 }

@@ -122,15 +122,16 @@ fn add(statements: &mut Vec<Statement>, permission: &Permission, scope: &Scope) 
 fn resources(on: On, scope: &Scope) -> Vec<String> {
     let all = |kind: &str| vec![scope.arn("ec2", &format!("{kind}/*"))];
     match on {
-        On::Vpc => vec![scope.arn("ec2", &format!("vpc/{}", scope.vpc.as_deref().unwrap_or("*")))],
-        On::Subnets => scope.arns("ec2", "subnet", &scope.subnets),
+        On::Vpc => vec![scope.vpc_arn()],
+        On::Subnets => scope.shared_arns("subnet", &scope.subnets),
         On::SecurityGroups => all("security-group"),
         On::PreparedGroups => scope.arns("ec2", "security-group", &scope.prepared_groups),
         On::FileSystems => scope.arns("elasticfilesystem", "file-system", &scope.file_systems),
-        On::MountTargetInterfaces => scope.arns("ec2", "network-interface", &scope.interfaces),
+        On::MountTargetInterfaces => scope.shared_arns("network-interface", &scope.interfaces),
         On::Instances => all("instance"),
         On::Interfaces => all("network-interface"),
         On::Volumes => all("volume"),
+        On::SpotRequests => all("spot-instances-request"),
         // The ARN of an image has no account.
         On::Images => vec![Scope { account: Some(String::new()), ..scope.clone() }.arn("ec2", "image/*")],
         On::KeyPairs => all("key-pair"),

@@ -38,7 +38,8 @@ fn keeping_needs_nothing_and_looking_one_read() {
 #[test]
 fn with_prepared_groups_nothing_shared_is_changed() {
     for action in actions(&Task::ALL, true) {
-        assert!(!action.contains("SecurityGroup") && !action.contains("NetworkInterface"), "{action}");
+        let reads = action == "ec2:DescribeSecurityGroups";
+        assert!(reads || !action.contains("SecurityGroup") && !action.contains("NetworkInterface"), "{action}");
     }
 }
 
@@ -57,6 +58,50 @@ fn the_whole_policy_fits_a_managed_policy() {
     let characters = serde_json::to_string(&whole()).expect("it is JSON").len();
     // IAM quotas: 6,144 characters for a managed policy, 10,240 for a role's inline policies.
     assert!(characters < 6144, "{characters}");
+}
+
+/// A domain may have as many subnets as its VPC: limited to each of them the policy would be longer than IAM takes.
+#[test]
+fn a_policy_of_very_many_subnets_is_limited_by_the_vpc() {
+    use super::super::{LONGEST, document, fitting};
+    let ids = |kind: &str, count: usize| (0..count).map(|n| format!("{kind}-{n:017x}")).collect::<Vec<_>>();
+    let all = |scope: &Scope| statements(&Task::ALL, false, scope);
+    let small = fitting(&scope(), all);
+    assert_eq!((small.statements, small.widened), (all(&scope()), Vec::new()));
+    let many = Scope { subnets: ids("subnet", 60), interfaces: ids("eni", 60), ..scope() };
+    assert!(document(&all(&many)).to_string().len() > LONGEST);
+    for (many, widened) in [(Scope { interfaces: ids("eni", 3), ..many.clone() }, 1), (many, 2)] {
+        let fit = fitting(&many, all);
+        assert_eq!(fit.widened.len(), widened, "{:?}", fit.widened);
+        assert!(document(&fit.statements).to_string().len() <= LONGEST);
+        let launch = fit.statements.iter().find(|statement| statement.sid == "LaunchWithin").expect("it is there");
+        assert_eq!(launch.to_json()["Condition"], json!({"ArnLike": {"ec2:Vpc": "arn:aws:ec2:eu-west-1:*:vpc/vpc-1"}}));
+    }
+    // Without a VPC nothing else limits them.
+    let nowhere = Scope { vpc: None, subnets: ids("subnet", 100), ..scope() };
+    let said = fitting(&nowhere, all).widened;
+    assert!(said.len() == 1 && said[0].contains("attach it in parts"), "{said:?}");
+}
+
+/// In a VPC that another account shares, the ARNs of VPC, subnets and mount targets' interfaces have that account's id.
+#[test]
+fn a_shared_vpc_is_allowed_whosever_it_is() {
+    let of = |sid: &str| {
+        let all = statements(&Task::ALL, false, &scope());
+        all.iter().find(|statement| statement.sid == sid).expect("it is there").to_json()
+    };
+    let resources = of("LaunchWithin")["Resource"].clone();
+    assert_eq!(
+        resources,
+        json!(["arn:aws:ec2:eu-west-1:*:subnet/subnet-1", "arn:aws:ec2:eu-west-1:*:subnet/subnet-2"])
+    );
+    assert_eq!(of("CreateGroupsInVpc")["Resource"], json!("arn:aws:ec2:eu-west-1:*:vpc/vpc-1"));
+    assert_eq!(of("MountTargetInterface")["Resource"][0], json!("arn:aws:ec2:eu-west-1:*:network-interface/eni-1"));
+    // What is this account's own stays so.
+    assert_eq!(of("Terminate")["Resource"], json!("arn:aws:ec2:eu-west-1:123456789012:instance/*"));
+    let unknown = statements(&Task::ALL, false, &Scope { vpc: None, subnets: Vec::new(), ..scope() });
+    let launch = unknown.iter().find(|statement| statement.sid == "LaunchWithin").expect("it is there");
+    assert_eq!(launch.resources, ["arn:aws:ec2:eu-west-1:123456789012:subnet/*"]);
 }
 
 #[test]
