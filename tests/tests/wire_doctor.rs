@@ -347,5 +347,24 @@ fn what_is_left_of_hosts_is_mended() {
     assert!(findings.iter().any(|finding| finding["subject"] == "hosts" && finding["state"] == "fixed"), "{fixed}");
     assert!(!current().contains(name), "its context is gone");
     assert_eq!(home.records(), Vec::<Value>::new());
+
+    // Of another one nothing is known here but its context, which is the current one.
+    let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge", "--output", "json"]).expect(0).json();
+    let (name, instance) = (created["name"].as_str().expect("a name"), created["instance_id"].as_str().expect("an id"));
+    for kept in ["journal", "hosts", "sdocker-hosts.conf"] {
+        let kept = home.join(".sdocker").join(kept);
+        if kept.is_dir() {
+            std::fs::remove_dir_all(kept).expect("removed");
+        } else {
+            std::fs::remove_file(kept).expect("removed");
+        }
+    }
+    assert_eq!(front.ec2("TerminateInstances", &[("InstanceId.1", instance)]).0, "", "terminated");
+    assert!(current().contains(name));
+    let fixed = home.sdocker(&["doctor", "--fix", "--output", "json"]).json();
+    let findings = fixed["findings"].as_array().expect("a list");
+    assert!(findings.iter().any(|finding| finding["subject"] == "contexts" && finding["state"] == "fixed"), "{fixed}");
+    assert!(!current().contains(name), "Docker's own context is current again");
+    assert!(home.sdocker(&["doctor"]).stdout.lines().all(|line| !line.contains(name)));
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }

@@ -48,9 +48,12 @@ impl Machine {
     }
 
     fn setup(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let local = self.path("local").display().to_string();
+        self.sdocker(&[&["setup", "--prefix", &local], arguments].concat())
+    }
+
+    fn sdocker(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_sdocker"))
-            .args(["setup", "--prefix"])
-            .arg(self.path("local"))
             .args(arguments)
             .env_clear()
             .env("HOME", self.home.path())
@@ -205,4 +208,23 @@ fn what_can_not_be_done_is_said_with_what_to_do() {
     let (code, _, stderr) = machine.setup(&["--docker-from", "https://example.com/docker.tgz"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("expected URL#sha256=SUM"), "{stderr}");
+}
+
+/// `doctor --fix` says what it would install, and installs nothing that nobody agreed to.
+#[test]
+fn doctor_installs_only_what_was_agreed_to() {
+    let machine = Machine::new();
+    program(&machine.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
+    symlink(env!("CARGO_BIN_EXE_sdocker"), machine.path("tools/sdocker")).expect("linked");
+    let (_, stdout, stderr) = machine.sdocker(&["doctor", "--fix"]);
+    assert!(stderr.contains("-m pip install") && stderr.contains("`sdocker doctor --fix --yes`"), "{stderr}");
+    assert!(stdout.contains("warning   tools: Local Mode does not find the SageMaker Python SDK"), "{stdout}");
+    assert!(!machine.path("pip").exists());
+
+    let (_, stdout, stderr) = machine.sdocker(&["doctor", "--fix", "--yes"]);
+    assert!(stdout.contains("fixed     tools: Local Mode does not find the SageMaker Python SDK"), "{stdout}{stderr}");
+    assert!(machine.path("pip").exists());
+
+    let (code, _, stderr) = machine.sdocker(&["doctor", "--yes"]);
+    assert_eq!(code, Some(2), "{stderr}");
 }

@@ -16,7 +16,10 @@ use bollard::{
     ClientVersion, Docker,
     models::{EventMessage, NetworkCreateRequest, SystemInfo, SystemVersion},
 };
+use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client as HttpClient;
 use serde::de::DeserializeOwned;
 
 pub use build::BuildRequest;
@@ -48,7 +51,8 @@ pub type Stream<T> = Pin<Box<dyn stream::Stream<Item = Result<T, Error>> + Send>
 pub struct Client {
     docker: Docker,
     endpoint: Endpoint,
-    connector: Connector,
+    /// For answers that are read no further than is expected of them.
+    bounded: HttpClient<Connector, Full<Bytes>>,
 }
 
 impl Client {
@@ -79,7 +83,7 @@ impl Client {
         let docker = Docker::connect_with_custom_transport(transport, Some(address), ANSWERS_WITHIN, &version(api));
         // The call makes no connection and has nothing that could fail.
         let docker = docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"));
-        Self { docker, endpoint: endpoint.clone(), connector }
+        Self { docker, endpoint: endpoint.clone(), bounded: transport::client(&connector) }
     }
 
     /// Where the daemon is.
@@ -125,18 +129,30 @@ impl Client {
         self.says("/info", "ask for information", SAYS_WITHIN).await
     }
 
-    /// What the daemon says of itself, in one answer that has an end and a size.
+    /// What the daemon says, in one answer that has an end and a size.
     async fn says<T: DeserializeOwned>(&self, path: &str, attempted: &str, within: Duration) -> Result<T, Error> {
+        let said = self.says_if_there(path, attempted, within).await?;
+        said.ok_or_else(|| self.reported(attempted, "HTTP status 404"))
+    }
+
+    /// The same of something that need not be there.
+    async fn says_if_there<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        attempted: &str,
+        within: Duration,
+    ) -> Result<Option<T>, Error> {
         let ClientVersion { major_version, minor_version } = self.docker.client_version();
         let path = format!("/v{major_version}.{minor_version}{path}");
         let said = async {
             let (status, body) =
-                transport::get(&self.connector, &self.endpoint, &path).await.map_err(|error| with_causes(&error))?;
+                transport::get_by(&self.bounded, &self.endpoint, &path).await.map_err(|error| with_causes(&error))?;
             let body = body?;
-            if status != 200 {
-                return Err(format!("HTTP status {status}"));
+            match status {
+                200 => serde_json::from_slice(&body).map(Some).map_err(|error| error.to_string()),
+                404 => Ok(None),
+                _ => Err(format!("HTTP status {status}")),
             }
-            serde_json::from_slice(&body).map_err(|error| error.to_string())
         };
         let late = |_| Err(format!("no whole answer within {} s", within.as_secs_f32()));
         let said = tokio::time::timeout(within, said).await.unwrap_or_else(late);

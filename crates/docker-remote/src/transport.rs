@@ -92,7 +92,26 @@ pub(crate) async fn get<C>(
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let client: HttpClient<_, Full<Bytes>> = HttpClient::builder(TokioExecutor::new()).build(connector.clone());
+    get_by(&client(connector), endpoint, path).await
+}
+
+/// A client that keeps connections open for the next request.
+pub(crate) fn client<C>(connector: &C) -> HttpClient<C, Full<Bytes>>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    HttpClient::builder(TokioExecutor::new()).build(connector.clone())
+}
+
+/// The same as [`get`], by a client.
+pub(crate) async fn get_by<C>(
+    client: &HttpClient<C, Full<Bytes>>,
+    endpoint: &Endpoint,
+    path: &str,
+) -> Result<(u16, Result<Bytes, String>), HttpError>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
     let uri = format!("https://{}{path}", endpoint.authority());
     let uri = uri.parse().unwrap_or_else(|_| hyper::Uri::from_static("https://invalid.invalid/"));
     let response = client.get(uri).await?;

@@ -180,7 +180,7 @@ impl Agent {
 
     /// Whether its container runs now; `None` where there is none, or the daemon does not say.
     pub(crate) async fn state(&self) -> Option<bool> {
-        let found = self.client.bollard().inspect_container(&self.name(), None).await.ok()?;
+        let found = self.client.inspect(&self.name()).await.ok()??;
         found.state.and_then(|state| state.running)
     }
 

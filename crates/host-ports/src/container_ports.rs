@@ -4,13 +4,8 @@ mod follow;
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::{
-    errors::Error as DaemonError,
-    models::{ContainerInspectResponse, EventMessage, EventMessageTypeEnum},
-    query_parameters::ListContainersOptionsBuilder,
-};
+use bollard::models::{ContainerInspectResponse, EventMessage, EventMessageTypeEnum};
 use docker_remote::Client;
-use host_agent::daemon;
 
 use crate::{
     Error, Listener, Listeners, Target,
@@ -123,9 +118,7 @@ impl ContainerPorts {
 
     /// Learns of every container that there is, and forgets those that there are no more.
     async fn look_at_all(&mut self) -> Result<(), Error> {
-        let options = ListContainersOptionsBuilder::new().all(true).build();
-        let listed = self.client.bollard().list_containers(Some(options)).await;
-        let listed = listed.map_err(daemon(&self.client, "list containers"))?;
+        let listed = self.client.containers(true).await?;
         let is_agent = |labels: &Option<HashMap<String, String>>| {
             labels.as_ref().is_some_and(|labels| labels.contains_key(host_agent::LABEL))
         };
@@ -141,13 +134,9 @@ impl ContainerPorts {
 
     /// Learns of a container, and opens its ports if it runs.
     async fn look_at(&mut self, id: &str) -> Result<(), Error> {
-        let found = match self.client.bollard().inspect_container(id, None).await {
-            Ok(found) => found,
-            Err(DaemonError::DockerResponseServerError { status_code: 404, .. }) => {
-                self.known.remove(id);
-                return Ok(());
-            }
-            Err(error) => return Err(daemon(&self.client, "look at a container")(error).into()),
+        let Some(found) = self.client.inspect(id).await? else {
+            self.known.remove(id);
+            return Ok(());
         };
         let container = self.known.entry(id.to_owned()).or_default();
         container.learn(&found, self.serving.as_ref());

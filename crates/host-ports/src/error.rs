@@ -14,6 +14,9 @@ pub enum Error {
     /// The agent does not connect.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// The daemon does not tell what is asked.
+    #[error(transparent)]
+    Daemon(#[from] docker_remote::Error),
     /// The daemon tells nothing any more.
     #[error("the daemon ended the stream of its events")]
     Ended,

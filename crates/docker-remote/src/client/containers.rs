@@ -2,16 +2,15 @@
 
 use bollard::{
     container::LogOutput,
-    models::{ContainerCreateBody, ContainerSummary, HostConfig},
+    models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary, HostConfig},
     query_parameters::{
-        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder,
-        RemoveContainerOptionsBuilder,
+        AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     },
 };
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::{Client, Stream, temporary::Temporary};
+use super::{Client, SAYS_WITHIN, Stream, temporary::Temporary};
 use crate::Error;
 
 /// A container to be run to its end.
@@ -83,8 +82,15 @@ impl Client {
     /// # Errors
     /// The daemon does not answer.
     pub async fn containers(&self, all: bool) -> Result<Vec<ContainerSummary>, Error> {
-        let options = ListContainersOptionsBuilder::new().all(all).build();
-        self.docker.list_containers(Some(options)).await.map_err(self.failed("list containers"))
+        self.says(&format!("/containers/json?all={all}"), "list containers", SAYS_WITHIN).await
+    }
+
+    /// What a container is and does; `None` where there is none of this name or id.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn inspect(&self, container: &str) -> Result<Option<ContainerInspectResponse>, Error> {
+        self.says_if_there(&format!("/containers/{container}/json"), "look at a container", SAYS_WITHIN).await
     }
 
     /// Runs a container to its end, passes its output on as it comes, and removes it.

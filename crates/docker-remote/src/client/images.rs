@@ -4,12 +4,12 @@ use std::io;
 
 use bollard::{
     models::{CreateImageInfo, ErrorDetail, ImageSummary, ProgressDetail},
-    query_parameters::{CreateImageOptionsBuilder, ImportImageOptions, ListImagesOptionsBuilder},
+    query_parameters::{CreateImageOptionsBuilder, ImportImageOptions},
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::{Client, Stream};
+use super::{Client, SAYS_WITHIN, Stream};
 use crate::Error;
 
 /// How far a pull, a load or a build is, as the daemon reports it.
@@ -35,8 +35,7 @@ impl Client {
     /// # Errors
     /// The daemon does not answer.
     pub async fn images(&self, all: bool) -> Result<Vec<ImageSummary>, Error> {
-        let options = ListImagesOptionsBuilder::new().all(all).build();
-        self.docker.list_images(Some(options)).await.map_err(self.failed("list images"))
+        self.says(&format!("/images/json?all={all}"), "list images", SAYS_WITHIN).await
     }
 
     /// Pulls an image, such as `busybox:1.36`. The pull goes on while the stream is read; its last item tells whether it failed.

@@ -113,6 +113,9 @@ async fn an_answer_has_an_end_and_a_size() {
     for error in [
         client(&endpoint, &credentials).info().await.map(drop).expect_err("too much"),
         client(&endpoint, &credentials).version().await.map(drop).expect_err("too much"),
+        client(&endpoint, &credentials).containers(true).await.map(drop).expect_err("too much"),
+        client(&endpoint, &credentials).images(true).await.map(drop).expect_err("too much"),
+        client(&endpoint, &credentials).inspect("any").await.map(drop).expect_err("too much"),
     ] {
         assert!(error.to_string().contains("more than 4 MiB"), "{error}");
     }

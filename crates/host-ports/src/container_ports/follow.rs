@@ -76,7 +76,7 @@ impl ContainerPorts {
 
     /// The time by the daemon's clock, which is that of its events.
     async fn daemons_time(&self) -> Result<Timestamp, Error> {
-        let info = self.client.bollard().info().await.map_err(daemon(&self.client, "ask for the time"))?;
+        let info = self.client.info().await?;
         info.system_time.and_then(|time| time.parse().ok()).ok_or(Error::NoTime)
     }
 
