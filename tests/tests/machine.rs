@@ -3,9 +3,10 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::symlink,
     path::PathBuf,
-    process::Command,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use docker_remote::{
 };
 use futures_util::{StreamExt as _, stream};
 use host_provisioner::{Bootstrap, render_user_data};
-use sdocker_tests::{Machine, Subnet, eventually};
+use sdocker_tests::{Home, Machine, Subnet, eventually};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -28,12 +29,43 @@ const BOOT: Duration = Duration::from_secs(900);
 const WORK: Duration = Duration::from_secs(300);
 /// What a use has to outlast, in seconds. Nobody waits for that: the machine's clock is set.
 const IDLE: u64 = 60;
+/// The same on a host of a space, which has to be used before.
+const SPACE_IDLE: u64 = 900;
+/// The host's name: its type, and [`Subnet::INSTANCE`].
+const NAME: &str = "c5.xlarge_i-0aaaaaaaaaaaaaaaa";
 
 /// A host that boots.
 struct Host {
     subnet: Subnet,
     machine: Machine,
     credentials: HostCredentials,
+    /// The home of the app that it was created from, as that has it after `create-host`.
+    home: Home,
+    /// Whether the app is a space, which shares no storage with it.
+    of_space: bool,
+}
+
+/// A running `sdocker share`: a folder of the app that the host has by it.
+struct Lent {
+    client: Child,
+    folder: PathBuf,
+}
+
+impl Lent {
+    /// Ends it, when the host has gone: it waits for nobody.
+    fn ends_without_its_host(mut self) {
+        run(Command::new("kill").arg(self.client.id().to_string()));
+        let ended = eventually(WORK, "its end", || self.client.try_wait().expect("a child"));
+        assert!(ended.code().is_some(), "{ended}");
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // The machine may be gone, and its client goes with the test.
+        let _ = self.client.kill();
+        let _ = self.client.wait();
+    }
 }
 
 struct Runs;
@@ -50,8 +82,39 @@ impl Host {
     fn boot(changes: Value) -> Option<Self> {
         let subnet = Subnet::open()?;
         let names = HostNames { dns: vec![Subnet::HOST_NAME.to_owned()], addresses: vec![Subnet::HOST] };
-        let credentials = HostCredentials::generate(&names, std::time::SystemTime::now(), Duration::from_secs(86400))
-            .expect("generated");
+        let (now, day) = (std::time::SystemTime::now(), Duration::from_secs(86400));
+        let credentials = HostCredentials::generate(&names, now, day).expect("generated");
+        let host = Self::boot_with(subnet, credentials, changes);
+        // The client learns the instance's name only once it runs: the machine boots meanwhile.
+        host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
+        // However slow the emulation, it does not end before the test uses it.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        fs::write(host.folder().join("keep-until"), format!("{}\n", now + 3600)).expect("written");
+        host.subnet.give_to_owner();
+        Some(host)
+    }
+
+    /// Boots a host of a space: it mounts nothing, and its identity, made before anybody knew its address, is in its user data.
+    fn boot_for_space(mut changes: Value) -> Option<Self> {
+        let subnet = Subnet::open()?;
+        let names = HostNames { dns: vec!["*.ec2.internal".to_owned()], addresses: Vec::new() };
+        let (now, day) = (std::time::SystemTime::now(), Duration::from_secs(86400));
+        let credentials = HostCredentials::generate_with_issuer(&names, now, day).expect("generated");
+        let (issuer, issuer_key) = credentials.issuer().expect("there");
+        let embedded = json!({
+            "ca": credentials.ca_certificate(), "certificate": credentials.server_certificate(), "key": credentials.server_key(),
+            "issuer": issuer, "issuer_key": issuer_key,
+        });
+        // Nothing keeps it from its end until it is used: so it takes longer to be idle.
+        let of_space = json!({
+            "identity": {"embedded": embedded}, "shared_home": null, "mounts": [], "idle_timeout": {"secs": SPACE_IDLE, "nanos": 0},
+        });
+        let changes_of = changes.as_object_mut().expect("an object");
+        changes_of.extend(of_space.as_object().expect("an object").clone());
+        Some(Self { of_space: true, ..Self::boot_with(subnet, credentials, changes) })
+    }
+
+    fn boot_with(subnet: Subnet, credentials: HostCredentials, changes: Value) -> Self {
         let mut bootstrap = json!({
             "host": "machine", "region": "eu-west-1", "engine": {"native": {"nvidia": false}}, "daemon_port": 1111, "endpoint_port": 8080,
             "additional_ports": [], "identity": "shared", "shared_home": "/home/sagemaker-user/.sdocker",
@@ -69,26 +132,70 @@ impl Host {
         let user_data = render_user_data(&bootstrap).expect("rendered");
         fs::create_dir_all(subnet.efs().join(".sdocker")).expect("made");
         let machine = subnet.boot(&user_data);
-        let host = Self { subnet, machine, credentials };
-        // The client learns the instance's name only once it runs: the machine boots meanwhile.
-        host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
-        // However slow the emulation, it does not end before the test uses it.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-        fs::write(host.folder().join("keep-until"), format!("{}\n", now + 3600)).expect("written");
-        host.subnet.give_to_owner();
-        Some(host)
+        let home = Home::new();
+        let entry = json!({"InstanceId": Subnet::INSTANCE, "InstanceDns": Subnet::HOST, "Port": 1111, "InstanceType": "c5.xlarge"});
+        let certs = home.join(".sdocker/hosts").join(NAME).join("certs");
+        credentials.write(&certs, WriteServerKey::No).expect("written");
+        fs::write(home.join(".sdocker/sdocker-hosts.conf"), json!({"ActiveHosts": [entry]}).to_string())
+            .expect("written");
+        Self { subnet, machine, credentials, home, of_space: false }
     }
 
     /// Begins to use it: a container `busy` runs from now on.
     async fn is_used(&self) {
         self.load_busybox().await;
         self.docker("run -d --name busy busybox:test sleep 36000");
-        fs::remove_file(self.folder().join("keep-until")).expect("there");
+        if !self.of_space {
+            fs::remove_file(self.folder().join("keep-until")).expect("there");
+        }
     }
 
     /// The host's folder in the shared home, as the file server has it.
     fn folder(&self) -> PathBuf {
-        self.subnet.efs().join(".sdocker/hosts").join(format!("c5.xlarge_{}", Subnet::INSTANCE))
+        self.subnet.efs().join(".sdocker/hosts").join(NAME)
+    }
+
+    /// A file that the host has written for its user.
+    fn written(&self, name: &str) -> Vec<u8> {
+        if self.of_space {
+            return self.machine.shell(&format!("cat /run/sdocker/account/{name} || true")).into_bytes();
+        }
+        fs::read(self.folder().join(name)).unwrap_or_default()
+    }
+
+    /// How the host is, as the app's user is told.
+    fn status(&self) -> Value {
+        self.home.sdocker(&["status", "--instance-id", Subnet::INSTANCE, "--output", "json"]).expect(0).json()
+    }
+
+    /// A folder of the app, live on the host from now on.
+    fn lends(&self) -> Lent {
+        let folder = self.home.join("work");
+        fs::create_dir_all(&folder).expect("made");
+        let path = folder.to_string_lossy().into_owned();
+        let mut client = self.home.sdocker_command(&["share", &path, "--instance-id", Subnet::INSTANCE]);
+        let mut client = client.stdout(Stdio::piped()).spawn().expect("it runs");
+        let mut said = String::new();
+        BufReader::new(client.stdout.take().expect("piped")).read_line(&mut said).expect("read");
+        assert!(said.contains("live until Ctrl-C"), "{said}");
+        Lent { client, folder }
+    }
+
+    /// A container that does its work in the folder, whenever the host starts it: it needs it, and ends without.
+    fn works_in(&self, lent: &Lent) {
+        let folder = lent.folder.display();
+        let script = format!("cat {folder}/from-the-app >>{folder}/seen && exec sleep 36000");
+        fs::write(lent.folder.join("from-the-app"), "started\n").expect("written");
+        self.docker(&format!(
+            "run -d --name working --label sdocker.idle=ignore --stop-signal KILL --restart always -v {folder}:{folder} busybox:test sh -c '{script}'"
+        ));
+        self.has_worked(lent, 1);
+    }
+
+    /// Waits until that container has started so often, with the folder.
+    fn has_worked(&self, lent: &Lent, times: usize) {
+        let seen = || fs::read_to_string(lent.folder.join("seen")).unwrap_or_default();
+        eventually(WORK, "a container with the folder", || (seen() == "started\n".repeat(times)).then_some(()));
     }
 
     fn endpoint() -> Endpoint {
@@ -116,10 +223,7 @@ impl Host {
 
     /// The machine has no GPU, which is said; and with programs in the place of NVIDIA's, what they say.
     fn says_whether_containers_can_use_the_gpu(&self) {
-        let gpu = |state| {
-            let lines = StatusFile::new(self.folder().join("status")).lines().into_iter();
-            lines.rev().find(|line| line.stage == "gpu" && line.state == state)
-        };
+        let gpu = |state| self.lines().into_iter().rev().find(|line| line.stage == "gpu" && line.state == state);
         assert!(gpu(StageState::Warning).is_some_and(|line| line.detail.contains("containers can not use the GPU")));
         self.machine.shell(
             r#"printf '#!/bin/sh\necho "GPU 0: T4"\n' >/usr/local/bin/nvidia-smi; chmod 755 /usr/local/bin/nvidia-smi; sed -i '0,/{/s//{"runtimes": {"nvidia": {"path": "runc"}}, /' /etc/docker/daemon.json; systemctl reload docker; systemctl restart sdocker-bootstrap"#,
@@ -128,10 +232,14 @@ impl Host {
         assert_eq!(found.detail, "1 GPU, NVIDIA runtime");
     }
 
+    /// What its bootstrap and its end have said.
+    fn lines(&self) -> Vec<StageLine> {
+        docker_remote::stages_in(&String::from_utf8_lossy(&self.written("status")))
+    }
+
     /// The stages that ended, in order, with what each took.
     fn stages(&self) -> Vec<(String, String)> {
-        let lines = StatusFile::new(self.folder().join("status")).lines();
-        let done = lines.into_iter().filter(|line| line.state == StageState::Done);
+        let done = self.lines().into_iter().filter(|line| line.state == StageState::Done);
         done.map(|line| (line.stage, line.detail)).collect()
     }
 
@@ -184,7 +292,7 @@ impl Host {
 
     /// What the watch said last.
     fn life(&self) -> Option<Value> {
-        serde_json::from_slice(&fs::read(self.folder().join("life.json")).ok()?).ok()
+        serde_json::from_slice(&self.written("life.json")).ok()
     }
 
     /// Waits for a look of the watch that satisfies.
@@ -197,6 +305,37 @@ impl Host {
             assert!(began.elapsed() < WORK, "the watch does not say: {what}; it says {:?}", self.life());
             sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// What it shares no storage for, it tells through its daemon, by containers of which nothing remains.
+    fn tells_of_itself_through_its_daemon(&self) {
+        let told = eventually(WORK, "what the host says of itself", || {
+            Some(self.status()).filter(|told| told["life"]["uses"].to_string().contains("running containers: busy"))
+        });
+        assert!(
+            told["stages"].as_array().is_some_and(|stages| stages.iter().any(|stage| stage["stage"] == "ready")),
+            "{told}"
+        );
+        let logs = self.home.join(".sdocker/hosts").join(NAME).join("logs");
+        let log = |name: &str| fs::read_to_string(logs.join(name)).unwrap_or_default();
+        assert!(log("dockerd.log").contains("API listen on"), "{}", log("dockerd.log"));
+        assert_ne!(log("bootstrap.log"), "");
+        assert_eq!(self.docker("ps -aq --filter status=created"), "");
+    }
+
+    /// Starts it anew, and waits until it is back.
+    async fn reboots(&self) {
+        self.machine.reboot();
+        let address = (Subnet::HOST, 1111).into();
+        eventually(WORK, "the daemon goes", || {
+            std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
+        });
+        self.ready().await.expect("it comes back");
+    }
+
+    /// For how long it may be without use.
+    fn idle(&self) -> u64 {
+        if self.of_space { SPACE_IDLE } else { IDLE }
     }
 
     /// Lets time pass on the machine by its clock, and has the watch look then.
@@ -212,7 +351,7 @@ impl Host {
                 && said.iter().zip(uses).all(|(said, this)| said.as_str().is_some_and(|said| said.ends_with(this)))
         };
         let before = self.look(&uses.join(" and "), these).await;
-        self.after(IDLE + 20);
+        self.after(self.idle() + 20);
         let later = |life: &Value| life["checked_at"].as_str() > before["checked_at"].as_str();
         let life = self.look("a look after the idle timeout", later).await;
         assert!(these(&life), "{life}");
@@ -321,7 +460,7 @@ fn curl(arguments: &[&str]) -> Option<String> {
 /// The daemon answers its client under mutual TLS, and nobody else.
 async fn nobody_else_gets_in(host: &Host) {
     let url = format!("https://{}:1111/version", Subnet::HOST);
-    let certs = host.folder().join("certs/client");
+    let certs = host.home.join(".sdocker/hosts").join(NAME).join("certs/client");
     let file = |name: &str| certs.join(name).display().to_string();
     let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
     let accepted = curl(&["--cacert", &ca, "--cert", &cert, "--key", &key, &url]);
@@ -425,12 +564,15 @@ async fn dind() {
     }
     host.is_used().await;
     host.writes_as_the_owner();
+    host.follows_nothing_in_the_shared_folder().await;
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
     assert_eq!(host.open_ports(), [1111, 8080]);
 
     nobody_else_gets_in(&host).await;
     port_8080_reaches_whatever_serves(&host);
     host.shares_the_home("first").await;
+    let lent = host.lends();
+    host.works_in(&lent);
 
     containers_reach_no_file_system(&host);
 
@@ -463,13 +605,9 @@ async fn dind() {
 
     // After a reboot: daemon, mounts, network and watch.
     let before = host.life().expect("there");
-    host.machine.reboot();
-    let address = (Subnet::HOST, 1111).into();
-    eventually(WORK, "the daemon goes", || {
-        std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
-    });
-    host.ready().await.expect("it comes back");
+    host.reboots().await;
     host.shares_the_home("second").await;
+    host.has_worked(&lent, 2);
     let after =
         host.look("a look after the reboot", |life| life["checked_at"].as_str() > before["checked_at"].as_str()).await;
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
@@ -477,7 +615,7 @@ async fn dind() {
     // Without use, it ends itself, and says why. Who only listens, or is connected, does not use it.
     host.docker("run -d --name ignored --label sdocker.idle=ignore busybox:test sleep 36000");
     let mut events = host.client().await.events();
-    let mute = std::net::TcpStream::connect(address).expect("it listens");
+    let mute = std::net::TcpStream::connect((Subnet::HOST, 1111)).expect("it listens");
     host.look("nobody", |life| life["uses"] == json!([])).await;
     host.after(IDLE);
     tokio::select! {
@@ -488,24 +626,27 @@ async fn dind() {
     drop(mute);
     let last = StatusFile::new(host.folder().join("status")).lines().pop().expect("a line");
     assert!(last.detail.contains("the host ends itself: it was idle since"), "{last:?}");
+    lent.ends_without_its_host();
 }
 
 #[tokio::test]
 async fn native() {
     let proxy = json!({"http": "http://user:p%40ss@proxy.internal:3128", "https": null, "no_proxy": ["localhost", "169.254.169.254", ".amazonaws.com"]});
-    let Some(mut host) = Host::boot(json!({"proxy": proxy, "engine": {"native": {"nvidia": true}}})) else { return };
+    let Some(mut host) = Host::boot_for_space(json!({"proxy": proxy, "engine": {"native": {"nvidia": true}}})) else {
+        return;
+    };
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
     host.is_used().await;
-    host.writes_as_the_owner();
-    host.follows_nothing_in_the_shared_folder().await;
-    assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
+    assert_eq!(host.machine.shell("cd /etc/sdocker/tls && echo *"), "ca.pem cert.pem issuer.pem key.pem\n");
     assert_eq!(host.open_ports(), [1111], "nothing listens on the endpoint port while nothing serves");
 
     nobody_else_gets_in(&host).await;
     port_8080_reaches_whatever_serves(&host);
-    host.shares_the_home("first").await;
+    let lent = host.lends();
+    host.works_in(&lent);
+    host.tells_of_itself_through_its_daemon();
 
     let info: Value = serde_json::from_str(&host.docker("info -f '{{json .}}'")).expect("JSON");
     assert_eq!(info["LiveRestoreEnabled"], json!(true));
@@ -521,19 +662,24 @@ async fn native() {
     host.is_used_by_silent_builds_and_transfers().await;
     host.docker("rm -f busy");
 
-    // The end is put off by `sdocker keep`, which needs nothing but the shared folder.
-    let until = host.clock() + 3600;
-    fs::write(host.folder().join("keep-until"), format!("{until}\n")).expect("written");
-    host.holds_off(&[]).await;
-    fs::remove_file(host.folder().join("keep-until")).expect("removed");
+    // After a reboot, what needs the folder waits for it, and works with it.
+    host.reboots().await;
+    host.has_worked(&lent, 2);
+
+    // The end is put off by `sdocker keep`, by way of the daemon. Neither who serves a folder nor its agent does.
     host.look("nobody", |life| life["uses"] == json!([])).await;
-    host.after(IDLE);
+    eventually(WORK, "it is kept", || {
+        let kept = host.home.sdocker(&["keep", "--for", "20m", "--instance-id", Subnet::INSTANCE]);
+        (kept.code == Some(0)).then_some(())
+    });
+    host.holds_off(&[]).await;
+    host.after(500);
+    eventually(WORK, "a warning before the end", || {
+        host.lines().into_iter().find(|line| line.stage == "life" && line.state == StageState::Warning)
+    });
+    host.after(SPACE_IDLE);
     host.powers_off(WORK.as_secs()).await;
-    let said = StatusFile::new(host.folder().join("status")).lines();
-    assert!(
-        said.iter().any(|line| line.stage == "life" && line.state == StageState::Warning),
-        "it ends without a warning: {said:?}"
-    );
+    lent.ends_without_its_host();
 }
 
 /// The bootstrap's own time, beside that of Docker on the same machine without a bootstrap, which the image starts at boot. A ratio of
