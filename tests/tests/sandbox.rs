@@ -119,6 +119,10 @@ fn the_main_job() {
     // Its life is in view, and can be prolonged.
     let status = home.sdocker(&["status", "--output", "json"]).expect(0).json();
     assert_eq!((&status["state"], &status["daemon"]["answers"]), (&json!("running"), &json!(true)));
+    let dockerd = home.sdocker(&["logs", "dockerd", &first[..20]]).expect(0).stdout;
+    assert!(dockerd.contains("API listen on"), "{dockerd}");
+    let none = home.sdocker(&["logs"]).expect(1).stderr;
+    assert!(none.contains("there is no bootstrap log") && none.contains("`sdocker status"), "{none}");
     home.sdocker(&["keep", "--for", "20h"]).expect(0);
     let listed = home.sdocker(&["list-hosts", "--output", "json", "--offline"]).expect(0).json();
     assert!(listed["hosts"][0]["expires"].as_str() > status["expires"].as_str());

@@ -169,6 +169,7 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     let logs = home.join(".sdocker/hosts").join(life["name"].as_str().expect("a name")).join("logs");
     let log = fs::read_to_string(logs.join("dockerd.log")).expect("there");
     assert!(log.contains("API listen on"), "{log}");
+    assert!(home.sdocker(&["logs", "dockerd"]).expect(0).stdout.contains("API listen on"));
     let kept = home.sdocker(&["keep", "--for", "30h", "--output", "json"]).expect(0).json();
     assert_eq!(home.sdocker(&["keep", "--for", "1h", "--output", "json"]).expect(0).json(), kept, "never shorter");
     let end = kept["until"].as_str().expect("a time");

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     ListHosts(commands::list_hosts::Args),
     /// Show the state of a host: health, use, and when it terminates itself.
     Status(commands::status::Args),
+    /// Print a log of a host.
+    Logs(commands::logs::Args),
     /// Make a host the current one.
     Use(commands::use_host::Args),
     /// Clean up after interrupted commands, and find hosts without a record.

@@ -11,6 +11,7 @@ pub(crate) mod keep;
 pub(crate) mod lifecycle_config;
 pub(crate) mod link;
 pub(crate) mod list_hosts;
+pub(crate) mod logs;
 pub(crate) mod manual;
 pub(crate) mod one_host;
 pub(crate) mod policy;
@@ -57,6 +58,7 @@ pub(crate) async fn run(
         Command::TerminateHost(args) => terminate::run(&args, &home, printer, interrupt).await,
         Command::ListHosts(args) => list_hosts::run(&args, &home, printer).await,
         Command::Status(args) => status::run(&args, &home, printer).await,
+        Command::Logs(args) => return logs::run(&args, &home, printer, interrupt).await,
         Command::Use(args) => use_host::run(&args, &home, printer).await,
         Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
         Command::Env(args) => env::run(&args, &home, printer),
@@ -113,6 +115,7 @@ fn looks_for_hosts(command: &Command) -> bool {
             | Command::Configure(_)
             | Command::Doctor(_)
             | Command::Keep(_)
+            | Command::Logs(_)
             | Command::Forward(_)
             | Command::Share(_)
     )

@@ -12,7 +12,7 @@ use crate::{error::Context as _, layout::create_private};
 const FOLDER: &str = "/run/sdocker/account";
 
 /// How long shared storage has to answer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a daemon has.
 const DAEMON_WITHIN: Duration = Duration::from_secs(20);

@@ -19,6 +19,7 @@ use crate::{
     forgetting::{self, Forgotten},
     keep,
     local_mode::{self, Configured},
+    logs::{self, HostLog},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
     recovery::{self, Recovery, Unrecorded},
@@ -100,6 +101,17 @@ impl Home {
     /// It only reads, and can be dropped at any time.
     pub async fn status(&self, host: KnownHost, observer: &dyn Observer) -> Status {
         status::status(host, &self.surroundings, observer).await
+    }
+
+    /// The end of a host's log, at most a mebibyte; as it was last seen here, where the host does not answer, which the observer is told.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// There is no such log here, or it can't be read.
+    pub async fn log(&self, host: &KnownHost, log: HostLog, observer: &dyn Observer) -> Result<String> {
+        logs::read(host, log, &self.lookup(), observer).await
     }
 
     /// Makes a host the current one: what the Docker CLI talks to.

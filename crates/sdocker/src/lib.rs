@@ -46,6 +46,7 @@ mod layout;
 pub mod lifecycle_config;
 pub mod link;
 pub mod local_mode;
+mod logs;
 pub mod lookup;
 mod observer;
 pub mod permission;
@@ -70,6 +71,7 @@ pub use error::{Error, Result};
 pub use forgetting::Forgotten;
 pub use home::{Home, Used};
 pub use hosts_conf::ActiveHost;
+pub use logs::HostLog;
 #[cfg(feature = "mock")]
 pub use observer::MockObserver;
 pub use observer::{Notice, Observer, Unobserved};

@@ -1,0 +1,89 @@
+//! `sdocker logs`: what a host did to come up, and what its daemon says.
+
+use std::{process::ExitCode, time::Duration};
+
+use sdocker::{Home, HostLog};
+use sdocker_console::{Interrupt, Printer, Progress};
+use serde::Serialize;
+
+use crate::commands::one_host::OneHost;
+
+/// How often a log that is followed is looked at: a host writes its daemon's log once a minute.
+const LOOKS_EACH: Duration = Duration::from_secs(5);
+
+/// Print a log of a host: what it did to come up (bootstrap), or what its Docker daemon said last (dockerd).
+///
+/// It needs no permission in AWS. Where the host does not answer, it is the log as it was last seen here.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which log.
+    #[arg(value_name = "LOG", default_value = "bootstrap")]
+    log: HostLog,
+    /// Print what is added as well, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    host: OneHost,
+}
+
+#[derive(Debug, Serialize)]
+struct Part<'a> {
+    host: &'a str,
+    log: &'static str,
+    text: &'a str,
+}
+
+pub(crate) async fn run(
+    args: &Args,
+    home: &Home,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExitCode> {
+    let observer = Progress::new(printer);
+    let host = home.host(args.host.selector(), &observer)?;
+    let mut shown = home.log(&host, args.log, &observer).await?;
+    let print = |text: &str| {
+        let part = Part { host: &host.name, log: args.log.name(), text };
+        printer.result(&part, || text.trim_end().to_owned())
+    };
+    print(&shown)?;
+    if !args.follow {
+        return Ok(ExitCode::SUCCESS);
+    }
+    interrupt.say("no longer following");
+    while interrupt.stop().run_until_cancelled(tokio::time::sleep(LOOKS_EACH)).await.is_some() {
+        let now = home.log(&host, args.log, &observer).await?;
+        let added = added(&shown, &now);
+        if !added.is_empty() {
+            print(added)?;
+        }
+        shown = now;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// What a log has beyond what it had. Its first lines may be gone: all of it is new where no end of the old begins it.
+fn added<'a>(before: &str, now: &'a str) -> &'a str {
+    let ends = before.split_inclusive('\n').scan(before, |rest, line| {
+        let end = *rest;
+        *rest = &rest[line.len()..];
+        Some(end)
+    });
+    ends.into_iter().find_map(|end| now.strip_prefix(end)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_is_not_shown_again() {
+        assert_eq!(added("", "a\n"), "a\n");
+        assert_eq!(added("a\nb\n", "a\nb\nc\n"), "c\n");
+        assert_eq!(added("a\nb\n", "a\nb\n"), "");
+        assert_eq!(added("a\nb", "a\nb and more\nc\n"), " and more\nc\n");
+        // A log of which only the end is kept.
+        assert_eq!(added("a\nb\nc\n", "b\nc\nd\n"), "d\n");
+        assert_eq!(added("a\nb\nc\n", "x\ny\n"), "x\ny\n");
+    }
+}
