@@ -28,6 +28,7 @@ mod request;
 pub mod sandbox;
 mod steps;
 mod survey;
+mod tag_keys;
 mod user_data;
 mod warning;
 
@@ -49,12 +50,13 @@ pub use journal::{
 pub use observer::{Activity, Event, Observer, Unobserved, Wait};
 pub use patience::Patience;
 pub use place::{CloudName, Place};
-pub use plan::{HostGroups, HostPlan, MAX_TAGS, Placement, TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, shared_paths};
+pub use plan::{HostGroups, HostPlan, MAX_TAGS, Placement, shared_paths};
 pub use presence::{AskedAbout, Doubt, Presence};
 pub use provisioner::{Creation, Provisioner, PurgeReport, Recovered, Recovery, Terminated};
 pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
 pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;
+pub use tag_keys::{TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
 pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
 pub use warning::Warning;
 #[cfg(any(test, feature = "mock"))]

@@ -12,18 +12,9 @@ use studio_discovery::{
 
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
-    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, Tagged,
-    Warning, Zone, group_plan, instance_type, limits, render_user_data,
+    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, TAG_DOMAIN,
+    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, Warning, Zone, group_plan, instance_type, limits, render_user_data,
 };
-
-/// The tag whose value is the [`HostId`].
-pub const TAG_HOST: &str = "sdocker:host";
-/// The tag whose value is the domain.
-pub const TAG_DOMAIN: &str = "sdocker:domain";
-/// The tag whose value is the owner's user profile.
-pub const TAG_OWNER: &str = "sdocker:owner";
-/// The tag whose value is the time at which the host ends itself at the latest, by RFC 3339.
-pub const TAG_EXPIRES: &str = "sdocker:expires";
 
 /// EC2 takes at most this many tags on a resource (EC2 user guide, "Tag restrictions").
 pub const MAX_TAGS: usize = 50;
