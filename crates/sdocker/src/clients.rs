@@ -25,6 +25,9 @@ pub struct Obstacle {
 }
 
 /// What leads clients past the host of this context, which is the one that they are to use.
+///
+/// # Cancel safety
+/// It only reads, and can be dropped at any time; a program that it asks is given up.
 pub async fn obstacles(surroundings: &Surroundings, host: &KnownHost) -> Vec<Obstacle> {
     match overridden(surroundings, host) {
         // The SDK follows the CLI: it is led past the host for the same reason.

@@ -87,6 +87,9 @@ impl Client {
 
     /// What a container is and does; `None` where there is none of this name or id.
     ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
     /// # Errors
     /// The daemon does not answer.
     pub async fn inspect(&self, container: &str) -> Result<Option<ContainerInspectResponse>, Error> {

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use docker_remote::Endpoint;
 
-use super::{
-    finding::{Findings, State},
-    repair::Repair,
-};
+use super::finding::{Findings, Repair, State};
 use crate::{
     Surroundings, clients,
     lookup::Lookup,

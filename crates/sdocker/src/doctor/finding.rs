@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::repair::Repair;
-use crate::{Error, advice, permission::Caller};
+use crate::{Error, advice, lookup::KnownHost, permission::Caller};
 
 /// What was found out about something.
 #[derive(Debug, Serialize)]
@@ -27,6 +26,17 @@ pub struct Finding {
     /// What `--fix` does about it.
     #[serde(skip)]
     pub(super) repair: Option<Repair>,
+}
+
+/// A way to mend something.
+#[derive(Debug)]
+pub enum Repair {
+    /// Put there what Local Mode needs.
+    SetUp,
+    /// Remove the Docker context of a host that is gone.
+    RemoveContext(String),
+    /// Remove what is kept of a host that has ended.
+    ForgetHost(Box<KnownHost>),
 }
 
 /// How something is, from good to bad.

@@ -3,10 +3,7 @@
 use docker_remote::Context;
 use host_provisioner::{InstanceId, InstanceType};
 
-use super::{
-    finding::{Findings, State},
-    repair::Repair,
-};
+use super::finding::{Findings, Repair, State};
 use crate::{
     Surroundings, advice, clients, detours, docker_cli,
     link::{self, FolderState},

@@ -3,8 +3,8 @@
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Fix,
-    finding::{Finding, State},
+    examination::Fix,
+    finding::{Finding, Repair, State},
 };
 use crate::{
     Observer, Surroundings,
@@ -15,17 +15,6 @@ use crate::{
     session,
     setup::{self, ProgramsSay, SetupRequest},
 };
-
-/// A way to mend something.
-#[derive(Debug)]
-pub enum Repair {
-    /// Put there what Local Mode needs.
-    SetUp,
-    /// Remove the Docker context of a host that is gone.
-    RemoveContext(String),
-    /// Remove what is kept of a host that has ended.
-    ForgetHost(Box<KnownHost>),
-}
 
 /// Mends what can be mended, and says so in the findings.
 pub(super) async fn all(

@@ -7,7 +7,8 @@ use host_provisioner::{
 use studio_discovery::{DiscoveryWarning, StudioEnvironment};
 
 use super::{
-    Examination, clients,
+    clients,
+    examination::Examination,
     finding::{Findings, State},
     registry,
 };
