@@ -121,6 +121,8 @@ fn the_main_job() {
     assert_eq!((&status["state"], &status["daemon"]["answers"]), (&json!("running"), &json!(true)));
     let dockerd = home.sdocker(&["logs", "dockerd", &first[..20]]).expect(0).stdout;
     assert!(dockerd.contains("API listen on"), "{dockerd}");
+    home.sdocker(&["logs"]).expect(0);
+    fs::remove_file(home.join(format!(".sdocker/hosts/{first}/logs/bootstrap.log"))).expect("there");
     let none = home.sdocker(&["logs"]).expect(1).stderr;
     assert!(none.contains("there is no bootstrap log") && none.contains("`sdocker status"), "{none}");
     home.sdocker(&["keep", "--for", "20h"]).expect(0);
