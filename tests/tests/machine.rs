@@ -338,9 +338,10 @@ impl Host {
         if self.of_space { SPACE_IDLE } else { IDLE }
     }
 
-    /// Lets time pass on the machine by its clock, and has the watch look then.
-    fn after(&self, seconds: u64) {
-        self.machine.shell(&format!("date -s '+{seconds} seconds' && systemctl start --no-block sdocker-idle"));
+    /// Lets time pass on the machine by its clock, and has the watch look then; returns the new time, in seconds.
+    fn after(&self, seconds: u64) -> i64 {
+        let script = format!("date -s '+{seconds} seconds' +%s && systemctl start --no-block sdocker-idle");
+        self.machine.shell(&script).trim().parse().expect("seconds")
     }
 
     /// These uses, and no others, hold the host's end off for longer than the idle timeout.
@@ -350,9 +351,13 @@ impl Host {
             said.len() == uses.len()
                 && said.iter().zip(uses).all(|(said, this)| said.as_str().is_some_and(|said| said.ends_with(this)))
         };
-        let before = self.look(&uses.join(" and "), these).await;
-        self.after(self.idle() + 20);
-        let later = |life: &Value| life["checked_at"].as_str() > before["checked_at"].as_str();
+        self.look(&uses.join(" and "), these).await;
+        // A look that was on its way knows nothing yet of what was asked before, nor of this time.
+        let then = self.after(self.idle() + 20);
+        let later = |life: &Value| {
+            let began = life["checked_at"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+            began.is_some_and(|began| began.as_second() >= then)
+        };
         let life = self.look("a look after the idle timeout", later).await;
         assert!(these(&life), "{life}");
         assert!(life["idle_deadline"].as_str() > life["checked_at"].as_str(), "{life}");

@@ -90,7 +90,7 @@ idle=null
 ((${#uses[@]})) || idle="\"$(at "$last")\""
 timeout_json=null
 ((idle_timeout == 0)) || timeout_json=$idle_timeout
-json="{\"checked_at\":\"$(now)\",\"expires_at\":\"$(at "$expires")\",\"keepable_until\":\"$(at "$(</etc/sdocker/latest)")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
+json="{\"checked_at\":\"$(at "$time")\",\"expires_at\":\"$(at "$expires")\",\"keepable_until\":\"$(at "$(</etc/sdocker/latest)")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
 echo "$json" >/var/lib/sdocker/life.json
 show /var/lib/sdocker/life.json life.json
 if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
