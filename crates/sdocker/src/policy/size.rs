@@ -14,12 +14,15 @@ pub struct Fit {
     pub widened: Vec<String>,
 }
 
+/// Takes a limit off a scope.
+type Widen = fn(&mut Scope);
+
 /// What is left of a place's limits so that statements fit a managed policy. A domain with very many subnets or mount targets is limited by its
 /// VPC, which stays in the conditions, in place of each of them.
 pub fn fitting(scope: &Scope, statements: impl Fn(&Scope) -> Vec<Statement>) -> Fit {
     let mut scope = scope.clone();
     let mut widened = Vec::new();
-    let narrower: [(&str, fn(&mut Scope)); 2] = [
+    let narrower: [(&str, Widen); 2] = [
         ("subnets", |scope| scope.subnets.clear()),
         ("mount targets' network interfaces", |scope| scope.interfaces.clear()),
     ];
