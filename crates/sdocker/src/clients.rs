@@ -125,9 +125,8 @@ fn builds(surroundings: &Surroundings) -> Option<Obstacle> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use super::*;
+    use crate::stand_in;
 
     fn host() -> KnownHost {
         KnownHost {
@@ -144,9 +143,7 @@ mod tests {
     /// A home with a Docker CLI that runs this.
     fn with_docker(script: &str) -> (tempfile::TempDir, Surroundings) {
         let home = tempfile::tempdir().expect("a folder");
-        let docker = home.path().join("docker");
-        fs::write(&docker, format!("#!/bin/sh\n{script}\n")).expect("written");
-        fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("set");
+        stand_in::program(home.path(), "docker", script);
         let mut surroundings = Surroundings::new(home.path());
         surroundings.path = home.path().into();
         (home, surroundings)

@@ -33,9 +33,8 @@ fn version(said: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use super::*;
+    use crate::stand_in;
 
     #[test]
     fn builds_go_past_hosts_in_some_versions() {
@@ -51,10 +50,8 @@ mod tests {
             ("5.0.0", None),
             ("Docker Compose version v2.38.1", None),
         ] {
-            let docker = home.path().join("docker");
-            fs::write(&docker, format!("#!/bin/sh\n[ \"$*\" = 'compose version --short' ] && echo '{says}'\n"))
-                .expect("written");
-            fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).expect("set");
+            let script = format!("[ \"$*\" = 'compose version --short' ] && echo '{says}'");
+            stand_in::program(home.path(), "docker", &script);
             assert_eq!(builds_past_hosts(&surroundings).as_deref(), expected, "{says}");
         }
     }

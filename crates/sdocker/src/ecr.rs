@@ -116,15 +116,15 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::stand_in;
 
     /// It may wait for a registry out of reach.
     #[tokio::test]
     async fn a_login_that_is_dropped_leaves_no_process() {
         let folder = tempfile::tempdir().expect("a folder");
-        // Written by another process: what this one writes can't be run while a test beside this one starts a program (execve(2), ETXTBSY).
-        let script = r#"mkfifo fifo && printf '%s\n' '#!/bin/sh' 'exec 3>"${0%/*}/fifo"; echo begun >&3; exec sleep 300' >docker && chmod +x docker"#;
-        let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&folder).status();
+        let made = std::process::Command::new("mkfifo").arg(folder.path().join("fifo")).status();
         assert!(made.expect("it runs").success());
+        stand_in::program(folder.path(), "docker", r#"exec 3>"${0%/*}/fifo"; echo begun >&3; exec sleep 300"#);
         let (told, mut hears) = mpsc::unbounded_channel();
         let (fifo, docker) = (folder.path().join("fifo"), folder.path().join("docker"));
         thread::spawn(move || {

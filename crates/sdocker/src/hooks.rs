@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest as _, Sha256};
 use whole_file::Links;
 
 use crate::{
     Error,
+    checksum::sha256,
     error::{Context as _, Result},
     layout::Layout,
 };
@@ -95,7 +95,7 @@ impl Hook {
     }
 
     fn sum(&self) -> String {
-        Sha256::digest(&self.text).iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(&self.text)
     }
 }
 

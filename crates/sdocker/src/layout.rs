@@ -95,8 +95,8 @@ impl Layout {
             return Ok(usual);
         }
         let apart = self.keys(name);
-        create_private(&apart).map_err(io::Error::other)?;
-        create_private(&self.certs(name)).map_err(io::Error::other)?;
+        private_folder(&apart)?;
+        private_folder(&self.certs(name))?;
         match std::os::unix::fs::symlink(&apart, &usual) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(apart),
@@ -139,7 +139,6 @@ impl Layout {
 
     /// Keeps the logs of a host that failed, and whose files go. Of the newest hosts only.
     pub(crate) fn keep_logs(&self, name: &str) -> io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt as _;
         let kept = self.failed(name);
         for log in ["status", "logs/bootstrap.log", "logs/dockerd.log"] {
             // The host wrote it, and may have written anything.
@@ -147,7 +146,7 @@ impl Layout {
                 Ok(bytes) => bytes,
                 Err(_) => continue,
             };
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&kept)?;
+            private_folder(&kept)?;
             whole_file::replace(&kept.join(Path::new(log).file_name().unwrap_or_default()), &bytes, 0o600)?;
         }
         let mut all: Vec<_> = match fs::read_dir(self.sdocker_home.join("failed")) {
@@ -197,12 +196,12 @@ pub(crate) fn host_name(instance_type: &InstanceType, instance: &InstanceId) -> 
 
 /// Makes a folder that only its owner can look into.
 pub(crate) fn create_private(folder: &Path) -> crate::Result<()> {
+    private_folder(folder).with_context(|| format!("cannot create {}", folder.display()))
+}
+
+fn private_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .with_context(|| format!("cannot create {}", folder.display()))
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 #[cfg(test)]

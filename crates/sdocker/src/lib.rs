@@ -25,6 +25,7 @@
 
 mod account;
 mod advice;
+mod checksum;
 pub mod client_files;
 pub mod clients;
 mod clouds;
@@ -59,6 +60,8 @@ mod request;
 mod selector;
 mod session;
 pub mod setup;
+#[cfg(test)]
+mod stand_in;
 pub mod status;
 mod stop;
 mod studio;

@@ -9,11 +9,9 @@ use std::{
     str::FromStr,
 };
 
-use crate::error::Context as _;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::Error;
+use crate::{Error, checksum::sha256, error::Context as _};
 
 /// The largest file that is taken: Docker's archive has some 80 MB.
 const LARGEST: u64 = 1 << 30;
@@ -72,18 +70,13 @@ impl Source {
             let read = whole_file::read(Path::new(file), LARGEST, whole_file::Links::Follow);
             read.with_context(|| format!("cannot read {}", self.location))?
         };
-        let sum = sum(&bytes);
+        let sum = sha256(&bytes);
         if sum != self.sha256 {
             let error = Error::new(format!("{} is not what was expected: its SHA-256 is {sum}", self.location));
             return Err(error.hint("nothing of it was installed; compare the checksum with its publisher's"));
         }
         Ok(bytes)
     }
-}
-
-/// The SHA-256 of these bytes, in lower-case hexadecimal digits.
-fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The file of this name in an archive, whatever its folder.
@@ -116,7 +109,7 @@ mod tests {
     use super::*;
 
     fn source(path: &Path, bytes: &[u8]) -> Source {
-        format!("{}#sha256={}", path.display(), sum(bytes)).parse().expect("a source")
+        format!("{}#sha256={}", path.display(), sha256(bytes)).parse().expect("a source")
     }
 
     #[test]

@@ -110,21 +110,16 @@ fn said(program: &Path, arguments: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use localmode_config::Missing;
 
     use super::*;
+    use crate::stand_in;
 
     /// sagemaker 3.0 takes any sagemaker-core 2.x: what it does with Compose is told by its parts alone.
     #[test]
     fn the_parts_of_an_sdk_are_asked_for() {
         let home = tempfile::tempdir().expect("a folder");
-        let program = |name: &str, text: &str| {
-            let path = home.path().join(name);
-            fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("written");
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
-        };
+        let program = |name: &str, text: &str| stand_in::program(home.path(), name, text);
         program("docker", "echo Docker Compose version 2.40.3-3");
         let mut surroundings = Surroundings::new(home.path());
         surroundings.path = home.path().into();
