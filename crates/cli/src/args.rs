@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Recover(commands::recover::Args),
     /// Print the environment variables for tools that ignore Docker contexts.
     Env(commands::env::Args),
+    /// Show and change the settings of sdocker.conf.
+    Config(commands::config::Args),
     /// Configure the SageMaker Python SDK's Local Mode.
     Configure(commands::configure::Args),
     /// Check that a host can be created, before any money is spent.

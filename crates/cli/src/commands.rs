@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod config;
 pub(crate) mod configure;
 pub(crate) mod create_host;
 pub(crate) mod doctor;
@@ -62,6 +63,7 @@ pub(crate) async fn run(
         Command::Use(args) => use_host::run(&args, &home, printer).await,
         Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
         Command::Env(args) => env::run(&args, &home, printer),
+        Command::Config(args) => return config::run(&args, &home, printer),
         Command::Configure(args) => configure::run(&args, &home, printer).await,
         Command::Doctor(args) => return doctor::run(&args, &home, printer).await,
         Command::Setup(args) => setup::run(&args, surroundings, printer),
@@ -74,7 +76,7 @@ pub(crate) async fn run(
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
         Command::Policy(args) => policy::run(&args, surroundings, printer).await,
         Command::Finish(args) => finish::run(&args, &home, printer, interrupt).await,
-        Command::Completions(args) => manual::completions(&args, Args::command(), printer),
+        Command::Completions(args) => manual::completions(&args, printer),
         Command::Manpages(args) => manual::manpages(&args, Args::command(), printer),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -3,11 +3,11 @@
 use std::{env, path::PathBuf};
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, ValueEnum as _, error::ErrorKind};
+use clap::{ValueEnum as _, error::ErrorKind};
 use docker_remote::ProxyVariables;
 use sdocker::{Aws, CloudChoice, Surroundings};
 
-use crate::{args::Args, options::Global};
+use crate::options::Global;
 
 /// Everything that commands take from their surroundings.
 pub(crate) fn surroundings(global: &Global) -> anyhow::Result<Surroundings> {
@@ -81,13 +81,18 @@ fn cloud(name: &str) -> anyhow::Result<CloudChoice> {
         CloudChoice::value_variants().iter().filter_map(|cloud| Some(cloud.to_possible_value()?.get_name().to_owned()));
     CloudChoice::from_str(name, false).map_err(|_| {
         let message = format!("SDOCKER_CLOUD is {name:?}: it can be {}\n", names.collect::<Vec<_>>().join(" or "));
-        Args::command().error(ErrorKind::InvalidValue, message).into()
+        clap::Error::raw(ErrorKind::InvalidValue, message).into()
     })
 }
 
 /// Whether a notebook's kernel started this command: Jupyter names itself to its kernels, and not to its terminals.
 pub(crate) fn in_notebook() -> bool {
     text("JPY_PARENT_PID").is_some()
+}
+
+/// The user's editor.
+pub(crate) fn editor() -> Option<String> {
+    text("VISUAL").or_else(|| text("EDITOR"))
 }
 
 /// An environment variable; empty counts as not set.

@@ -2,18 +2,25 @@
 
 mod args;
 mod commands;
+mod completion;
 mod environment;
 mod options;
 
 use std::{process::ExitCode, sync::Arc};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
+use clap_complete::CompleteEnv;
 use sdocker::{Surroundings, permission::Caller};
 use sdocker_console::{Interrupt, Printer, Waiting, failure, logging, successor};
 
-use crate::args::Command;
+use crate::{args::Command, completion::COMPLETE};
 
 fn main() -> ExitCode {
+    match CompleteEnv::with_factory(args::Args::command).var(COMPLETE).try_complete(std::env::args_os(), None) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(answer) => return failure::usage(&answer, false),
+    }
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(answer) => return failure::usage(&answer, wants_json()),

@@ -60,7 +60,7 @@ fn wrong_usage_is_answered_with_what_is_near() {
 fn completions_and_man_pages_are_written() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = run(&["completions", shell]);
-        assert!(code == Some(0) && script.contains("terminate-current-host"), "{shell}");
+        assert!(code == Some(0) && script.contains("SDOCKER_COMPLETE"), "{shell}");
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (code, _, stderr) = run(&["manpages", folder.path().to_str().expect("UTF-8")]);

@@ -76,6 +76,17 @@ impl ProxyVariables {
         excluding.collect()
     }
 
+    /// `NO_PROXY` and `no_proxy` without these hosts, where one of them is in there: what [`excluding`](Self::excluding) added. `None`: nothing
+    /// else was in it.
+    pub fn including(&self, hosts: &[&str]) -> Vec<(&'static str, Option<String>)> {
+        let without = EXCLUDED.into_iter().filter_map(|name| {
+            let own = self.0.get(name)?;
+            let (ours, others): (Vec<_>, Vec<_>) = own.split(',').partition(|entry| hosts.contains(&entry.trim()));
+            (!ours.is_empty()).then(|| (name, (!others.is_empty()).then(|| others.join(","))))
+        });
+        without.collect()
+    }
+
     fn first(&self, names: [&'static str; 2]) -> Option<ClientProxy> {
         let (variable, url) = names.into_iter().find_map(|name| Some((name, self.0.get(name)?)))?;
         Some(ClientProxy { variable, url: url.clone() })

@@ -64,14 +64,17 @@ const WELL_KNOWN: &[(&str, &[&str])] = &[
 
 const SIZES: &[&str] = &["large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge"];
 
+/// Types that people launch, by their names: for suggestions and completion.
+pub fn well_known_types() -> impl Iterator<Item = String> {
+    WELL_KNOWN.iter().flat_map(|(class, sizes)| sizes.iter().map(move |size| format!("{class}.{size}")))
+}
+
 /// At most three types whose names are near this one, nearest first.
 pub(crate) fn suggestions(mistyped: &InstanceType) -> Vec<InstanceType> {
     // SageMaker's own names of instance types have this prefix; EC2's do not.
     let wanted = mistyped.as_str().trim().to_lowercase();
     let wanted = wanted.strip_prefix("ml.").unwrap_or(&wanted);
-    let mut near: Vec<(f64, String)> = WELL_KNOWN
-        .iter()
-        .flat_map(|(class, sizes)| sizes.iter().map(move |size| format!("{class}.{size}")))
+    let mut near: Vec<(f64, String)> = well_known_types()
         .map(|name| (strsim::jaro_winkler(wanted, &name), name))
         .filter(|(score, _)| *score > 0.8)
         .collect();

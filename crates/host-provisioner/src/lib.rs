@@ -43,6 +43,7 @@ pub use cloud::{
 pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, NetworkInterfaceId, Zone};
+pub use instance_type::well_known_types;
 pub use journal::{
     AccessIntent, Entry, FileStore, GroupIntent, HeldEntry, Intent, Journal, JournalError, JournalStore, LaunchIntent,
     MemoryStore, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Step, StepState, Turn,

@@ -62,11 +62,12 @@ pub struct NewHost {
 
 /// What a plan is made of.
 struct Prepared {
+    /// What is asked for, with what the settings say of the rest.
+    asked: HostRequest,
     session: Session,
     environment: StudioEnvironment,
     planned: Planned,
     previous_context: Option<String>,
-    config: Config,
     ways: Ways,
     /// What the app lends.
     lent: Lent,
@@ -100,6 +101,7 @@ async fn prepare(
     for warning in &config.warnings {
         observer.warn(warning);
     }
+    let asked = asked.clone().or(&config);
     // What can't be edited later must be known before money is spent.
     let previous_context = lookup.contexts.current()?;
     let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
@@ -107,7 +109,7 @@ async fn prepare(
         Some(session) => session,
         None => Session::open(surroundings, observer).await?,
     };
-    let mut ways = Ways::of(asked, session.facts.app().kind, is_sandbox);
+    let mut ways = Ways::of(&asked, session.facts.app().kind, is_sandbox);
     if for_use && ways.mounts && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
         session.facts = session::local_facts(surroundings)?;
     }
@@ -117,7 +119,7 @@ async fn prepare(
     }
     let lent = if ways.lends { Lent::of(&asked.shares, surroundings)? } else { Lent::default() };
     let asking = observer.asking("asking EC2 and EFS what a host needs");
-    let planned = plan(asked, surroundings, &config, &session.clouds, &environment).await?;
+    let planned = plan(&asked, surroundings, &config, &session.clouds, &environment).await?;
     drop(asking);
     for warning in &planned.plan.warnings {
         observer.warn(warning);
@@ -144,7 +146,7 @@ async fn prepare(
         observer.info(request::WITHOUT_SHARED_STORAGE);
     }
     let lent = if ways.lends { lent } else { Lent::default() };
-    Ok(Prepared { session, environment, planned, previous_context, config, ways, lent })
+    Ok(Prepared { asked, session, environment, planned, previous_context, ways, lent })
 }
 
 /// Creates a host, and makes it the current one. Whatever fails, what was made is undone.
@@ -164,7 +166,7 @@ pub async fn create(
 ) -> crate::Result<NewHost> {
     let lookup = Lookup::new(surroundings);
     let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
-    let Prepared { session, environment, planned, previous_context, config, ways, lent } = prepared;
+    let Prepared { asked, session, environment, planned, previous_context, ways, lent } = prepared;
     let Planned { plan, shared_home, hooks, embedded, .. } = planned;
     clients::warn(&clients::overrides(surroundings, &[]), observer);
     if let Some(problem) = writable::problems(surroundings, &lookup, shared_home.as_deref()).into_iter().next() {
@@ -184,17 +186,8 @@ pub async fn create(
     let progress = Progress::new(observer);
     let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
     let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
-    let flow = Flow {
-        asked,
-        config: &config,
-        surroundings,
-        observer,
-        lookup: &lookup,
-        session: &session,
-        stop,
-        ways,
-        lent: &lent,
-    };
+    let flow =
+        Flow { asked: &asked, surroundings, observer, lookup: &lookup, session: &session, stop, ways, lent: &lent };
     match flow.finish(&mut creation, embedded).await {
         Ok(mut ready) => {
             let warnings = progress.warnings().into_iter().chain(plan.warnings);
@@ -249,7 +242,7 @@ pub async fn plan(
     };
     let embedded = match &shared_home {
         Some(_) => None,
-        None => Some(embedded_credentials(environment, asked, config)?),
+        None => Some(embedded_credentials(environment, asked)?),
     };
     let request = request::request(asked, surroundings, config, (shared_home.clone(), hooks.told()), embedded.as_ref());
     let survey = Survey::take(&clouds.cloud, environment, &request).await?;
@@ -260,7 +253,6 @@ pub async fn plan(
 /// A new host's way from instance to use.
 struct Flow<'a> {
     asked: &'a HostRequest,
-    config: &'a Config,
     surroundings: &'a Surroundings,
     observer: &'a dyn Observer,
     lookup: &'a Lookup,
@@ -304,7 +296,7 @@ impl Flow<'_> {
             endpoint: endpoint.clone(),
             certs: self.lookup.layout.client_certs(&name),
             answered: None,
-            idle_timeout: request::idle_timeout(self.asked, self.config),
+            idle_timeout: self.asked.idle_timeout(),
             notes: Vec::new(),
             warnings: Vec::new(),
             refused: None,
@@ -330,7 +322,7 @@ impl Flow<'_> {
                 endpoint: &endpoint,
                 credentials: &credentials,
             },
-            self.asked.ready_within,
+            self.asked.ready_within(),
             self.observer,
             self.stop.token(),
         )
@@ -421,22 +413,14 @@ fn validity(lifetime: Duration) -> Duration {
 
 /// Credentials made before the instance has a name or an address: for every name that EC2 gives in this Region, and with an issuer by
 /// which the host adds its addresses. They can serve as this one host only, because no other host's clients know this CA.
-fn embedded_credentials(
-    environment: &StudioEnvironment,
-    asked: &HostRequest,
-    config: &Config,
-) -> crate::Result<HostCredentials> {
+fn embedded_credentials(environment: &StudioEnvironment, asked: &HostRequest) -> crate::Result<HostCredentials> {
     let domain = match environment.region.as_str() {
         // EC2 user guide, "EC2 instance hostnames and domains".
         "us-east-1" => "ec2.internal".to_owned(),
         region => format!("{region}.compute.internal"),
     };
     let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
-    Ok(HostCredentials::generate_with_issuer(
-        &names,
-        SystemTime::now(),
-        validity(request::max_lifetime(asked, config)),
-    )?)
+    Ok(HostCredentials::generate_with_issuer(&names, SystemTime::now(), validity(asked.max_lifetime()))?)
 }
 
 #[cfg(test)]

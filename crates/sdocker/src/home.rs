@@ -11,7 +11,7 @@ use crate::{
     Error, HostRequest, HostSelector, Observer, Result, Stop, Surroundings, account,
     client_files::HostFiles,
     clients, compose,
-    config::{self, Config},
+    config::{self, Config, ConfigFile},
     creation::{self, NewHost},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
@@ -68,6 +68,14 @@ impl Home {
     /// A file that can't be read, or is not what it should be: with file, line and column.
     pub fn settings(&self) -> Result<Config> {
         config::read(&self.lookup().layout.configuration_files())
+    }
+
+    /// The file of these settings, to look at and to change.
+    ///
+    /// # Errors
+    /// A file that can't be read.
+    pub fn config_file(&self) -> Result<ConfigFile> {
+        ConfigFile::find(&self.lookup().layout.configuration_files())
     }
 
     /// Every host that this home knows, the current one first. Nobody is asked.
@@ -186,6 +194,20 @@ impl Home {
         }
         variables.extend(self.surroundings.proxies.excluding(&Endpoint::new(host.address.clone(), host.port)));
         variables
+    }
+
+    /// The variables that [`variables`](Self::variables) sets for any host, as they are without one; `None`: not set.
+    ///
+    /// # Errors
+    /// Records that can't be read.
+    pub fn variables_without_hosts(&self) -> Result<Vec<(&'static str, Option<String>)>> {
+        let hosts = self.hosts()?;
+        let names: Vec<&str> = hosts.iter().map(|host| host.address.as_str()).collect();
+        let ours = ["DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "USE_SHORT_LIVED_CREDENTIALS"];
+        // Whoever has another value did not get it here.
+        let bake = self.surroundings.compose_bake.as_deref().filter(|value| *value == "false").map(|_| "COMPOSE_BAKE");
+        let unset = ours.into_iter().chain(bake).map(|name| (name, None));
+        Ok(unset.chain(self.surroundings.proxies.including(&names)).collect())
     }
 
     /// The folder of the certificates by which clients reach a host.

@@ -76,8 +76,8 @@ pub struct HostRequest {
     pub idle_timeout: Option<Timeout>,
     /// After how long the host ends itself, whatever runs on it; by default twelve hours.
     pub max_lifetime: Option<Duration>,
-    /// On demand, or Spot.
-    pub market: MarketChoice,
+    /// On demand, or Spot; by default on demand.
+    pub market: Option<MarketChoice>,
     /// How the host gets the app's files; `None`: by EFS in Studio Classic, lent by the app in a space, beside the EFS that it has mounted.
     pub files: Option<Files>,
     /// The folders that the app lends, such as `/home/me/data:ro`, in place of its home.
@@ -87,14 +87,14 @@ pub struct HostRequest {
     /// Whether to wait until the host is ready, and to configure Local Mode then. [`Studio::create_host`](crate::Studio::create_host) always
     /// does.
     pub wait: bool,
-    /// How long to wait.
-    pub ready_within: Duration,
+    /// How long to wait; by default a quarter of an hour.
+    pub ready_within: Option<Duration>,
     /// Whether to keep a host that does not become ready, to look into why. It still ends itself.
     pub keep_failed: bool,
 }
 
 impl HostRequest {
-    /// A host of this type, on demand, which is waited for.
+    /// A host of this type, which is waited for.
     pub fn new(instance_type: impl Into<InstanceType>) -> Self {
         Self {
             instance_type: instance_type.into(),
@@ -102,25 +102,48 @@ impl HostRequest {
             engine: None,
             idle_timeout: None,
             max_lifetime: None,
-            market: MarketChoice::OnDemand,
+            market: None,
             files: None,
             shares: Vec::new(),
             tags: Vec::new(),
             wait: true,
-            ready_within: READY_WITHIN,
+            ready_within: None,
             keep_failed: false,
         }
     }
+
+    /// The request, with what the settings say where it says nothing.
+    pub(crate) fn or(mut self, config: &Config) -> Self {
+        self.subnet = self.subnet.or_else(|| config.subnet.clone());
+        self.engine = self.engine.or(config.engine);
+        self.idle_timeout = self.idle_timeout.or(config.idle_timeout);
+        self.max_lifetime = self.max_lifetime.or(config.max_lifetime);
+        self.market = self.market.or(config.market);
+        // Who names folders on the command line wants them lent, whatever is said of files elsewhere.
+        self.files = self.files.or(config.files.filter(|_| self.shares.is_empty()));
+        if self.shares.is_empty() {
+            self.shares.clone_from(&config.shares);
+        }
+        self.ready_within = self.ready_within.or(config.ready_within);
+        self.keep_failed |= config.keep_failed;
+        self.tags = tags(&self.tags, &config.host.tags);
+        self
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout.map_or(Some(IDLE_TIMEOUT), |timeout| timeout.0)
+    }
+
+    pub(crate) fn max_lifetime(&self) -> Duration {
+        self.max_lifetime.unwrap_or(MAX_LIFETIME)
+    }
+
+    pub(crate) fn ready_within(&self) -> Duration {
+        self.ready_within.unwrap_or(READY_WITHIN)
+    }
 }
 
-pub(crate) fn idle_timeout(asked: &HostRequest, config: &Config) -> Option<Duration> {
-    asked.idle_timeout.or(config.idle_timeout).map_or(Some(IDLE_TIMEOUT), |timeout| timeout.0)
-}
-
-pub(crate) fn max_lifetime(asked: &HostRequest, config: &Config) -> Duration {
-    asked.max_lifetime.or(config.max_lifetime).unwrap_or(MAX_LIFETIME)
-}
-
+/// The request as the provisioner takes it; `asked` has what the settings say already.
 pub(crate) fn request(
     asked: &HostRequest,
     surroundings: &Surroundings,
@@ -134,10 +157,10 @@ pub(crate) fn request(
         now: Timestamp::now(),
         instance_type: asked.instance_type.clone(),
         subnet: asked.subnet.clone(),
-        engine: asked.engine.or(config.engine).unwrap_or_default(),
-        market: asked.market,
-        max_lifetime: max_lifetime(asked, config),
-        idle_timeout: idle_timeout(asked, config),
+        engine: asked.engine.unwrap_or_default(),
+        market: asked.market.unwrap_or_default(),
+        max_lifetime: asked.max_lifetime(),
+        idle_timeout: asked.idle_timeout(),
         shared_home,
         hooks,
         identity: match embedded {
@@ -151,7 +174,7 @@ pub(crate) fn request(
             None => Identity::Shared,
         },
         proxy: proxy(surroundings),
-        config: HostConfig { tags: tags(&asked.tags, &config.host.tags), ..config.host.clone() },
+        config: HostConfig { tags: asked.tags.clone(), ..config.host.clone() },
     }
 }
 

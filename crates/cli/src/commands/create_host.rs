@@ -5,6 +5,7 @@ mod outcome;
 use std::sync::{Mutex, PoisonError};
 
 use clap::{CommandFactory as _, error::ErrorKind};
+use clap_complete::engine::ArgValueCompleter;
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
     Fate, Files, Home, HostRequest, Stop,
@@ -14,7 +15,7 @@ use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
 use studio_discovery::{SubnetId, Tag};
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::link;
+use crate::{commands::link, completion};
 
 /// Create a Docker host, and make it the current one.
 ///
@@ -25,10 +26,10 @@ use crate::commands::link;
 pub(crate) struct Args {
     /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU).
     /// [default: InstanceType in sdocker.conf]
-    #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
+    #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>, add = ArgValueCompleter::new(completion::instance_types))]
     type_of_instance: Option<InstanceType>,
     /// The same, as the first sdocker took it.
-    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance")]
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance", add = ArgValueCompleter::new(completion::instance_types))]
     instance_type: Option<InstanceType>,
     /// The subnet, instead of the first of the domain's that has a mount target and capacity.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
@@ -43,11 +44,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
     /// Use Spot only; fail if there is no Spot capacity.
-    #[arg(long, conflicts_with = "spot_or_on_demand")]
+    #[arg(long, conflicts_with_all = ["spot_or_on_demand", "on_demand"])]
     spot: bool,
     /// Use Spot, and fall back to on-demand if there is no Spot capacity.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "on_demand")]
     spot_or_on_demand: bool,
+    /// Do not use Spot, whatever Market in sdocker.conf says.
+    #[arg(long)]
+    on_demand: bool,
     /// How the host gets this app's files. By default over EFS in Studio Classic; in a space this app shares them, besides any EFS that is
     /// mounted in it.
     #[arg(long, value_enum, value_name = "HOW")]
@@ -61,9 +65,9 @@ pub(crate) struct Args {
     /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
     #[arg(long)]
     no_wait: bool,
-    /// How long to wait for the host to become ready.
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m")]
-    timeout: std::time::Duration,
+    /// How long to wait for the host to become ready. [default: 15m]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait)]
+    timeout: Option<std::time::Duration>,
     /// Keep a host that does not become ready, for debugging. It still terminates itself.
     #[arg(long)]
     keep_failed: bool,
@@ -100,10 +104,11 @@ impl Args {
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
         request.max_lifetime = self.max_lifetime;
-        request.market = match (self.spot, self.spot_or_on_demand) {
-            (true, _) => MarketChoice::Spot,
-            (false, true) => MarketChoice::SpotOrOnDemand,
-            (false, false) => MarketChoice::OnDemand,
+        request.market = match (self.spot, self.spot_or_on_demand, self.on_demand) {
+            (true, ..) => Some(MarketChoice::Spot),
+            (_, true, _) => Some(MarketChoice::SpotOrOnDemand),
+            (.., true) => Some(MarketChoice::OnDemand),
+            _ => None,
         };
         request.files = self.files;
         request.shares.clone_from(&self.shares);
@@ -153,7 +158,8 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let request = args.request(instance_type.clone());
     let observer = Progress::new(printer);
     if args.dry_run {
-        return outcome::print_plan(&home.plan(&request, &observer).await?, printer);
+        let plan = home.plan(&request, &observer).await?;
+        return outcome::print_plan(&plan, &home.settings()?.given, printer);
     }
     let stopping = Stopping { interrupt, instance_type: &instance_type, working: Mutex::new(None) };
     match home.create_host(&request, &observer, &stopping).await {

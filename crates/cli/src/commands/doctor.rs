@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap_complete::engine::ArgValueCompleter;
 use console::{Style, StyledObject};
 use host_provisioner::InstanceType;
 use sdocker::{
@@ -13,15 +14,17 @@ use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 use studio_discovery::SubnetId;
 
+use crate::completion;
+
 /// Check that a host can be created, before any money is spent.
 ///
 /// Reads what `create-host` reads, asks EC2 whether it would allow each change (DryRun), and looks at what Docker clients and Local Mode
 /// need here; changes nothing. Ends with 0 only if a host could be expected to come up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The EC2 instance type to launch.
-    #[arg(long, value_name = "TYPE", default_value = "c5.xlarge", value_parser = str::parse::<InstanceType>)]
-    instance_type: InstanceType,
+    /// The EC2 instance type to launch. [default: InstanceType in sdocker.conf, else c5.xlarge]
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, add = ArgValueCompleter::new(completion::instance_types))]
+    instance_type: Option<InstanceType>,
     /// The subnet, instead of the first of the domain's that has a mount target.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
@@ -48,8 +51,10 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         true if args.yes || may_install(home, &observer, printer)? => Fix::All,
         true => Fix::Leftovers,
     };
+    // Settings that can't be read are among the findings.
+    let set = home.settings().ok().and_then(|settings| settings.instance_type);
     let examination = Examination {
-        instance_type: args.instance_type.clone(),
+        instance_type: args.instance_type.clone().or(set).unwrap_or_else(|| "c5.xlarge".into()),
         subnet: args.subnet_id.clone(),
         fix,
         programs_say: ProgramsSay::OnStandardError,

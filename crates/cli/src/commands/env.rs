@@ -9,13 +9,16 @@ use crate::commands::one_host::OneHost;
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///
-/// In bash: `eval "$(sdocker env)"`. docker-py (`docker.from_env()`) and what is built on it read nothing else. Where a proxy is set,
+/// In bash: `eval "$(sdocker env)"`, and `eval "$(sdocker env --unset)"` to undo it. docker-py (`docker.from_env()`) and what is built on it read nothing else. Where a proxy is set,
 /// NO_PROXY and no_proxy are printed as well, with the host added to what is in them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The syntax to print.
     #[arg(long, value_enum, default_value_t = Shell::Bash)]
     shell: Shell,
+    /// Print what takes these variables out again: the shell's programs follow Docker's contexts then.
+    #[arg(long, conflicts_with_all = ["host", "instance_id"])]
+    unset: bool,
     #[command(flatten)]
     host: OneHost,
 }
@@ -23,11 +26,17 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Shell {
     Bash,
+    Zsh,
+    Sh,
     Fish,
     Json,
 }
 
 pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let shell = if printer.is_json() { Shell::Json } else { args.shell };
+    if args.unset {
+        return print(home.variables_without_hosts()?, shell, printer);
+    }
     let host = home.host(args.host.selector(), &Progress::new(printer))?;
     let certs = home.client_certs(&host);
     match certs.join("key.pem").try_exists() {
@@ -37,8 +46,12 @@ pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result
         }
         Err(error) => printer.warn(format!("{} can't be looked at: {error}", certs.display())),
     }
-    let variables = home.variables(&host);
-    let shell = if printer.is_json() { Shell::Json } else { args.shell };
+    let variables = home.variables(&host).into_iter().map(|(name, value)| (name, Some(value)));
+    print(variables.collect(), shell, printer)
+}
+
+/// Prints the variables; one without a value is to go.
+fn print(variables: Vec<(&'static str, Option<String>)>, shell: Shell, printer: &Printer) -> anyhow::Result<()> {
     if shell == Shell::Json {
         let object: serde_json::Map<_, _> =
             variables.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
@@ -47,11 +60,13 @@ pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result
     }
     for (name, value) in variables {
         // Single quotes mean the same in POSIX shells and in fish, but for the backslash, which a path here does not hold.
-        let value = shlex::try_quote(&value)?;
-        match shell {
-            Shell::Fish => printer.stdout(&format!("set -gx {name} {value};")),
-            Shell::Bash | Shell::Json => printer.stdout(&format!("export {name}={value}")),
-        }
+        let value = value.map(|value| shlex::try_quote(&value).map(std::borrow::Cow::into_owned)).transpose()?;
+        printer.stdout(&match (shell, value) {
+            (Shell::Fish, Some(value)) => format!("set -gx {name} {value};"),
+            (Shell::Fish, None) => format!("set -e {name};"),
+            (_, Some(value)) => format!("export {name}={value}"),
+            (_, None) => format!("unset {name}"),
+        });
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use clap_complete::engine::ArgValueCompleter;
 use host_agent::Program;
 use host_ports::{Agent, Dialer, Listener, Listeners, Target};
 use sdocker::{Error, HostSelector, Surroundings, client_files::HostFiles, lookup::Lookup};
@@ -9,6 +10,7 @@ use sdocker_console::{Interrupt, Printer, Progress};
 use serde::Serialize;
 
 use super::share::PORTS_COMMAND;
+use crate::completion;
 
 /// Make ports of a host available on localhost, until Ctrl-C.
 ///
@@ -20,7 +22,7 @@ pub(crate) struct Args {
     #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse, required = true)]
     ports: Vec<Ports>,
     /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, visible_alias = "host", value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
 }
 

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Command;
-use clap_complete::Shell;
+use clap_complete::{Shell, env::Shells};
 use sdocker_console::Printer;
 use serde_json::json;
 
-/// Print a completion script for a shell.
+use crate::completion::COMPLETE;
+
+/// Print a completion script for a shell: `source <(sdocker completions bash)`.
+///
+/// It completes commands, options, the hosts that this home knows, instance types and settings. It asks this program, which makes no call
+/// in AWS for it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
@@ -23,9 +28,12 @@ pub(crate) struct ManpagesArgs {
     folder: PathBuf,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs, mut program: Command, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn completions(args: &CompletionsArgs, printer: &Printer) -> anyhow::Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut program, "sdocker", &mut script);
+    let shell = args.shell.to_string();
+    let shells = Shells::builtins();
+    let completer = shells.completer(&shell).with_context(|| format!("{shell} is not known"))?;
+    completer.write_registration(COMPLETE, "sdocker", "sdocker", "sdocker", &mut script)?;
     printer.stdout(&String::from_utf8(script)?);
     Ok(())
 }

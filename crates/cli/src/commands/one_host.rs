@@ -1,15 +1,18 @@
 //! The option by which a command is told which host it is about.
 
+use clap_complete::engine::ArgValueCompleter;
 use sdocker::HostSelector;
+
+use crate::completion;
 
 /// Which host it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OneHost {
     /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     host: Option<HostSelector>,
     /// The same, as the first sdocker took it.
-    #[arg(long, value_name = "ID", conflicts_with = "host")]
+    #[arg(long, value_name = "ID", conflicts_with = "host", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
 }
 

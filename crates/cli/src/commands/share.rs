@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
+use clap_complete::engine::ArgValueCompleter;
 use host_files::{Event, Program, Sharing};
 use sdocker::{
     HostSelector, Surroundings,
@@ -13,6 +14,8 @@ use sdocker::{
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde::Serialize;
+
+use crate::completion;
 
 /// How this program is an agent for files.
 pub(super) const FILES_COMMAND: [&str; 2] = ["-v", "share-agent"];
@@ -33,7 +36,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FOLDER[:ro]", required = true)]
     folders: Vec<String>,
     /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, visible_alias = "host", value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
     /// How long containers wait for files while this command is not running or not reaching the host, before they get errors.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = durations::parse_wait)]

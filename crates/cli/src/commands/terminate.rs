@@ -1,5 +1,6 @@
 //! `sdocker terminate-current-host` and `sdocker terminate-host`.
 
+use clap_complete::engine::ArgValueCompleter;
 use host_provisioner::{HostId, PurgeReport};
 use sdocker::{
     Error, Home, HostSelector, Stop,
@@ -8,6 +9,8 @@ use sdocker::{
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use crate::completion;
 
 /// Terminate the current host.
 ///
@@ -23,10 +26,10 @@ pub(crate) struct CurrentArgs {
 #[command(group = clap::ArgGroup::new("which").required(true).args(["hosts", "instance_id", "all"]))]
 pub(crate) struct Args {
     /// The hosts: their names, their instances' ids, or the beginning of either.
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     hosts: Vec<HostSelector>,
     /// The same for one host, as the first sdocker took it.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
     /// Every host that this home knows, unfinished ones included.
     #[arg(long)]

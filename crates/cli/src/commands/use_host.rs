@@ -1,21 +1,22 @@
 //! `sdocker use`: make a host the current one.
 
 use anyhow::Context as _;
+use clap_complete::engine::ArgValueCompleter;
 use sdocker::{Home, HostSelector, detours};
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 
-use crate::commands::link;
+use crate::{commands::link, completion};
 
 /// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {
     /// The host: its name, its instance's id, or the beginning of either.
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     host: Option<HostSelector>,
     /// The same, as the first sdocker took it.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
 }
 

@@ -157,3 +157,21 @@ fn asked_of_proxy(host: &str, excluded: &str, home: &Path) -> Option<String> {
     );
     heard.try_iter().next()
 }
+
+#[test]
+fn what_was_added_for_hosts_is_taken_out_again() {
+    let variables = |excluded: &str| {
+        ProxyVariables::new(|name| match name {
+            "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
+            "NO_PROXY" => Some(excluded.to_owned()),
+            _ => None,
+        })
+    };
+    let host = Endpoint::new("ip-10-0-0-9.ec2.internal", 1111);
+    let added = variables("localhost, .s3").excluding(&host);
+    assert_eq!(added[0], ("NO_PROXY", "localhost, .s3,ip-10-0-0-9.ec2.internal".to_owned()));
+    let taken_out = variables(&added[0].1).including(&[&host.host]);
+    assert_eq!(taken_out, [("NO_PROXY", Some("localhost, .s3".to_owned()))]);
+    assert_eq!(variables(&host.host).including(&[&host.host]), [("NO_PROXY", None)]);
+    assert_eq!(variables("localhost").including(&[&host.host]), []);
+}

@@ -1,5 +1,7 @@
 //! Which values of `sdocker.conf` can't be meant, each with its place: what AWS or the host would refuse after money is spent.
 
+use std::str::FromStr;
+
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{Object, Value},
@@ -32,6 +34,31 @@ pub(super) fn check(text: &str) -> Result<(), Wrong> {
     Check { text, settings: &settings }.all()
 }
 
+/// An id in its own type; an error with its place where it is none.
+pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(
+    text: &str,
+    key: &str,
+    given: Option<String>,
+) -> Result<Option<T>, Wrong> {
+    let Some(given) = given else { return Ok(None) };
+    given.trim().parse().map(Some).map_err(|error: T::Err| {
+        let (line, column) = place_of(text, key);
+        Wrong { line, column, what: error.to_string(), advice: format!("name another, or remove {key}") }
+    })
+}
+
+/// Where the value of a key is.
+fn place_of(text: &str, key: &str) -> (usize, usize) {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
+    match parsed.map(|parsed| parsed.value) {
+        Ok(Some(Value::Object(settings))) => {
+            let check = Check { text, settings: &settings };
+            check.value(key).map_or((1, 1), |value| check.place(value))
+        }
+        _ => (1, 1),
+    }
+}
+
 struct Check<'t> {
     text: &'t str,
     settings: &'t Object<'t>,
@@ -43,7 +70,17 @@ impl Check<'_> {
         self.volume()?;
         self.additional_ports()?;
         self.groups()?;
-        for key in ["InstanceType", "ImageId", "Key", "InstanceProfileArn", "DockerImageURI", "DockerImageNvidiaURI"] {
+        self.shares()?;
+        let ids = [
+            "InstanceType",
+            "ImageId",
+            "Key",
+            "InstanceProfileArn",
+            "DockerImageURI",
+            "DockerImageNvidiaURI",
+            "SubnetId",
+        ];
+        for key in ids {
             if let Some(value) = self.value(key)
                 && text_of(value).is_some_and(|text| text.trim().is_empty())
             {
@@ -110,6 +147,17 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// A folder that is relative to wherever a command is run would be another one each time.
+    fn shares(&self) -> Result<(), Wrong> {
+        let Some(Value::Array(folders)) = self.value("Shares") else { return Ok(()) };
+        let relative =
+            folders.elements.iter().find(|folder| !text_of(folder).unwrap_or_default().starts_with(['/', '~']));
+        relative.map_or(Ok(()), |folder| {
+            let what = format!("expected an absolute path, found {}", folder.text(self.text));
+            Err(self.wrong(folder, what, "begin it with / or ~/".to_owned()))
+        })
+    }
+
     /// A gp3 volume has 1 GiB to 64 TiB (EBS user guide, "General Purpose SSD volumes").
     fn volume(&self) -> Result<(), Wrong> {
         let Some(value) = self.value("EBSVolumeSize") else { return Ok(()) };
@@ -138,10 +186,15 @@ impl Check<'_> {
     }
 
     fn wrong(&self, value: &Value<'_>, what: String, advice: String) -> Wrong {
-        let before = &self.text[..value.start()];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let (line, column) = self.place(value);
         Wrong { line, column, what, advice }
+    }
+
+    /// Line and column.
+    fn place(&self, value: &Value<'_>) -> (usize, usize) {
+        let before = &self.text[..value.start()];
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (before.matches('\n').count() + 1, column)
     }
 }
 

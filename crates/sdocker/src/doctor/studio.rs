@@ -85,7 +85,8 @@ async fn host(
             .because("it is ignored")
             .fix("correct or remove it in sdocker.conf");
     }
-    let wanted = HostRequest { subnet: asked.subnet.clone(), ..HostRequest::new(asked.instance_type.clone()) };
+    let wanted =
+        HostRequest { subnet: asked.subnet.clone(), ..HostRequest::new(asked.instance_type.clone()) }.or(&config);
     let Planned { plan, instance_type, .. } =
         creation::plan(&wanted, surroundings, &config, &session.clouds, environment).await?;
     let subnets: Vec<_> = plan.placements.iter().map(|placement| placement.subnet.to_string()).collect();

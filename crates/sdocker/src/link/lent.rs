@@ -200,7 +200,11 @@ pub fn share(text: &str, surroundings: &Surroundings) -> crate::Result<Share> {
         Some(path) => (path, true),
         None => (text, false),
     };
-    let asked = surroundings.cwd.clone().unwrap_or_default().join(path);
+    let asked = match path.strip_prefix("~/") {
+        // A shell writes it out; sdocker.conf has no shell.
+        Some(below) => surroundings.home.join(below),
+        None => surroundings.cwd.clone().unwrap_or_default().join(path),
+    };
     let path = fs::canonicalize(asked).with_context(|| format!("cannot share {path}"))?;
     if !path.is_dir() {
         return Err(Error::new(format!("{} is no folder", path.display())).hint("share the folder that it is in"));

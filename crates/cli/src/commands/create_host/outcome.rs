@@ -106,11 +106,11 @@ pub(super) fn print(
     Ok(())
 }
 
-pub(super) fn print_plan(plan: &HostPlan, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn print_plan(plan: &HostPlan, given: &[&str], printer: &Printer) -> anyhow::Result<()> {
     let calls = plan.calls();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     printer.result(&json!({"plan": plan, "calls": calls, "warnings": warnings}), || {
-        let mut text = human(plan);
+        let mut text = human(plan, given);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -121,7 +121,7 @@ pub(super) fn print_plan(plan: &HostPlan, printer: &Printer) -> anyhow::Result<(
     })
 }
 
-fn human(plan: &HostPlan) -> String {
+fn human(plan: &HostPlan, given: &[&str]) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     row("instance type", plan.instance_type.to_string());
@@ -153,6 +153,9 @@ fn human(plan: &HostPlan) -> String {
         row("user data", format!("{} bytes", placement.user_data.len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
+    if !given.is_empty() {
+        rows.push(["sdocker.conf".to_owned(), format!("has {}, where no option says otherwise", given.join(", "))]);
+    }
     format!("{}\n", align(None, rows))
 }
 

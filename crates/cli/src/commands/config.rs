@@ -1,0 +1,145 @@
+//! `sdocker config`: the settings of `sdocker.conf`.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use clap_complete::engine::ArgValueCompleter;
+use sdocker::{
+    Error, Home,
+    config::{ConfigFile, KEYS, Key, Setting, Source},
+};
+use sdocker_console::{Printer, align};
+use serde_json::{Value, json};
+
+use crate::{completion, environment};
+
+/// Show and change the settings of sdocker.conf.
+///
+/// What is set there holds for every `create-host` that is not given the option. Other programs' keys and the file's layout stay as they are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Print every setting, and where its value comes from.
+    #[command(visible_alias = "ls")]
+    List,
+    /// Print a setting's value.
+    Get {
+        /// The setting, such as InstanceType.
+        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        key: &'static Key,
+    },
+    /// Set a setting.
+    Set {
+        /// The setting, such as InstanceType.
+        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        key: &'static Key,
+        /// Its value; several for a list, and KEY=VALUE for Tags.
+        #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
+        values: Vec<String>,
+    },
+    /// Take a setting out: its default holds again.
+    Unset {
+        /// The setting, such as InstanceType.
+        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        key: &'static Key,
+    },
+    /// Open the file in the editor that VISUAL or EDITOR names.
+    Edit,
+}
+
+/// A setting, by its name or that of the option.
+fn key(name: &str) -> Result<&'static Key, String> {
+    Key::named(name).ok_or_else(|| match Key::nearest(name) {
+        Some(nearest) => format!("there is no such setting; did you mean {nearest}?"),
+        None => {
+            let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+            format!("there is no such setting; there are {}", names.join(", "))
+        }
+    })
+}
+
+pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let file = home.config_file()?;
+    match &args.action {
+        Action::List => list(&file, home, printer)?,
+        Action::Get { key } => {
+            let setting = file.settings()?.into_iter().find(|setting| setting.key == key.name);
+            let setting = setting.context("there is no such setting")?;
+            printer.result(&setting, || show(&setting.value))?;
+        }
+        Action::Set { key, values } => {
+            file.set(key, values)?;
+            printer.info(format!("{} is set in {}", key.name, file.path().display()));
+        }
+        Action::Unset { key } => {
+            file.set(key, &[])?;
+            printer.info(format!("{} is not set in {}", key.name, file.path().display()));
+        }
+        Action::Edit => return edit(&file, home, printer),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let settings = file.settings()?;
+    for warning in home.settings()?.warnings {
+        printer.warn(warning);
+    }
+    let path = file.exists().then(|| file.path().display().to_string());
+    printer.result(&json!({"file": path, "settings": settings}), || human(&settings))?;
+    match path {
+        Some(path) => printer.info(format!("sdocker.conf is {path}; options of `create-host` go before it")),
+        None => printer.info(format!("there is no {} yet; `sdocker config set` makes it", file.path().display())),
+    }
+    Ok(())
+}
+
+fn human(settings: &[Setting]) -> String {
+    let from = |source: Source| if source == Source::File { "sdocker.conf" } else { "default" };
+    let rows = settings.iter().map(|setting| {
+        [setting.key.to_owned(), show(&setting.value), from(setting.from).to_owned(), setting.about.to_owned()]
+    });
+    align(Some(["KEY", "VALUE", "FROM", "MEANS"].into()), rows)
+}
+
+/// As it is written on a command line.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(show).collect::<Vec<_>>().join(" "),
+        Value::Object(values) => {
+            let pairs: Vec<String> = values.iter().map(|(key, value)| format!("{key}={}", show(value))).collect();
+            pairs.join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn edit(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let Some(editor) = environment::editor() else {
+        let error = Error::new("neither VISUAL nor EDITOR names an editor");
+        return Err(error.hint(format!("`export EDITOR=nano`, or edit {} otherwise", file.path().display())).into());
+    };
+    file.create()?;
+    // It may have arguments, as in `code --wait`: every program that takes these variables gives them to a shell.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec $0 \"$1\"", &editor]).arg(file.path());
+    let ended = command.status().with_context(|| format!("cannot start {editor}"))?;
+    if !ended.success() {
+        return Err(Error::new(format!("{editor} ended with {ended}")).into());
+    }
+    let edited = home.settings();
+    let edited =
+        edited.map_err(|error| error.hint("`sdocker config edit` once more; until then no host is created"))?;
+    for warning in edited.warnings {
+        printer.warn(warning);
+    }
+    Ok(ExitCode::SUCCESS)
+}

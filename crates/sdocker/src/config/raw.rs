@@ -1,0 +1,131 @@
+//! The file as it is written.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use host_provisioner::{EngineChoice, MarketChoice};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    durations::{self, Timeout},
+    request::Files,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a JSON object")]
+pub(super) struct Raw {
+    #[serde(rename = "InstanceType")]
+    pub instance_type: Option<String>,
+    #[serde(rename = "ImageId")]
+    pub image: Option<String>,
+    #[serde(rename = "Key")]
+    pub key: Option<String>,
+    #[serde(rename = "Port")]
+    pub port: Option<u16>,
+    #[serde(rename = "EBSVolumeSize")]
+    pub volume: Option<u32>,
+    #[serde(rename = "InstanceProfileArn")]
+    pub instance_profile: Option<String>,
+    #[serde(rename = "HostSGs")]
+    pub security_groups: Option<Vec<String>>,
+    #[serde(rename = "DockerImageURI")]
+    pub dind_image: Option<String>,
+    #[serde(rename = "DockerImageNvidiaURI")]
+    pub dind_nvidia_image: Option<String>,
+    #[serde(rename = "AdditionalPorts")]
+    pub additional_ports: Option<Vec<u16>>,
+    #[serde(rename = "Tags")]
+    pub tags: Option<BTreeMap<String, String>>,
+    #[serde(rename = "Engine")]
+    pub engine: Option<Engine>,
+    #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
+    pub idle_timeout: Option<Timeout>,
+    #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
+    pub max_lifetime: Option<Duration>,
+    #[serde(rename = "SubnetId")]
+    pub subnet: Option<String>,
+    #[serde(rename = "Market")]
+    pub market: Option<Market>,
+    #[serde(rename = "Files")]
+    pub files: Option<How>,
+    #[serde(rename = "Shares")]
+    pub shares: Option<Vec<String>>,
+    #[serde(rename = "Timeout", deserialize_with = "wait")]
+    pub timeout: Option<Duration>,
+    #[serde(rename = "KeepFailed")]
+    pub keep_failed: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Engine {
+    Auto,
+    Dind,
+    Native,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Market {
+    OnDemand,
+    Spot,
+    SpotOrOnDemand,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum How {
+    Share,
+    Efs,
+    None,
+}
+
+impl From<Engine> for EngineChoice {
+    fn from(engine: Engine) -> Self {
+        match engine {
+            Engine::Auto => Self::Auto,
+            Engine::Dind => Self::Dind,
+            Engine::Native => Self::Native,
+        }
+    }
+}
+
+impl From<Market> for MarketChoice {
+    fn from(market: Market) -> Self {
+        match market {
+            Market::OnDemand => Self::OnDemand,
+            Market::Spot => Self::Spot,
+            Market::SpotOrOnDemand => Self::SpotOrOnDemand,
+        }
+    }
+}
+
+impl From<How> for Files {
+    fn from(how: How) -> Self {
+        match how {
+            How::Share => Self::Share,
+            How::Efs => Self::Efs,
+            How::None => Self::None,
+        }
+    }
+}
+
+/// A duration that this function reads.
+fn read<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    text.map(|text| parse(&text).map_err(de::Error::custom)).transpose()
+}
+
+fn idle_timeout<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timeout>, D::Error> {
+    read(deserializer, durations::parse_or_never)
+}
+
+fn max_lifetime<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    read(deserializer, durations::parse)
+}
+
+fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    read(deserializer, durations::parse_wait)
+}
