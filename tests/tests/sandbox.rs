@@ -1,8 +1,8 @@
 //! The main job on real parts: Docker daemons on this machine, the real Docker CLI and compose through the context.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use sdocker_tests::{Docker, Home, eventually};
+use sdocker_tests::{Docker, Home, Terminal, eventually};
 use serde_json::json;
 
 /// An image of nothing but busybox, imported through the current context.
@@ -94,6 +94,21 @@ fn leftovers(home: &Home) -> Vec<String> {
     left
 }
 
+/// On a terminal it is asked before a host ends on which containers run; what is stopped there ends with the signal's code.
+fn asked_before_an_end(home: &Home, host: &str) {
+    home.run("docker", &["run", "-d", "--name", "busy", "busybox:test", "nc", "-l", "-p", "9"]).expect(0);
+    for (answer, code, said) in [("n\n", 1, "nothing was terminated"), ("\u{3}", 130, "interrupted")] {
+        let mut terminal = Terminal::run(&home.sdocker_command(&["rm", host]));
+        let question = format!("on {host} a container runs: busy");
+        eventually(Duration::from_secs(30), "a question", || terminal.said().contains("[y/N] ").then_some(()));
+        assert!(terminal.said().contains(&question), "{}", terminal.said());
+        terminal.enter(answer);
+        assert_eq!(terminal.child.wait().expect("it ends").code(), Some(code), "{}", terminal.said());
+        eventually(Duration::from_secs(5), "a last word", || terminal.said().contains(said).then_some(()));
+    }
+    home.run("docker", &["rm", "-f", "busy"]).expect(0);
+}
+
 #[test]
 fn the_main_job() {
     let Some(home) = Home::in_sandbox() else { return };
@@ -107,7 +122,11 @@ fn the_main_job() {
     import_busybox(&home);
     work(&home, Compose::One);
 
+    asked_before_an_end(&home, &first);
+
     // A second host beside the first, and back.
+    let planned = home.sdocker(&["create-host", "m5.large", "--dry-run"]).expect(0);
+    assert!(planned.stderr.contains(&format!("{first} runs as well, for ")), "{}", planned.stderr);
     let (second, _) = create(&home, "m5.large");
     let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
     let names: Vec<_> = listed["hosts"].as_array().expect("hosts").iter().map(|host| &host["name"]).collect();
@@ -281,7 +300,7 @@ fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
         std::thread::sleep(std::time::Duration::from_millis(500));
     }
     // Its process ends a moment after its files.
-    let recovered = eventually(std::time::Duration::from_secs(30), "a recovery that finds the host ended", || {
+    let recovered = eventually(Duration::from_secs(30), "a recovery that finds the host ended", || {
         let recovered = home.sdocker(&["recover", "--output", "json"]).expect(0).json();
         (recovered["settled"] != json!([])).then_some(recovered)
     });

@@ -26,7 +26,7 @@ impl Client {
     fn stop(mut self) {
         assert!(Command::new("kill").arg(self.0.id().to_string()).status().expect("it runs").success());
         // As `forward`: it was stopped.
-        assert_eq!(self.0.wait().expect("it ends").code(), Some(1));
+        assert_eq!(self.0.wait().expect("it ends").code(), Some(143));
     }
 
     fn kill(mut self) {

@@ -11,7 +11,9 @@ use crate::{commands, options::Global};
 /// The host ends itself when it is idle or too old.
 #[derive(Debug, Parser)]
 #[command(name = "sdocker", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 failed and resources may remain.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 failed and resources may remain, 130 stopped by Ctrl-C and nothing remains."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,

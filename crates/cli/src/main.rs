@@ -31,8 +31,9 @@ fn main() -> ExitCode {
     let global = args.global.clone();
     let printer = Arc::new(Printer::new(global.output, global.quiet, environment::in_notebook()));
     let surroundings = environment::surroundings(&global);
+    let mut interrupt = None;
     let outcome = match &surroundings {
-        Ok(surroundings) => run(args, surroundings, &printer),
+        Ok(surroundings) => run(args, surroundings, &printer, &mut interrupt),
         Err(error) => match error.downcast_ref() {
             Some(answer) => return failure::usage(answer, printer.is_json()),
             None => Err(anyhow::anyhow!("{error:#}")),
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             failure::report(&printer, &error, &caller.unwrap_or_default())
         }
     };
+    let code = interrupt.map_or(code, |interrupt| interrupt.final_code(code));
     let code = printer.final_code(code);
     if let Ok(surroundings) = &surroundings {
         logging::ended(surroundings, code);
@@ -63,10 +65,16 @@ fn wants_json() -> bool {
         || arguments.windows(2).any(|pair| pair == ["--output", "json"])
 }
 
-fn run(args: args::Args, surroundings: &Surroundings, printer: &Arc<Printer>) -> anyhow::Result<ExitCode> {
+fn run(
+    args: args::Args,
+    surroundings: &Surroundings,
+    printer: &Arc<Printer>,
+    heard: &mut Option<Interrupt>,
+) -> anyhow::Result<ExitCode> {
     logging::start(surroundings, args.global.verbose);
     logging::command(surroundings, std::env::args_os().skip(1));
     let interrupt = Interrupt::start(printer.clone(), args.global.to_repeat(), logging::file(surroundings))?;
+    *heard = Some(interrupt.clone());
     sdocker_console::speak_of(printer);
     // What runs for long by itself has nobody who waits for it.
     let in_background = matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::ShareAgent(_));

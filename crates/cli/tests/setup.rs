@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -227,4 +228,39 @@ fn doctor_installs_only_what_was_agreed_to() {
 
     let (code, _, stderr) = machine.sdocker(&["doctor", "--yes"]);
     assert_eq!(code, Some(2), "{stderr}");
+}
+
+/// On a terminal it is said what would be installed, and asked; in a pipe it is done, as scripts expect.
+#[test]
+fn on_a_terminal_it_asks_first() {
+    let machine = Machine::new();
+    let archives = machine.archives();
+    let local = machine.path("local").display().to_string();
+    let words: Vec<&str> =
+        ["setup", "--prefix", &local].into_iter().chain(archives.iter().map(String::as_str)).collect();
+    let on_terminal = |answer: &str, more: &[&str]| {
+        let arguments = [&words[..], more].concat();
+        let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_sdocker"), quoted.join(" "));
+        let mut script = Command::new("/usr/bin/script");
+        script.args(["-qec", &line, "/dev/null"]).env_clear().env("HOME", machine.home.path()).env("TERM", "xterm");
+        script.env("SHELL", "/bin/sh").env("PATH", machine.path("tools")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = script.spawn().expect("it runs");
+        // Its end would be the terminal's.
+        let mut keys = child.stdin.take().expect("piped");
+        keys.write_all(answer.as_bytes()).expect("it reads");
+        let ended = child.wait_with_output().expect("it ends");
+        drop(keys);
+        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned())
+    };
+    let (code, said) = on_terminal("n\n", &[]);
+    assert!(
+        said.contains("would be installed:") && said.contains("docker.tgz") && said.contains("do this? [y/N]"),
+        "{said}"
+    );
+    assert!(code == Some(1) && said.contains("nothing was installed"), "{said}");
+    assert!(!machine.path("local").exists());
+    let (code, said) = on_terminal("", &["--yes"]);
+    assert!(code == Some(0) && !said.contains("do this?"), "{said}");
+    assert!(machine.path("local/bin/docker").exists());
 }

@@ -11,7 +11,7 @@
 use std::{
     io,
     path::PathBuf,
-    process::exit,
+    process::{ExitCode, exit},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
@@ -52,12 +52,35 @@ struct Shared {
 }
 
 struct State {
-    /// When the first signal came.
-    first: Option<Instant>,
+    /// When the first signal came, and which.
+    first: Option<(Instant, Kind)>,
     /// What is true of a command that ends where it is.
     words: &'static str,
     work: Option<Work>,
     successor: Option<Successor>,
+}
+
+/// A signal that is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Hangup = 1,
+    Interrupt = 2,
+    Terminate = 15,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::Interrupt => "SIGINT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// The code of a command that it ended, where nothing remains: as shells give it (POSIX.1-2024, "Shell Command Language", 2.8.2).
+    fn code(self) -> u8 {
+        128 + self as u8
+    }
 }
 
 /// Work that is not dropped at a signal, with the words that are true of it.
@@ -118,28 +141,29 @@ impl Interrupt {
         };
         drop(ready.send(Ok(())));
         loop {
-            let name = tokio::select! {
-                () = received(&mut interrupt) => "SIGINT",
-                () = received(&mut terminate) => "SIGTERM",
-                () = received(&mut hangup) => "SIGHUP",
+            let kind = tokio::select! {
+                () = received(&mut interrupt) => Kind::Interrupt,
+                () = received(&mut terminate) => Kind::Terminate,
+                () = received(&mut hangup) => Kind::Hangup,
             };
-            self.receive(name);
+            self.receive(kind);
         }
     }
 
     /// Does what a signal asks for. Nothing here may block: not even printing, to a terminal that stands still.
-    fn receive(&self, name: &'static str) {
+    fn receive(&self, kind: Kind) {
         let mut state = self.state();
+        let name = kind.name();
         match state.first {
             None => {
-                state.first = Some(Instant::now());
+                state.first = Some((Instant::now(), kind));
                 self.0.stop.cancel();
                 match state.work.clone() {
                     Some(work) => self.stop_work(name, &work, &mut state),
-                    None => self.leave(name, state.words),
+                    None => self.leave(kind, state.words),
                 }
             }
-            Some(first) if name != "SIGHUP" && first.elapsed() >= SAME_WISH => {
+            Some((first, _)) if kind != Kind::Hangup && first.elapsed() >= SAME_WISH => {
                 if let Some(work) = state.work.clone() {
                     self.give_up(name, &work, state.successor.is_some());
                 }
@@ -177,17 +201,17 @@ impl Interrupt {
     }
 
     /// Lets the command end where it is, and ends it if it can't.
-    fn leave(&self, name: &'static str, words: &'static str) {
+    fn leave(&self, kind: Kind, words: &'static str) {
         self.0.leave.cancel();
         let printer = self.0.printer.clone();
         aside(move || {
-            tracing::warn!("{name}: {words}");
+            tracing::warn!("{}: {words}", kind.name());
             thread::sleep(GRACE);
             aside(move || {
                 failure::report(&printer, &Error::new(words).into(), &Caller::default());
             });
             thread::sleep(LAST_LINE);
-            exit(1);
+            exit(kind.code().into());
         });
     }
 
@@ -209,6 +233,14 @@ impl Interrupt {
     fn in_background(&self, error: Error, what: &str) -> Error {
         let log = self.0.log.display();
         error.leaves(what).hint(format!("this continues in the background; see {log} for the result"))
+    }
+
+    /// The code to end with: in place of 1, which says that nothing remains, that of the signal which stopped the command.
+    pub fn final_code(&self, code: ExitCode) -> ExitCode {
+        match self.state().first {
+            Some((_, kind)) if code == ExitCode::FAILURE => ExitCode::from(kind.code()),
+            _ => code,
+        }
     }
 
     /// Cancelled at the first signal.

@@ -183,28 +183,27 @@ impl Printer {
         self.waits.heard();
     }
 
-    /// Asks a question that is answered with yes or no; `None` where nobody can answer: without a terminal, and in a notebook.
+    /// Whether there is somebody who can answer: on a terminal, and not in a notebook.
+    pub fn can_ask(&self) -> bool {
+        self.bars.is_some() && io::stdin().is_terminal()
+    }
+
+    /// Asks a question that is answered with yes or no; `None` where nobody can answer.
     pub fn confirm(&self, question: &str) -> Option<bool> {
-        if self.bars.is_none() || !io::stdin().is_terminal() {
+        if !self.can_ask() {
             return None;
         }
+        // The user is waited for, and nobody else. No lock is held meanwhile: who interrupts is answered.
+        let _asking = self.waits.pause();
         let mut answer = String::new();
-        let _ = self.while_asking(|| {
+        let mut ask = || {
             io::stderr().lock().write_all(plain(&format!("{question} [y/N] ")).as_bytes())?;
             // A line of a terminal has an end (termios(3), "Canonical and noncanonical mode").
             io::stdin().lock().read_line(&mut answer)
-        });
+        };
+        let _ = ask();
         self.waits.heard();
         Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-    }
-
-    /// Nothing else is printed meanwhile, not even what is waited for: that is the user.
-    fn while_asking<T>(&self, ask: impl FnOnce() -> T) -> T {
-        let _turn = self.line.lock();
-        match &self.bars {
-            Some(bars) => bars.suspend(ask),
-            None => ask(),
-        }
     }
 
     fn suspended(&self, write: impl FnOnce()) {

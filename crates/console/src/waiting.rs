@@ -34,6 +34,8 @@ struct State {
     named: (u64, usize),
     /// Nothing more is to be said: the result is there.
     over: bool,
+    /// Nothing is to be said now: the user is asked something.
+    paused: bool,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,14 @@ struct Wait {
 
 impl Waits {
     pub(crate) fn new() -> Self {
-        let state = State { last_number: 0, current: Vec::new(), heard: Instant::now(), named: (0, 0), over: false };
+        let state = State {
+            last_number: 0,
+            current: Vec::new(),
+            heard: Instant::now(),
+            named: (0, 0),
+            over: false,
+            paused: false,
+        };
         Self(Mutex::new(state))
     }
 
@@ -60,10 +69,16 @@ impl Waits {
         self.state().over = true;
     }
 
+    /// Nothing is said until the result is dropped.
+    pub(crate) fn pause(&self) -> Pause<'_> {
+        self.state().paused = true;
+        Pause(self)
+    }
+
     /// The line to print by now, if any.
     fn due(&self, now: Instant) -> Option<String> {
         let mut state = self.state();
-        if state.over || state.current.iter().any(|wait| wait.has_bar) {
+        if state.over || state.paused || state.current.iter().any(|wait| wait.has_bar) {
             return None;
         }
         let (number, age, line) = {
@@ -82,6 +97,15 @@ impl Waits {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing is said meanwhile.
+pub(crate) struct Pause<'w>(&'w Waits);
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.state().paused = false;
     }
 }
 
@@ -185,6 +209,10 @@ mod tests {
         drop(call);
         said(40.0);
         assert!(waits.due(at(42.0)).is_some_and(|line| line.starts_with("… working")));
+        let asking = waits.pause();
+        assert_eq!(waits.due(at(60.0)), None, "the user is asked");
+        drop(asking);
+        assert!(waits.due(at(60.0)).is_some());
         waits.end();
         assert_eq!(waits.due(at(500.0)), None);
     }

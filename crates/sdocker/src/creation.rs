@@ -8,7 +8,8 @@ use std::{
 
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, Survey, preflight,
+    CloudName, Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, Survey,
+    preflight,
 };
 use studio_discovery::StudioEnvironment;
 
@@ -26,6 +27,7 @@ use crate::{
     link::Lent,
     local_mode,
     lookup::{KnownHost, Lookup},
+    others,
     progress::Progress,
     readiness::{self, BootingHost},
     request::{self, Ways},
@@ -119,8 +121,16 @@ async fn prepare(
     }
     let lent = if ways.lends { Lent::of(&asked.shares, surroundings)? } else { Lent::default() };
     let asking = observer.asking("asking EC2 and EFS what a host needs");
-    let planned = plan(&asked, surroundings, &config, &session.clouds, &environment).await?;
+    let cloud = if is_sandbox { CloudName::Sandbox } else { CloudName::Aws };
+    let (planned, others) = tokio::join!(
+        plan(&asked, surroundings, &config, &session.clouds, &environment),
+        others::running(lookup, &session.clouds, cloud, &environment.region),
+    );
+    let planned = planned?;
     drop(asking);
+    for line in others {
+        observer.info(line);
+    }
     for warning in &planned.plan.warnings {
         observer.warn(warning);
     }

@@ -24,7 +24,7 @@ use crate::{
     places::{Look, Places},
     recovery::{self, Recovery, Unrecorded},
     status::{self, Status},
-    termination::{self, Target, Terminations, Which},
+    termination::{self, InUse, Target, Terminations, Which},
 };
 
 /// The hosts that one home knows, with or without a Studio app around it. Cheap to clone.
@@ -249,6 +249,14 @@ impl Home {
     /// Records that can't be read; no current host, where it is asked for.
     pub fn targets(&self, which: &Which) -> Result<Vec<Target>> {
         termination::targets(which, &self.lookup())
+    }
+
+    /// Those of the targets on which containers run, as far as they say so soon.
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    pub async fn in_use(&self, targets: &[Target]) -> Vec<InUse> {
+        termination::in_use(targets, &self.lookup()).await
     }
 
     /// Ends hosts, one after the other. With `purge`, removes the security groups as well once no host is left to end.

@@ -50,6 +50,7 @@ pub mod local_mode;
 mod logs;
 pub mod lookup;
 mod observer;
+mod others;
 pub mod permission;
 mod places;
 pub mod policy;

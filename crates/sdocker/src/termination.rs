@@ -1,5 +1,7 @@
 //! The end of hosts: instances are seen to go, then what is kept of them here goes.
 
+mod in_use;
+
 use std::time::Duration;
 
 use host_provisioner::{
@@ -17,6 +19,8 @@ use crate::{
     progress::Progress,
     session::{self, Session},
 };
+
+pub use in_use::{InUse, in_use};
 
 /// How long the work on one host may take to come to its end after it was asked to stop. It can be repeated.
 const GRACE: Duration = Duration::from_millis(1500);

@@ -14,7 +14,7 @@ use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 use studio_discovery::SubnetId;
 
-use crate::completion;
+use crate::{commands::setup, completion};
 
 /// Check that a host can be created, before any money is spent.
 ///
@@ -76,11 +76,7 @@ fn may_install(home: &Home, observer: &Progress<'_>, printer: &Printer) -> anyho
     if planned.found.tools().missing().is_empty() {
         return Ok(true);
     }
-    printer.stderr("what Local Mode does not find would be installed:");
-    for action in &planned.actions {
-        printer.stderr(&format!("  {action}"));
-    }
-    match printer.confirm("do this?") {
+    match setup::confirm(&planned, printer) {
         Some(answer) => Ok(answer),
         None => {
             printer.hint("nothing is installed without being asked for: `sdocker doctor --fix --yes` does this");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sdocker::{
-    Surroundings,
+    Error, Surroundings, Unobserved,
     setup::{DEFAULT_SDK, Found, ProgramsSay, SetUp, SetupRequest, Source, set_up},
 };
 use sdocker_console::{Printer, Progress};
@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// Say what would be done, without changing anything.
     #[arg(long)]
     dry_run: bool,
+    /// Do not ask. Without it, what would be installed is said and asked about on a terminal, and nowhere else.
+    #[arg(long, short, conflicts_with = "dry_run")]
+    yes: bool,
     /// A static archive of the Docker CLI, such as download.docker.com has, with its checksum. A URL or a file.
     #[arg(long, value_name = "URL#sha256=SUM")]
     docker_from: Option<Source>,
@@ -43,6 +46,15 @@ struct Report {
     found: Found,
 }
 
+/// Says what would be installed, and asks; `None` where nobody can answer.
+pub(super) fn confirm(planned: &SetUp, printer: &Printer) -> Option<bool> {
+    printer.stderr("what Local Mode does not find would be installed:");
+    for action in &planned.actions {
+        printer.stderr(&format!("  {action}"));
+    }
+    printer.confirm("do this?")
+}
+
 pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
     let request = SetupRequest {
         dry_run: args.dry_run,
@@ -53,7 +65,16 @@ pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -
         prefix: args.prefix.clone(),
         programs_say: ProgramsSay::OnStandardError,
     };
-    let SetUp { actions, dry_run, found } = set_up(&request, surroundings, &Progress::new(printer))?;
+    let observer = Progress::new(printer);
+    if printer.can_ask() && !args.yes && !args.dry_run {
+        let planned = set_up(&SetupRequest { dry_run: true, ..request.clone() }, surroundings, &Unobserved)?;
+        if !planned.actions.is_empty() && confirm(&planned, printer) == Some(false) {
+            return Err(Error::new("nothing was installed")
+                .hint("`sdocker setup --yes` installs without a question")
+                .into());
+        }
+    }
+    let SetUp { actions, dry_run, found } = set_up(&request, surroundings, &observer)?;
     let report = Report { actions, dry_run, found };
     printer.result(&report, || {
         if report.actions.is_empty() {

@@ -18,7 +18,7 @@ use crate::completion;
 #[derive(Debug, clap::Args)]
 pub(crate) struct CurrentArgs {
     #[command(flatten)]
-    purge: Purge,
+    how: How,
 }
 
 /// Terminate hosts.
@@ -35,14 +35,17 @@ pub(crate) struct Args {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
-    purge: Purge,
+    how: How,
 }
 
 #[derive(Clone, Copy, Debug, clap::Args)]
-struct Purge {
+struct How {
     /// Remove the domain's two security groups as well, unless something else uses them.
     #[arg(long)]
     purge: bool,
+    /// Do not ask. Without it, `--all` and hosts on which containers run are asked about on a terminal, and nowhere else.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// What was done, as `--output json` prints it.
@@ -89,13 +92,13 @@ pub(crate) async fn run_current(
     printer: &Printer,
     interrupt: &Interrupt,
 ) -> anyhow::Result<()> {
-    run_on(&[Which::Current], args.purge.purge, home, printer, interrupt).await
+    run_on(&[Which::Current], args.how, home, printer, interrupt).await
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let named: Vec<Which> = args.hosts.iter().chain(&args.instance_id).cloned().map(Which::Host).collect();
     let which = if named.is_empty() { vec![Which::All] } else { named };
-    run_on(&which, args.purge.purge, home, printer, interrupt).await
+    run_on(&which, args.how, home, printer, interrupt).await
 }
 
 /// What a signal does to terminations.
@@ -116,7 +119,7 @@ impl Stop for Stopping<'_> {
 
 async fn run_on(
     which: &[Which],
-    purge: bool,
+    how: How,
     home: &Home,
     printer: &Printer,
     interrupt: &Interrupt,
@@ -125,6 +128,10 @@ async fn run_on(
     for which in which {
         targets.extend(home.targets(which)?);
     }
+    if !how.yes && !may_end(&targets, which == [Which::All], home, printer).await {
+        return Err(Error::new("nothing was terminated").hint("`--yes` terminates without a question").into());
+    }
+    let purge = how.purge;
     let stopping = Stopping { interrupt, working: interrupt.begin(work(&targets))? };
     let observer = Progress::new(printer);
     let ended = home.terminate(targets, purge, &observer, &stopping).await?;
@@ -159,6 +166,24 @@ async fn run_on(
         }
     }
     ended.error().map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Whether hosts may be ended: asked on a terminal, where it is all of them or containers run on one.
+async fn may_end(targets: &[Target], all: bool, home: &Home, printer: &Printer) -> bool {
+    if !printer.can_ask() || targets.is_empty() {
+        return true;
+    }
+    let in_use = home.in_use(targets).await;
+    if !all && in_use.is_empty() {
+        return true;
+    }
+    let names: Vec<String> = targets.iter().map(Target::name).collect();
+    for host in &in_use {
+        let count = host.containers.len();
+        let containers = if count == 1 { "a container runs" } else { "containers run" };
+        printer.stderr(&format!("on {} {containers}: {}", host.host, host.containers.join(", ")));
+    }
+    printer.confirm(&format!("terminate {}?", names.join(", "))).unwrap_or(true)
 }
 
 fn work(targets: &[Target]) -> Work {
