@@ -161,6 +161,24 @@ pub enum ProvisionError {
         #[source]
         source: CloudError,
     },
+    /// No plan was given.
+    #[error("there is no plan of a host to be created")]
+    NoPlan,
+    /// Fewer hosts than were wanted could be created.
+    #[error("{made} of {count} hosts could be launched, and {at_least} were wanted at least")]
+    TooFew {
+        /// How many could.
+        made: usize,
+        /// How many were to be.
+        count: usize,
+        /// How many were wanted at least.
+        at_least: usize,
+        /// Why the first of the others could not.
+        #[source]
+        source: Box<ProvisionError>,
+        /// Why the rest of them could not.
+        others: Vec<ProvisionError>,
+    },
     /// The instance ended before it could be used.
     #[error("instance {instance} is {state}{}", why_ended(code.as_deref(), reason.as_deref()).map(|why| format!(": {why}")).unwrap_or_default())]
     InstanceEnded {

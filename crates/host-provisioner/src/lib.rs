@@ -53,7 +53,7 @@ pub use patience::Patience;
 pub use place::{CloudName, Place};
 pub use plan::{HostGroups, HostPlan, MAX_TAGS, Placement, shared_paths};
 pub use presence::{AskedAbout, Doubt, Presence};
-pub use provisioner::{Creation, Provisioner, PurgeReport, Recovered, Recovery, Terminated};
+pub use provisioner::{Creation, Order, Provisioner, PurgeReport, Recovered, Recovery, Several, Terminated};
 pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
 pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;

@@ -4,6 +4,7 @@ mod creation;
 mod files;
 mod purge;
 mod recovery;
+mod several;
 mod succession;
 mod termination;
 mod undo;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use creation::Creation;
 pub use purge::PurgeReport;
 pub use recovery::{Recovered, Recovery};
+pub use several::{Order, Several};
 pub use termination::Terminated;
 
 use crate::{ClientFiles, Cloud, Journal, Observer, Patience, bounds::Bounds, steps::Work};

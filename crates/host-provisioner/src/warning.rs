@@ -68,6 +68,20 @@ pub enum Warning {
         /// What EC2 said of the last request for one.
         why: String,
     },
+    /// There is no capacity for a type, and the next one is tried.
+    NextType {
+        /// What EC2 said.
+        why: String,
+        /// The next type.
+        next: InstanceType,
+    },
+    /// There is no capacity, and it is asked for again.
+    TriedAgain {
+        /// What EC2 said.
+        why: String,
+        /// For how long yet.
+        within: std::time::Duration,
+    },
     /// The app and the host share no storage: the server's key travels in user data.
     KeyInUserData,
     /// Undo left something that others use by now.
@@ -142,6 +156,10 @@ impl fmt::Display for Warning {
             }
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),
             Self::NotSpot { why } => write!(f, "no Spot capacity, so the host is launched on demand: {why}"),
+            Self::NextType { why, next } => write!(f, "{why}; {next} is tried next"),
+            Self::TriedAgain { why, within } => {
+                write!(f, "{why}; this is tried again each minute, for {} more at most", minutes(*within))
+            }
             Self::KeyInUserData => f.write_str(
                 "this app shares no storage with the host: the server's key travels in the instance's user data; it can serve as this one \
                  host and nothing else",
@@ -150,5 +168,12 @@ impl fmt::Display for Warning {
             Self::FilesLeft { host, why } => write!(f, "host {host} is gone, but not all that was kept of it: {why}"),
             Self::NotVerified { instance, why } => write!(f, "could not look at instance {instance}: {why}"),
         }
+    }
+}
+
+fn minutes(duration: std::time::Duration) -> String {
+    match duration.as_secs().div_ceil(60) {
+        1 => "1 minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
     }
 }

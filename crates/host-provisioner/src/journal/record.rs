@@ -210,6 +210,12 @@ impl Record {
         launches.filter_map(|(_, launch)| launch.id.as_ref())
     }
 
+    /// Whether its creation made a security group, or may have, which other hosts use as well.
+    pub fn made_what_others_use(&self) -> bool {
+        let open = |step: &Step| matches!(step.state, StepState::Intended | StepState::Created);
+        self.steps.iter().any(|step| open(step) && matches!(step.intent, Intent::SecurityGroup(_)))
+    }
+
     /// Whether someone still has to finish what was begun: creating, undoing or terminating.
     pub fn is_unfinished(&self) -> bool {
         self.state != RecordState::Ready

@@ -1,8 +1,10 @@
 //! Creating a host.
 
+use std::time::Duration;
+
 use studio_discovery::{DomainId, SecurityGroupId};
 
-use super::Provisioner;
+use super::{Provisioner, termination::with_causes};
 use crate::{
     AccessIntent, CloudError, CloudErrorKind, CloudName, HostGroups, HostPlan, Instance, Market, OpenRecord, Place,
     Placement, ProvisionError, Record, RecordState, SecurityGroup, Tagged, Warning,
@@ -24,6 +26,10 @@ pub struct Creation {
 /// How often creation starts over because a group that it found was deleted by its owner's own clean-up.
 const GROUP_RACES: u32 = 3;
 
+/// How long to wait before capacity that was missing is asked for again ("Wait a few minutes and then submit your request again; capacity can
+/// shift frequently": EC2 user guide, "Troubleshoot Amazon EC2 instance launch issues").
+const CAPACITY_PAUSE: Duration = Duration::from_secs(60);
+
 impl Provisioner {
     /// Creates the host of a plan, up to the instance that has its address.
     ///
@@ -34,14 +40,58 @@ impl Provisioner {
     /// # Errors
     /// Whatever failed, after everything that was made has been undone; [`ProvisionError::Undone`] where there was something.
     pub async fn create(&self, plan: &HostPlan, previous_context: Option<String>) -> Result<Creation, ProvisionError> {
-        self.work.check_stop()?;
-        let cloud = self.work.cloud.territory.place().cloud;
-        let mut open = self.work.journal.begin(begun(plan, cloud, previous_context))?;
-        match self.within(self.work.bounds.patience.creation).build(plan, &mut open).await {
-            Ok(instance) => Ok(Creation { open, instance }),
-            Err(error) => Err(self.undo(open, error).await),
+        self.create_first(std::slice::from_ref(plan), Duration::ZERO, previous_context).await
+    }
+
+    /// Creates the host of the first of these plans that finds capacity. They are plans of one host, such as for several instance types. Where
+    /// none finds any, all are tried again for so long.
+    ///
+    /// # Cancel safety
+    /// As [`create`](Self::create).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create). Only a lack of capacity leads to the next plan, or to another try.
+    pub async fn create_first(
+        &self,
+        plans: &[HostPlan],
+        retry_for: Duration,
+        previous_context: Option<String>,
+    ) -> Result<Creation, ProvisionError> {
+        match self.attempt(plans, retry_for, previous_context).await {
+            Ok(creation) => Ok(creation),
+            Err(Failed::Before(error)) => Err(error),
+            Err(Failed::Begun(open, error)) => Err(self.undo(*open, error).await),
         }
     }
+
+    /// The same, without the undo.
+    pub(super) async fn attempt(
+        &self,
+        plans: &[HostPlan],
+        retry_for: Duration,
+        previous_context: Option<String>,
+    ) -> Result<Creation, Failed> {
+        let cloud = self.work.cloud.territory.place().cloud;
+        let begin = || {
+            self.work.check_stop()?;
+            let first = plans.first().ok_or(ProvisionError::NoPlan)?;
+            Ok(self.work.journal.begin(begun(first, cloud, previous_context))?)
+        };
+        let mut open = begin().map_err(Failed::Before)?;
+        let work = self.within(self.work.bounds.patience.creation.saturating_add(retry_for));
+        match work.build_first(plans, retry_for, &mut open).await {
+            Ok(instance) => Ok(Creation { open, instance }),
+            Err(error) => Err(Failed::Begun(Box::new(open), error)),
+        }
+    }
+}
+
+/// A creation that failed.
+pub(super) enum Failed {
+    /// Before its record was written.
+    Before(ProvisionError),
+    /// What it made is on record, and not undone yet.
+    Begun(Box<OpenRecord>, ProvisionError),
 }
 
 /// The record with which the creation of a host begins.
@@ -66,12 +116,51 @@ fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) ->
 }
 
 impl Work {
-    async fn build(&self, plan: &HostPlan, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
+    /// Takes the steps of the first plan that finds capacity, and tries them all again for so long.
+    async fn build_first(
+        &self,
+        plans: &[HostPlan],
+        retry_for: Duration,
+        open: &mut OpenRecord,
+    ) -> Result<Instance, ProvisionError> {
+        let mut made = Made::default();
+        let end = tokio::time::Instant::now() + retry_for;
+        loop {
+            let mut lacking = None;
+            for (position, plan) in plans.iter().enumerate() {
+                if open.record().instance_type != plan.instance_type {
+                    open.update(|record| record.instance_type = plan.instance_type.clone())?;
+                }
+                let lack = match self.build(plan, &mut made, open).await {
+                    Err(error @ ProvisionError::NoCapacity { .. }) => error,
+                    outcome => return outcome,
+                };
+                if let Some(next) = plans.get(position + 1) {
+                    self.warn(Warning::NextType { why: with_causes(&lack), next: next.instance_type.clone() });
+                }
+                lacking = Some(lack);
+            }
+            let lack = lacking.ok_or(ProvisionError::NoPlan)?;
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            if left < CAPACITY_PAUSE {
+                return Err(lack);
+            }
+            self.warn(Warning::TriedAgain { why: with_causes(&lack), within: left });
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(ProvisionError::Interrupted),
+                () = tokio::time::sleep(CAPACITY_PAUSE) => {}
+            }
+        }
+    }
+
+    async fn build(&self, plan: &HostPlan, made: &mut Made, open: &mut OpenRecord) -> Result<Instance, ProvisionError> {
         let mut groups = plan.groups.clone();
         for race in 1.. {
-            match self.build_with(plan, &groups, open).await {
+            match self.build_with(plan, &groups, made, open).await {
                 // Another creation made the group, failed, and took it away again between our two calls.
                 Err(ProvisionError::Cloud(error)) if race < GROUP_RACES && names_a_group(&error) => {
+                    *made = Made::default();
                     groups = self.refresh(groups, &plan.domain).await?;
                 }
                 outcome => return outcome,
@@ -85,13 +174,13 @@ impl Work {
         &self,
         plan: &HostPlan,
         groups: &HostGroups,
+        made: &mut Made,
         open: &mut OpenRecord,
     ) -> Result<Instance, ProvisionError> {
-        let mut made = Made::default();
         let (mut tried, mut last, mut no_spot) = (Vec::new(), None, None);
         'markets: for market in &plan.markets {
             for placement in &plan.placements {
-                let error = match self.build_in(plan, &steps(groups, placement, *market), &mut made, open).await {
+                let error = match self.build_in(plan, &steps(groups, placement, *market), made, open).await {
                     Ok(instance) => {
                         if let (Market::OnDemand, Some(why)) = (market, no_spot) {
                             self.warn(Warning::NotSpot { why });
@@ -202,7 +291,8 @@ impl Work {
         Ok(instance)
     }
 
-    async fn refresh(&self, groups: HostGroups, domain: &DomainId) -> Result<HostGroups, ProvisionError> {
+    /// The same plan of groups, with those that there are by now.
+    pub(super) async fn refresh(&self, groups: HostGroups, domain: &DomainId) -> Result<HostGroups, ProvisionError> {
         let HostGroups::Named { docker, nfs } = groups else { return Ok(groups) };
         let present: Vec<SecurityGroup> =
             self.cloud.security_groups.find(&docker.vpc, &group_plan::names(domain)).await?;

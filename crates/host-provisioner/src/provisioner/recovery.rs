@@ -86,7 +86,9 @@ impl Provisioner {
     /// # Cancel safety
     /// As of [`recover`](Self::recover).
     pub async fn settle_all(&self, records: Vec<Record>) -> (Vec<(Record, Recovered)>, Vec<Record>) {
-        let (unfinished, ready): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::is_unfinished);
+        let (mut unfinished, ready): (Vec<_>, Vec<_>) = records.into_iter().partition(Record::is_unfinished);
+        // What one of several hosts made for all of them is undone once the others are gone.
+        unfinished.sort_by_key(Record::made_what_others_use);
         let (mut settled, mut left) = (Vec::new(), Vec::new());
         for record in unfinished {
             match self.for_a_moment(self.settle(&record.host)).await {

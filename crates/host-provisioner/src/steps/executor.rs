@@ -56,12 +56,21 @@ impl<'w> Executor<'w> {
 
     /// Undoes every step of a record, the last first.
     pub(crate) async fn undo(&self, open: &mut OpenRecord) -> UndoReport {
+        self.undo_those(open, |_| true).await
+    }
+
+    /// Undoes only what ends with the host: its instance.
+    pub(crate) async fn undo_own(&self, open: &mut OpenRecord) -> UndoReport {
+        self.undo_those(open, ends_with_host).await
+    }
+
+    async fn undo_those(&self, open: &mut OpenRecord, of_them: impl Fn(&Intent) -> bool) -> UndoReport {
         let mut report = UndoReport::default();
         let mut instance_remains = false;
         let mut unanswered = None;
         for number in (0..open.record().steps.len()).rev() {
             let step = &open.record().steps[number];
-            if matches!(step.state, StepState::Adopted | StepState::Gone) {
+            if matches!(step.state, StepState::Adopted | StepState::Gone) || !of_them(&step.intent) {
                 continue;
             }
             let (what, ends_with_host) = (step.intent.to_string(), ends_with_host(&step.intent));

@@ -145,3 +145,62 @@ async fn without_spot_it_is_on_demand_where_that_is_allowed() {
     let (.., warnings) = created(MarketChoice::OnDemand, &[none], &[]).await;
     assert_eq!(warnings, []);
 }
+
+/// A creation of which the first launches are answered so, with these plans: where and of which type it is, and what was warned of.
+async fn first_of(
+    types: &[&str],
+    lacks: usize,
+    retry_for: Duration,
+) -> (Setting, Result<String, ProvisionError>, Vec<Warning>) {
+    let setting = Setting::new();
+    let lack = || ("ec2:RunInstances".to_owned(), "InsufficientInstanceCapacity".to_owned(), "none here".to_owned());
+    setting.account.with(|state| state.answers = (0..lacks).map(|_| lack()).collect()).expect("in memory");
+    let mut plans = Vec::new();
+    for name in types {
+        plans.push(plan(&setting.account, &HostRequest { instance_type: (*name).into(), ..request("h") }).await);
+    }
+    let warned = Arc::new(Warned::default());
+    let provisioner = setting.sound(false).observed_by(warned.clone());
+    let outcome = provisioner.create_first(&plans, retry_for, None).await.map(|mut creation| {
+        creation.hand_over().expect("written");
+        assert_eq!(creation.instance().instance_type, creation.record().instance_type);
+        creation.record().instance_type.to_string()
+    });
+    assert_eq!(setting.account.with(|state| state.answers.len()).expect("in memory"), 0, "each of them was met");
+    let warnings = warned.0.lock().expect("not poisoned").clone();
+    (setting, outcome, warnings)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_type_with_capacity_is_taken() {
+    // Two zones each.
+    for (lacks, expected) in [(0, "c5.xlarge"), (1, "c5.xlarge"), (2, "m5.large"), (4, "t3.medium")] {
+        let (setting, outcome, warnings) =
+            first_of(&["c5.xlarge", "m5.large", "t3.medium"], lacks, Duration::ZERO).await;
+        assert_eq!(outcome.expect("there is some in the end"), expected);
+        let told: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), lacks / 2, "{told:?}");
+        assert!(told.iter().all(|told| told.contains("is tried next") && told.contains("none here")), "{told:?}");
+        setting.assert_cleared(expected).await;
+    }
+    let (setting, outcome, _) = first_of(&["c5.xlarge", "m5.large"], 4, Duration::ZERO).await;
+    outcome.expect_err("there is none anywhere");
+    assert_eq!((setting.world(), setting.records()), (setting.began.clone(), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn capacity_is_asked_for_again_for_as_long_as_was_said() {
+    let began = tokio::time::Instant::now();
+    let (setting, outcome, warnings) = first_of(&["c5.xlarge", "m5.large"], 12, Duration::from_secs(30 * 60)).await;
+    outcome.expect("after three minutes there is some");
+    assert_eq!(began.elapsed().as_secs(), 180);
+    let again: Vec<_> = warnings.iter().filter(|warning| matches!(warning, Warning::TriedAgain { .. })).collect();
+    assert_eq!(again.len(), 3);
+    assert!(again[2].to_string().ends_with("for 28 minutes more at most"), "{}", again[2]);
+    setting.assert_cleared("after a while").await;
+    let began = tokio::time::Instant::now();
+    let (setting, outcome, _) = first_of(&["c5.xlarge"], 6, Duration::from_secs(150)).await;
+    outcome.expect_err("two minutes were not enough");
+    assert_eq!(began.elapsed().as_secs(), 120);
+    assert_eq!((setting.world(), setting.records()), (setting.began.clone(), vec![]));
+}

@@ -1,0 +1,223 @@
+//! Several hosts at once: the failure matrix over their number.
+
+use super::*;
+use crate::{Order, Several};
+
+const COUNT: usize = 3;
+
+async fn orders(setting: &Setting) -> Vec<Order> {
+    let mut orders = Vec::new();
+    for number in 0..COUNT {
+        let plan = plan(&setting.account, &request(&format!("h{number}"))).await;
+        orders.push(Order { plans: vec![plan], observer: Arc::new(Unobserved) });
+    }
+    orders
+}
+
+/// Three hosts to the end, in a task of its own, which dies where the script says so: `None` then. Otherwise the created and the failed.
+async fn create_several(
+    setting: &Setting,
+    provisioner: Provisioner,
+    at_least: usize,
+) -> Option<Result<(usize, usize), ProvisionError>> {
+    let orders = orders(setting).await;
+    let flow = async move {
+        let Several { mut created, failed } =
+            provisioner.create_several(&orders, at_least, Duration::ZERO, None).await?;
+        for (_, creation) in &mut created {
+            creation.hand_over()?;
+        }
+        Ok((created.len(), failed.len()))
+    };
+    tokio::spawn(flow).await.ok()
+}
+
+/// After a creation of several with a failure somewhere: there are as many as was said, or none, and recovery settles the rest.
+async fn check(
+    setting: &Setting,
+    outcome: Option<Result<(usize, usize), ProvisionError>>,
+    at_least: usize,
+    case: &str,
+) {
+    setting.assert_accounted(case);
+    match &outcome {
+        Some(Ok((created, failed))) => {
+            assert!(*created >= at_least && created + failed == COUNT, "{case}: {created} and {failed}");
+        }
+        Some(Err(error)) => {
+            setting.assert_told(error, case);
+            if error.remains().is_empty() {
+                assert_eq!((setting.world(), setting.records()), (setting.began.clone(), vec![]), "{case}: {error}");
+            }
+        }
+        None => {}
+    }
+    assert!(setting.instances().len() <= COUNT, "{case}: one was launched twice");
+    for answers in [true, false] {
+        recover(setting.sound(answers)).await;
+        recover(setting.sound(answers)).await;
+        setting.assert_accounted(case);
+        assert_eq!(setting.records().into_iter().filter(Record::is_unfinished).count(), 0, "{case}");
+        assert_eq!(setting.world().live_instances.len(), setting.records().len(), "{case}");
+    }
+    if setting.records().is_empty() {
+        assert_eq!(setting.world(), setting.began, "{case}");
+    }
+    setting.assert_cleared(case).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_among_several_is_cleared() {
+    silence_deaths();
+    let calls = {
+        let setting = Setting::new();
+        let script = Script::new([]);
+        let outcome = create_several(&setting, setting.provisioner(&script, Fuse::default(), false), COUNT).await;
+        assert!(matches!(outcome, Some(Ok((COUNT, 0)))), "{outcome:?}");
+        assert_eq!(setting.world().live_instances.len(), COUNT);
+        script.calls()
+    };
+    assert_eq!(calls.iter().filter(|call| **call == "ec2:RunInstances").count(), COUNT);
+    let mut cases = 0;
+    for (number, call) in calls.iter().enumerate() {
+        for (position, fault) in FAULTS.into_iter().enumerate() {
+            // All of them, or all but one, by turns: each call meets both.
+            {
+                let at_least = COUNT - (number + position) % 2;
+                let setting = Setting::new();
+                let script = Script::new([(number, fault)]);
+                let provisioner = setting.provisioner(&script, Fuse::default(), false);
+                let outcome = create_several(&setting, provisioner, at_least).await;
+                let case = format!("at least {at_least}: {fault:?} at call {number}, {call}");
+                assert_eq!(script.fired(), [number], "{case}");
+                check(&setting, outcome, at_least, &case).await;
+                cases += 1;
+            }
+        }
+    }
+    println!("several: {cases} cases over {} calls", calls.len());
+}
+
+/// The launch of the second fails for good, and every call of the clean-up after it in turn.
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_the_undo_of_several_is_cleared() {
+    silence_deaths();
+    let launch = |calls: &[&str]| {
+        calls.iter().enumerate().filter(|(_, call)| **call == "ec2:RunInstances").nth(1).map(|(at, _)| at)
+    };
+    let setting = Setting::new();
+    let script = Script::new([]);
+    create_several(&setting, setting.provisioner(&script, Fuse::default(), false), COUNT).await;
+    let first = (launch(&script.calls()).expect("it launches"), Fault::Fail);
+    let setting = Setting::new();
+    let script = Script::new([first]);
+    create_several(&setting, setting.provisioner(&script, Fuse::default(), false), COUNT).await;
+    let mut cases = 0;
+    for second in first.0 + 1..script.calls().len() {
+        for fault in FAULTS {
+            let setting = Setting::new();
+            let script = Script::new([first, (second, fault)]);
+            let outcome = create_several(&setting, setting.provisioner(&script, Fuse::default(), false), COUNT).await;
+            let case = format!("{first:?}, then {fault:?} at call {second}");
+            assert_eq!(script.fired(), [first.0, second], "{case}");
+            check(&setting, outcome, COUNT, &case).await;
+            cases += 1;
+        }
+    }
+    println!("undo of several: {cases} cases");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_death_at_a_journal_write_of_several_is_cleared() {
+    silence_deaths();
+    let fuse = Fuse::default();
+    let setting = Setting::new();
+    let sound = setting.provisioner(&Script::new([]), fuse.clone(), false);
+    assert!(create_several(&setting, sound, COUNT).await.is_some());
+    for moment in 0..fuse.moments() {
+        let setting = Setting::new();
+        let dying = setting.provisioner(&Script::new([]), Fuse::at(moment), false);
+        let outcome = create_several(&setting, dying, COUNT).await;
+        assert!(outcome.is_none(), "it dies at moment {moment}");
+        check(&setting, outcome, COUNT, &format!("death at moment {moment} of the journal")).await;
+    }
+    println!("journal of several: {} cases", fuse.moments());
+}
+
+/// Capacity for two of three: all, at least two, at least three.
+#[tokio::test(start_paused = true)]
+async fn as_many_as_there_is_capacity_for_or_none() {
+    for (at_least, expected) in [(2, Some(2)), (3, None)] {
+        let setting = Setting::new();
+        let few = |state: &mut crate::fake::State| {
+            for subnet in &mut state.subnets {
+                subnet.on_demand_capacity = Some(1);
+            }
+        };
+        setting.account.with(few).expect("in memory");
+        let orders = orders(&setting).await;
+        match (setting.sound(false).create_several(&orders, at_least, Duration::ZERO, None).await, expected) {
+            (Ok(several), Some(expected)) => {
+                assert_eq!((several.created.len(), several.failed.len()), (expected, 1));
+                let zones: Vec<_> = several.created.iter().map(|(_, made)| made.instance().zone.clone()).collect();
+                assert_ne!(zones[0], zones[1], "each where there was capacity");
+                let error =
+                    std::error::Error::source(&several.failed[0].1).map_or_else(String::new, ToString::to_string);
+                assert!(error.starts_with("no capacity for c5.xlarge"), "{:?}", several.failed);
+            }
+            (Err(ProvisionError::Undone { error, report }), None) => {
+                assert!(error.to_string().starts_with("2 of 3 hosts could be launched, and 3 were"), "{error}");
+                assert!(report.remains.is_empty() && report.kept.is_empty(), "{report:?}");
+                let left = (World { live_instances: Vec::new(), ..setting.world() }, setting.records());
+                assert_eq!((setting.world().live_instances.len(), left), (0, (setting.began.clone(), vec![])));
+            }
+            (outcome, _) => panic!("{at_least}: {outcome:?}"),
+        }
+    }
+}
+
+/// What no host can do without is said once, and nothing more is launched.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_ends_it_before_others_are_launched() {
+    let setting = Setting::new();
+    let script = Script::always("ec2:RunInstances", Fault::Deny);
+    let outcome = create_several(&setting, setting.provisioner(&script, Fuse::default(), false), COUNT).await;
+    let error = outcome.expect("it lives").expect_err("it is refused");
+    assert!(
+        matches!(&error, ProvisionError::Undone { error, .. } if matches!(**error, ProvisionError::TooFew { made: 0, .. })),
+        "{error:?}"
+    );
+    let calls = script.calls().iter().filter(|call| **call == "ec2:RunInstances").count();
+    assert_eq!((calls, script.fired().len()), (1, 1));
+    assert_eq!((setting.world(), setting.records()), (setting.began.clone(), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_that_are_asked_to_stop_are_undone() {
+    struct StopAtAddress(CancellationToken, std::sync::atomic::AtomicUsize);
+    impl Observer for StopAtAddress {
+        fn notice(&self, event: &Event) {
+            if matches!(event, Event::Finished(crate::Activity::Launch { .. }))
+                && self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 1
+            {
+                self.0.cancel();
+            }
+        }
+    }
+    let setting = Setting::new();
+    let mut provisioner = setting.sound(false);
+    let stop = CancellationToken::new();
+    provisioner.work.stop = stop.clone();
+    let mut orders = orders(&setting).await;
+    let observer = Arc::new(StopAtAddress(stop, std::sync::atomic::AtomicUsize::new(0)));
+    for order in &mut orders {
+        order.observer = observer.clone();
+    }
+    let error = provisioner.create_several(&orders, 1, Duration::ZERO, None).await.expect_err("it stops");
+    assert!(
+        matches!(&error, ProvisionError::Undone { error, report } if matches!(**error, ProvisionError::Interrupted) && report.remains.is_empty()),
+        "{error:?}"
+    );
+    assert!(setting.instances().len() >= 2, "some had been launched");
+    assert_eq!((setting.world(), setting.records()), (setting.began.clone(), vec![]));
+}
