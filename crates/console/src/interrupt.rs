@@ -90,8 +90,8 @@ pub struct Work {
     pub stopping: String,
     /// What is left by a process that ends now: "a host whose creation is being undone".
     pub leaves: String,
-    /// The host whose record a successor takes over.
-    pub host: Option<HostId>,
+    /// The hosts whose records a successor takes over.
+    pub hosts: Vec<HostId>,
 }
 
 /// Work that goes on until this is dropped.
@@ -173,7 +173,7 @@ impl Interrupt {
     }
 
     fn stop_work(&self, name: &'static str, work: &Work, state: &mut State) {
-        let started = work.host.as_ref().map(|host| Successor::start(host, &self.0.options));
+        let started = (!work.hosts.is_empty()).then(|| Successor::start(&work.hosts, &self.0.options));
         let log = self.0.log.display();
         let what_then = match &started {
             Some(Ok(_)) => {
@@ -290,7 +290,7 @@ impl Working<'_> {
     pub fn take_on(&self, host: Option<&HostId>) -> bool {
         let mut state = self.interrupt.state();
         if let (None, Some(work)) = (state.first, &mut state.work) {
-            work.host = host.cloned();
+            work.hosts = host.cloned().into_iter().collect();
             return true;
         }
         false

@@ -3,7 +3,7 @@
 //! An undo takes longer than a notebook gives it: IPython kills a command half a second after it was interrupted. So at the first signal a
 //! process is started that is this binary again, in a session of its own, out of reach of the terminal and of the notebook. It waits
 //! until this process is gone, which it sees by a pipe whose other end only this process holds; and unless it was told that all is done, it
-//! then finishes what the host's record says.
+//! then finishes what the records of the hosts say.
 
 use std::{
     env,
@@ -23,11 +23,12 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts one for a host's record, with these options of the command line. It sees this environment, with its credentials.
-    pub fn start(host: &HostId, options: &[String]) -> io::Result<Self> {
+    /// Starts one for the records of hosts, with these options of the command line. It sees this environment, with its credentials.
+    pub fn start(hosts: &[HostId], options: &[String]) -> io::Result<Self> {
         // The binary that runs, even if another one is in its place by now.
         let mut command = Command::new("/proc/self/exe");
-        command.arg0("sdocker").args(["finish", "--host", host.as_str()]).args(options);
+        command.arg0("sdocker").arg("finish").args(options);
+        command.args(hosts.iter().flat_map(|host| ["--host", host.as_str()]));
         // Out of reach of what is sent to this group until it has a session of its own.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         Ok(Self { process: command.spawn()? })

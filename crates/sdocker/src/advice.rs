@@ -116,7 +116,11 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
             "  name them in HostSGs in sdocker.conf; or take another subnet with --subnet-id".to_owned(),
         ],
         E::NoCapacity { .. } => {
-            vec!["try another instance type, or again later; --spot-or-on-demand widens the choice".to_owned()]
+            vec![
+                "name several instance types, as in c5.xlarge,c6i.xlarge, or go on asking with --retry-for 30m; --spot-or-on-demand \
+                 widens the choice"
+                    .to_owned(),
+            ]
         }
         E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
         E::Doubtful { doubt, instance, .. } => doubt_hints(doubt, instance.as_ref(), caller),
@@ -132,6 +136,10 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
                 .chain(remaining)
                 .flat_map(|error| provisioning_hints(error, caller))
                 .collect()
+        }
+        E::TooFew { source, others, .. } => {
+            let each = std::iter::once(source.as_ref()).chain(others);
+            each.flat_map(|error| provisioning_hints(error, caller)).collect()
         }
         E::NotUndone { report } => {
             let remaining = report.remains.iter().filter_map(|remaining| remaining.why.as_deref());

@@ -1,29 +1,29 @@
 //! A new host's way from a request to its use: plan, provision, wait, context, Local Mode.
 
-use std::{
-    net::IpAddr,
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
+mod planning;
+mod several;
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    CloudName, Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, Survey,
-    preflight,
+    CloudName, Creation, HostPlan, ProvisionError, Provisioner, Record, RecordedInstance, preflight,
 };
 use studio_discovery::StudioEnvironment;
+use tokio_util::sync::CancellationToken;
+
+pub use planning::{Planned, plan};
+pub use several::{Count, FailedHost, NewHosts, create_several};
 
 use crate::{
     CloudChoice, Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::{HostFiles, entry},
     clients::{self, Obstacle},
-    clouds::{self, Clouds},
-    config::{self, Config},
+    clouds, config,
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     error::Context as _,
-    hooks::Hooks,
-    layout::Layout,
+    hosts_conf::ActiveHost,
     link::Lent,
     local_mode,
     lookup::{KnownHost, Lookup},
@@ -34,6 +34,7 @@ use crate::{
     session::{self, Session},
     writable,
 };
+use planning::{PlannedHost, PlannedHosts};
 
 /// How long a name may take to be resolved.
 const RESOLVES_WITHIN: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ struct Prepared {
     asked: HostRequest,
     session: Session,
     environment: StudioEnvironment,
-    planned: Planned,
+    planned: PlannedHosts,
     previous_context: Option<String>,
     ways: Ways,
     /// What the app lends.
@@ -88,11 +89,12 @@ pub async fn dry_run(
     observer: &dyn Observer,
 ) -> crate::Result<HostPlan> {
     let lookup = Lookup::new(surroundings);
-    Ok(prepare(asked, surroundings, &lookup, None, observer, false).await?.planned.plan)
+    Ok(prepare(asked, 1, surroundings, &lookup, None, observer, false).await?.planned.first().clone())
 }
 
 async fn prepare(
     asked: &HostRequest,
+    count: usize,
     surroundings: &Surroundings,
     lookup: &Lookup,
     session: Option<Session>,
@@ -123,7 +125,7 @@ async fn prepare(
     let asking = observer.asking("asking EC2 and EFS what a host needs");
     let cloud = if is_sandbox { CloudName::Sandbox } else { CloudName::Aws };
     let (planned, others) = tokio::join!(
-        plan(&asked, surroundings, &config, &session.clouds, &environment),
+        planning::plan_hosts(&asked, count, surroundings, &config, &session.clouds, &environment),
         others::running(lookup, &session.clouds, cloud, &environment.region),
     );
     let planned = planned?;
@@ -131,7 +133,7 @@ async fn prepare(
     for line in others {
         observer.info(line);
     }
-    for warning in &planned.plan.warnings {
+    for warning in planned.warnings() {
         observer.warn(warning);
     }
     for line in planned.hooks.announced() {
@@ -175,32 +177,23 @@ pub async fn create(
     stop: &dyn Stop,
 ) -> crate::Result<NewHost> {
     let lookup = Lookup::new(surroundings);
-    let prepared = prepare(asked, surroundings, &lookup, session, observer, true).await?;
-    let Prepared { asked, session, environment, planned, previous_context, ways, lent } = prepared;
-    let Planned { plan, shared_home, hooks, embedded, .. } = planned;
-    clients::warn(&clients::overrides(surroundings, &[]), observer);
-    if let Some(problem) = writable::problems(surroundings, &lookup, shared_home.as_deref()).into_iter().next() {
-        return Err(problem);
-    }
-    let asking = observer.asking("asking EC2 whether it would allow the launch");
-    preflight::check_launch(&session.clouds.cloud, &environment, &plan).await?;
-    drop(asking);
-
-    if let Some(shared_home) = &shared_home {
-        lookup.layout.link_hosts_to(shared_home)?;
-        hooks.share(shared_home)?;
-    }
-    if !stop.take_on(Some(&plan.host)) {
+    let prepared = prepare(asked, 1, surroundings, &lookup, session, observer, true).await?;
+    prepared.check(surroundings, &lookup, observer).await?;
+    let PlannedHost { plans, embedded } = prepared.planned.only();
+    let asked = &prepared.asked;
+    let session = &prepared.session;
+    let host = prepared.planned.first().host.clone();
+    if !stop.take_on(Some(&host)) {
         return Err(ProvisionError::Interrupted.into());
     }
     let progress = Progress::new(observer);
     let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
-    let mut creation = progress.drive(provisioner.create(&plan, previous_context)).await?;
-    let flow =
-        Flow { asked: &asked, surroundings, observer, lookup: &lookup, session: &session, stop, ways, lent: &lent };
-    match flow.finish(&mut creation, embedded).await {
+    let created = provisioner.create_first(plans, asked.retry_for, prepared.previous_context.clone());
+    let mut creation = progress.drive(created).await?;
+    let flow = Flow { asked, surroundings, observer, lookup: &lookup, stop, prepared: &prepared };
+    match flow.finish(&mut creation, embedded.as_ref()).await {
         Ok(mut ready) => {
-            let warnings = progress.warnings().into_iter().chain(plan.warnings);
+            let warnings = progress.warnings().into_iter().chain(prepared.planned.warnings().cloned());
             ready.warnings = warnings.map(|warning| warning.to_string()).collect();
             Ok(ready)
         }
@@ -220,44 +213,23 @@ pub async fn create(
     }
 }
 
-/// What a creation starts from.
-pub struct Planned {
-    /// What is to be made.
-    pub plan: HostPlan,
-    /// What the instance type is.
-    pub instance_type: InstanceTypeInfo,
-    /// The folder of the home that this app and the host share; `None` where they share none.
-    pub shared_home: Option<std::path::PathBuf>,
-    /// What the host is to run.
-    pub(crate) hooks: Hooks,
-    /// The daemon's identity, where the host gets it in its user data.
-    pub embedded: Option<HostCredentials>,
-}
-
-/// Reads what a host needs, and plans it. Changes nothing.
-///
-/// # Cancel safety
-/// It only reads, and can be dropped at any time.
-pub async fn plan(
-    asked: &HostRequest,
-    surroundings: &Surroundings,
-    config: &Config,
-    clouds: &Clouds,
-    environment: &StudioEnvironment,
-) -> crate::Result<Planned> {
-    let shared_home = request::shared_home(surroundings, environment);
-    let hooks: Hooks = match &shared_home {
-        Some(_) => Hooks::find(&Layout::new(surroundings))?,
-        None => Hooks::default(),
-    };
-    let embedded = match &shared_home {
-        Some(_) => None,
-        None => Some(embedded_credentials(environment, asked)?),
-    };
-    let request = request::request(asked, surroundings, config, (shared_home.clone(), hooks.told()), embedded.as_ref());
-    let survey = Survey::take(&clouds.cloud, environment, &request).await?;
-    let plan = HostPlan::new(environment, &request, &survey)?;
-    Ok(Planned { plan, instance_type: survey.instance_type, shared_home, hooks, embedded })
+impl Prepared {
+    /// What is found out before anything is changed or paid for, and what the host finds when it comes up.
+    async fn check(&self, surroundings: &Surroundings, lookup: &Lookup, observer: &dyn Observer) -> crate::Result<()> {
+        clients::warn(&clients::overrides(surroundings, &[]), observer);
+        let shared_home = self.planned.shared_home.as_deref();
+        if let Some(problem) = writable::problems(surroundings, lookup, shared_home).into_iter().next() {
+            return Err(problem);
+        }
+        let asking = observer.asking("asking EC2 whether it would allow the launch");
+        preflight::check_launch(&self.session.clouds.cloud, &self.environment, self.planned.first()).await?;
+        drop(asking);
+        if let Some(shared_home) = shared_home {
+            lookup.layout.link_hosts_to(shared_home)?;
+            self.planned.hooks.share(shared_home)?;
+        }
+        Ok(())
+    }
 }
 
 /// A new host's way from instance to use.
@@ -266,17 +238,37 @@ struct Flow<'a> {
     surroundings: &'a Surroundings,
     observer: &'a dyn Observer,
     lookup: &'a Lookup,
-    session: &'a Session,
     stop: &'a dyn Stop,
-    ways: Ways,
-    lent: &'a Lent,
+    prepared: &'a Prepared,
 }
 
 impl Flow<'_> {
-    async fn finish(&self, creation: &mut Creation, embedded: Option<HostCredentials>) -> crate::Result<NewHost> {
+    async fn finish(&self, creation: &mut Creation, embedded: Option<&HostCredentials>) -> crate::Result<NewHost> {
+        let (host, mut ready) = self.introduce(creation, embedded, self.stop.token()).await?;
+        if !self.asked.wait {
+            self.lookup.hosts_conf.put_first(&host)?;
+            self.hand_over(creation)?;
+            ready.notes.push(not_ready_yet(&host));
+            return Ok(ready);
+        }
+        let answered = self.wait_for(&host, &ready, self.observer, self.stop.token()).await?;
+        HostFiles::new(self.lookup).make_current(&host, &answered)?;
+        self.hand_over(creation)?;
+        self.look_at_clients(&host, &mut ready, answered).await?;
+        ready.notes.extend(self.configure());
+        Ok(ready)
+    }
+
+    /// Gives a host whose instance is there its name and its identity.
+    async fn introduce(
+        &self,
+        creation: &mut Creation,
+        embedded: Option<&HostCredentials>,
+        stop: &CancellationToken,
+    ) -> crate::Result<(ActiveHost, NewHost)> {
         let why = tokio::select! {
             why = misnamed(creation.record()) => why,
-            () = self.stop.token().cancelled() => return Err(ProvisionError::Interrupted.into()),
+            () = stop.cancelled() => return Err(ProvisionError::Interrupted.into()),
         };
         if let Some(why) = why {
             self.observer.warn(format!("{why}: the host is reached by its address"));
@@ -288,69 +280,73 @@ impl Flow<'_> {
         let certs = self.lookup.layout.certs(&name);
         let client = self.lookup.layout.new_client_certs(&name);
         let client = client.with_context(|| format!("cannot make the folder of {name}'s keys"))?;
-        match &embedded {
+        match embedded {
             Some(credentials) => credentials.write_apart(&certs, &client, WriteServerKey::No)?,
             None => {
                 let instance = record.instance.as_ref().context("the instance has no address")?;
                 let lifetime = record.expires.duration_since(record.created);
-                credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write_apart(
+                planning::credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write_apart(
                     &certs,
                     &client,
                     WriteServerKey::Yes,
                 )?;
             }
         }
-        let endpoint = host.endpoint();
-        let mut ready = NewHost {
+        let ready = NewHost {
             record,
-            endpoint: endpoint.clone(),
+            endpoint: host.endpoint(),
             certs: self.lookup.layout.client_certs(&name),
             answered: None,
-            idle_timeout: self.asked.idle_timeout(),
+            idle_timeout: self.prepared.asked.idle_timeout(),
             notes: Vec::new(),
             warnings: Vec::new(),
             refused: None,
             blocked: Vec::new(),
             obstacles: Vec::new(),
         };
-        self.lent.write(&self.lookup.layout.link(&name))?;
-        if !self.asked.wait {
-            self.lookup.hosts_conf.put_first(&host)?;
-            self.hand_over(creation)?;
-            ready.notes.push(format!(
-                "it is not ready yet: `sdocker use --instance-id {}` connects to it once it is",
-                host.instance_id
-            ));
-            return Ok(ready);
-        }
+        self.prepared.lent.write(&self.lookup.layout.link(&name))?;
+        Ok((host, ready))
+    }
+
+    async fn wait_for(
+        &self,
+        host: &ActiveHost,
+        ready: &NewHost,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> crate::Result<DockerHost> {
         let credentials = ClientCredentials::load(&ready.certs)?;
-        let answered = readiness::wait(
-            &self.session.clouds.cloud,
-            &BootingHost {
-                instance: &host.instance_id,
-                folder: &self.lookup.layout.host(&name),
-                endpoint: &endpoint,
-                credentials: &credentials,
-            },
-            self.asked.ready_within(),
-            self.observer,
-            self.stop.token(),
-        )
-        .await?;
-        HostFiles::new(self.lookup).make_current(&host, &answered)?;
-        self.hand_over(creation)?;
-        ready.refused = docker_cli::refused(self.surroundings, &name, answered.api()).await;
-        ready.blocked = detours::blocked(self.surroundings, &endpoint, &credentials).await;
-        ready.obstacles = clients::obstacles(self.surroundings, &KnownHost::of(&host, true)).await;
+        let booting = BootingHost {
+            instance: &host.instance_id,
+            folder: &self.lookup.layout.host(&host.name()),
+            endpoint: &ready.endpoint,
+            credentials: &credentials,
+        };
+        let cloud = &self.prepared.session.clouds.cloud;
+        readiness::wait(cloud, &booting, self.asked.ready_within(), observer, stop).await
+    }
+
+    /// Finds out which clients get to a host that answers.
+    async fn look_at_clients(&self, host: &ActiveHost, ready: &mut NewHost, answered: DockerHost) -> crate::Result<()> {
+        ready.refused = docker_cli::refused(self.surroundings, &host.name(), answered.api()).await;
+        let credentials = ClientCredentials::load(&ready.certs)?;
+        ready.blocked = detours::blocked(self.surroundings, &ready.endpoint, &credentials).await;
+        ready.obstacles = clients::obstacles(self.surroundings, &KnownHost::of(host, true)).await;
         ready.answered = Some(answered);
-        // The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
-        match local_mode::apply(self.surroundings, &self.session.facts, self.lookup, self.ways, self.observer) {
-            Ok(notes) => ready.notes.extend(notes),
+        Ok(())
+    }
+
+    /// Configures Local Mode. The host works; what Local Mode lacks is said, and can be mended with `sdocker configure`.
+    fn configure(&self) -> Vec<String> {
+        let Prepared { session, ways, .. } = self.prepared;
+        match local_mode::apply(self.surroundings, &session.facts, self.lookup, *ways, self.observer) {
+            Ok(notes) => notes,
             Err(error) => {
-                self.observer.warn(format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again"))
+                let why = format!("Local Mode is not configured: {error:#}; `sdocker configure` tries again");
+                self.observer.warn(why);
+                Vec::new()
             }
         }
-        Ok(ready)
     }
 
     /// Gives the host to the user, unless a signal came before: the one or the other, whenever it comes.
@@ -360,6 +356,10 @@ impl Flow<'_> {
         }
         Ok(creation.hand_over()?)
     }
+}
+
+fn not_ready_yet(host: &ActiveHost) -> String {
+    format!("it is not ready yet: `sdocker use --instance-id {}` connects to it once it is", host.instance_id)
 }
 
 /// What is said of a host that failed and was kept.
@@ -406,44 +406,5 @@ fn names(instance: &RecordedInstance) -> HostNames {
     HostNames {
         dns: instance.private_dns.iter().cloned().collect(),
         addresses: instance.private_address.into_iter().collect::<Vec<IpAddr>>(),
-    }
-}
-
-fn credentials(names: &HostNames, lifetime: Duration) -> crate::Result<HostCredentials> {
-    Ok(HostCredentials::generate(names, SystemTime::now(), validity(lifetime))?)
-}
-
-/// How often its maximum lifetime a host can be kept, at the most: what `user_data/start.sh` of host-provisioner sets.
-const KEEP_LIMIT: u32 = 7;
-
-/// `sdocker keep` may extend a host's life up to its limit; the certificate outlives it by a month.
-fn validity(lifetime: Duration) -> Duration {
-    lifetime.saturating_mul(KEEP_LIMIT) + Duration::from_secs(30 * 24 * 3600)
-}
-
-/// Credentials made before the instance has a name or an address: for every name that EC2 gives in this Region, and with an issuer by
-/// which the host adds its addresses. They can serve as this one host only, because no other host's clients know this CA.
-fn embedded_credentials(environment: &StudioEnvironment, asked: &HostRequest) -> crate::Result<HostCredentials> {
-    let domain = match environment.region.as_str() {
-        // EC2 user guide, "EC2 instance hostnames and domains".
-        "us-east-1" => "ec2.internal".to_owned(),
-        region => format!("{region}.compute.internal"),
-    };
-    let names = HostNames { dns: vec![format!("*.{domain}")], addresses: Vec::new() };
-    Ok(HostCredentials::generate_with_issuer(&names, SystemTime::now(), validity(asked.max_lifetime()))?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A week is the longest that a host lives by itself, and it can be kept for seven times as long.
-    #[test]
-    fn a_certificate_outlives_the_longest_that_a_host_can_be_kept() {
-        let week = Duration::from_secs(7 * 24 * 3600);
-        let now = SystemTime::now();
-        let made = HostCredentials::generate(&HostNames::default(), now, validity(week)).expect("made");
-        assert!(made.server_certificate().contains("BEGIN CERTIFICATE"));
-        assert!(validity(week) > 7 * week, "{:?}", validity(week));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     client_files::HostFiles,
     clients, compose,
     config::{self, Config, ConfigFile},
-    creation::{self, NewHost},
+    creation::{self, Count, NewHost, NewHosts},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     doctor::{self, Examination, Finding},
@@ -241,6 +241,23 @@ impl Home {
         stop: &dyn Stop,
     ) -> Result<NewHost> {
         creation::create(request, &self.surroundings, None, observer, stop).await
+    }
+
+    /// Creates several hosts at once: all of them, or at least so many, or none. The first becomes the current one.
+    ///
+    /// # Cancel safety
+    /// As [`create_host`](Self::create_host); it is [`Stop::take_on_several`] that is asked.
+    ///
+    /// # Errors
+    /// Too few could be created, and none was. [`remains`](crate::remains) lists what may remain nevertheless.
+    pub async fn create_hosts(
+        &self,
+        request: &HostRequest,
+        count: Count,
+        observer: &dyn Observer,
+        stop: &dyn Stop,
+    ) -> Result<NewHosts> {
+        creation::create_several(request, count, &self.surroundings, None, observer, stop).await
     }
 
     /// What there is to be ended.

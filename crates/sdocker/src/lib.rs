@@ -71,6 +71,7 @@ pub mod termination;
 mod writable;
 
 pub use advice::{hints, leaves, remains, undone};
+pub use creation::Count;
 pub use error::{Error, Result};
 pub use forgetting::Forgotten;
 pub use home::{Home, Used};

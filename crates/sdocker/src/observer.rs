@@ -94,3 +94,26 @@ impl Drop for Asking<'_> {
         self.observer.notice(Notice::Answered(self.what.to_owned()));
     }
 }
+
+/// Tells of one of several hosts: what is told begins with its name.
+pub(crate) struct Labelled<'o> {
+    pub(crate) observer: &'o dyn Observer,
+    pub(crate) label: &'o str,
+}
+
+impl Observer for Labelled<'_> {
+    fn notice(&self, notice: Notice) {
+        let named = |text: String| format!("{}: {}", self.label, text.trim_start());
+        self.observer.notice(match notice {
+            Notice::Asking(what) => Notice::Asking(named(what)),
+            Notice::Answered(what) => Notice::Answered(named(what)),
+            Notice::Started(what) => Notice::Started(named(what)),
+            Notice::Finished { what, detail } => Notice::Finished { what: named(what), detail },
+            Notice::Failed { what, detail } => Notice::Failed { what: named(what), detail },
+            Notice::Info(line) => Notice::Info(format!("  {}", named(line))),
+            Notice::Warning(line) => Notice::Warning(named(line)),
+            Notice::Error(line) => Notice::Error(named(line)),
+            other => other,
+        });
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 
 use host_provisioner::{Event, Warning};
 
-use crate::{Notice, Observer};
+use crate::{Notice, Observer, observer::Labelled};
 
 /// Progress of one piece of work.
 pub(crate) struct Progress<'o> {
@@ -18,20 +18,24 @@ pub(crate) struct Progress<'o> {
 /// What the observer of the provisioner, which must outlive every borrow, shares with its work.
 #[derive(Default)]
 struct State {
-    queue: Mutex<Vec<Event>>,
+    /// Each with the name of the host that it is about, where there are several.
+    queue: Mutex<Vec<(Option<String>, Event)>>,
     warnings: Mutex<Vec<Warning>>,
     arrived: tokio::sync::Notify,
 }
 
 /// Collects events; [`Progress::drive`] passes them on as they come.
-struct Collector(Arc<State>);
+struct Collector {
+    state: Arc<State>,
+    label: Option<String>,
+}
 
 impl host_provisioner::Observer for Collector {
     fn notice(&self, event: &Event) {
-        if let Ok(mut queue) = self.0.queue.lock() {
-            queue.push(event.clone());
+        if let Ok(mut queue) = self.state.queue.lock() {
+            queue.push((self.label.clone(), event.clone()));
         }
-        self.0.arrived.notify_one();
+        self.state.arrived.notify_one();
     }
 }
 
@@ -42,7 +46,12 @@ impl<'o> Progress<'o> {
 
     /// The observer to give to a provisioner.
     pub(crate) fn observer(&self) -> Arc<dyn host_provisioner::Observer> {
-        Arc::new(Collector(self.state.clone()))
+        Arc::new(Collector { state: self.state.clone(), label: None })
+    }
+
+    /// The observer to give to a provisioner for one of several hosts: what is told of it begins with this.
+    pub(crate) fn observer_of(&self, label: String) -> Arc<dyn host_provisioner::Observer> {
+        Arc::new(Collector { state: self.state.clone(), label: Some(label) })
     }
 
     /// The warnings so far.
@@ -71,22 +80,29 @@ impl<'o> Progress<'o> {
                 () = self.state.arrived.notified() => None,
             };
             let events = self.state.queue.lock().map(|mut queue| mem::take(&mut *queue)).unwrap_or_default();
-            for event in events {
-                match event {
-                    Event::Started(step) => self.observer.notice(Notice::Started(step.to_string())),
-                    Event::Finished(step) => {
-                        self.observer.notice(Notice::Finished { what: step.to_string(), detail: String::new() });
-                    }
-                    Event::Warned(warning) => self.warn(warning),
-                    Event::Waiting { wait, at_most, .. } => {
-                        self.observer.info(format!("  waiting for {wait} (at most {} s)", at_most.as_secs()));
-                    }
-                    _ => {}
+            for (label, event) in events {
+                match label {
+                    Some(label) => self.tell(event, &Labelled { observer: self.observer, label: &label }),
+                    None => self.tell(event, self.observer),
                 }
             }
             if let Some(result) = done {
                 return result;
             }
+        }
+    }
+
+    fn tell(&self, event: Event, observer: &dyn Observer) {
+        match event {
+            Event::Started(step) => observer.notice(Notice::Started(step.to_string())),
+            Event::Finished(step) => {
+                observer.notice(Notice::Finished { what: step.to_string(), detail: String::new() });
+            }
+            Event::Warned(warning) => self.warn(warning),
+            Event::Waiting { wait, at_most, .. } => {
+                observer.info(format!("  waiting for {wait} (at most {} s)", at_most.as_secs()));
+            }
+            _ => {}
         }
     }
 }

@@ -68,6 +68,10 @@ impl Ways {
 pub struct HostRequest {
     /// The EC2 instance type.
     pub instance_type: InstanceType,
+    /// Types that do as well where there is no capacity for it, in the order in which they are tried.
+    pub other_types: Vec<InstanceType>,
+    /// For how long capacity is asked for again, where there is none.
+    pub retry_for: Duration,
     /// The subnet, in place of the first of the domain's that has a mount target and capacity.
     pub subnet: Option<SubnetId>,
     /// What runs the daemon.
@@ -98,6 +102,8 @@ impl HostRequest {
     pub fn new(instance_type: impl Into<InstanceType>) -> Self {
         Self {
             instance_type: instance_type.into(),
+            other_types: Vec::new(),
+            retry_for: Duration::ZERO,
             subnet: None,
             engine: None,
             idle_timeout: None,
@@ -140,6 +146,17 @@ impl HostRequest {
 
     pub(crate) fn ready_within(&self) -> Duration {
         self.ready_within.unwrap_or(READY_WITHIN)
+    }
+
+    /// The instance types, each once, in the order in which they are tried.
+    pub fn instance_types(&self) -> Vec<InstanceType> {
+        let mut types = vec![self.instance_type.clone()];
+        for other in &self.other_types {
+            if !types.contains(other) {
+                types.push(other.clone());
+            }
+        }
+        types
     }
 }
 

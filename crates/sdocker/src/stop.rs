@@ -16,6 +16,11 @@ pub trait Stop: Send + Sync {
         !self.token().is_cancelled()
     }
 
+    /// The same of work on several hosts at once. Of itself it names the first.
+    fn take_on_several(&self, hosts: &[HostId]) -> bool {
+        self.take_on(hosts.first())
+    }
+
     /// The host is about to be given to the user, or kept: from here on nothing is undone any more. `false` where it was asked to stop before;
     /// then everything is undone. It is the one or the other, whenever the wish to stop comes.
     fn commit(&self, fate: Fate) -> bool {

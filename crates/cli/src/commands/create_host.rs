@@ -1,14 +1,18 @@
 //! `sdocker create-host`: plan, provision, wait, context, Local Mode.
 
 mod outcome;
+mod several;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 use clap::{CommandFactory as _, error::ErrorKind};
 use clap_complete::engine::ArgValueCompleter;
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
-    Fate, Files, Home, HostRequest, Stop,
+    Count, Fate, Files, Home, HostRequest, Stop,
     durations::{self, Timeout},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
@@ -24,13 +28,22 @@ use crate::{commands::link, completion};
 /// made is undone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU).
-    /// [default: InstanceType in sdocker.conf]
-    #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>, add = ArgValueCompleter::new(completion::instance_types))]
-    type_of_instance: Option<InstanceType>,
+    /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU); or several of one architecture, such as
+    /// c5.xlarge,c6i.xlarge, of which the first with capacity is taken. [default: InstanceType in sdocker.conf]
+    #[arg(value_name = "TYPE", value_parser = types, add = ArgValueCompleter::new(completion::instance_types))]
+    type_of_instance: Option<Types>,
     /// The same, as the first sdocker took it.
-    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance", add = ArgValueCompleter::new(completion::instance_types))]
-    instance_type: Option<InstanceType>,
+    #[arg(long, value_name = "TYPE", value_parser = types, conflicts_with = "type_of_instance", add = ArgValueCompleter::new(completion::instance_types))]
+    instance_type: Option<Types>,
+    /// Create this many hosts at once; the first becomes the current one. With --at-least, fewer will do.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST))]
+    count: Option<u16>,
+    /// Keep what can be created if it is at least this many hosts. Without it, it is all or none.
+    #[arg(long, value_name = "M", requires = "count", value_parser = clap::value_parser!(u16).range(1..=MOST))]
+    at_least: Option<u16>,
+    /// Where there is no capacity, ask for it again each minute for this long, such as 30m.
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
+    retry_for: Option<std::time::Duration>,
     /// The subnet, instead of the first of the domain's that has a mount target and capacity.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
@@ -69,11 +82,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait)]
     timeout: Option<std::time::Duration>,
     /// Keep a host that does not become ready, for debugging. It still terminates itself.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     keep_failed: bool,
     /// Print the plan and the exact API calls, without changing anything.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// More hosts than anybody should ask for by mistake.
+const MOST: i64 = 200;
+
+/// Instance types, of which the first with capacity is wanted.
+#[derive(Clone, Debug)]
+struct Types(Vec<InstanceType>);
+
+/// Instance types as people write them.
+fn types(text: &str) -> Result<Types, <InstanceType as FromStr>::Err> {
+    text.split(',').map(|name| name.trim().parse()).collect::<Result<_, _>>().map(Types)
 }
 
 /// A tag as people write it: the value may hold further signs.
@@ -84,8 +109,8 @@ fn tag(text: &str) -> Result<Tag, String> {
 
 impl Args {
     /// What is asked for, and else what `sdocker.conf` says.
-    fn instance_type(&self, home: &Home) -> anyhow::Result<InstanceType> {
-        if let Some(asked) = self.type_of_instance.as_ref().or(self.instance_type.as_ref()) {
+    fn instance_types(&self, home: &Home) -> anyhow::Result<Vec<InstanceType>> {
+        if let Some(Types(asked)) = self.type_of_instance.as_ref().or(self.instance_type.as_ref()) {
             return Ok(asked.clone());
         }
         let words = "name an instance type, as in `sdocker create c5.xlarge`, or set InstanceType in sdocker.conf";
@@ -95,11 +120,24 @@ impl Args {
             let usage = usage.find_subcommand_mut("create-host").expect("this command");
             usage.error(ErrorKind::MissingRequiredArgument, words)
         };
-        Ok(home.settings()?.instance_type.ok_or_else(missing)?)
+        Ok(vec![home.settings()?.instance_type.ok_or_else(missing)?])
     }
 
-    fn request(&self, instance_type: InstanceType) -> HostRequest {
-        let mut request = HostRequest::new(instance_type);
+    /// How many hosts are wanted, where it is said.
+    fn count(&self) -> anyhow::Result<Option<Count>> {
+        let Some(of) = self.count else { return Ok(None) };
+        let at_least = self.at_least.unwrap_or(of);
+        let usage = || {
+            let words = format!("--at-least {at_least} is more than --count {of}");
+            crate::args::Args::command().error(ErrorKind::ValueValidation, words)
+        };
+        Ok(Some(Count::new(of.into(), at_least.into()).ok_or_else(usage)?))
+    }
+
+    fn request(&self, mut types: Vec<InstanceType>) -> HostRequest {
+        let mut request = HostRequest::new(types.remove(0));
+        request.other_types = types;
+        request.retry_for = self.retry_for.unwrap_or_default();
         request.subnet.clone_from(&self.subnet_id);
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
@@ -123,8 +161,20 @@ impl Args {
 /// What a signal does to a creation.
 struct Stopping<'i> {
     interrupt: &'i Interrupt,
-    instance_type: &'i InstanceType,
+    /// What is being created.
+    what: String,
     working: Mutex<Option<Working<'i>>>,
+}
+
+impl Stopping<'_> {
+    fn begin(&self, hosts: Vec<HostId>) -> bool {
+        let begun = self.interrupt.begin(Work {
+            stopping: "what was made is being undone".to_owned(),
+            leaves: format!("the creation of {}, which is being undone", self.what),
+            hosts,
+        });
+        begun.map(|working| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(working)).is_ok()
+    }
 }
 
 impl Stop for Stopping<'_> {
@@ -133,12 +183,11 @@ impl Stop for Stopping<'_> {
     }
 
     fn take_on(&self, host: Option<&HostId>) -> bool {
-        let begun = self.interrupt.begin(Work {
-            stopping: "what was made is being undone".to_owned(),
-            leaves: format!("the creation of a {}, which is being undone", self.instance_type),
-            host: host.cloned(),
-        });
-        begun.map(|working| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(working)).is_ok()
+        self.begin(host.cloned().into_iter().collect())
+    }
+
+    fn take_on_several(&self, hosts: &[HostId]) -> bool {
+        self.begin(hosts.to_vec())
     }
 
     fn commit(&self, fate: Fate) -> bool {
@@ -154,21 +203,31 @@ impl Stop for Stopping<'_> {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     interrupt.say("interrupted before anything was made");
-    let instance_type = args.instance_type(home)?;
-    let request = args.request(instance_type.clone());
+    let request = args.request(args.instance_types(home)?);
+    let count = args.count()?;
     let observer = Progress::new(printer);
     if args.dry_run {
         let plan = home.plan(&request, &observer).await?;
-        return outcome::print_plan(&plan, &home.settings()?.given, printer);
+        return outcome::print_plan(&plan, count, &home.settings()?.given, printer);
     }
-    let stopping = Stopping { interrupt, instance_type: &instance_type, working: Mutex::new(None) };
+    let what = match count {
+        Some(count) => format!("{} hosts", count.of),
+        None => format!("a {}", request.instance_type),
+    };
+    let stopping = Stopping { interrupt, what, working: Mutex::new(None) };
+    if let Some(count) = count {
+        return match home.create_hosts(&request, count, &observer, &stopping).await {
+            Ok(hosts) => several::print(hosts, home.surroundings(), &observer, printer),
+            Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
+        };
+    }
     match home.create_host(&request, &observer, &stopping).await {
         Ok(mut host) => {
             if host.answered.is_some() {
                 let name = host.record.name().unwrap_or_default();
                 host.notes.extend(link::start(home.surroundings(), &name, printer));
             }
-            outcome::print(host, home.surroundings(), &observer, printer)
+            outcome::print(&host, home.surroundings(), &observer, printer)
         }
         Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
     }

@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, interrupt: &In
     let _working = interrupt.begin(Work {
         stopping: "files and ports are being taken from the host".to_owned(),
         leaves: format!("folders that are mounted on {}", args.host),
-        host: None,
+        hosts: Vec::new(),
     })?;
     link::serve(surroundings, &args.host, means, interrupt.stop().clone()).await?;
     Ok(())

@@ -46,7 +46,7 @@ impl Stop for Stopping<'_> {
         let begun = self.interrupt.begin(Work {
             stopping: "what is settled stays settled, the rest is left as it is".to_owned(),
             leaves: "what was not settled".to_owned(),
-            host: None,
+            hosts: Vec::new(),
         });
         begun.map(|working| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(working)).is_ok()
     }

@@ -73,7 +73,7 @@ pub(crate) async fn run(
     let _working = interrupt.begin(Work {
         stopping: "the folders are being unmounted".to_owned(),
         leaves: format!("folders that are mounted on {} until --give-up-after", host.name),
-        host: None,
+        hosts: Vec::new(),
     })?;
     let mut said = Ok(());
     let events = |event: Event| {

@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()>
             let _working = interrupt.begin(Work {
                 stopping: "the folders are being unmounted".to_owned(),
                 leaves: "mounts without anybody who answers".to_owned(),
-                host: None,
+                hosts: Vec::new(),
             })?;
             file_share::run_agent(AgentSettings { mounts: folders, give_up_after }, interrupt.stop().cancelled())
                 .await?;

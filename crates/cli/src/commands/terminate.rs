@@ -191,7 +191,7 @@ fn work(targets: &[Target]) -> Work {
         [one] => format!("the termination of {} is being finished", one.name()),
         _ => "after the host that is being terminated".to_owned(),
     };
-    Work { stopping, leaves: "the host that is being terminated, and those after it".to_owned(), host: None }
+    Work { stopping, leaves: "the host that is being terminated, and those after it".to_owned(), hosts: Vec::new() }
 }
 
 /// Says of an interrupted command what is left.

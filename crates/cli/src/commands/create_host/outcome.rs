@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use host_provisioner::{HostGroups, HostPlan, Market, Placement};
 use sdocker::{
-    Surroundings, clients,
+    Count, Surroundings, clients,
     creation::NewHost,
     detours::{self, Client},
     durations,
@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// A new host, as `--output json` prints it.
 #[derive(Debug, Serialize)]
-struct Created {
+pub(super) struct Created {
     name: String,
     instance_id: String,
     instance_type: String,
@@ -28,77 +28,68 @@ struct Created {
     expires: String,
     idle_timeout_seconds: Option<u64>,
     warnings: Vec<String>,
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl Created {
+    pub(super) fn of(host: &NewHost) -> Self {
+        let name = host.record.name().unwrap_or_default();
+        let mut warnings = host.warnings.clone();
+        warnings.extend(host.refused.iter().map(|refused| refused.what.clone()));
+        warnings.extend(host.obstacles.iter().map(|obstacle| obstacle.what.clone()));
+        let docker_version = host.answered.as_ref().map(|answered| answered.version().to_owned());
+        Self {
+            instance_id: host.record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
+            instance_type: host.record.instance_type.to_string(),
+            endpoint: host.endpoint.to_string(),
+            context: docker_version.as_ref().map(|_| name.clone()),
+            docker_version,
+            cert_path: host.certs.display().to_string(),
+            created: host.record.created.to_string(),
+            expires: host.record.expires.to_string(),
+            idle_timeout_seconds: host.idle_timeout.map(|timeout| timeout.as_secs()),
+            warnings,
+            notes: host.notes.clone(),
+            name,
+        }
+    }
+
+    /// That it is there, and where.
+    pub(super) fn state(&self) -> String {
+        let state = match &self.docker_version {
+            Some(version) => format!("ready: Docker {version}"),
+            None => "launched".to_owned(),
+        };
+        format!("{} is {state} at {}", self.name, self.endpoint)
+    }
+}
+
+/// When a host ends itself, or each of several.
+pub(super) fn end(who: &str, host: &NewHost) -> String {
+    let expires = host.record.expires.strftime("%Y-%m-%d %H:%M UTC");
+    match host.idle_timeout {
+        Some(idle) => {
+            format!("{who} ends itself after {} without use, and at {expires} at the latest", durations::show(idle))
+        }
+        None => format!("{who} ends itself at {expires}, however idle it is before"),
+    }
 }
 
 pub(super) fn print(
-    host: NewHost,
+    host: &NewHost,
     surroundings: &Surroundings,
     observer: &Progress<'_>,
     printer: &Printer,
 ) -> anyhow::Result<()> {
-    let NewHost {
-        record,
-        endpoint,
-        certs,
-        answered,
-        idle_timeout,
-        notes,
-        mut warnings,
-        refused,
-        blocked,
-        obstacles,
-        ..
-    } = host;
-    let name = record.name().unwrap_or_default();
-    warnings.extend(refused.iter().map(|refused| refused.what.clone()));
-    warnings.extend(obstacles.iter().map(|obstacle| obstacle.what.clone()));
-    let docker_version = answered.map(|answered| answered.version().to_owned());
-    let created = Created {
-        instance_id: record.instance.as_ref().map(|instance| instance.id.to_string()).unwrap_or_default(),
-        instance_type: record.instance_type.to_string(),
-        endpoint: endpoint.to_string(),
-        context: docker_version.as_ref().map(|_| name.clone()),
-        docker_version,
-        cert_path: certs.display().to_string(),
-        created: record.created.to_string(),
-        expires: record.expires.to_string(),
-        idle_timeout_seconds: idle_timeout.map(|timeout| timeout.as_secs()),
-        warnings,
-        notes,
-        name,
-    };
+    let created = Created::of(host);
     printer.result(&created, || {
-        let mut text = String::new();
-        let state = match &created.docker_version {
-            Some(version) => format!("ready: Docker {version}"),
-            None => "launched".to_owned(),
-        };
-        let _ = writeln!(text, "{} is {state} at {}", created.name, created.endpoint);
-        let expires = record.expires.strftime("%Y-%m-%d %H:%M UTC");
-        let _ = match idle_timeout {
-            Some(idle) => writeln!(
-                text,
-                "it ends itself after {} without use, and at {expires} at the latest",
-                durations::show(idle)
-            ),
-            None => writeln!(text, "it ends itself at {expires}, however idle it is before"),
-        };
+        let mut text = format!("{}\n{}\n", created.state(), end("it", host));
         for note in &created.notes {
             let _ = writeln!(text, "{note}");
         }
         text
     })?;
-    if let Some(refused) = &refused {
-        printer.warn(&refused.what);
-        printer.hint(&refused.fix);
-    }
-    detours::warn(&blocked, surroundings.in_notebook, observer);
-    clients::warn(&obstacles, observer);
-    let works = refused.is_none()
-        && !obstacles.iter().any(|obstacle| obstacle.misleads_cli)
-        && blocked.iter().all(|blocked| blocked.client != Client::Cli);
-    if created.context.is_some() && works {
+    if clients_work(host, surroundings, observer, printer) {
         printer.hint(
             "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
         );
@@ -106,11 +97,39 @@ pub(super) fn print(
     Ok(())
 }
 
-pub(super) fn print_plan(plan: &HostPlan, given: &[&str], printer: &Printer) -> anyhow::Result<()> {
+/// Says which clients do not get to the current host; whether the Docker CLI does.
+pub(super) fn clients_work(
+    host: &NewHost,
+    surroundings: &Surroundings,
+    observer: &Progress<'_>,
+    printer: &Printer,
+) -> bool {
+    if let Some(refused) = &host.refused {
+        printer.warn(&refused.what);
+        printer.hint(&refused.fix);
+    }
+    detours::warn(&host.blocked, surroundings.in_notebook, observer);
+    clients::warn(&host.obstacles, observer);
+    host.answered.is_some()
+        && host.refused.is_none()
+        && !host.obstacles.iter().any(|obstacle| obstacle.misleads_cli)
+        && host.blocked.iter().all(|blocked| blocked.client != Client::Cli)
+}
+
+pub(super) fn print_plan(
+    plan: &HostPlan,
+    count: Option<Count>,
+    given: &[&str],
+    printer: &Printer,
+) -> anyhow::Result<()> {
     let calls = plan.calls();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
-    printer.result(&json!({"plan": plan, "calls": calls, "warnings": warnings}), || {
-        let mut text = human(plan, given);
+    let mut value = json!({"plan": plan, "calls": calls, "warnings": warnings});
+    if let Some(Count { of, at_least, .. }) = count {
+        value["count"] = json!({"of": of, "at_least": at_least});
+    }
+    printer.result(&value, || {
+        let mut text = human(plan, count, given);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -121,9 +140,14 @@ pub(super) fn print_plan(plan: &HostPlan, given: &[&str], printer: &Printer) -> 
     })
 }
 
-fn human(plan: &HostPlan, given: &[&str]) -> String {
+fn human(plan: &HostPlan, count: Option<Count>, given: &[&str]) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
+    match count {
+        Some(Count { of, at_least, .. }) if of == at_least => row("hosts", format!("{of} of these, or none")),
+        Some(Count { of, at_least, .. }) => row("hosts", format!("{of} of these, at least {at_least}, or none")),
+        None => {}
+    }
     row("instance type", plan.instance_type.to_string());
     row("image", format!("{} ({}, {})", plan.image.id, plan.image.name, plan.image.created));
     row("root volume", format!("{} GiB gp3, encrypted, on {}", plan.root_volume.size_gib, plan.root_volume.device));
