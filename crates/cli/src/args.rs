@@ -26,6 +26,13 @@ pub(crate) enum Command {
     /// Create a Docker host, and make it the current one.
     #[command(visible_alias = "create")]
     CreateHost(Box<commands::create_host::Args>),
+    /// Get a Docker socket whose host is launched when it is needed.
+    Up(commands::up::Args),
+    /// Take the socket of `sdocker up` away.
+    Down(commands::up::DownArgs),
+    /// Answer the socket in the background: started by sdocker itself.
+    #[command(hide = true)]
+    Socket(commands::up::SocketArgs),
     /// Terminate the current host.
     TerminateCurrentHost(commands::terminate::CurrentArgs),
     /// Terminate hosts.

@@ -22,6 +22,7 @@ pub(crate) mod share;
 pub(crate) mod share_agent;
 pub(crate) mod status;
 pub(crate) mod terminate;
+pub(crate) mod up;
 pub(crate) mod use_host;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ pub(crate) async fn run(
         }
     }
     if uses_host(&command) {
+        up::again(surroundings);
         link::again(surroundings, printer);
     }
     let home = Home::new(surroundings.clone());
@@ -72,6 +74,9 @@ pub(crate) async fn run(
         Command::Share(args) => return share::run(&args, surroundings, printer, interrupt).await,
         Command::ShareAgent(args) => share_agent::run(args, interrupt).await,
         Command::Link(args) => link::run(&args, surroundings, interrupt).await,
+        Command::Up(args) => up::run(&args, &home, printer).await,
+        Command::Down(_) => up::down(&home, printer).await,
+        Command::Socket(_) => up::serve(surroundings, interrupt).await,
         Command::EcrLogin(args) => ecr_login::run(&args, surroundings, printer).await,
         Command::LifecycleConfig(args) => lifecycle_config::run(&args, surroundings, printer).await,
         Command::Policy(args) => policy::run(&args, surroundings, printer).await,
@@ -92,6 +97,8 @@ fn touches_hosts(command: &Command) -> bool {
             | Command::ListHosts(_)
             | Command::Status(_)
             | Command::Use(_)
+            | Command::Up(_)
+            | Command::Down(_)
     )
 }
 

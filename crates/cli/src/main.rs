@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(answer) => return failure::usage(&answer, wants_json()),
     };
-    if matches!(args.command, Command::Finish(_) | Command::Link(_)) && !successor::detach() {
+    if matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::Socket(_)) && !successor::detach() {
         return ExitCode::SUCCESS;
     }
     let global = args.global.clone();
@@ -77,7 +77,8 @@ fn run(
     *heard = Some(interrupt.clone());
     sdocker_console::speak_of(printer);
     // What runs for long by itself has nobody who waits for it.
-    let in_background = matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::ShareAgent(_));
+    let in_background =
+        matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::Socket(_) | Command::ShareAgent(_));
     let _command = (!in_background).then(|| Waiting::silently(printer, "working"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {

@@ -155,6 +155,26 @@ impl ContextStore {
         write(&path, &json, 0o600)
     }
 
+    /// Writes a context for a socket of this machine; one of the same name is replaced. Whoever answers there is this machine's, so nothing need
+    /// have answered before.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_for_socket(&self, name: &str, description: &str, socket: &Path) -> Result<(), Error> {
+        if !is_name(name) {
+            return Err(Error::ContextName { name: name.to_owned() });
+        }
+        let docker = DockerEndpoint { host: format!("unix://{}", socket.display()), skip_tls_verify: false };
+        let meta = Meta {
+            name: name.to_owned(),
+            metadata: Metadata { description: description.to_owned() },
+            endpoints: Endpoints { docker: Some(docker) },
+        };
+        let path = self.meta(name).join("meta.json");
+        let json = serde_json::to_vec(&meta).map_err(|error| malformed(&path, &error))?;
+        write(&path, &json, 0o600)
+    }
+
     /// Removes a context; gone already is no error. Where it was the current one, the fallback becomes current if it (still)
     /// exists, else the CLI's `default`.
     ///

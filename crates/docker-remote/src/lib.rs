@@ -10,6 +10,7 @@ mod api;
 mod client;
 mod context;
 mod credentials;
+mod dialer;
 mod endpoint;
 mod error;
 mod probe;
@@ -38,6 +39,7 @@ pub use client::{
 };
 pub use context::{Context, ContextSpec, ContextStore};
 pub use credentials::{ClientCredentials, HostCredentials, HostNames, WriteServerKey};
+pub use dialer::{DaemonStream, Dialer};
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use probe::{DockerHost, ProbeError, probe_once, probe_through};

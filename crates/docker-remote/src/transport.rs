@@ -21,8 +21,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use crate::{ClientCredentials, ClientProxy, Endpoint, Error};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEPALIVE: Duration = Duration::from_secs(60);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// The largest answer about a daemon itself that is read; `/info` of a large host has some kilobytes.
 const MOST: usize = 4 << 20;
@@ -63,7 +63,7 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
+pub(crate) fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     let bad = |expected| Error::NotPem { path: "the client's credentials".into(), expected };
     for ca in CertificateDer::pem_slice_iter(credentials.ca.as_bytes()) {

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::{Error, Program, error::daemon};
 
 /// The name of the image; its tag tells the program.
-const NAME: &str = "sdocker-agent";
+pub const IMAGE: &str = "sdocker-agent";
 
 /// How much is sent at a time.
 const CHUNK: usize = 256 << 10;
@@ -37,11 +37,11 @@ pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, 
         _ => {}
     }
     let tag = program.fingerprint()?;
-    let image = format!("{NAME}:{tag}");
+    let image = format!("{IMAGE}:{tag}");
     if client.bollard().inspect_image(&image).await.is_ok() {
         return Ok(image);
     }
-    let options = CreateImageOptionsBuilder::new().from_src("-").repo(NAME).tag(&tag).build();
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(IMAGE).tag(&tag).build();
     let (sender, receiver) = mpsc::channel(4);
     let program = program.clone();
     tokio::task::spawn_blocking(move || {

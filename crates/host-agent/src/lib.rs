@@ -14,7 +14,7 @@ mod program;
 mod stream;
 
 pub use error::{Error, daemon};
-pub use image::ensure_image;
+pub use image::{IMAGE, ensure_image};
 pub use program::Program;
 pub use stream::{Reader, Writer, attach, exec};
 

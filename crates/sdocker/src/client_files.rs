@@ -10,6 +10,7 @@ use crate::{
     hosts_conf::{ActiveHost, HostsConf},
     layout::Layout,
     lookup::Lookup,
+    socket,
 };
 
 /// How long a host has to answer one probe.
@@ -38,7 +39,10 @@ impl HostFiles {
             tracing::warn!("{error:#}");
         }
         self.layout.link_for_samples(&name)?;
-        self.contexts.use_context(Some(&name))?;
+        // The socket on demand leads to the first of the list.
+        if self.contexts.current()?.as_deref() != Some(socket::CONTEXT) {
+            self.contexts.use_context(Some(&name))?;
+        }
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 
 use std::{process::Stdio, time::Duration};
 
+use docker_remote::ContextStore;
 use localmode_config::{DockerHostCheck, SdkHost, check_docker_host, sdk_host};
 
-use crate::{Observer, Surroundings, compose, lookup::KnownHost};
+use crate::{Observer, Surroundings, compose, lookup::KnownHost, socket};
 
 /// How long the CLI may take to say which context is current.
 const SAYS_WITHIN: Duration = Duration::from_secs(10);
@@ -29,6 +30,11 @@ pub struct Obstacle {
 /// # Cancel safety
 /// It only reads, and can be dropped at any time; a program that it asks is given up.
 pub async fn obstacles(surroundings: &Surroundings, host: &KnownHost) -> Vec<Obstacle> {
+    // The socket on demand leads to it, and its ports are at localhost.
+    if matches!(ContextStore::new(&surroundings.docker_config).current(), Ok(Some(context)) if context == socket::CONTEXT)
+    {
+        return builds(surroundings).into_iter().collect();
+    }
     match overridden(surroundings, host) {
         // The SDK follows the CLI: it is led past the host for the same reason.
         Some(obstacle) => vec![obstacle],

@@ -7,7 +7,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    CloudName, Creation, HostPlan, ProvisionError, Provisioner, Record, RecordedInstance, preflight,
+    CloudName, Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, preflight,
+    shared_paths,
 };
 use studio_discovery::StudioEnvironment;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +91,31 @@ pub async fn dry_run(
 ) -> crate::Result<HostPlan> {
     let lookup = Lookup::new(surroundings);
     Ok(prepare(asked, 1, surroundings, &lookup, None, observer, false).await?.planned.first().clone())
+}
+
+/// What a host would be, for whoever launches it later.
+pub(crate) struct Outline {
+    /// What would be made.
+    pub plan: HostPlan,
+    /// What the instance type is.
+    pub instance_type: InstanceTypeInfo,
+    /// Which folders of the app the host would mount.
+    pub shared: Vec<PathBuf>,
+}
+
+/// Finds out what a host would be, and changes nothing.
+///
+/// # Errors
+/// Everything for which no host could be created, as far as it is seen without changing anything.
+pub(crate) async fn outline(
+    asked: &HostRequest,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+) -> crate::Result<Outline> {
+    let lookup = Lookup::new(surroundings);
+    let prepared = prepare(asked, 1, surroundings, &lookup, None, observer, false).await?;
+    let (plan, instance_type) = (prepared.planned.first().clone(), prepared.planned.instance_type);
+    Ok(Outline { plan, instance_type, shared: shared_paths(&prepared.environment) })
 }
 
 async fn prepare(

@@ -50,6 +50,7 @@ pub mod local_mode;
 mod logs;
 pub mod lookup;
 mod observer;
+pub mod on_demand;
 mod others;
 pub mod permission;
 mod places;
@@ -61,6 +62,7 @@ mod request;
 mod selector;
 mod session;
 pub mod setup;
+mod socket;
 #[cfg(test)]
 mod stand_in;
 pub mod status;

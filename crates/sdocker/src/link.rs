@@ -10,7 +10,6 @@ use std::{process::Command, time::Duration};
 use docker_remote::{Client, ClientCredentials, Endpoint};
 use host_files::Program;
 use host_link::{Link, Service};
-use sha2::{Digest as _, Sha256};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +22,7 @@ use crate::{
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
     session::local_facts,
+    socket,
 };
 
 /// How long the host has to answer.
@@ -55,9 +55,7 @@ pub struct Means {
 
 /// The process of this app. Apps that share a home, as in Studio Classic, have one each.
 fn service(surroundings: &Surroundings) -> Service {
-    let hash = Sha256::digest(surroundings.sdocker_home.as_os_str().as_encoded_bytes());
-    let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    Service::new(surroundings.runtime.join(name))
+    Service::new(socket::processes(surroundings))
 }
 
 /// How the process is; `None` where none runs, or it did not say yet.

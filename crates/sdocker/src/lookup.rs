@@ -10,6 +10,7 @@ use crate::{
     client_files::entry,
     hosts_conf::{ActiveHost, HostsConf},
     layout::{Layout, host_name},
+    socket,
 };
 
 /// A host that this home knows.
@@ -86,6 +87,8 @@ pub struct Lookup {
     pub(crate) contexts: ContextStore,
     docker_host: Option<String>,
     docker_context: Option<String>,
+    /// The socket on demand, as DOCKER_HOST names it.
+    socket: String,
 }
 
 impl Lookup {
@@ -98,6 +101,7 @@ impl Lookup {
             contexts: ContextStore::new(&surroundings.docker_config),
             docker_host: surroundings.docker_host.clone(),
             docker_context: surroundings.docker_context.clone(),
+            socket: socket::endpoint(surroundings),
             layout,
         }
     }
@@ -148,13 +152,30 @@ impl Lookup {
     fn current_among(&self, hosts: &[KnownHost]) -> Result<Option<usize>, docker_remote::Error> {
         if let Some(daemon) = &self.docker_host {
             let daemon = daemon.trim_end_matches('/');
+            if daemon == self.socket {
+                return Ok(self.position_on_demand(hosts));
+            }
             return Ok(hosts.iter().position(|host| host.endpoint() == daemon));
         }
         let context = match &self.docker_context {
             Some(context) => Some(context.clone()),
             None => self.contexts.current()?,
         };
-        Ok(context.and_then(|context| hosts.iter().position(|host| host.name == context)))
+        Ok(match context.as_deref() {
+            Some(socket::CONTEXT) => self.position_on_demand(hosts),
+            Some(context) => hosts.iter().position(|host| host.name == context),
+            None => None,
+        })
+    }
+
+    /// The host that the socket on demand leads to, among these in the order of `sdocker-hosts.conf`: the first that can be used from here.
+    pub(crate) fn on_demand(&self, hosts: &[KnownHost]) -> Option<KnownHost> {
+        self.position_on_demand(hosts).and_then(|position| hosts.get(position).cloned())
+    }
+
+    fn position_on_demand(&self, hosts: &[KnownHost]) -> Option<usize> {
+        let is_ready = |host: &KnownHost| host.record.as_ref().is_none_or(|record| record.state == RecordState::Ready);
+        hosts.iter().position(|host| is_ready(host) && self.has_key(&host.name))
     }
 
     /// The current host: the one that the Docker CLI talks to. There is no other.

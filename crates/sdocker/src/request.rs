@@ -10,6 +10,7 @@ use host_provisioner::{
     EngineChoice, Hooks, HostConfig, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths,
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use studio_discovery::{AppKind, StudioEnvironment, SubnetId, Tag};
 
 use crate::{Surroundings, config::Config, durations::Timeout};
@@ -25,8 +26,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// How a host gets the app's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
 pub enum Files {
     /// The app shares them over the daemon's own connection; EFS is not touched.
     Share,

@@ -1,7 +1,7 @@
 //! `sdocker env`: environment variables for tools that ignore Docker contexts, such as docker-py.
 
 use clap::ValueEnum;
-use sdocker::Home;
+use sdocker::{Home, on_demand};
 use sdocker_console::{Printer, Progress};
 use serde_json::json;
 
@@ -36,6 +36,9 @@ pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result
     let shell = if printer.is_json() { Shell::Json } else { args.shell };
     if args.unset {
         return print(home.variables_without_hosts()?, shell, printer);
+    }
+    if let Some(variables) = on_demand::variables(home.surroundings()).filter(|_| args.host.selector().is_none()) {
+        return print(variables, shell, printer);
     }
     let host = home.host(args.host.selector(), &Progress::new(printer))?;
     let certs = home.client_certs(&host);

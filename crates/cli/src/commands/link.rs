@@ -96,7 +96,7 @@ pub(crate) fn again(surroundings: &Surroundings, printer: &Printer) {
 }
 
 /// This program again, as the process.
-fn command(surroundings: &Surroundings, host: &str) -> Command {
+pub(crate) fn command(surroundings: &Surroundings, host: &str) -> Command {
     // The one that runs, even if another is in its place by now.
     let mut command = Command::new("/proc/self/exe");
     command.arg0("sdocker").args(["-v", "link", "--host", host]);

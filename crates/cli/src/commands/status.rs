@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use sdocker::{
     Home,
     link::{FolderState, LinkState},
+    on_demand,
     status::{Life, Status},
 };
 use sdocker_console::{Printer, Progress, align};
 
-use crate::commands::one_host::OneHost;
+use serde_json::json;
+
+use crate::commands::{one_host::OneHost, up};
 
 /// Show the state of a host: health, use, and when it terminates itself.
 #[derive(Debug, clap::Args)]
@@ -20,9 +23,23 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
+    let socket = on_demand::state(home.surroundings());
+    // Without a host there is nothing else to say.
+    if let Some(socket) = socket.as_ref().filter(|_| args.host.selector().is_none())
+        && !home.hosts()?.iter().any(|host| host.current)
+    {
+        return printer.result(&json!({"state": "none", "on_demand": socket}), || {
+            let none = ("host", "none: the first command that needs one launches it".to_owned());
+            align(None, std::iter::once(none).chain(up::rows(socket)).map(|(name, value)| [name.to_owned(), value]))
+        });
+    }
     let host = home.host(args.host.selector(), &observer)?;
     let status = home.status(host, &observer).await;
-    printer.result(&status, || human(&status))?;
+    printer.result(&status, || {
+        let rows = socket.iter().flat_map(up::rows).map(|(name, value)| [name.to_owned(), value]).collect::<Vec<_>>();
+        let socket = if rows.is_empty() { String::new() } else { format!("\n{}", align(None, rows)) };
+        format!("{}{socket}", human(&status))
+    })?;
     if status.state == "terminated" || status.state == "shutting-down" {
         printer.hint("the host is gone: `sdocker recover` cleans up what is left of it here");
     }

@@ -138,6 +138,15 @@ impl Lent {
 }
 
 impl Lent {
+    /// Whether containers see this path of the app.
+    pub(crate) fn shows(&self, path: &Path) -> bool {
+        self.folders.iter().any(|folder| {
+            let Ok(below) = path.strip_prefix(&folder.path) else { return false };
+            let is_hidden = folder.without_dot_entries && below.as_os_str().as_encoded_bytes().starts_with(b".");
+            !is_hidden || folder.shown.iter().any(|shown| path.starts_with(shown))
+        })
+    }
+
     /// What it means for a host that no process serves it.
     pub(crate) fn unserved(&self) -> String {
         let no_port = "no port is at localhost";

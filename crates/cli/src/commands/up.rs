@@ -1,0 +1,179 @@
+//! `sdocker up` and `sdocker down`: a Docker socket whose host is launched when it is needed.
+
+use std::{os::unix::process::CommandExt as _, process::Command, sync::Arc};
+
+use host_agent::Program;
+use host_provisioner::InstanceType;
+use sdocker::{
+    Files, Home, Surroundings,
+    durations::{self, Timeout},
+    link::Means,
+    on_demand::{self, Market, SocketState, Wish},
+};
+use sdocker_console::{Interrupt, Printer, Progress, Work};
+use serde_json::json;
+
+use super::{
+    link,
+    share::{FILES_COMMAND, PORTS_COMMAND, open_files},
+};
+use crate::options::to_repeat;
+
+/// Get a Docker socket whose host is launched when it is needed.
+///
+/// Nothing is launched now. `docker run`, `docker pull`, `docker build` and `docker compose up` launch the host; `docker ps` and whatever else
+/// only asks does not. The host ends itself when it is idle, and the next command that needs one launches another. Images, volumes and
+/// stopped containers go with it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The EC2 instance type.
+    /// [default: InstanceType in sdocker.conf]
+    #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
+    type_of_instance: Option<InstanceType>,
+    /// The same, as create-host takes it.
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance")]
+    instance_type: Option<InstanceType>,
+    /// End each host after this long without use, such as 30m or 2h; or never. [default: 60m]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
+    idle_timeout: Option<Timeout>,
+    /// Terminate each host after this long, whatever runs on it. [default: 12h]
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
+    max_lifetime: Option<std::time::Duration>,
+    /// Use Spot only.
+    #[arg(long, conflicts_with = "spot_or_on_demand")]
+    spot: bool,
+    /// Use Spot, and fall back to on-demand if there is no Spot capacity.
+    #[arg(long)]
+    spot_or_on_demand: bool,
+    /// How a host gets this app's files, as for create-host.
+    #[arg(long, value_enum, value_name = "HOW")]
+    files: Option<Files>,
+    /// Share this folder with each host, as for create-host. Can be given several times.
+    #[arg(long = "share", value_name = "FOLDER[:ro]")]
+    shares: Vec<String>,
+}
+
+impl Args {
+    fn wish(&self, home: &Home) -> anyhow::Result<Wish> {
+        let asked = self.type_of_instance.as_ref().or(self.instance_type.as_ref()).cloned();
+        let instance_type = match asked {
+            Some(asked) => asked,
+            None => home.settings()?.instance_type.ok_or_else(|| {
+                anyhow::anyhow!(
+                    "name an instance type, as in `sdocker up c5.xlarge`, or set InstanceType in sdocker.conf"
+                )
+            })?,
+        };
+        Ok(Wish {
+            instance_type: instance_type.to_string(),
+            idle_timeout: self.idle_timeout.map(|timeout| timeout.0.map_or_else(|| "never".to_owned(), seconds)),
+            max_lifetime: self.max_lifetime.map(seconds),
+            market: match (self.spot, self.spot_or_on_demand) {
+                (true, _) => Some(Market::Spot),
+                (false, true) => Some(Market::SpotOrOnDemand),
+                (false, false) => None,
+            },
+            files: self.files,
+            shares: self.shares.clone(),
+        })
+    }
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{}s", duration.as_secs())
+}
+
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let surroundings = home.surroundings();
+    let wish = args.wish(home)?;
+    let up = on_demand::up(surroundings, &wish, command(surroundings), &Progress::new(printer)).await?;
+    let variable = format!("export DOCKER_HOST=unix://{}", up.socket.display());
+    printer.result(&up, || {
+        let host = match &up.host {
+            Some(host) => format!("it leads to {host}, which is there already"),
+            None => format!("the first command that needs one launches a {}", up.instance_type),
+        };
+        format!("docker's context is {}; {host}", up.context)
+    })?;
+    if up.linked.is_none() {
+        printer.hint(format!("clients that know no contexts need `{variable}`"));
+    }
+    if let Some(other) = &surroundings.docker_host
+        && *other != format!("unix://{}", up.socket.display())
+    {
+        printer.warn(format!("DOCKER_HOST={other} is set in the environment and overrides every Docker context"));
+        printer.hint("`unset DOCKER_HOST`");
+    }
+    Ok(())
+}
+
+/// Take the socket of `sdocker up` away.
+///
+/// A host that runs goes on, and its own context is current then.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DownArgs {}
+
+pub(crate) async fn down(home: &Home, printer: &Printer) -> anyhow::Result<()> {
+    let was_up = on_demand::down(home.surroundings()).await?;
+    let host = home.hosts()?.into_iter().find(|host| host.current).map(|host| host.name);
+    printer.result(&json!({"was_up": was_up, "host": host}), || match &host {
+        _ if !was_up => "there was no socket".to_owned(),
+        Some(host) => format!("the socket is gone; {host} goes on, and is the current host"),
+        None => "the socket is gone".to_owned(),
+    })?;
+    if host.is_some() && was_up {
+        printer.hint("`sdocker terminate-current-host` ends it; it ends itself when it is idle");
+    }
+    Ok(())
+}
+
+/// Answer the socket: started by sdocker itself.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SocketArgs {}
+
+pub(crate) async fn serve(surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let means = Means {
+        program: Program::running()?,
+        files_command: FILES_COMMAND.map(str::to_owned).to_vec(),
+        ports_command: PORTS_COMMAND.map(str::to_owned).to_vec(),
+        max_open: open_files()?,
+    };
+    let _working = interrupt.begin(Work {
+        stopping: "the socket is being closed; a host that is being launched is undone".to_owned(),
+        leaves: "a host that was being launched: `sdocker recover` settles it".to_owned(),
+        host: None,
+    })?;
+    let again = surroundings.clone();
+    let link = Arc::new(move |host: &str| link::command(&again, host));
+    on_demand::serve(surroundings, means, link, interrupt.stop().clone()).await?;
+    Ok(())
+}
+
+/// Starts the process again, where a socket is wanted and nobody answers it. Nothing waits for it, and nothing fails for it.
+pub(crate) fn again(surroundings: &Surroundings) {
+    if on_demand::is_missing(surroundings)
+        && let Err(error) = on_demand::again(surroundings, command(surroundings))
+    {
+        tracing::warn!("{error:#}");
+    }
+}
+
+/// This program again, as the process.
+fn command(surroundings: &Surroundings) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("sdocker").args(["-v", "socket"]);
+    command.args(to_repeat(surroundings.region.as_deref(), surroundings.cloud));
+    command.current_dir("/");
+    // It is what these lead to.
+    command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
+    command
+}
+
+/// What `status` says of the socket.
+pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("socket", format!("{} (a {} on demand)", state.socket.display(), state.instance_type))];
+    rows.extend(state.launching.iter().map(|told| ("launching", told.clone())));
+    rows.extend(state.failure.iter().map(|why| ("no launch", why.clone())));
+    rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));
+    rows
+}

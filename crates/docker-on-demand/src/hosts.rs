@@ -1,0 +1,69 @@
+//! What a program brings: its hosts.
+
+use std::{io, path::Path, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::Engine;
+
+/// A stream of bytes in both directions. Shutting it down ends the one direction and leaves the other.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection to a host's daemon.
+pub type Connection = Box<dyn Stream>;
+
+/// Is told how a launch comes along, a line at a time.
+pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
+
+/// What is known of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is one, of this name.
+    Host(Arc<str>),
+    /// There is none. How the last one ended, where that is known: a clause such as "its host ended at 12:00 UTC".
+    Nothing {
+        /// How the last one ended.
+        ended: Option<String>,
+    },
+    /// It can't be told, and why. No other is launched then.
+    Doubtful(String),
+}
+
+/// The hosts of one user.
+///
+/// # Cancel safety
+/// Every method of it but [`launch`](Self::launch) can be dropped at any time. A launch is never dropped by this crate, but by the end of the
+/// runtime.
+#[async_trait]
+pub trait Hosts: Send + Sync + 'static {
+    /// The host that there is. It is asked at each request, and has to be quick: what was seen before is good enough.
+    async fn find(&self) -> Found;
+
+    /// Connects to the daemon of a host that was found.
+    async fn connect(&self, host: &str) -> io::Result<Connection>;
+
+    /// What is known of a host that could not be connected to, for this reason. Not [`Found::Host`] of the same name, unless it was seen to
+    /// answer.
+    async fn lost(&self, host: &str, why: &io::Error) -> Found;
+
+    /// Launches a host, and returns when its daemon answers. One that came to be meanwhile will do.
+    ///
+    /// # Errors
+    /// Why there is none, in one line.
+    async fn launch(&self, tell: Tell) -> Result<(), String>;
+
+    /// Sees to it that a file or folder of this machine is at the same path on the host. It exists, and is an absolute path without links.
+    ///
+    /// # Errors
+    /// Why it is not, in one line.
+    async fn share(&self, host: &str, path: &Path) -> Result<(), String>;
+
+    /// The socket of the daemon on the host itself, for containers that are to have it.
+    async fn daemon_socket(&self, host: &str) -> PathBuf;
+
+    /// What a host would be.
+    fn engine(&self) -> Engine;
+}

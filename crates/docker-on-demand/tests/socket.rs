@@ -1,0 +1,273 @@
+//! The socket, before a daemon in memory and without one. Time is paused: waits take none.
+
+#[path = "socket/fake.rs"]
+mod fake;
+
+use std::{fs, time::Duration};
+
+use docker_on_demand::Found;
+use fake::{Client, Fake, nothing};
+use tokio::time::{Instant, sleep};
+
+fn host() -> Found {
+    Found::Host("old".into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_only_asks_is_answered_and_launches_nothing() {
+    let fake = Fake::new(nothing());
+    let mut client = Client::of(&fake.proxy());
+    assert_eq!(client.ask("GET", "/_ping").await, (200, "OK".to_owned()));
+    for (method, target, status, said) in [
+        ("GET", "/v1.44/containers/json?all=1", 200, "[]"),
+        ("GET", "/volumes", 200, r#""Volumes":[]"#),
+        ("GET", "/v1.41/version", 200, r#""ApiVersion":"1.44","MinAPIVersion":"1.24""#),
+        ("GET", "/info", 200, r#""NCPU":4"#),
+        ("POST", "/auth", 200, "Login Succeeded"),
+        ("POST", "/containers/prune", 200, r#"{"ContainersDeleted":[],"SpaceReclaimed":0}"#),
+        ("GET", "/containers/web/json", 404, "No such container: web: its host ended at 12:00 UTC"),
+        ("GET", "/images/a/b:1/json", 404, "No such image: a/b:1: its host"),
+        ("DELETE", "/networks/n", 404, "network n not found: its host"),
+        ("GET", "/services", 503, "This node is not a swarm manager"),
+        ("GET", "/distribution/a/json", 503, "launches none"),
+        ("GET", "/v1.45/containers/json", 400, "client version 1.45 is too new. Maximum supported API version is 1.44"),
+        ("GET", "/v1.23/containers/json", 400, "client version 1.23 is too old"),
+    ] {
+        let (answered, body) = client.ask(method, target).await;
+        assert!(answered == status && body.contains(said), "{method} {target}: {answered} {body}");
+    }
+    assert_eq!(fake.launches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_one_connection_go_to_the_host_and_each_is_looked_at() {
+    let fake = Fake::new(host());
+    let mut client = Client::of(&fake.proxy());
+    let (status, list) = client.ask("GET", "/v1.44/containers/json").await;
+    assert_eq!((status, list.as_str()), (200, r#"[{"Id":"2","Labels":{}}]"#));
+    assert!(client.ask("GET", "/version").await.1.contains(r#""ApiVersion":"1.44""#));
+    client.send("GET /_ping HTTP/1.1\r\n\r\n").await;
+    assert!(client.until("\r\n\r\nOK").await.contains("Api-Version: 1.44\r\n"), "the same as without a host");
+    assert_eq!(client.ask("GET", "/what").await, (404, r#"{"message":"no such thing"}"#.to_owned()));
+    // Two at once.
+    client.send("GET /a HTTP/1.1\r\n\r\nGET /b HTTP/1.1\r\n\r\n").await;
+    client.until("no such thing").await;
+    client.until("no such thing").await;
+    assert_eq!(fake.seen()[3..], ["GET /what HTTP/1.1", "GET /a HTTP/1.1", "GET /b HTTP/1.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attached_stream_ends_in_one_direction_and_goes_on_in_the_other() {
+    let fake = Fake::new(host());
+    let mut client = Client::of(&fake.proxy());
+    // What is sent right behind the request is not lost.
+    client.send("POST /containers/c/attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nfirst ").await;
+    client.until("first ").await;
+    client.send("second ").await;
+    client.until("second ").await;
+    client.end().await;
+    assert_eq!(client.rest().await, "and the end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_is_passed_on_as_it_comes() {
+    let fake = Fake::new(host());
+    let mut client = Client::of(&fake.proxy());
+    client.send("POST /build HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    // The head alone is there at once.
+    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 OK"));
+    client.send("3\r\nabc\r\n").await;
+    client.until("08 read").await;
+    client.send("0\r\n\r\n").await;
+    client.until("05 read\n\r\n0\r\n\r\n").await;
+    assert_eq!(client.ask("GET", "/_ping").await.0, 200, "the connection is for another request");
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_requests_at_once_cause_one_launch() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    let asked = (0..20).map(|_| {
+        let mut client = Client::of(&proxy);
+        tokio::spawn(async move { client.ask("POST", "/networks/create").await })
+    });
+    let asked: Vec<_> = asked.collect();
+    sleep(Duration::from_secs(30)).await;
+    fake.may_end.add_permits(20);
+    for answered in asked {
+        assert_eq!(answered.await.expect("no panic"), (404, r#"{"message":"no such thing"}"#.to_owned()));
+    }
+    assert_eq!(fake.launches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_wait_no_longer_is_told_and_the_launch_goes_on() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    let began = Instant::now();
+    let (status, said) = Client::of(&proxy).ask("POST", "/volumes/create").await;
+    assert_eq!((status, began.elapsed().as_secs()), (503, 45));
+    assert!(said.contains("the host is starting, about 75 s; try again"), "{said}");
+    // Docker's own client waits as long as it takes.
+    let mut patient = Client::of(&proxy);
+    let waiting = tokio::spawn(async move {
+        patient.ask_with("POST", "/volumes/create", "User-Agent: Docker-Client/25.0 (linux)\r\n", "").await
+    });
+    sleep(Duration::from_secs(300)).await;
+    fake.may_end.add_permits(1);
+    assert_eq!((waiting.await.expect("no panic").0, fake.launches()), (404, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_tells_the_launch_from_the_first_second_and_then_what_the_daemon_says() {
+    let fake = Fake::new(nothing());
+    let mut client = Client::of(&fake.proxy());
+    client.send("POST /images/create?fromImage=a HTTP/1.1\r\n\r\n").await;
+    let began = Instant::now();
+    assert!(client.until("\"launching\"").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(began.elapsed() < Duration::from_secs(1));
+    fake.may_end.add_permits(1);
+    client.until(r#"{"status":"pulled"}"#).await;
+    client.until("\r\n0\r\n\r\n").await;
+    // What the daemon refuses, and a launch that fails, are errors of the stream.
+    for (outcome, said) in [(Ok(()), "no such repository"), (Err("no capacity".to_owned()), "no capacity")] {
+        let fake = Fake::new(nothing());
+        fake.set(|world| world.outcome = outcome);
+        fake.may_end.add_permits(1);
+        let mut client = Client::of(&fake.proxy());
+        client.send("POST /images/create?fromImage=nosuch HTTP/1.1\r\n\r\n").await;
+        let told = client.until("\r\n0\r\n\r\n").await;
+        assert!(told.contains(&format!("\"error\":\"{said}\"")), "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_before_the_launch_is_read_when_there_is_a_host() {
+    let fake = Fake::new(nothing());
+    let mut client = Client::of(&fake.proxy());
+    client.send("POST /build HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n").await;
+    client.until(r#"{"stream":"launching\n"}"#).await;
+    fake.may_end.add_permits(1);
+    client.until("13 read").await;
+    client.until("\r\n0\r\n\r\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_without_a_host_launches_it_and_its_image_is_to_be_pulled() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    let gpu = r#"{"Image":"a","HostConfig":{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}}"#;
+    let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", gpu).await;
+    assert!(status == 400 && said.contains("c5.xlarge has no GPU") && fake.launches() == 0, "{status} {said}");
+    let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", r#"{"Image":"a:1"}"#).await;
+    assert!(status == 404 && said.contains("No such image: a:1"), "{status} {said}");
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(fake.launches(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_failed_is_not_repeated_at_once_nor_too_often() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    fake.may_end.add_permits(100);
+    fake.set(|world| world.outcome = Err("no capacity".to_owned()));
+    let ask = async || Client::of(&proxy).ask("POST", "/volumes/create").await;
+    assert_eq!((ask().await.0, fake.launches()), (503, 1));
+    let (status, said) = ask().await;
+    assert!(status == 503 && said.contains("no capacity (nothing is launched for another 60 s)"), "{said}");
+    // The pause doubles.
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!((ask().await.0, fake.launches()), (503, 2));
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!((ask().await.0, fake.launches()), (503, 2));
+    sleep(Duration::from_secs(61)).await;
+    fake.set(|world| world.outcome = Ok(()));
+    assert_eq!((ask().await.0, fake.launches()), (404, 3));
+    // Hosts that end at once are not replaced without an end.
+    for launches in 4..=6 {
+        fake.set(|world| world.found = nothing());
+        assert_eq!((ask().await.0, fake.launches()), (404, launches));
+    }
+    fake.set(|world| world.found = nothing());
+    let (status, said) = ask().await;
+    assert!(status == 503 && said.contains("6 hosts were launched within an hour"), "{said}");
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!((ask().await.0, fake.launches()), (404, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_does_not_answer_is_not_replaced_on_doubt() {
+    let fake = Fake::new(host());
+    let proxy = fake.proxy();
+    fake.set(|world| (world.is_cut, world.lost) = (true, Found::Doubtful("old does not answer".to_owned())));
+    for target in ["/containers/json", "/_ping", "/what"] {
+        assert_eq!(
+            Client::of(&proxy).ask("GET", target).await,
+            (503, r#"{"message":"old does not answer"}"#.to_owned())
+        );
+    }
+    assert_eq!(Client::of(&proxy).ask("POST", "/volumes/create").await.0, 503);
+    // Its end is another matter.
+    fake.set(|world| (world.found, world.lost) = (host(), nothing()));
+    assert_eq!(Client::of(&proxy).ask("GET", "/containers/json").await, (200, "[]".to_owned()));
+    assert_eq!(fake.launches(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn binds_are_resolved_here_and_shared() {
+    let place = tempfile::tempdir().expect("made");
+    let root = fs::canonicalize(place.path()).expect("there");
+    fs::create_dir(root.join("real")).expect("made");
+    std::os::unix::fs::symlink("real", root.join("link")).expect("linked");
+    let fake = Fake::new(host());
+    let proxy = fake.proxy();
+    let at = |name: &str| root.join(name).display().to_string();
+    let (link, missing) = (at("link"), at("missing/deep"));
+    let body = serde_json::json!({"Image": "a", "HostConfig": {
+        "Binds": [format!("{link}:/work:ro"), "volume:/v", format!("{missing}:/m"), "/dev/shm:/shm", "/var/run/docker.sock:/var/run/docker.sock"],
+        "Mounts": [{"Type": "bind", "Source": link, "Target": "/n"}, {"Type": "volume", "Source": "v", "Target": "/o"}]}});
+    let (status, _) = Client::of(&proxy).ask_with("POST", "/v1.44/containers/create", "", &body.to_string()).await;
+    assert_eq!(status, 201);
+    let sent: serde_json::Value = serde_json::from_str(&fake.seen()[1]).expect("JSON");
+    let real = at("real");
+    let expected = [
+        format!("{real}:/work:ro"),
+        "volume:/v".to_owned(),
+        format!("{missing}:/m"),
+        "/dev/shm:/shm".to_owned(),
+        "/run/of/the/host.sock:/var/run/docker.sock".to_owned(),
+    ];
+    assert_eq!(sent["HostConfig"]["Binds"], serde_json::json!(expected));
+    assert_eq!(sent["HostConfig"]["Mounts"][0]["Source"], serde_json::json!(real));
+    assert!(root.join("missing/deep").is_dir(), "as Docker does for -v");
+    let shared = fake.world.lock().expect("sound").shared.clone();
+    assert_eq!(shared, [root.join("real"), root.join("missing/deep"), root.join("real")]);
+    // What can't be had is said, and the container is not made.
+    let mount = serde_json::json!({"HostConfig": {"Mounts": [{"Type": "bind", "Source": at("none"), "Target": "/n"}]}});
+    let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", &mount.to_string()).await;
+    assert!(status == 400 && said.contains("bind source path does not exist"), "{said}");
+    fake.set(|world| world.refuses_to_share = Some("it is not shared".to_owned()));
+    let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", &body.to_string()).await;
+    assert!(status == 400 && said.contains("it is not shared"), "{said}");
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_go_on_over_a_launch_and_an_end() {
+    let fake = Fake::new(nothing());
+    let mut client = Client::of(&fake.proxy());
+    client.send("GET /events HTTP/1.1\r\n\r\n").await;
+    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 OK"), "at once");
+    sleep(Duration::from_secs(600)).await;
+    fake.set(|world| world.found = host());
+    // The daemon ends each time after one event that is seen, and there is another.
+    for _ in 0..3 {
+        let told = client.until("\"seen\"").await;
+        assert!(!told.contains("hidden"), "{told}");
+    }
+    assert!(fake.seen().iter().all(|line| line.contains("since=")), "{:?}", fake.seen());
+    assert_eq!(fake.launches(), 0);
+    let mut bounded = Client::of(&fake.proxy());
+    bounded.send("GET /events?until=1 HTTP/1.1\r\n\r\n").await;
+    bounded.until("\r\n0\r\n\r\n").await;
+}

@@ -1,0 +1,381 @@
+//! This home's hosts, as the socket asks for them.
+
+use std::{
+    fs, io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use docker_on_demand::{Connection, Engine, Found, Hosts, Tell};
+use docker_remote::{ClientCredentials, Dialer};
+use host_provisioner::{CloudName, Entry};
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, fcntl_lock};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use whole_file::Links;
+
+use super::{LinkCommand, shares::Shares, wanted::Wanted};
+use crate::{
+    Error, Notice, Observer, Surroundings, Unobserved,
+    client_files::HostFiles,
+    creation,
+    error::Context as _,
+    link::{self, Means},
+    lookup::{KnownHost, Lookup},
+    places::{Look, Places},
+    recovery, socket,
+    termination::{self, Which},
+};
+
+/// How long what the home's files say is good, where they have not changed.
+const GOOD_FOR: Duration = Duration::from_secs(5);
+
+/// How soon the cloud is asked again about a host that does not answer.
+const ASKS_EVERY: Duration = Duration::from_secs(5);
+
+/// How long files and ports may take after a launch.
+const LINKED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether another app's launch has come to its end.
+const LOOKS_EVERY: Duration = Duration::from_millis(500);
+
+/// Where daemons of real hosts have their socket.
+const DAEMON_SOCKET: &str = "/var/run/docker.sock";
+
+pub(super) struct StudioHosts {
+    surroundings: Surroundings,
+    wanted: Wanted,
+    link: LinkCommand,
+    stop: CancellationToken,
+    shares: Shares,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen.
+#[derive(Default)]
+struct Seen {
+    /// What the home's files were.
+    files: Option<(Vec<Stamp>, Instant)>,
+    host: Option<Arc<Known>>,
+    /// How the last host ended.
+    ended: Option<String>,
+    /// What was last found out of a host that does not answer.
+    doubt: Option<(String, Instant)>,
+}
+
+/// What changes when a file is replaced: its number and its time; `None` where there is none.
+type Stamp = Option<(u64, i64, i64)>;
+
+/// A host, and how it is connected to.
+struct Known {
+    host: KnownHost,
+    name: Arc<str>,
+    dialer: Dialer,
+}
+
+impl StudioHosts {
+    pub(super) fn new(
+        surroundings: Surroundings,
+        wanted: Wanted,
+        means: Means,
+        link: LinkCommand,
+        stop: CancellationToken,
+    ) -> crate::Result<Arc<Self>> {
+        let ended = whole_file::read_text(&ended_file(&surroundings), 1 << 12, Links::Refuse).ok();
+        let seen = Mutex::new(Seen { ended, ..Seen::default() });
+        let shares = Shares::new(means, stop.clone());
+        Ok(Arc::new(Self { surroundings, wanted, link, stop, shares, seen }))
+    }
+
+    /// The host that there is, and how the last one ended.
+    pub(super) async fn known(&self) -> (Option<String>, Option<String>) {
+        let host = match self.find().await {
+            Found::Host(host) => Some(host.to_string()),
+            _ => None,
+        };
+        let ended = self.seen.lock().await.ended.clone().filter(|_| host.is_none());
+        (host, ended)
+    }
+
+    /// Waits until nothing of this process is on a host any more.
+    pub(super) async fn end(&self) {
+        self.shares.end().await;
+    }
+
+    /// What changes when a host comes or goes.
+    fn files(&self, lookup: &Lookup) -> Vec<Stamp> {
+        let seen = |path: &Path| fs::metadata(path).ok().map(|found| (found.ino(), found.mtime(), found.mtime_nsec()));
+        vec![seen(&lookup.layout.hosts_conf()), seen(&lookup.layout.journal())]
+    }
+
+    /// The host that this home's files name. One that is gone from them has ended.
+    async fn look(&self) -> crate::Result<Option<Arc<Known>>> {
+        let lookup = Lookup::new(&self.surroundings);
+        let files = self.files(&lookup);
+        let mut seen = self.seen.lock().await;
+        if seen.files.as_ref().is_some_and(|(known, when)| *known == files && when.elapsed() < GOOD_FOR) {
+            return Ok(seen.host.clone());
+        }
+        let host = lookup.on_demand(&lookup.hosts()?);
+        let known = match host {
+            Some(host)
+                if seen
+                    .host
+                    .as_ref()
+                    .is_some_and(|known| known.host.endpoint() == host.endpoint() && *known.name == *host.name) =>
+            {
+                seen.host.clone()
+            }
+            Some(host) => {
+                let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
+                let endpoint = docker_remote::Endpoint::new(&host.address, host.port);
+                let dialer = Dialer::new(&endpoint, &credentials)?;
+                tracing::info!("the host is {}", host.name);
+                Some(Arc::new(Known { name: host.name.as_str().into(), host, dialer }))
+            }
+            None => None,
+        };
+        if let Some(before) = &seen.host
+            && known.as_ref().is_none_or(|known| known.name != before.name)
+        {
+            let name = before.name.clone();
+            self.has_ended(&mut seen, &name);
+        }
+        seen.host.clone_from(&known);
+        seen.files = Some((files, Instant::now()));
+        Ok(known)
+    }
+
+    fn has_ended(&self, seen: &mut Seen, name: &str) {
+        let ended = format!("its host {name} ended at {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"));
+        tracing::info!("{ended}");
+        if let Err(error) = whole_file::replace(&ended_file(&self.surroundings), ended.as_bytes(), 0o600) {
+            tracing::warn!("{error}");
+        }
+        seen.ended = Some(ended);
+        seen.doubt = None;
+    }
+
+    async fn by_name(&self, host: &str) -> io::Result<Arc<Known>> {
+        let known = self.look().await.map_err(io::Error::other)?;
+        known.filter(|known| *known.name == *host).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The right to launch, among all apps of this home.
+    async fn claim(&self, tell: &Tell) -> crate::Result<fs::File> {
+        let path = self.surroundings.sdocker_home.join("launching");
+        let options = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+        let lock = options.open(&path);
+        let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
+        let mut is_told = false;
+        loop {
+            match fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(lock),
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {}
+                Err(error) => {
+                    return Err(Error::new(format!("cannot lock {}", path.display())).because(io::Error::from(error)));
+                }
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                tell("another app of this home launches a host".to_owned());
+            }
+            tokio::select! {
+                () = sleep(LOOKS_EVERY) => {}
+                () = self.stop.cancelled() => return Err(Error::new("the launch was stopped")),
+            }
+        }
+    }
+
+    async fn create(&self, tell: &Tell) -> crate::Result<()> {
+        let _claim = self.claim(tell).await?;
+        // Another app may have launched one meanwhile.
+        self.forget_files().await;
+        if self.look().await?.is_some() {
+            return Ok(());
+        }
+        let told = tell.clone();
+        let observer = move |notice: Notice| {
+            if let Some(line) = line(notice) {
+                tracing::info!("{line}");
+                told(format!("sdocker: {line}"));
+            }
+        };
+        self.settle(&observer).await?;
+        tell(format!("sdocker: launching {}", self.wanted.wish.instance_type));
+        let request = self.wanted.wish.request()?;
+        let made = creation::create(&request, &self.surroundings, None, &observer, &self.stop).await?;
+        let name = made.record.name().unwrap_or_default();
+        self.serve_link(name).await;
+        self.forget_files().await;
+        tell("sdocker: the host is ready".to_owned());
+        Ok(())
+    }
+
+    /// Finishes or undoes what a process left that died in the middle of a launch, so that nothing is paid for twice.
+    async fn settle(&self, observer: &dyn Observer) -> crate::Result<()> {
+        let entries = Lookup::new(&self.surroundings).journal.entries()?;
+        for entry in entries {
+            if let Entry::Idle(record) = entry
+                && record.is_unfinished()
+            {
+                observer.info("settling a launch that was interrupted");
+                recovery::finish(&record.host, &self.surroundings, observer, self.stop.clone()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has files and ports served to a host, by the process that is for it.
+    async fn serve_link(&self, host: String) {
+        let (surroundings, command) = (self.surroundings.clone(), (self.link)(&host));
+        let started = move || link::start(&surroundings, &host, command, LINKED_WITHIN);
+        match tokio::task::spawn_blocking(started).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!("files and ports are not served: {error:#}"),
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+
+    async fn forget_files(&self) {
+        self.seen.lock().await.files = None;
+    }
+
+    /// What the cloud knows of a host that does not answer. One that has ended is taken out of this home.
+    async fn ask(&self, known: &Known, why: &io::Error) -> Found {
+        match Places::new(&self.surroundings, &Unobserved).look_at(&known.host).await {
+            Look::Ended(_) => {
+                if let Err(error) = self.clear(&known.host).await {
+                    tracing::warn!("not all that was kept of {} is gone: {error:#}", known.name);
+                }
+                let mut seen = self.seen.lock().await;
+                if seen.host.take().is_some() {
+                    self.has_ended(&mut seen, &known.name);
+                }
+                seen.files = None;
+                Found::Nothing { ended: seen.ended.clone() }
+            }
+            Look::Alive(_) => {
+                Found::Doubtful(format!("{} does not answer: {why}; `sdocker status` says more", known.name))
+            }
+            Look::Unknown(error) => Found::Doubtful(format!(
+                "{} does not answer ({why}), and it can't be told whether it has ended: {error:#}",
+                known.name
+            )),
+        }
+    }
+
+    async fn clear(&self, host: &KnownHost) -> crate::Result<()> {
+        let lookup = Lookup::new(&self.surroundings);
+        let targets = termination::targets(&Which::Host(host.instance.clone().into()), &lookup)?;
+        let stop = CancellationToken::new();
+        let cleared = termination::terminate(targets, false, &self.surroundings, &lookup, &Unobserved, &stop).await?;
+        cleared.error().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Hosts for StudioHosts {
+    async fn find(&self) -> Found {
+        match self.look().await {
+            Ok(Some(known)) => Found::Host(known.name.clone()),
+            Ok(None) => Found::Nothing { ended: self.seen.lock().await.ended.clone() },
+            Err(error) => Found::Doubtful(format!("it can't be told whether there is a host: {error:#}")),
+        }
+    }
+
+    async fn connect(&self, host: &str) -> io::Result<Connection> {
+        let known = self.by_name(host).await?;
+        let stream = known.dialer.dial().await?;
+        self.seen.lock().await.doubt = None;
+        Ok(Box::new(stream))
+    }
+
+    async fn lost(&self, host: &str, why: &io::Error) -> Found {
+        self.forget_files().await;
+        let known = match self.by_name(host).await {
+            Ok(known) => known,
+            // It was taken out of this home meanwhile.
+            Err(_) => return self.find().await,
+        };
+        if let Some((said, when)) = &self.seen.lock().await.doubt
+            && when.elapsed() < ASKS_EVERY
+        {
+            return Found::Doubtful(said.clone());
+        }
+        let found = self.ask(&known, why).await;
+        if let Found::Doubtful(said) = &found {
+            tracing::warn!("{said}");
+            self.seen.lock().await.doubt = Some((said.clone(), Instant::now()));
+        }
+        found
+    }
+
+    async fn launch(&self, tell: Tell) -> Result<(), String> {
+        self.create(&tell).await.map_err(|error| {
+            tracing::warn!("no host was launched: {error:#}");
+            format!("no host was launched: {error:#}")
+        })
+    }
+
+    async fn share(&self, host: &str, path: &Path) -> Result<(), String> {
+        let known = self.by_name(host).await.map_err(|error| error.to_string())?;
+        let is_sandbox = known.host.place().is_some_and(|place| place.cloud == CloudName::Sandbox);
+        if is_sandbox || self.wanted.shared.iter().any(|shared| path.starts_with(shared)) {
+            return Ok(());
+        }
+        let lent = link::lent(&self.surroundings, host).map_err(|error| format!("{error:#}"))?.unwrap_or_default();
+        if lent.shows(path) {
+            return Ok(());
+        }
+        if !path.is_dir() {
+            return Err("it is not in a folder that is shared with the host; bind the folder that it is in".to_owned());
+        }
+        let lookup = Lookup::new(&self.surroundings);
+        let files = HostFiles::new(&lookup);
+        let entry = known.host.entry();
+        self.shares.have(files.client(&entry), host, path, &self.surroundings).await
+    }
+
+    async fn daemon_socket(&self, host: &str) -> PathBuf {
+        let Ok(known) = self.by_name(host).await else { return DAEMON_SOCKET.into() };
+        let is_sandbox = known.host.place().is_some_and(|place| place.cloud == CloudName::Sandbox);
+        let at = is_sandbox.then(|| sandbox_socket(&self.surroundings, &known.host)).flatten();
+        at.unwrap_or_else(|| DAEMON_SOCKET.into())
+    }
+
+    fn engine(&self) -> Engine {
+        self.wanted.engine.engine()
+    }
+}
+
+fn ended_file(surroundings: &Surroundings) -> PathBuf {
+    socket::folder(surroundings).join("ended")
+}
+
+/// Hosts of the sandbox share this machine's `/var/run`: their sockets are apart.
+fn sandbox_socket(surroundings: &Surroundings, host: &KnownHost) -> Option<PathBuf> {
+    let folder = Lookup::new(surroundings).layout.sandbox().join("instances").join(host.instance.as_str());
+    let settings = fs::read_to_string(folder.join("settings")).ok()?;
+    let link = settings.lines().find_map(|line| line.strip_prefix("link="))?;
+    Some(Path::new("/run/sdocker").join(link.trim_matches('\'')).join("docker.sock"))
+}
+
+/// What is told of a launch.
+fn line(notice: Notice) -> Option<String> {
+    let with = |what: String, detail: String| if detail.is_empty() { what } else { format!("{what}: {detail}") };
+    match notice {
+        Notice::Started(what) => Some(what),
+        Notice::Finished { what, detail } if !detail.is_empty() => Some(with(what, detail)),
+        Notice::Failed { what, detail } => Some(format!("failed: {}", with(what, detail))),
+        Notice::Info(line) => Some(line.trim().to_owned()),
+        Notice::Warning(line) | Notice::Error(line) => Some(format!("warning: {line}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,283 @@
+//! `sdocker up`: a socket whose host is launched when it is needed, with the real Docker CLI and real daemons.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use sdocker_tests::{Docker, Home, Run, eventually};
+use serde_json::Value;
+
+/// A home with a socket, which is taken away in the end.
+struct Up(Home);
+
+impl Up {
+    fn with(docker: Docker, options: &[&str]) -> Option<Self> {
+        let home = Home::in_sandbox_with(docker)?;
+        let up = Self(home);
+        up.sdocker(&[&["up", "c5.xlarge"], options].concat()).expect(0);
+        up.make_image();
+        Some(up)
+    }
+
+    fn sdocker(&self, arguments: &[&str]) -> Run {
+        self.0.sdocker(arguments)
+    }
+
+    fn docker(&self, arguments: &[&str]) -> Run {
+        self.0.run("docker", arguments)
+    }
+
+    fn status(&self) -> Value {
+        self.sdocker(&["status", "--output", "json"]).expect(0).json()
+    }
+
+    /// The root of an image of busybox.
+    fn make_image(&self) {
+        let root = self.0.join("image/bin");
+        fs::create_dir_all(&root).expect("made");
+        fs::copy("/bin/busybox", root.join("busybox")).expect("copied");
+        for applet in ["sh", "cat", "echo", "sleep", "touch"] {
+            std::os::unix::fs::symlink("busybox", root.join(applet)).expect("linked");
+        }
+    }
+
+    fn import(&self) -> Run {
+        self.0.run("sh", &["-c", "tar -C image -c . | docker import -c 'ENV PATH=/bin' - box:1"])
+    }
+
+    /// The processes whose command lines end so, and that are this home's.
+    fn processes(&self, ends: &str) -> Vec<u32> {
+        let own = format!("HOME={}\0", self.0.path().display());
+        let all = fs::read_dir("/proc").expect("readable").flatten();
+        let numbers = all.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
+        let is_ours = |process: &u32| {
+            let read = |file: &str| fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+            command.trim_end().ends_with(ends) && String::from_utf8_lossy(&read("environ")).contains(&own)
+        };
+        numbers.filter(is_ours).collect()
+    }
+
+    /// The process that answers the socket.
+    fn socket_process(&self) -> u32 {
+        let processes = self.processes(" socket");
+        assert_eq!(processes.len(), 1, "{processes:?}");
+        processes[0]
+    }
+
+    fn launched(&self) -> usize {
+        let log = fs::read_to_string(self.log()).expect("there");
+        log.matches(": launching an instance in").count()
+    }
+
+    fn log(&self) -> PathBuf {
+        let context = self.docker(&["context", "inspect", "sdocker"]).expect(0).json();
+        let socket = context[0]["Endpoints"]["docker"]["Host"].as_str().expect("a socket").to_owned();
+        PathBuf::from(socket.trim_start_matches("unix://")).with_file_name("log")
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        self.sdocker(&["down"]);
+        self.sdocker(&["terminate-host", "--all"]);
+    }
+}
+
+fn kill(process: u32) {
+    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().expect("it runs").success());
+}
+
+/// The process that minds a host of the sandbox: its end is the host's.
+fn end_host(up: &Up, host: &str) {
+    let instance = host.rsplit_once('_').expect("a name").1;
+    let supervisor = up.0.join(".sdocker/sandbox/instances").join(instance).join("supervisor.pid");
+    let supervisor = fs::read_to_string(supervisor).expect("there");
+    assert!(Command::new("kill").arg(supervisor.trim()).status().expect("it runs").success());
+}
+
+#[test]
+fn a_host_comes_when_it_is_needed_and_not_before() {
+    work(Docker::Old);
+}
+
+#[test]
+fn todays_docker_on_demand() {
+    work(Docker::Todays);
+}
+
+fn work(docker: Docker) {
+    let Some(up) = Up::with(docker, &[]) else { return };
+    // What only asks.
+    assert_eq!(up.docker(&["ps", "-aq"]).expect(0).stdout, "");
+    assert_eq!(up.docker(&["images", "-q"]).expect(0).stdout, "");
+    assert!(up.docker(&["info"]).expect(0).stdout.contains("no host now"));
+    assert_eq!(up.docker(&["info", "-f", "{{.NCPU}} {{.Architecture}}"]).expect(0).stdout, "4 x86_64\n");
+    let before = up.docker(&["version", "-f", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"]).expect(0).stdout;
+    assert!(up.docker(&["inspect", "web"]).expect(1).stderr.contains("No such object"));
+    up.docker(&["system", "prune", "-f"]).expect(0);
+    assert_eq!(up.status()["state"], "none");
+    assert_eq!(up.launched(), 0);
+
+    // A host, by what needs it.
+    up.import().expect(0);
+    assert_eq!(up.launched(), 1);
+    let host = up.status()["name"].as_str().expect("a host").to_owned();
+    assert_eq!(
+        up.docker(&["version", "-f", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"]).expect(0).stdout,
+        before
+    );
+    let run = up.docker(&["run", "--rm", "box:1", "sh", "-c", "echo out; echo err >&2; exit 3"]).expect(3);
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("out\n", "err\n"));
+
+    // Both directions of a stream, one of which ends first.
+    let mut command = up.0.command("docker");
+    let mut cat = command.args(["run", "--rm", "-i", "box:1", "sh", "-c", "cat; echo and the end"]);
+    cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut cat = cat.spawn().expect("it runs");
+    let mut lines = BufReader::new(cat.stdout.take().expect("piped")).lines();
+    let mut stdin = cat.stdin.take().expect("piped");
+    for line in ["one", "two"] {
+        writeln!(stdin, "{line}").expect("written");
+        assert_eq!(lines.next().expect("a line").expect("read"), line);
+    }
+    drop(stdin);
+    assert_eq!(lines.next().expect("a line").expect("read"), "and the end");
+    assert!(cat.wait().expect("it ends").success());
+
+    // A folder over a link, one that is missing, a build with each builder, a copy out of a container.
+    fs::create_dir(up.0.join("real")).expect("made");
+    fs::write(up.0.join("real/f"), "from here").expect("written");
+    std::os::unix::fs::symlink("real", up.0.join("link")).expect("linked");
+    let binds = [format!("{}:/in", up.0.join("link").display()), format!("{}:/out", up.0.join("made/here").display())];
+    let copy = [
+        "run",
+        "--name",
+        "copy",
+        "-v",
+        &binds[0],
+        "-v",
+        &binds[1],
+        "box:1",
+        "sh",
+        "-c",
+        "cat /in/f >/out/g; cat /in/f",
+    ];
+    assert_eq!(up.docker(&copy).expect(0).stdout, "from here");
+    assert_eq!(fs::read_to_string(up.0.join("made/here/g")).expect("there"), "from here");
+    up.docker(&["cp", "copy:/bin/busybox", "copied"]).expect(0);
+    assert_eq!(fs::read(up.0.join("copied")).expect("there"), fs::read("/bin/busybox").expect("there"));
+    fs::create_dir(up.0.join("build")).expect("made");
+    fs::write(up.0.join("build/Dockerfile"), "FROM box:1\nCOPY f /f\nRUN cat /f >/g\n").expect("written");
+    fs::write(up.0.join("build/f"), "built").expect("written");
+    for buildkit in ["0", "1"] {
+        let script = format!("DOCKER_BUILDKIT={buildkit} docker build -q -t built:{buildkit} build");
+        up.0.run("sh", &["-c", &script]).expect(0);
+        assert_eq!(up.docker(&["run", "--rm", &format!("built:{buildkit}"), "cat", "/g"]).expect(0).stdout, "built");
+    }
+
+    // Its end is not the socket's, and is said.
+    up.sdocker(&["terminate-current-host"]).expect(0);
+    assert_eq!(up.docker(&["ps", "-aq"]).expect(0).stdout, "");
+    let gone = up.docker(&["start", "copy"]).expect(1).stderr;
+    assert!(gone.contains("No such container: copy") && gone.contains(&format!("its host {host} ended at")), "{gone}");
+    assert_eq!(up.launched(), 1);
+    up.docker(&["volume", "create", "v"]).expect(0);
+    assert_eq!(up.launched(), 2);
+
+    // Without the socket, the host has its own context.
+    let down = up.sdocker(&["down", "--output", "json"]).expect(0).json();
+    let context = up.docker(&["context", "inspect", "-f", "{{.Name}}"]).expect(0).stdout;
+    assert_eq!(down["host"].as_str(), Some(context.trim()));
+    assert_eq!(up.docker(&["volume", "ls", "-q"]).expect(0).stdout, "v\n");
+    assert_eq!(up.processes(" socket"), Vec::<u32>::new());
+}
+
+#[test]
+fn many_clients_at_once_cause_one_launch_and_a_pull_shows_it() {
+    let Some(up) = Up::with(Docker::Old, &[]) else { return };
+    let spawn = |arguments: &[&str]| -> Child {
+        let mut command = up.0.command("docker");
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs")
+    };
+    // A name that no registry is asked for: the launch is what matters.
+    let pull = spawn(&["pull", "127.0.0.1:9/none"]);
+    let networks: Vec<Child> = (0..20).map(|number| spawn(&["network", "create", &format!("n{number}")])).collect();
+    for client in networks {
+        let output = client.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let pulled = Run::new(pull.wait_with_output().expect("it ends")).expect(1);
+    assert!(pulled.stdout.contains("sdocker: launching c5.xlarge"), "{pulled:?}");
+    assert_eq!((up.launched(), up.0.records().len()), (1, 1));
+    let made = up.docker(&["network", "ls", "-q", "--filter", "name=n"]).expect(0).stdout;
+    assert!(made.lines().count() >= 20, "{made}");
+}
+
+#[test]
+fn what_may_happen_to_the_process_and_the_host() {
+    let Some(up) = Up::with(Docker::Old, &[]) else { return };
+    let mut events = up.0.command("docker");
+    let mut events = events.args(["events", "--format", "{{.Action}} {{.Actor.Attributes.name}}"]);
+    events = events.stdout(Stdio::piped());
+    let mut events = events.spawn().expect("it runs");
+    let mut told = BufReader::new(events.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    up.import().expect(0);
+    up.docker(&["run", "--name", "first", "box:1", "echo"]).expect(0);
+    assert!(told.any(|line| line == "create first"), "events go on over a launch");
+
+    // The host ends by itself in the middle of them.
+    let host = up.status()["name"].as_str().expect("a host").to_owned();
+    end_host(&up, &host);
+    eventually(Duration::from_secs(60), "its end is seen", || {
+        (up.docker(&["ps", "-aq"]).stdout.is_empty() && up.status()["state"] == "none").then_some(())
+    });
+    assert_eq!(up.launched(), 1);
+    assert_eq!(up.0.records(), Vec::<Value>::new(), "nothing is left of it here");
+    up.import().expect(0);
+    up.docker(&["run", "--name", "second", "box:1", "echo"]).expect(0);
+    assert!(told.any(|line| line == "create second"), "events go on over an end");
+    assert_eq!(up.launched(), 2);
+    events.kill().and_then(|()| events.wait()).expect("ended");
+
+    // The process is killed: the host is not, and the next command has the socket answered again.
+    kill(up.socket_process());
+    eventually(Duration::from_secs(20), "it is gone", || up.processes(" socket").is_empty().then_some(()));
+    assert_ne!(up.docker(&["ps"]).code, Some(0));
+    up.sdocker(&["status"]).expect(0);
+    eventually(Duration::from_secs(20), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+    up.docker(&["inspect", "second"]).expect(0);
+    assert_eq!(up.0.records().len(), 1);
+    assert_eq!(up.launched(), 2);
+
+    // A daemon that does not answer is not replaced.
+    let daemon = up.0.join(".sdocker/sandbox/instances").join(up.status()["instance_id"].as_str().expect("an id"));
+    let daemon = fs::read_to_string(daemon.join("docker.pid")).expect("there");
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, daemon.trim()]).status().expect("it runs").success());
+    };
+    signal("-STOP");
+    let stuck = up.0.run("timeout", &["-k", "1", "60", "docker", "volume", "create", "w"]);
+    signal("-CONT");
+    assert_ne!(stuck.code, Some(0), "{stuck:?}");
+    assert_eq!(up.launched(), 2);
+    assert_eq!(up.0.records().len(), 1);
+
+    // Killed in the middle of a launch, which the next one settles before it begins.
+    up.sdocker(&["terminate-current-host"]).expect(0);
+    let mut network = up.0.command("docker");
+    let mut network = network.args(["network", "create", "n"]).stderr(Stdio::null()).spawn().expect("it runs");
+    eventually(Duration::from_secs(60), "the launch has begun", || {
+        up.0.records().first().is_some_and(|record| !record["instance"].is_null()).then_some(())
+    });
+    kill(up.socket_process());
+    assert!(!network.wait().expect("it ends").success());
+    up.sdocker(&["status"]);
+    eventually(Duration::from_secs(20), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+    up.docker(&["network", "create", "n"]).expect(0);
+    assert_eq!(up.0.records().len(), 1, "one host, and no record of another");
+}
