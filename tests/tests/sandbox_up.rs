@@ -186,14 +186,14 @@ fn work(docker: Docker) {
     let gone = up.docker(&["start", "copy"]).expect(1).stderr;
     assert!(gone.contains("No such container: copy") && gone.contains(&format!("its host {host} ended at")), "{gone}");
     assert_eq!(up.launched(), 1);
-    up.docker(&["volume", "create", "v"]).expect(0);
+    up.docker(&["volume", "create", "kept"]).expect(0);
     assert_eq!(up.launched(), 2);
 
     // Without the socket, the host has its own context.
     let down = up.sdocker(&["down", "--output", "json"]).expect(0).json();
     let context = up.docker(&["context", "inspect", "-f", "{{.Name}}"]).expect(0).stdout;
     assert_eq!(down["host"].as_str(), Some(context.trim()));
-    assert_eq!(up.docker(&["volume", "ls", "-q"]).expect(0).stdout, "v\n");
+    assert_eq!(up.docker(&["volume", "ls", "-q"]).expect(0).stdout, "kept\n");
     assert_eq!(up.processes(" socket"), Vec::<u32>::new());
 }
 
