@@ -141,7 +141,7 @@ pub(crate) async fn serve(surroundings: &Surroundings, interrupt: &Interrupt) ->
     let _working = interrupt.begin(Work {
         stopping: "the socket is being closed; a host that is being launched is undone".to_owned(),
         leaves: "a host that was being launched: `sdocker recover` settles it".to_owned(),
-        host: None,
+        hosts: Vec::new(),
     })?;
     let again = surroundings.clone();
     let link = Arc::new(move |host: &str| link::command(&again, host));
