@@ -19,7 +19,7 @@ def answer(path):
     if not path:
         return "dynamic\nmeta-data\nuser-data" if version else "latest\n2021-03-23"
     if path == "user-data":
-        return (folder / "user-data").read_text()
+        return (folder / "user-data").read_bytes()
     if path == "dynamic/instance-identity":
         return "document"
     if path == "dynamic/instance-identity/document":
@@ -49,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def reply(self, status, text=""):
-        body = text.encode()
+        body = text if isinstance(text, bytes) else text.encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

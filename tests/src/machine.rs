@@ -192,7 +192,7 @@ impl Subnet {
     ///
     /// # Panics
     /// It can't be started.
-    pub fn boot(&self, user_data: &str) -> Machine {
+    pub fn boot(&self, user_data: impl AsRef<[u8]>) -> Machine {
         fs::write(self.file("user-data"), user_data).expect("written");
         let [console, shell] = ["console.log", "shell.sock"].map(|name| self.file(name));
         let cache = self.cache.display();

@@ -2,6 +2,7 @@
 which folders of the client's are not what they are for the client. Needs root."""
 
 import base64
+import gzip
 import ipaddress
 import os
 import re
@@ -50,7 +51,7 @@ class Machines:
 
     def launch(self, private, user_data):
         self.address(private)
-        return Machine(self, private, base64.b64decode(user_data).decode())
+        return Machine(self, private, gzip.decompress(base64.b64decode(user_data)).decode())
 
 
 class Machine:

@@ -58,7 +58,7 @@ pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
 pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;
 pub use tag_keys::{TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
-pub use user_data::{MAX_USER_DATA, UserDataError, render_user_data};
+pub use user_data::{MAX_USER_DATA, UserData, UserDataError, render_user_data};
 pub use warning::Warning;
 #[cfg(any(test, feature = "mock"))]
 pub use {

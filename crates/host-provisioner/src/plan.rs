@@ -13,7 +13,8 @@ use studio_discovery::{
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
     InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, TAG_DOMAIN,
-    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, Warning, Zone, group_plan, instance_type, limits, render_user_data,
+    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, UserData, Warning, Zone, group_plan, instance_type, limits,
+    render_user_data,
 };
 
 /// EC2 takes at most this many tags on a resource (EC2 user guide, "Tag restrictions").
@@ -95,7 +96,7 @@ pub struct Placement {
     pub bootstrap: Bootstrap,
     /// The same, as cloud-init runs it.
     #[serde(skip)]
-    pub user_data: String,
+    pub user_data: UserData,
 }
 
 /// The absolute paths of the app's file tree that its host will have at the same places, with everything below them.

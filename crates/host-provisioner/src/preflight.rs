@@ -105,7 +105,8 @@ async fn changes_something_first(cloud: &Cloud, plan: &HostPlan) -> bool {
 }
 
 fn sizes(plan: &HostPlan) -> Check {
-    let user_data = plan.placements.iter().map(|placement| placement.user_data.len()).max().unwrap_or_default();
+    let user_data =
+        plan.placements.iter().map(|placement| placement.user_data.as_bytes().len()).max().unwrap_or_default();
     let left_out = plan.warnings.iter().find_map(|warning| match warning {
         Warning::TagsLeftOut { keys } => Some(keys.clone()),
         _ => None,

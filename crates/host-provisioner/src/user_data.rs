@@ -5,15 +5,14 @@
 //! boot; this one does nothing more once it has done its work.
 //!
 //! It writes the host's settings, each value quoted, and the scripts of `user_data/`, which are the same for every host; then it
-//! starts them. The scripts travel compressed, since EC2 takes 16 KiB at most; on the host they are in `/usr/local/lib/sdocker`.
+//! starts them. It travels compressed, since EC2 takes 16 KiB at most; on the host the scripts are in `/usr/local/lib/sdocker`.
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     io::{self, Write as _},
     path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, GzBuilder};
 
 use crate::{Bootstrap, Engine, HostMount, Identity};
@@ -25,11 +24,11 @@ pub enum UserDataError {
     /// EC2 takes at most 16 KiB.
     #[error("the user data would be {bytes} bytes long; EC2 takes at most {MAX_USER_DATA}")]
     TooLarge {
-        /// How long it would be.
+        /// How long it would be, compressed.
         bytes: usize,
     },
-    /// The scripts could not be compressed.
-    #[error("cannot compress the host's scripts")]
+    /// The script could not be compressed.
+    #[error("cannot compress the user data")]
     Compression(#[source] io::Error),
     /// A value that no shell could be given: one with a NUL character.
     #[error("{what} holds a NUL character")]
@@ -48,10 +47,47 @@ pub enum UserDataError {
 /// How long user data can be, in bytes, before base64 (EC2 user guide, "User data limits").
 pub const MAX_USER_DATA: usize = 16 * 1024;
 
+/// A host's user data: a script, compressed as cloud-init takes it ("Gzip compressed content" in its "User-data formats").
+///
+/// # Guarantees
+/// It fits into what EC2 takes. Its `Debug` shows no more than how long it is: the script may hold a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserData {
+    script: String,
+    compressed: Vec<u8>,
+}
+
+impl UserData {
+    fn new(script: String) -> Result<Self, UserDataError> {
+        // No time and no name in the header: the same script gives the same bytes.
+        let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+        gzip.write_all(script.as_bytes()).map_err(UserDataError::Compression)?;
+        let compressed = gzip.finish().map_err(UserDataError::Compression)?;
+        let bytes = compressed.len();
+        if bytes > MAX_USER_DATA { Err(UserDataError::TooLarge { bytes }) } else { Ok(Self { script, compressed }) }
+    }
+
+    /// The script that cloud-init runs.
+    pub fn script(&self) -> &str {
+        &self.script
+    }
+
+    /// What a launch sends, before base64: at most [`MAX_USER_DATA`].
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.compressed
+    }
+}
+
+impl fmt::Debug for UserData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserData").field("bytes", &self.compressed.len()).finish_non_exhaustive()
+    }
+}
+
 /// What ends an embedded file; no line of a script or of settings is this.
 const END: &str = "SDOCKER-END";
 
-/// In the order in which they take the fewest bytes.
+/// In an order in which they compress well.
 const SCRIPTS: [(&str, &str); 10] = [
     ("host.sh", include_str!("user_data/host.sh")),
     ("bootstrap.sh", include_str!("user_data/bootstrap.sh")),
@@ -86,17 +122,20 @@ install -d -m 700 /etc/sdocker /usr/local/lib/sdocker
 
 const START: &str = include_str!("user_data/start.sh");
 
-/// Renders the script: pure, the same for the same bootstrap, byte for byte.
+/// Renders the user data: pure, the same for the same bootstrap, byte for byte.
 ///
 /// # Errors
 /// A script that would be too large; a value that can't be quoted or mounted.
-pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
+pub fn render_user_data(bootstrap: &Bootstrap) -> Result<UserData, UserDataError> {
     let settings = settings(bootstrap)?;
     let mut script = String::from(BEGIN);
     file(&mut script, "/etc/sdocker/settings", &settings);
-    let scripts = compressed_scripts(bootstrap).map_err(UserDataError::Compression)?;
-    let _ = write!(script, "base64 -d <<'{END}' | gunzip | bash\n{scripts}\n{END}\n");
+    let needed = |(name, _): &(&str, &str)| *name != SHARED || bootstrap.shared_home.is_some();
+    for (name, text) in SCRIPTS.into_iter().filter(needed) {
+        self::script(&mut script, name, text);
+    }
     if let Identity::Embedded { ca, certificate, key, issuer, issuer_key } = &bootstrap.identity {
+        self::script(&mut script, "certify.sh", CERTIFY);
         script.push_str("install -d -m 700 /etc/sdocker/tls\numask 077\n");
         let files = [("ca", ca), ("cert", certificate), ("key", key), ("issuer", issuer), ("issuer-key", issuer_key)];
         for (name, pem) in files {
@@ -108,32 +147,19 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<String, UserDataError> 
         script.push_str("timeout 30 bash /usr/local/lib/sdocker/certify.sh /etc/sdocker/tls \"${addresses[@]}\"\n");
     }
     script.push_str(". /etc/sdocker/settings\n. /usr/local/lib/sdocker/start.sh\n");
-    if script.len() > MAX_USER_DATA {
-        return Err(UserDataError::TooLarge { bytes: script.len() });
-    }
-    Ok(script)
+    UserData::new(script)
+}
+
+/// Writes one of the scripts. Its comments stay here, and what lines begin with for people's eyes.
+fn script(script: &mut String, name: &str, text: &str) {
+    let code: Vec<&str> =
+        text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("# ")).collect();
+    file(script, &format!("/usr/local/lib/sdocker/{name}"), &code.join("\n"));
 }
 
 fn file(script: &mut String, path: &str, text: &str) {
     let newline = if text.ends_with('\n') { "" } else { "\n" };
     let _ = write!(script, "cat >{path} <<'{END}'\n{text}{newline}{END}\n");
-}
-
-/// A script that writes the host's scripts, compressed and in base64.
-fn compressed_scripts(bootstrap: &Bootstrap) -> io::Result<String> {
-    let mut text = String::new();
-    let certify = matches!(bootstrap.identity, Identity::Embedded { .. }).then_some(("certify.sh", CERTIFY));
-    let needed = |(name, _): &(&str, &str)| *name != SHARED || bootstrap.shared_home.is_some();
-    for (name, script) in SCRIPTS.into_iter().filter(needed).chain(certify) {
-        // Their comments stay here, and what lines begin with for people's eyes: they are a third of what EC2 takes.
-        let code: Vec<&str> =
-            script.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("# ")).collect();
-        file(&mut text, &format!("/usr/local/lib/sdocker/{name}"), &code.join("\n"));
-    }
-    // No time and no name in the header: the same scripts give the same bytes.
-    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    gzip.write_all(text.as_bytes())?;
-    Ok(STANDARD.encode(gzip.finish()?))
 }
 
 /// The settings as bash reads them.

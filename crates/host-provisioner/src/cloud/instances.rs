@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
-use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, Zone};
+use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, UserData, Zone};
 
 /// EC2 instances.
 ///
@@ -65,8 +65,8 @@ pub struct LaunchSpec {
     pub tags: Vec<Tag>,
     /// What of all that the call makes carries them.
     pub tagged: Tagged,
-    /// What cloud-init runs at first boot, not base64 encoded yet. At most 16 KiB.
-    pub user_data: String,
+    /// What cloud-init runs at first boot.
+    pub user_data: UserData,
     /// What `user_data` was rendered from: the sandbox has no cloud-init and follows this instead.
     pub bootstrap: Bootstrap,
 }

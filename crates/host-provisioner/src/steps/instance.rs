@@ -264,7 +264,7 @@ fn parameters(plan: &HostPlan, placement: &Placement, market: Market) -> Value {
         "InstanceInitiatedShutdownBehavior": "terminate",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "TagSpecifications": specifications,
-        "UserData": format!("<{} bytes before base64>", placement.user_data.len()),
+        "UserData": format!("<{} bytes before base64>", placement.user_data.as_bytes().len()),
     });
     if let Some(key) = &plan.key_name {
         parameters["KeyName"] = json!(key);

@@ -174,7 +174,7 @@ fn human(plan: &HostPlan, count: Option<Count>, given: &[&str]) -> String {
             "ends itself",
             format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC")),
         );
-        row("user data", format!("{} bytes", placement.user_data.len()));
+        row("user data", format!("{} bytes", placement.user_data.as_bytes().len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
     if !given.is_empty() {

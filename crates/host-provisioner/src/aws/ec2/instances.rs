@@ -137,7 +137,7 @@ impl Ec2 {
             .metadata_options(metadata)
             .set_instance_market_options(spot)
             .set_tag_specifications((!tagged.is_empty()).then_some(tagged))
-            .user_data(STANDARD.encode(&spec.user_data))
+            .user_data(STANDARD.encode(spec.user_data.as_bytes()))
     }
 }
 
