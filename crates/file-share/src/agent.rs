@@ -6,6 +6,7 @@
 mod handover;
 mod mount;
 mod notifier;
+mod opens;
 mod pump;
 
 use std::{future::Future, io, path::PathBuf, time::Duration};

@@ -21,6 +21,7 @@ use super::{
     handover::Handover,
     mount::{Mounted, ReadAhead},
     notifier::{Asked, Notifier},
+    opens::{Opens, Taken},
 };
 use crate::{
     Hello, MAX_MESSAGE, PING, PONG,
@@ -74,6 +75,7 @@ pub(super) struct Pump {
     places: HashMap<u64, u64>,
     next: u64,
     asked: Asked,
+    opens: Opens,
     notifier: Notifier,
     read_ahead: Option<ReadAhead>,
     buffer: Vec<u8>,
@@ -114,6 +116,7 @@ impl Pump {
             places: HashMap::new(),
             next: 0,
             asked: Asked::default(),
+            opens: Opens::new(),
             notifier,
             read_ahead: share.read_ahead,
             buffer: vec![0; MAX_MESSAGE],
@@ -244,14 +247,34 @@ impl Pump {
             // They have no answer. One that is lost costs the server some memory; one that came twice would be an error.
             opcode::FORGET | opcode::BATCH_FORGET | opcode::DESTROY => self.queue(request),
             opcode::INTERRUPT => self.tell_kernel(&message::reply(header.unique, Err(Errno::NOSYS))),
+            // Without a connection nobody says that a file has changed.
+            opcode::OPEN if self.connection.is_none() => self.ask(request),
             _ => {
-                self.asked.begin(&request);
-                self.places.insert(header.unique, self.next);
-                self.waiting.insert(self.next, request.clone());
-                self.next += 1;
-                self.queue(request);
+                let mut first = Vec::new();
+                let taken = self.opens.take(header, request, &mut first);
+                for request in first {
+                    self.ask(request);
+                }
+                self.go_on(taken);
             }
         }
+    }
+
+    fn go_on(&mut self, taken: Taken) {
+        match taken {
+            Taken::Ask(request) => self.ask(request),
+            Taken::Answer(answer) => self.tell_kernel(&answer),
+            Taken::Wait => {}
+        }
+    }
+
+    /// Asks the server, again and again until there is an answer.
+    fn ask(&mut self, request: Bytes) {
+        self.asked.begin(&request);
+        self.places.extend(message::header(&request).map(|header| (header.unique, self.next)));
+        self.waiting.insert(self.next, request.clone());
+        self.next += 1;
+        self.queue(request);
     }
 
     fn queue(&mut self, message: Bytes) {
@@ -300,10 +323,21 @@ impl Pump {
             // What was answered before may be answered again; the kernel hears it once. Unasked for are only notices.
             let request = self.places.remove(&header.unique).and_then(|place| self.waiting.remove(&place));
             if let Some(request) = request {
-                self.tell_kernel(answer);
+                let mut next = Vec::new();
+                if let Some(answer) = self.opens.answered(&request, answer, &mut next) {
+                    self.tell_kernel(&answer);
+                }
                 self.asked.end(&request);
                 self.begun(&request);
+                for taken in next {
+                    self.go_on(taken);
+                }
             } else if header.unique == 0 && matches!(header.error, notify::INVAL_INODE | notify::INVAL_ENTRY) {
+                if header.error == notify::INVAL_INODE
+                    && let Ok((file, _)) = u64::read_from_prefix(&answer[OUT_HEADER..])
+                {
+                    self.opens.changed(file);
+                }
                 self.notifier.take(Bytes::copy_from_slice(answer))?;
             } else if header.unique == 0 && header.error != PONG {
                 tracing::warn!("a notice of kind {}, which there is not", header.error);
@@ -356,6 +390,7 @@ impl Pump {
         }
         tracing::info!("connected, {} requests wait", self.waiting.len());
         self.connection = Some(connection);
+        self.opens.reconnected();
         Ok(())
     }
 }

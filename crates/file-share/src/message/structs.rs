@@ -76,6 +76,14 @@ pub(crate) mod notify {
     pub(crate) const INVAL_ENTRY: i32 = 3;
 }
 
+/// A flag of an answer to OPEN: the kernel keeps what it has read of the file before, as long as its size and time of change stay
+/// (`FOPEN_KEEP_CACHE`).
+pub(crate) const KEEP_CACHE: u32 = 1 << 1;
+
+/// Another, which is our own, and which the kernel never sees: the agent may open the file again by itself, to be read, until it is told that
+/// the file has changed.
+pub(crate) const OPEN_AGAIN: u32 = 1 << 31;
+
 /// A flag of the notice `INVAL_ENTRY`: to look up again, and not to tear away from those who use it. Kernels before 6.2 do the latter.
 pub(crate) const EXPIRE_ONLY: u32 = 1;
 

@@ -12,8 +12,8 @@ use super::{Server, attributes::real_mode};
 use crate::{
     handles::{Handle, Kind},
     message::{
-        Answer, CopyFileRangeIn, CreateIn, EntryOut, FAllocateIn, FSYNC_FDATASYNC, FSyncIn, InHeader, LSeekIn,
-        LSeekOut, MAX_WRITE, Name, OpenOut, ReadIn, WriteIn, WriteOut,
+        Answer, CopyFileRangeIn, CreateIn, EntryOut, FAllocateIn, FSYNC_FDATASYNC, FSyncIn, InHeader, KEEP_CACHE,
+        LSeekIn, LSeekOut, MAX_WRITE, Name, OPEN_AGAIN, OpenOut, ReadIn, WriteIn, WriteOut,
     },
     tree,
 };
@@ -21,9 +21,6 @@ use crate::{
 /// Flags of open(2) that mean something here. They have the same numbers on x86-64 and arm64.
 const OPEN_FLAGS: OFlags =
     OFlags::RWMODE.union(OFlags::APPEND).union(OFlags::TRUNC).union(OFlags::SYNC).union(OFlags::DSYNC);
-
-/// The kernel keeps what it has read of the file before, as long as its size and time of change stay (`FOPEN_KEEP_CACHE`).
-const KEEP_CACHE: u32 = 1 << 1;
 
 /// The most that is copied in one go: others wait meanwhile.
 const COPY_AT_ONCE: u64 = 64 << 20;
@@ -45,7 +42,13 @@ impl Server {
         if flags.contains(OFlags::TRUNC) {
             self.changed_by_other_side(node, &fd);
         }
-        Ok(Answer::of(&self.opened(node, fd, Kind::File { writable: is_writable(flags) })?))
+        let mut opened = self.opened(node, fd, Kind::File { writable: is_writable(flags) })?;
+        // As long as it is kept what the file is: where changes are noticed.
+        let state = self.state();
+        if !is_writable(flags) && state.is_watched(node) && state.notices_file(node, &found.status) {
+            opened.open_flags |= OPEN_AGAIN;
+        }
+        Ok(Answer::of(&opened))
     }
 
     pub(super) fn opened(&self, node: u64, fd: OwnedFd, kind: Kind) -> Result<OpenOut, Errno> {

@@ -170,3 +170,52 @@ fn without_room_for_watches_edits_are_seen_within_a_second() {
         },
     );
 }
+
+#[test]
+fn what_is_read_again_takes_no_messages() {
+    const FILES: usize = 300;
+    let name = |n: usize| format!("d/{n}");
+    let prepare = |app: &std::path::Path| {
+        fs::create_dir(app.join("d")).expect("made");
+        (0..FILES).for_each(|n| fs::write(app.join(name(n)), format!("text {n}")).expect("written"));
+    };
+    mounted_with(kept_for_an_hour, prepare, |share| {
+        let all = || (0..FILES).filter(|n| read(share, &name(*n)) == format!("text {n}")).count();
+        assert_eq!(all(), FILES);
+        let before = share.asked();
+        assert_eq!(all(), FILES);
+        let asked = share.asked() - before;
+        // Whether the server is there is asked now and then.
+        assert!(asked < 1000, "{asked} bytes for {FILES} files");
+        // An edit is seen, by the next who opens the file; and what is open may be removed.
+        fs::write(share.app.join(name(1)), "new").expect("written");
+        seen("an edit", || read(share, &name(1)) == "new");
+        let mut open = fs::File::open(share.host.join(name(2))).expect("opened");
+        // What the kernel has of it is dropped.
+        rustix::fs::fadvise(&open, 0, None, rustix::fs::Advice::DontNeed).expect("dropped");
+        fs::remove_file(share.host.join(name(2))).expect("removed");
+        let mut text = String::new();
+        open.read_to_string(&mut text).expect("read");
+        assert_eq!(text, "text 2");
+        assert!(!share.app.join(name(2)).exists());
+    });
+}
+
+#[test]
+fn what_is_open_across_another_client_is_an_error_and_not_another_file() {
+    mounted_with(
+        kept_for_an_hour,
+        |app| fs::write(app.join("f"), "text").expect("written"),
+        |share| {
+            assert_eq!((read(share, "f"), read(share, "f")), ("text".to_owned(), "text".to_owned()));
+            let mut open = fs::File::open(share.host.join("f")).expect("opened");
+            share.restart();
+            seen("the file, by its name", || read(share, "f") == "text");
+            let mut bytes = Vec::new();
+            match open.read_to_end(&mut bytes) {
+                Ok(_) => assert_eq!(bytes, b"text"),
+                Err(error) => assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::STALE.raw_os_error())),
+            }
+        },
+    );
+}

@@ -1,8 +1,14 @@
 //! A folder, and its share: mounted by the kernel of this machine, in a mount namespace that the test alone sees.
 
 use std::{
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,6 +19,7 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
 };
 use tokio::{
+    io::{AsyncRead, ReadBuf},
     net::{UnixStream, unix::pipe},
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -36,6 +43,8 @@ pub(super) struct Share {
     server: Mutex<Arc<Server>>,
     handovers: mpsc::Sender<Handover>,
     connection: Mutex<Option<AbortHandle>>,
+    /// How many bytes the server was asked in.
+    asked: Arc<AtomicU64>,
     /// One thread each, as they are two processes otherwise.
     agent_side: Loop,
     server_side: Loop,
@@ -99,7 +108,17 @@ pub(super) fn mounted_with(
             agent_side.runtime.spawn(pump.run());
             let server = Mutex::new(Arc::new(Server::new(settings(app.clone())).expect("shared")));
             let connection = Mutex::default();
-            let share = Share { app, host, server, handovers, connection, agent_side, server_side, _folder: folder };
+            let share = Share {
+                app,
+                host,
+                server,
+                handovers,
+                connection,
+                asked: Arc::default(),
+                agent_side,
+                server_side,
+                _folder: folder,
+            };
             share.connect();
             test(&share);
         });
@@ -123,12 +142,18 @@ impl Share {
         };
         self.handovers.blocking_send(handover).expect("taken");
         let server = self.server.lock().expect("whole").clone();
+        let asked = self.asked.clone();
         let serving = self.server_side.runtime.spawn(async move {
             let _other_end = other_end;
-            let requests = pipe::Receiver::from_owned_fd(requests).expect("a pipe");
+            let requests = Counted { inner: pipe::Receiver::from_owned_fd(requests).expect("a pipe"), bytes: asked };
             server.serve(requests, pipe::Sender::from_owned_fd(answers).expect("a pipe")).await
         });
         *self.connection.lock().expect("whole") = Some(serving.abort_handle());
+    }
+
+    /// How many bytes the server was asked in.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// The client ends, and another takes its place.
@@ -143,6 +168,21 @@ impl Share {
         if let Some(connection) = self.connection.lock().expect("whole").take() {
             connection.abort();
         }
+    }
+}
+
+/// Counts what is read.
+struct Counted {
+    inner: pipe::Receiver,
+    bytes: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, into))?;
+        self.bytes.fetch_add((into.filled().len() - before) as u64, Ordering::SeqCst);
+        Poll::Ready(Ok(()))
     }
 }
 
