@@ -8,9 +8,9 @@ mod ignore_rules;
 mod images;
 mod temporary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::{pin::Pin, time::Duration};
+use std::{collections::HashMap, pin::Pin, time::Duration};
 
 use bollard::{
     ClientVersion, Docker,
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client as HttpClient;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
@@ -142,8 +142,7 @@ impl Client {
         attempted: &str,
         within: Duration,
     ) -> Result<Option<T>, Error> {
-        let ClientVersion { major_version, minor_version } = self.docker.client_version();
-        let path = format!("/v{major_version}.{minor_version}{path}");
+        let path = self.versioned(path);
         let said = async {
             let (status, body) =
                 transport::get_by(&self.bounded, &self.endpoint, &path).await.map_err(|error| with_causes(&error))?;
@@ -161,8 +160,29 @@ impl Client {
 
     /// What happens on the daemon from now on (`GET /events`), without end.
     pub fn events(&self) -> Stream<EventMessage> {
+        self.events_by("")
+    }
+
+    /// What happened on the daemon since a moment, in seconds of its own clock, and happens from now on, as far as it passes these filters, without
+    /// end.
+    pub fn events_since(&self, since: &str, filters: &HashMap<&str, Vec<&str>>) -> Stream<EventMessage> {
+        // A map of strings has nothing that could fail.
+        let filters = serde_json::to_string(filters).unwrap_or_default();
+        self.events_by(&format!("?since={}&filters={}", transport::encoded(since), transport::encoded(&filters)))
+    }
+
+    fn events_by(&self, query: &str) -> Stream<EventMessage> {
         let client = self.clone();
-        Box::pin(self.docker.events(None).map(move |event| event.map_err(client.failed("follow events"))))
+        let lines = transport::lines(self.bounded.clone(), &self.endpoint, &self.versioned(&format!("/events{query}")));
+        Box::pin(lines.map(move |line| {
+            let event = line.and_then(|line| serde_json::from_slice(&line).map_err(|error| error.to_string()));
+            event.map_err(|why| client.reported("follow events", why))
+        }))
+    }
+
+    fn versioned(&self, path: &str) -> String {
+        let ClientVersion { major_version, minor_version } = self.docker.client_version();
+        format!("/v{major_version}.{minor_version}{path}")
     }
 
     /// Makes sure that there is a network of this name: a bridge where it has to be made.
@@ -178,7 +198,10 @@ impl Client {
             driver: Some("bridge".to_owned()),
             ..NetworkCreateRequest::default()
         };
-        if self.docker.inspect_network(name, None).await.is_ok() {
+        let found: Option<IgnoredAny> = self
+            .says_if_there(&format!("/networks/{}", transport::encoded(name)), "look at a network", SAYS_WITHIN)
+            .await?;
+        if found.is_some() {
             return Ok(());
         }
         match self.docker.create_network(request).await {

@@ -69,20 +69,23 @@ impl HostCredentials {
     /// # Errors
     /// A DNS name that is none.
     pub fn generate(names: &HostNames, now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
-        let authority = Authority::new(now, lifetime)?;
+        let authority = Authority::new(now, lifetime, 0)?;
         let server = authority.server(names)?;
         Self::of(&authority, &authority, server, None)
     }
 
-    /// The same for a host whose addresses are not known yet, and which signs its own certificate anew once it has them.
+    /// The same for a host whose addresses are not known yet, and which makes keys and certificates of its own once it has them.
     ///
     /// There are two CAs then: the client trusts the server's, whose key is [`issuer`](Self::issuer); the server trusts the client's,
-    /// whose key is never written anywhere. So whoever gets hold of what the host is given can serve as this host, and no more.
+    /// whose key is never written anywhere. So whoever gets hold of what the host is given can serve as this host, and no more; and that
+    /// only towards a client that has not seen the host yet, where the host made an issuer of its own
+    /// ([`DockerHost::credentials`](crate::DockerHost::credentials)).
     ///
     /// # Errors
     /// A DNS name that is none.
     pub fn generate_with_issuer(names: &HostNames, now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
-        let (servers, clients) = (Authority::new(now, lifetime)?, Authority::new(now, lifetime)?);
+        // Below the servers' there is the host's own.
+        let (servers, clients) = (Authority::new(now, lifetime, 1)?, Authority::new(now, lifetime, 0)?);
         let server = servers.server(names)?;
         let key = servers.issuer.key().serialize_pem();
         Self::of(&servers, &clients, server, Some(key))
@@ -168,14 +171,15 @@ struct Authority {
 }
 
 impl Authority {
-    fn new(now: SystemTime, lifetime: Duration) -> Result<Self, Error> {
+    /// A CA with so many more below it at most.
+    fn new(now: SystemTime, lifetime: Duration, below: u8) -> Result<Self, Error> {
         // Not beyond what a certificate can say (RFC 5280, "Validity": years of four digits).
         let latest = SystemTime::UNIX_EPOCH + LATEST;
         let until = now.checked_add(lifetime.saturating_add(CLOCK_SKEW)).unwrap_or(latest).min(latest);
         let validity = (now.checked_sub(CLOCK_SKEW).unwrap_or(SystemTime::UNIX_EPOCH), until);
         let mut ca = valid(validity, CertificateParams::default());
         ca.distinguished_name.push(DnType::CommonName, "sdocker host CA");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(below));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let issuer = CertifiedIssuer::self_signed(ca, new_key("the key of the CA")?).map_err(failed("the CA"))?;
         Ok(Self { issuer, validity })
@@ -248,6 +252,18 @@ impl ClientCredentials {
             return Err(Error::NotPem { path: key_path, expected: "a private key in PEM" });
         }
         Ok(Self { ca: certificate(read("ca.pem")?)?, certificate: certificate(read("cert.pem")?)?, key })
+    }
+
+    /// Makes `ca.pem` of a folder that was loaded trust what these credentials trust. Nothing is written where it does.
+    ///
+    /// # Errors
+    /// A file that can't be read or written.
+    pub fn write_trust(&self, folder: &Path) -> Result<(), Error> {
+        if Self::load(folder)?.ca == self.ca {
+            return Ok(());
+        }
+        let path = folder.join("ca.pem");
+        whole_file::replace(&path, self.ca.as_bytes(), 0o600).map_err(file("write", &path))
     }
 }
 

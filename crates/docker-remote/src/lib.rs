@@ -13,6 +13,7 @@ mod credentials;
 mod dialer;
 mod endpoint;
 mod error;
+mod own_issuer;
 mod probe;
 mod proxies;
 mod readiness;

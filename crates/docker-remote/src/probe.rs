@@ -1,11 +1,13 @@
 //! Asking a host whether it is there.
 
-use std::{error::Error as StdError, io, time::Duration};
+use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
 use hyper_util::client::legacy::connect::Connect;
 use serde::Deserialize;
 
-use crate::{ApiRange, ApiVersion, Client, ClientCredentials, ClientProxy, Endpoint, Error, transport};
+use crate::{
+    ApiRange, ApiVersion, Client, ClientCredentials, ClientProxy, Endpoint, Error, own_issuer::OwnIssuer, transport,
+};
 
 /// A Docker host that has answered under mutual TLS. Only a probe makes one.
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ impl DockerHost {
         &self.client
     }
 
-    /// The credentials that it accepted.
+    /// The credentials that it accepted. They trust its own issuer from now on, where it showed one: write them
+    /// ([`ClientCredentials::write_trust`]) where they were read from.
     pub fn credentials(&self) -> &ClientCredentials {
         &self.credentials
     }
@@ -142,11 +145,16 @@ pub async fn probe_once(
     credentials: &ClientCredentials,
     within: Duration,
 ) -> Result<DockerHost, ProbeError> {
-    let connector = transport::connector(credentials)?;
+    let own = Arc::new(OwnIssuer::default());
+    let connector = transport::noting_connector(credentials, own.clone())?;
     let version = ask(&connector, endpoint, within).await?;
+    let credentials = match own.pem() {
+        Some(ca) => ClientCredentials { ca, ..credentials.clone() },
+        None => credentials.clone(),
+    };
     let api = ApiRange { oldest: version.min_api_version, newest: version.api_version };
-    let client = Client::with_connector(endpoint, connector, api.newest);
-    Ok(DockerHost { client, credentials: credentials.clone(), version: version.version, api })
+    let client = Client::with_connector(endpoint, transport::connector(&credentials)?, api.newest);
+    Ok(DockerHost { client, credentials, version: version.version, api })
 }
 
 /// Asks a host once, within a time, through the proxy that a client of it takes.

@@ -6,7 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -19,7 +20,11 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
-use crate::{ClientCredentials, ClientProxy, Endpoint, Error};
+use crate::{
+    ClientCredentials, ClientProxy, Endpoint, Error,
+    client::with_causes,
+    own_issuer::{OwnIssuer, Verifier},
+};
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
@@ -63,18 +68,31 @@ fn tcp() -> HttpConnector {
     tcp
 }
 
-pub(crate) fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
+/// A connector that notes the host's own issuer, too.
+pub(crate) fn noting_connector(credentials: &ClientCredentials, own: Arc<OwnIssuer>) -> Result<Connector, Error> {
+    let mut tls = tls(credentials)?;
+    let verifier = Verifier::new(roots(credentials)?, own).map_err(Error::Tls)?;
+    tls.dangerous().set_certificate_verifier(Arc::new(verifier));
+    Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().wrap_connector(tcp()))
+}
+
+fn roots(credentials: &ClientCredentials) -> Result<RootCertStore, Error> {
     let mut roots = RootCertStore::empty();
-    let bad = |expected| Error::NotPem { path: "the client's credentials".into(), expected };
+    let bad = || Error::NotPem { path: "the client's credentials".into(), expected: "a CA certificate in PEM" };
     for ca in CertificateDer::pem_slice_iter(credentials.ca.as_bytes()) {
-        roots.add(ca.map_err(|_| bad("a CA certificate in PEM"))?).map_err(Error::Tls)?;
+        roots.add(ca.map_err(|_| bad())?).map_err(Error::Tls)?;
     }
+    Ok(roots)
+}
+
+pub(crate) fn tls(credentials: &ClientCredentials) -> Result<ClientConfig, Error> {
+    let bad = |expected| Error::NotPem { path: "the client's credentials".into(), expected };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(credentials.certificate.as_bytes()).collect();
     let key = PrivateKeyDer::from_pem_slice(credentials.key.as_bytes());
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(Error::Tls)?
-        .with_root_certificates(roots)
+        .with_root_certificates(roots(credentials)?)
         .with_client_auth_cert(
             chain.map_err(|_| bad("a certificate in PEM"))?,
             key.map_err(|_| bad("a private key in PEM"))?,
@@ -122,4 +140,56 @@ where
         if too_much { format!("the answer has more than {} MiB", MOST >> 20) } else { error.to_string() }
     });
     Ok((status, body))
+}
+
+/// What a path or query can hold of any text.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+/// The lines of an answer that need not have an end, each of no more than [`MOST`] bytes.
+pub(crate) fn lines<C>(
+    client: HttpClient<C, Full<Bytes>>,
+    endpoint: &Endpoint,
+    path: &str,
+) -> impl Stream<Item = Result<Bytes, String>> + Send + use<C>
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let uri = format!("https://{}{path}", endpoint.authority());
+    async_stream::try_stream! {
+        let uri: hyper::Uri = uri.parse().map_err(|error: hyper::http::uri::InvalidUri| error.to_string())?;
+        let response = client.get(uri).await.map_err(|error| with_causes(&error))?;
+        if response.status() != 200 {
+            Err(format!("HTTP status {}", response.status().as_u16()))?;
+        }
+        let mut body = response.into_body();
+        let mut read = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| with_causes(&error))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let seen = read.len();
+            read.extend_from_slice(&data);
+            let mut next = seen;
+            while let Some(end) = read[next..].iter().position(|byte| *byte == b'\n') {
+                let line = read.split_to(next + end + 1).freeze();
+                next = 0;
+                if line.iter().any(|byte| !byte.is_ascii_whitespace()) {
+                    yield line;
+                }
+            }
+            if read.len() > MOST {
+                Err(format!("a line of the answer has more than {} MiB", MOST >> 20))?;
+            }
+        }
+    }
 }

@@ -19,6 +19,9 @@ pub enum Error {
         #[source]
         source: Box<bollard::errors::Error>,
     },
+    /// The daemon does not say what is asked.
+    #[error(transparent)]
+    Asked(#[from] docker_remote::Error),
     /// This program's own files can't be read.
     #[error("cannot read this program's own {path}")]
     Program {

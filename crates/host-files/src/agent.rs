@@ -6,8 +6,7 @@ use bollard::{
     errors::Error as DaemonError,
     models::{ContainerCreateBody, ContainerSummary, DeviceMapping, HostConfig},
     query_parameters::{
-        CreateContainerOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
-        StopContainerOptionsBuilder,
+        CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
     },
 };
 use docker_remote::Client;
@@ -81,16 +80,13 @@ impl Agent {
 
     /// Whether its container runs, with these folders. Another owner's folders are not taken.
     async fn is_running(&self) -> Result<bool, Error> {
-        let filters = HashMap::from([("label", vec![OWNER])]);
-        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
-        let agents = self.client.bollard().list_containers(Some(options)).await;
         let mut is_running = false;
-        for agent in agents.map_err(self.failed("list containers"))? {
+        for agent in self.client.containers(false).await.map_err(host_agent::Error::from)? {
             let label = |name: &str| agent.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
-            if label(OWNER).as_ref() == Some(&self.owner) {
-                is_running |= label(PATHS) == Some(self.paths());
-            } else {
-                self.check_free(&agent, label(OWNER).unwrap_or_default())?;
+            match label(OWNER) {
+                None => {}
+                Some(owner) if owner == self.owner => is_running |= label(PATHS) == Some(self.paths()),
+                Some(other) => self.check_free(&agent, other)?,
             }
         }
         Ok(is_running)

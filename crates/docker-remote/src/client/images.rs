@@ -9,6 +9,8 @@ use bollard::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
+use serde::de::IgnoredAny;
+
 use super::{Client, SAYS_WITHIN, Stream};
 use crate::Error;
 
@@ -27,6 +29,19 @@ pub struct ImageProgress {
 }
 
 impl Client {
+    /// Whether the daemon has an image of this name.
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn has_image(&self, name: &str) -> Result<bool, Error> {
+        let found: Option<IgnoredAny> =
+            self.says_if_there(&format!("/images/{name}/json"), "look at an image", SAYS_WITHIN).await?;
+        Ok(found.is_some())
+    }
+
     /// Images with a tag, or all of them with their intermediate ones.
     ///
     /// # Cancel safety

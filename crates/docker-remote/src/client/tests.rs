@@ -1,11 +1,13 @@
 use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
     sync::{Arc, Mutex, mpsc as events},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
+use futures_util::StreamExt as _;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::sync::mpsc;
@@ -24,7 +26,7 @@ enum Answers {
     Trickles,
 }
 
-type Server = StreamOwned<ServerConnection, TcpStream>;
+pub(crate) type Server = StreamOwned<ServerConnection, TcpStream>;
 
 /// A server that answers every request so, and what its clients need.
 fn daemon(answers: Answers) -> (Endpoint, ClientCredentials) {
@@ -46,7 +48,7 @@ fn daemon(answers: Answers) -> (Endpoint, ClientCredentials) {
     })
 }
 
-fn answer(stream: &mut Server, status: &str, body: &str) -> io::Result<()> {
+pub(crate) fn answer(stream: &mut Server, status: &str, body: &str) -> io::Result<()> {
     let length = body.len();
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")?;
     stream.flush()
@@ -62,8 +64,17 @@ fn serve(
     let folder = tempfile::tempdir().expect("a folder");
     made.write(folder.path(), WriteServerKey::Yes).expect("written");
     let at = |file: &str| folder.path().join("server").join(file);
-    let chain = CertificateDer::pem_file_iter(at("cert.pem")).expect("there").collect::<Result<_, _>>();
-    let key = PrivateKeyDer::from_pem_file(at("key.pem")).expect("a key");
+    (serve_with(&at("cert.pem"), &at("key.pem"), answers), made.client().clone())
+}
+
+/// The same, with this certificate and key.
+pub(crate) fn serve_with(
+    certificate: &Path,
+    key: &Path,
+    answers: impl Fn(&str, &mut Server) -> io::Result<()> + Send + Sync + 'static,
+) -> Endpoint {
+    let chain = CertificateDer::pem_file_iter(certificate).expect("there").collect::<Result<_, _>>();
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
@@ -93,7 +104,7 @@ fn serve(
             });
         }
     });
-    (Endpoint::new("127.0.0.1", port), made.client().clone())
+    Endpoint::new("127.0.0.1", port)
 }
 
 fn client(endpoint: &Endpoint, credentials: &ClientCredentials) -> Client {
@@ -116,6 +127,9 @@ async fn an_answer_has_an_end_and_a_size() {
         client(&endpoint, &credentials).containers(true).await.map(drop).expect_err("too much"),
         client(&endpoint, &credentials).images(true).await.map(drop).expect_err("too much"),
         client(&endpoint, &credentials).inspect("any").await.map(drop).expect_err("too much"),
+        client(&endpoint, &credentials).has_image("any:1").await.map(drop).expect_err("too much"),
+        client(&endpoint, &credentials).ensure_network("any").await.expect_err("too much"),
+        client(&endpoint, &credentials).events().next().await.expect("an end").map(drop).expect_err("too much"),
     ] {
         assert!(error.to_string().contains("more than 4 MiB"), "{error}");
     }
@@ -127,6 +141,28 @@ async fn an_answer_has_an_end_and_a_size() {
     let slow = slow.expect_err("it never ends");
     assert!(slow.to_string().contains("no whole answer within 0.3 s"), "{slow}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// However the daemon cuts its answer into pieces.
+#[tokio::test]
+async fn events_come_one_after_the_other_until_they_end() {
+    let (heard, requests) = events::channel();
+    let (endpoint, credentials) = serve(move |request, stream| {
+        heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        for piece in ["{\"Action\": \"cre", "ate\"}\n{\"Action\": \"start\"}\n", "\n", "{\"Action\": \"die\"}\n"] {
+            write!(stream, "{:x}\r\n{piece}\r\n", piece.len())?;
+            stream.flush()?;
+        }
+        stream.write_all(b"0\r\n\r\n")?;
+        stream.flush()
+    });
+    let filters = HashMap::from([("type", vec!["container"])]);
+    let events = client(&endpoint, &credentials).events_since("1.5", &filters);
+    let actions: Vec<String> = events.map(|event| event.expect("an event").action.unwrap_or_default()).collect().await;
+    assert_eq!(actions, ["create", "start", "die"]);
+    let asked = requests.recv().expect("it was asked");
+    assert_eq!(asked, "GET /v1.41/events?since=1.5&filters=%7B%22type%22%3A%5B%22container%22%5D%7D HTTP/1.1");
 }
 
 /// Whatever the work on it was doing when it was dropped.

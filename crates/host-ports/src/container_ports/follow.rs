@@ -2,9 +2,8 @@
 
 use std::{collections::HashMap, future::Future, time::Duration};
 
-use bollard::{models::EventMessage, query_parameters::EventsOptionsBuilder};
-use futures_util::{Stream, StreamExt as _};
-use host_agent::daemon;
+use bollard::models::EventMessage;
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
@@ -68,7 +67,7 @@ impl ContainerPorts {
                         return error;
                     }
                 }
-                Some(Err(error)) => return daemon(&self.client, "follow the daemon")(error).into(),
+                Some(Err(error)) => return error.into(),
                 None => return Error::Ended,
             }
         }
@@ -80,16 +79,12 @@ impl ContainerPorts {
         info.system_time.and_then(|time| time.parse().ok()).ok_or(Error::NoTime)
     }
 
-    fn stream(
-        &self,
-        since: Timestamp,
-    ) -> impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin + use<> {
+    fn stream(&self, since: Timestamp) -> docker_remote::Stream<EventMessage> {
         let filters = HashMap::from([
             ("type", vec!["container", "network"]),
             ("event", vec!["create", "start", "rename", "update", "die", "destroy", "connect", "disconnect"]),
         ]);
         let since = format!("{}.{:09}", since.as_second(), since.subsec_nanosecond());
-        let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
-        self.client.bollard().events(Some(options)).boxed()
+        self.client.events_since(&since, &filters)
     }
 }
