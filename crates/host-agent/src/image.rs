@@ -39,3 +39,33 @@ pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, 
     let tag = program.fingerprint()?;
     let image = format!("{IMAGE}:{tag}");
     if client.has_image(&image).await? {
+        return Ok(image);
+    }
+    let options = CreateImageOptionsBuilder::new().from_src("-").repo(IMAGE).tag(&tag).build();
+    let (sender, receiver) = mpsc::channel(4);
+    let program = program.clone();
+    tokio::task::spawn_blocking(move || {
+        let chunks = io::BufWriter::with_capacity(CHUNK, Chunks(sender.clone()));
+        if let Err(error) = program.archive(chunks) {
+            // The receiver is gone where the import failed.
+            let _ = sender.blocking_send(Err(error));
+        }
+    });
+    let body = bollard::body_try_stream(ReceiverStream::new(receiver));
+    let imported = client.bollard().create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await;
+    imported.map_err(daemon(client, "import the agent's image"))?;
+    Ok(image)
+}
+
+struct Chunks(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
+        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -11,12 +11,14 @@ use crate::{
     layout::Layout,
     lookup::Lookup,
     socket,
+    storage,
 };
 
 /// How long a host has to answer one probe.
 const PROBE_WITHIN: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// The files of hosts in one home.
+#[derive(Clone)]
 pub struct HostFiles {
     layout: Layout,
     hosts_conf: HostsConf,
@@ -30,8 +32,18 @@ impl HostFiles {
     }
 
     /// Makes a host that answered the current one: context, list of hosts, the fork's link.
-    pub fn make_current(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated; what it was writing may still appear.
+    pub async fn make_current(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
+        let (files, host, answered) = (self.clone(), host.clone(), answered.clone());
+        let what = format!("make {} the current host", host.name());
+        storage::in_time(what, move || files.write_current(&host, &answered)).await
+    }
+
+    fn write_current(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
         let name = host.name();
+        answered.credentials().write_trust(&self.layout.client_certs(&name))?;
         let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
         self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?;
         // A copy for other tools: a host that works is not given up for it.
@@ -48,9 +60,24 @@ impl HostFiles {
 
     /// Removes what is kept of a host. What is gone already is no error, and what can't be removed keeps nothing else from going.
     ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
     /// # Errors
     /// What is left, and why.
-    pub fn forget_named(&self, name: &str, instance: &InstanceId, previous_context: Option<&str>) -> crate::Result<()> {
+    pub async fn forget_named(
+        &self,
+        name: &str,
+        instance: &InstanceId,
+        previous_context: Option<&str>,
+    ) -> crate::Result<()> {
+        let (files, instance) = (self.clone(), instance.clone());
+        let (name, previous) = (name.to_owned(), previous_context.map(str::to_owned));
+        let what = format!("remove what is kept of {name}");
+        storage::in_time(what, move || files.remove_named(&name, &instance, previous.as_deref())).await
+    }
+
+    fn remove_named(&self, name: &str, instance: &InstanceId, previous_context: Option<&str>) -> crate::Result<()> {
         let context = self.contexts.remove(name, previous_context).map_err(Error::from);
         let entry = self.hosts_conf.remove(instance);
         let folder = self
@@ -67,8 +94,7 @@ impl HostFiles {
     /// # Cancel safety
     /// It only asks, and can be dropped at any time.
     pub async fn client(&self, host: &ActiveHost) -> crate::Result<Client> {
-        let credentials = self.credentials(host)?;
-        let answered = probe_once(&host.endpoint(), &credentials, PROBE_WITHIN).await;
+        let answered = self.probe(host).await;
         Ok(answered.with_context(|| format!("cannot reach {}", host.name()))?.client().clone())
     }
 
@@ -77,7 +103,12 @@ impl HostFiles {
     /// # Cancel safety
     /// It only asks, and can be dropped at any time.
     pub async fn probe(&self, host: &ActiveHost) -> crate::Result<DockerHost> {
-        Ok(probe_once(&host.endpoint(), &self.credentials(host)?, PROBE_WITHIN).await?)
+        let answered = probe_once(&host.endpoint(), &self.credentials(host)?, PROBE_WITHIN).await?;
+        // From the first time on, whatever asked.
+        if let Err(error) = answered.credentials().write_trust(&self.layout.client_certs(&host.name())) {
+            tracing::warn!("{}: its own certificate is not kept: {error}", host.name());
+        }
+        Ok(answered)
     }
 
     fn credentials(&self, host: &ActiveHost) -> crate::Result<ClientCredentials> {
@@ -110,19 +141,21 @@ impl ClientFiles for HostFiles {
             Ok(answered) => answered,
             Err(error) => return Ok(Adoption::NoAnswer { why: format!("{error:#}") }),
         };
-        self.make_current(&host, &answered)?;
+        self.make_current(&host, &answered).await?;
         Ok(Adoption::Adopted)
     }
 
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError> {
         if let Some(host) = entry(record) {
             // Of a creation that failed nothing else tells later why.
-            if matches!(record.state, RecordState::Creating | RecordState::Undoing)
-                && let Err(error) = self.layout.keep_logs(&host.name())
-            {
-                tracing::warn!("the logs of {} are not kept: {error}", host.name());
+            if matches!(record.state, RecordState::Creating | RecordState::Undoing) {
+                let (files, name) = (self.clone(), host.name());
+                let kept = storage::in_time("keep its logs", move || Ok(files.layout.keep_logs(&name)?)).await;
+                if let Err(error) = kept {
+                    tracing::warn!("the logs of {} are not kept: {error}", host.name());
+                }
             }
-            self.forget_named(&host.name(), &host.instance_id, record.previous_context.as_deref())?;
+            self.forget_named(&host.name(), &host.instance_id, record.previous_context.as_deref()).await?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ use crate::{
     readiness::{self, BootingHost},
     request::{self, Ways},
     session::{self, Session},
-    writable,
+    storage, writable,
 };
 use planning::{PlannedHost, PlannedHosts};
 
@@ -251,8 +251,12 @@ impl Prepared {
         preflight::check_launch(&self.session.clouds.cloud, &self.environment, self.planned.first()).await?;
         drop(asking);
         if let Some(shared_home) = shared_home {
-            lookup.layout.link_hosts_to(shared_home)?;
-            self.planned.hooks.share(shared_home)?;
+            let (layout, hooks, shared) = (lookup.layout.clone(), self.planned.hooks.clone(), shared_home.clone());
+            let share = move || {
+                layout.link_hosts_to(&shared)?;
+                hooks.share(&shared)
+            };
+            storage::in_time(format!("share {} with the host", shared_home.display()), share).await?;
         }
         Ok(())
     }
@@ -272,13 +276,14 @@ impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<&HostCredentials>) -> crate::Result<NewHost> {
         let (host, mut ready) = self.introduce(creation, embedded, self.stop.token()).await?;
         if !self.asked.wait {
-            self.lookup.hosts_conf.put_first(&host)?;
+            let (hosts_conf, first) = (self.lookup.hosts_conf.clone(), host.clone());
+            storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&first)).await?;
             self.hand_over(creation)?;
             ready.notes.push(not_ready_yet(&host));
             return Ok(ready);
         }
         let answered = self.wait_for(&host, &ready, self.observer, self.stop.token()).await?;
-        HostFiles::new(self.lookup).make_current(&host, &answered)?;
+        HostFiles::new(self.lookup).make_current(&host, &answered).await?;
         self.hand_over(creation)?;
         self.look_at_clients(&host, &mut ready, answered).await?;
         ready.notes.extend(self.configure());
@@ -303,21 +308,21 @@ impl Flow<'_> {
         let record = creation.record().clone();
         let host = entry(&record).context("the instance has no address")?;
         let name = host.name();
-        let certs = self.lookup.layout.certs(&name);
-        let client = self.lookup.layout.new_client_certs(&name);
-        let client = client.with_context(|| format!("cannot make the folder of {name}'s keys"))?;
-        match embedded {
-            Some(credentials) => credentials.write_apart(&certs, &client, WriteServerKey::No)?,
+        let (made, server_key) = match embedded {
+            Some(credentials) => (credentials.clone(), WriteServerKey::No),
             None => {
                 let instance = record.instance.as_ref().context("the instance has no address")?;
-                let lifetime = record.expires.duration_since(record.created);
-                planning::credentials(&names(instance), lifetime.try_into().unwrap_or_default())?.write_apart(
-                    &certs,
-                    &client,
-                    WriteServerKey::Yes,
-                )?;
+                let lifetime = record.expires.duration_since(record.created).try_into().unwrap_or_default();
+                (planning::credentials(&names(instance), lifetime)?, WriteServerKey::Yes)
             }
-        }
+        };
+        let (layout, of) = (self.lookup.layout.clone(), name.clone());
+        storage::in_time(format!("write {name}'s keys"), move || {
+            let client = layout.new_client_certs(&of);
+            let client = client.with_context(|| format!("cannot make the folder of {of}'s keys"))?;
+            Ok(made.write_apart(&layout.certs(&of), &client, server_key)?)
+        })
+        .await?;
         let ready = NewHost {
             record,
             endpoint: host.endpoint(),

@@ -145,7 +145,7 @@ impl Home {
                 return Err(refused.because(error));
             }
         };
-        files.make_current(&entry, &answered)?;
+        files.make_current(&entry, &answered).await?;
         clients::warn(&clients::obstacles(&self.surroundings, &host).await, observer);
         let refused = docker_cli::refused(&self.surroundings, &host.name, answered.api()).await;
         let blocked = detours::blocked(&self.surroundings, answered.endpoint(), answered.credentials()).await;

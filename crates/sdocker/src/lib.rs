@@ -67,6 +67,7 @@ mod socket;
 mod stand_in;
 pub mod status;
 mod stop;
+mod storage;
 mod studio;
 mod surroundings;
 pub mod termination;

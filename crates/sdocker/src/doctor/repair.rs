@@ -69,6 +69,6 @@ async fn forget(
             progress.drive(provisioner.terminate(&record.host)).await?;
             Ok(())
         }
-        None => HostFiles::new(lookup).forget_named(&host.name, &host.instance, None),
+        None => HostFiles::new(lookup).forget_named(&host.name, &host.instance, None).await,
     }
 }
