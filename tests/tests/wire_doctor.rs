@@ -133,10 +133,15 @@ fn broken_worlds_are_found() {
     front.crowd_mount_targets(5);
     let crowded = diagnose(&front, &home, &[]);
     assert!(
-        crowded.code == Some(1) && crowded.wrong()[0].contains("has 5 of 5 security groups"),
+        crowded.code == Some(1)
+            && crowded.wrong()[0].contains("has 5 security groups: by the account's quota there is no room"),
         "{:?}",
         crowded.found
     );
+    front.quotas(&json!({"L-1216C47A": 64.0, "L-2AFB9258": 16.0}));
+    let raised = diagnose(&front, &home, &[]);
+    assert_eq!((raised.code, raised.wrong()), (Some(0), Vec::<&str>::new()), "the account may have more");
+    front.quotas(&json!({"L-1216C47A": 64.0}));
     front.crowd_mount_targets(1);
     front.change_domain(&json!({"AppNetworkAccessType": "PublicInternetOnly"}));
     only("failed app: domain d-wire does not use VpcOnly", 1, &home);

@@ -8,6 +8,8 @@ import threading
 import boto3
 from moto.backends import get_backend
 
+from limits import GROUPS_PER_INTERFACE, SECURITY_GROUPS
+
 # Where the suites are, unless a test says otherwise.
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -164,12 +166,13 @@ class Account:
         return 400, ("ResourceNotFound", f"{action}: there is none")
 
     def service_quota(self, request):
-        """GetServiceQuota, of the quotas that were set."""
+        """GetServiceQuota, of the quotas that were set, and of security groups per interface."""
         service, code = request["ServiceCode"], request["QuotaCode"]
-        if service != "ec2" or code not in self.quotas:
+        quotas = {SECURITY_GROUPS: float(GROUPS_PER_INTERFACE), **self.quotas}
+        if service != ("vpc" if code == SECURITY_GROUPS else "ec2") or code not in quotas:
             return 400, ("NoSuchResourceException", "The request failed because the specified quota does not exist.")
         quota_arn = f"arn:aws:servicequotas:{self.region}:{self.account}:{service}/{code}"
-        return 200, {"Quota": {"ServiceCode": service, "QuotaCode": code, "QuotaArn": quota_arn, "Value": self.quotas[code]}}
+        return 200, {"Quota": {"ServiceCode": service, "QuotaCode": code, "QuotaArn": quota_arn, "Value": quotas[code]}}
 
 
 class Accounts:

@@ -176,7 +176,7 @@ class Front(BaseHTTPRequestHandler):
         """AWS's answer."""
         place = accounts.get(call.account, call.region)
         try:
-            limits = Limits(call.account, call.region)
+            limits = Limits(call.account, call.region, place.quotas)
             models.check(call.service, call.action, call.request)
             limits.check(call.service, call.action, call.request)
             state.pages.check(call)

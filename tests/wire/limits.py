@@ -102,6 +102,8 @@ VOLUME_SIZES = {
 }
 # https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups: each can be raised; these are the defaults.
 RULES_PER_GROUP, GROUPS_PER_INTERFACE = 60, 5
+# What Service Quotas calls the second of them.
+SECURITY_GROUPS = "L-2AFB9258"
 # {GUIDE}/Using_Tags.html#tag-restrictions
 TAGS_PER_RESOURCE = 50
 # {GUIDE}/resource-ids.html: 8 or 17 hexadecimal digits. The error codes: {API}/errors-overview.html
@@ -116,15 +118,17 @@ IDS = {
 class Limits:
     """The limits of an account in a Region."""
 
-    def __init__(self, account, region):
+    def __init__(self, account, region, quotas=None):
+        """`quotas`: what was raised, by its code."""
+        self.quotas = quotas if quotas is not None else {}
         self.ec2 = get_backend("ec2")[account][region]
         self.profiles = get_backend("iam")[account]["aws"].instance_profiles
 
     def check(self, service, action, request):
         """Refuses a request that is beyond a limit."""
         if service == "elasticfilesystem" and action == "ModifyMountTargetSecurityGroups":
-            # https://docs.aws.amazon.com/efs/latest/ug/API_ModifyMountTargetSecurityGroups.html
-            if len(request.get("SecurityGroups", [])) > GROUPS_PER_INTERFACE:
+            # https://docs.aws.amazon.com/efs/latest/ug/API_ModifyMountTargetSecurityGroups.html: on the target's network interface.
+            if len(request.get("SecurityGroups", [])) > self.most_groups():
                 raise Refused("SecurityGroupLimitExceeded", "The maximum number of security groups per interface has been reached.")
         if service != "ec2":
             return
@@ -203,8 +207,11 @@ class Limits:
     def on_ModifyNetworkInterfaceAttribute(self, request):
         self.groups_of_interface(numbered(request, "SecurityGroupId"))
 
+    def most_groups(self):
+        return int(self.quotas.get(SECURITY_GROUPS, GROUPS_PER_INTERFACE))
+
     def groups_of_interface(self, groups):
-        if len(groups) > GROUPS_PER_INTERFACE:
+        if len(groups) > self.most_groups():
             message = "The maximum number of security groups per interface has been reached."
             raise Refused("SecurityGroupsPerInterfaceLimitExceeded", message)
         if len(set(groups)) < len(groups):

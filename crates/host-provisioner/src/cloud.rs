@@ -26,9 +26,9 @@ pub use images::{Architecture, Image, ImageFilter, Images};
 pub use instance_types::{InstanceTypeInfo, InstanceTypes};
 pub(crate) use instances::why_ended;
 pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSpec, Market, RootVolume, Tagged};
-pub use mount_targets::{MAX_SECURITY_GROUPS, MountTarget, MountTargets};
+pub use mount_targets::{MountTarget, MountTargets, USUAL_SECURITY_GROUPS};
 pub use networks::{Networks, VpcDns};
-pub use quotas::{QuotaClass, Quotas};
+pub use quotas::{GROUPS_PER_INTERFACE, QuotaClass, Quotas};
 pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
 pub use territory::{Seen, Territory};
 #[cfg(any(test, feature = "mock"))]

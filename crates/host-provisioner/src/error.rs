@@ -121,13 +121,15 @@ pub enum ProvisionError {
     /// The app's network interface has no security group that a rule could name.
     #[error("neither the user profile nor the domain names a security group")]
     NoAppSecurityGroup,
-    /// The mount target has as many groups as it can have.
-    #[error("mount target {mount_target} has {count} security groups already, as many as EFS allows")]
+    /// The mount target has as many groups as the account may have on an interface.
+    #[error("mount target {mount_target} has {count} security groups already, and EFS takes no more")]
     MountTargetFull {
         /// The mount target.
         mount_target: MountTargetId,
         /// How many it has.
         count: usize,
+        /// What EFS answered.
+        source: CloudError,
     },
     /// What the host would run at boot is larger than EC2 takes, or can't be rendered.
     #[error(transparent)]

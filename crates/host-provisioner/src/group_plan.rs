@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use studio_discovery::{DomainId, SecurityGroupId, StudioEnvironment, Tag, VpcId};
 
-use crate::{HostRequest, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
+use crate::{HostRequest, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
 
 /// What begins the name of the group that lets the app reach the daemon and the endpoints; the domain ends it. By itself it is the name that
 /// the first `sdocker`, its AWS-samples fork and earlier versions of this one gave.
@@ -128,6 +128,27 @@ pub(crate) fn lacks_of_given(
         ports,
         app_groups: environment.security_groups.clone(),
     })
+}
+
+/// The mount targets of a placement that let none of the groups in that an administrator prepared, nor any address: hosts could mount nothing.
+pub(crate) fn shut_to_given(
+    given: &[SecurityGroupId],
+    targets: &[MountTarget],
+    read: &[(MountTargetId, Vec<SecurityGroup>)],
+) -> Vec<Warning> {
+    let opens = |rule: &Rule| {
+        let to_host = match &rule.peer {
+            Peer::Group(peer) => given.contains(peer),
+            Peer::Network(_) => true,
+        };
+        to_host && (rule.from_port..=rule.to_port).contains(&NFS_PORT)
+    };
+    let shut = |target: &&MountTarget| {
+        let groups = read.iter().find(|(id, _)| *id == target.id).map(|(_, groups)| groups);
+        groups.is_some_and(|groups| !groups.iter().flat_map(|group| &group.ingress).any(opens))
+    };
+    let shut = targets.iter().filter(shut);
+    shut.map(|target| Warning::MountTargetShut { mount_target: target.id.clone(), groups: given.to_vec() }).collect()
 }
 
 /// `DockerHost-<domain>`: every client port from every group of the app, and nothing else.

@@ -35,10 +35,10 @@ mod warning;
 pub use bootstrap::{Bootstrap, Engine, Hooks, HostMount, Identity, ProxySettings};
 pub use client_files::{Adoption, ClientFiles, ClientFilesError};
 pub use cloud::{
-    Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, Image, ImageFilter, Images, Instance,
-    InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, MAX_SECURITY_GROUPS, Market,
+    Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, Images,
+    Instance, InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
     MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
-    Seen, Tagged, Territory, VpcDns,
+    Seen, Tagged, Territory, USUAL_SECURITY_GROUPS, VpcDns,
 };
 pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use studio_discovery::{
-    AccountId, DomainId, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, UserProfileName, VpcId,
+    AccountId, DomainId, OwnerName, Region, SecurityGroupId, StudioEnvironment, SubnetId, Tag, VpcId,
 };
 
 use crate::{
@@ -33,7 +33,7 @@ pub struct HostPlan {
     /// The domain.
     pub domain: DomainId,
     /// Whose host it is.
-    pub owner: UserProfileName,
+    pub owner: OwnerName,
     /// The VPC.
     pub vpc: VpcId,
     /// When creation began.
@@ -173,6 +173,12 @@ impl HostPlan {
         }
         let groups = groups(environment, request, survey, mounts_anything)?;
         warnings.extend(group_plan::lacks_of_given(environment, request, &survey.groups));
+        let given = &request.config.security_groups;
+        // Where the host is launched first; elsewhere only if there is no capacity.
+        if let Some(placement) = placements.first().filter(|_| !given.is_empty()) {
+            let read = &survey.mount_target_groups;
+            warnings.extend(group_plan::shut_to_given(given, &placement.mount_targets, read));
+        }
         if let HostGroups::Named { docker, nfs } = &groups {
             let of_domain = Tag::new(TAG_DOMAIN, environment.domain.as_str());
             let planned = std::iter::once(docker).chain(nfs);

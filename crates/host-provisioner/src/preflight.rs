@@ -8,11 +8,11 @@ mod permissions;
 
 use studio_discovery::{SecurityGroupId, StudioEnvironment, Tag};
 
-pub use check::{Check, Severity, Subject, Unproven};
+pub use check::{Check, Room, Severity, Subject, Unproven};
 
 use crate::{
-    Cloud, CloudError, GroupPlan, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo,
-    MAX_SECURITY_GROUPS, MountTarget, ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, Warning,
+    Cloud, CloudError, GroupPlan, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MountTarget,
+    ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, USUAL_SECURITY_GROUPS, Warning,
 };
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
@@ -141,11 +141,20 @@ async fn mount_targets(cloud: &Cloud, plan: &HostPlan) -> Targets {
                 }
             };
             let there = nfs.existing.as_ref().is_some_and(|id| groups.contains(id));
+            let room = if there || groups.len() < USUAL_SECURITY_GROUPS {
+                Room::There
+            } else {
+                match cloud.quotas.groups_per_interface().await {
+                    Ok(limit) if groups.len() as u64 >= limit => Room::Full,
+                    Ok(_) => Room::There,
+                    Err(_) => Room::Unknown,
+                }
+            };
             targets.checks.push(Check::MountTarget {
                 mount_target: target.id.clone(),
                 subnet: placement.subnet.clone(),
                 groups: groups.len(),
-                has_room: there || groups.len() < MAX_SECURITY_GROUPS,
+                room,
                 first_choice: position == 0,
             });
             if position == 0 {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use studio_discovery::{FileSystemId, StudioEnvironment};
 
 use crate::{
-    Architecture, Cloud, HostRequest, Image, ImageFilter, InstanceTypeInfo, MountTarget, ProvisionError, SecurityGroup,
-    Warning, group_plan, instance_type,
+    Architecture, Cloud, HostRequest, Image, ImageFilter, InstanceTypeInfo, MountTarget, MountTargetId, ProvisionError,
+    SecurityGroup, Warning, group_plan, instance_type,
 };
 
 /// What the cloud looks like before a host is planned.
@@ -22,6 +22,8 @@ pub struct Survey {
     pub mount_targets: Vec<MountTarget>,
     /// The groups of the VPC that may be the domain's, by their names; or those that an administrator prepared, as far as they may be read.
     pub groups: Vec<SecurityGroup>,
+    /// The groups of the mount targets, where prepared groups must be let in by them as they are; those that may be read.
+    pub mount_target_groups: Vec<(MountTargetId, Vec<SecurityGroup>)>,
     /// What could not be read, and what is lost by it.
     pub warnings: Vec<Warning>,
 }
@@ -62,7 +64,11 @@ impl Survey {
             Some(images) if request.config.image.is_some() || guessed_filter.as_ref() == Some(&filter) => images,
             _ => images(cloud, request, Some(&filter)).await?.unwrap_or_default(),
         };
-        Ok(Self { instance_type, images, mount_targets, groups, warnings })
+        let mount_target_groups = match request.config.security_groups[..] {
+            [] => Vec::new(),
+            _ => mount_target_groups(cloud, &mount_targets).await,
+        };
+        Ok(Self { instance_type, images, mount_targets, groups, mount_target_groups, warnings })
     }
 }
 
@@ -142,6 +148,15 @@ async fn groups(
         Err(error) if error.is_access_denied() => Ok(Vec::new()),
         found => Ok(found?),
     }
+}
+
+/// What can't be read may be as it should: a policy for prepared groups need not allow these reads.
+async fn mount_target_groups(cloud: &Cloud, mount_targets: &[MountTarget]) -> Vec<(MountTargetId, Vec<SecurityGroup>)> {
+    let of = async |target: &MountTarget| {
+        let ids = cloud.mount_targets.security_groups(&target.id).await.ok()?;
+        Some((target.id.clone(), cloud.security_groups.describe(&ids).await.ok()?))
+    };
+    join_all(mount_targets.iter().map(of)).await.into_iter().flatten().collect()
 }
 
 async fn mount_targets(cloud: &Cloud, environment: &StudioEnvironment) -> Result<Vec<MountTarget>, ProvisionError> {

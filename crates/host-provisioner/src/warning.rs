@@ -4,7 +4,7 @@ use std::fmt;
 
 use studio_discovery::{DomainId, SecurityGroupId};
 
-use crate::{HostId, InstanceId, InstanceType, TAG_DOMAIN, Tagged};
+use crate::{HostId, InstanceId, InstanceType, MountTargetId, TAG_DOMAIN, Tagged};
 
 /// Something that a user should know, although the work goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,13 @@ pub enum Warning {
         ports: Vec<u16>,
         /// The app's groups.
         app_groups: Vec<SecurityGroupId>,
+    },
+    /// No group of a mount target lets the groups in that an administrator prepared.
+    MountTargetShut {
+        /// The mount target.
+        mount_target: MountTargetId,
+        /// The groups (`HostSGs`).
+        groups: Vec<SecurityGroupId>,
     },
     /// The image names a larger root volume than was asked for.
     VolumeGrown {
@@ -152,6 +159,15 @@ impl fmt::Display for Warning {
                     list(groups),
                     list(app_groups),
                     ports.join(", ")
+                )
+            }
+            Self::MountTargetShut { mount_target, groups } => {
+                let groups: Vec<&str> = groups.iter().map(SecurityGroupId::as_str).collect();
+                write!(
+                    f,
+                    "no security group of mount target {mount_target} lets {} (HostSGs) in on port 2049, so that a host could not mount the file \
+                     system",
+                    groups.join(", ")
                 )
             }
             Self::VolumeGrown { to_gib } => write!(f, "the image needs a root volume of {to_gib} GiB, which is what the host gets"),

@@ -109,12 +109,7 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
             "ask an administrator to give the user profile a security group, or name groups in HostSGs in sdocker.conf"
                 .to_owned(),
         ],
-        E::MountTargetFull { mount_target, .. } => vec![
-            format!(
-                "ask an administrator to remove a security group from {mount_target} that nobody needs, or to prepare groups and"
-            ),
-            "  name them in HostSGs in sdocker.conf; or take another subnet with --subnet-id".to_owned(),
-        ],
+        E::MountTargetFull { mount_target, .. } => full(mount_target),
         E::NoCapacity { .. } => {
             vec![
                 "name several instance types, as in c5.xlarge,c6i.xlarge, or go on asking with --retry-for 30m; --spot-or-on-demand \
@@ -148,6 +143,17 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
         E::Cloud(error) => cloud_hints(error, caller),
         other => other.hint().map(str::to_owned).into_iter().collect(),
     }
+}
+
+/// What to do about a mount target that takes no more groups.
+pub(crate) fn full(mount_target: &host_provisioner::MountTargetId) -> Vec<String> {
+    vec![
+        format!(
+            "ask an administrator to remove a security group from {mount_target} that nobody needs, to raise the quota of Amazon VPC for \
+             security groups per network interface, or to prepare groups and"
+        ),
+        "  name them in HostSGs in sdocker.conf; or take another subnet with --subnet-id".to_owned(),
+    ]
 }
 
 /// What to do about a host in doubt.

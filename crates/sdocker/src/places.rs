@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use host_provisioner::{AskedAbout, CloudName, Instance, Place, Presence, ProvisionError};
-use studio_discovery::{DomainId, LocalFacts, Region, UserProfileName, owner_of};
+use studio_discovery::{DomainId, LocalFacts, OwnerName, Region, owner_of};
 
 use crate::{
     CloudChoice, Error, Observer, Surroundings,
@@ -111,7 +111,7 @@ impl<'a> Places<'a> {
     }
 
     /// Whose hosts this app's user may end: by the app itself, else by this home's records where they agree.
-    pub(crate) async fn owner(&mut self, lookup: &Lookup) -> Option<(DomainId, UserProfileName)> {
+    pub(crate) async fn owner(&mut self, lookup: &Lookup) -> Option<(DomainId, OwnerName)> {
         if let Ok(facts) = local_facts(self.surroundings)
             && let Ok(clouds) = self.of(None).await
             && let Ok(owner) = owner_of(&facts, clouds.studio.as_ref()).await

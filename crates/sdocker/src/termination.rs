@@ -7,7 +7,7 @@ use std::time::Duration;
 use host_provisioner::{
     Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, Terminated,
 };
-use studio_discovery::{DomainId, UserProfileName};
+use studio_discovery::{DomainId, OwnerName};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -282,7 +282,7 @@ impl Terminations {
 
 async fn end(
     target: &Kind,
-    owner: Option<(&DomainId, &UserProfileName)>,
+    owner: Option<(&DomainId, &OwnerName)>,
     provisioner: &Provisioner,
     lookup: &Lookup,
     observer: &dyn Observer,
@@ -293,10 +293,11 @@ async fn end(
             Some(record) => provisioner.terminate(&record.host).await,
             None => {
                 let ended = provisioner.terminate_unrecorded(&host.instance, true, owner).await;
-                if ended.is_ok()
-                    && let Err(error) = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None)
-                {
-                    observer.warn(format!("{} is gone, but not all that was kept of it: {error:#}", host.name));
+                if ended.is_ok() {
+                    let forgotten = HostFiles::new(lookup).forget_named(&host.name, &host.instance, None).await;
+                    if let Err(error) = forgotten {
+                        observer.warn(format!("{} is gone, but not all that was kept of it: {error:#}", host.name));
+                    }
                 }
                 ended
             }

@@ -59,6 +59,8 @@ pub struct DomainDescription {
     pub space_security_groups: Vec<SecurityGroupId>,
     /// `DefaultUserSettings.ExecutionRole`.
     pub default_execution_role: Option<RoleArn>,
+    /// `DefaultSpaceSettings.ExecutionRole`.
+    pub space_execution_role: Option<RoleArn>,
     /// `HomeEfsFileSystemId`; absent in a domain without EFS.
     pub file_system: Option<FileSystemId>,
 }

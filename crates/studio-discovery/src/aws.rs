@@ -92,6 +92,7 @@ impl StudioApi for SageMakerApi {
             default_security_groups: user.map(|user| ids(user.security_groups())).unwrap_or_default(),
             space_security_groups: space.map(|space| ids(space.security_groups())).unwrap_or_default(),
             default_execution_role: user.and_then(|user| user.execution_role()).map(Into::into),
+            space_execution_role: space.and_then(|space| space.execution_role()).map(Into::into),
             file_system: answer.home_efs_file_system_id().filter(|id| !id.is_empty()).map(Into::into),
         })
     }

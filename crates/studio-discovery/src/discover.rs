@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ApiError, DiscoveryError, EfsHome, LocalFacts, SpaceDescription, StudioApi, StudioEnvironment, Tag,
+    ApiError, DiscoveryError, EfsHome, LocalFacts, OwnerName, SpaceDescription, StudioApi, StudioEnvironment, Tag,
     UserProfileDescription, UserProfileName,
 };
 
@@ -73,7 +73,9 @@ pub async fn discover(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Discove
     let mut shared_mounts: Vec<_> = facts.mounts.iter().filter_map(|mount| mount.shared(efs.as_ref())).collect();
     shared_mounts.sort_by(|a, b| a.paths.cmp(&b.paths));
 
-    let role = facts.execution_role.clone().or(owner.profile.execution_role).or(domain.default_execution_role);
+    let space_role = shared_space.and(domain.space_execution_role);
+    let role = facts.execution_role.clone().or(owner.profile.execution_role).or(space_role);
+    let role = role.or(domain.default_execution_role);
     Ok(Discovery {
         environment: StudioEnvironment {
             region: facts.region.clone(),
@@ -95,37 +97,57 @@ pub async fn discover(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Discove
     })
 }
 
-/// Whose app it is: its own user profile, or the owner of its space, which only SageMaker knows.
+/// Whose app it is: its own user profile, or the owner of its space, which only SageMaker knows. A shared space of Classic may have none:
+/// it has a folder of its own on EFS (SageMaker API reference, DescribeSpace, `HomeEfsFileSystemUid`: "The ID of the space's profile in the
+/// Amazon EFS file system volume"; `OwnershipSettings` came with JupyterLab and Code Editor spaces, which always name an owner). Its hosts
+/// belong to the space then, and so to each of its members, as all else in it does.
 ///
 /// # Cancel safety
 /// It only reads, and can be dropped at any time.
 ///
 /// # Errors
 /// A failed `sagemaker:DescribeSpace`; a space without an owner.
-pub async fn owner_of(facts: &LocalFacts, api: &dyn StudioApi) -> Result<UserProfileName, DiscoveryError> {
-    Ok(owner_and_space(facts, api).await?.0)
+pub async fn owner_of(facts: &LocalFacts, api: &dyn StudioApi) -> Result<OwnerName, DiscoveryError> {
+    Ok(owner_and_space(facts, api).await?.0.name())
+}
+
+/// Who owns an app.
+enum Whose {
+    Profile(UserProfileName),
+    Space(OwnerName),
+}
+
+impl Whose {
+    fn name(self) -> OwnerName {
+        match self {
+            Self::Profile(profile) => profile.into(),
+            Self::Space(space) => space,
+        }
+    }
 }
 
 async fn owner_and_space(
     facts: &LocalFacts,
     api: &dyn StudioApi,
-) -> Result<(UserProfileName, Option<SpaceDescription>), DiscoveryError> {
+) -> Result<(Whose, Option<SpaceDescription>), DiscoveryError> {
     let space = match &facts.space {
         Some(name) => Some((name, api.describe_space(&facts.domain, name).await?)),
         None => None,
     };
-    let name = match (&facts.profile, &space) {
-        (Some(profile), _) => profile.clone(),
-        (None, Some((space, description))) => {
-            description.owner.clone().ok_or_else(|| DiscoveryError::NoOwner { space: (*space).clone() })?
-        }
+    let whose = match (&facts.profile, &space) {
+        (Some(profile), _) => Whose::Profile(profile.clone()),
+        (None, Some((space, description))) => match &description.owner {
+            Some(owner) => Whose::Profile(owner.clone()),
+            None if facts.app.kind.home_is_efs() => Whose::Space(OwnerName::of_space(space)),
+            None => return Err(DiscoveryError::NoOwner { space: (*space).clone() }),
+        },
         (None, None) => unreachable!("facts name a user profile or a space"),
     };
-    Ok((name, space.map(|(_, description)| description)))
+    Ok((whose, space.map(|(_, description)| description)))
 }
 
 struct Owner {
-    name: UserProfileName,
+    name: OwnerName,
     profile: UserProfileDescription,
     space: Option<SpaceDescription>,
     tags: Vec<Tag>,
@@ -133,8 +155,11 @@ struct Owner {
 }
 
 async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, DiscoveryError> {
-    let (name, space) = owner_and_space(facts, api).await?;
-    let profile = api.describe_user_profile(&facts.domain, &name).await?;
+    let (whose, space) = owner_and_space(facts, api).await?;
+    let profile = match &whose {
+        Whose::Profile(name) => api.describe_user_profile(&facts.domain, name).await?,
+        Whose::Space(_) => UserProfileDescription::default(),
+    };
     let mut warnings = Vec::new();
     let tags = match &profile.arn {
         Some(arn) => match api.list_tags(arn).await {
@@ -149,7 +174,7 @@ async fn owner(facts: &LocalFacts, api: &dyn StudioApi) -> Result<Owner, Discove
     };
     let mut tags = tags;
     tags.sort();
-    Ok(Owner { name, profile, space, tags, warnings })
+    Ok(Owner { name: whose.name(), profile, space, tags, warnings })
 }
 
 /// What to do about an error; `None` where there is nothing to add to its message.

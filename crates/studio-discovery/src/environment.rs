@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{
-        AccessPointId, AccountId, DomainId, FileSystemId, Region, RoleArn, SecurityGroupId, SpaceName, SubnetId,
-        UserProfileName, VpcId,
+        AccessPointId, AccountId, DomainId, FileSystemId, OwnerName, Region, RoleArn, SecurityGroupId, SpaceName,
+        SubnetId, VpcId,
     },
     mounts,
 };
@@ -23,8 +23,8 @@ pub struct StudioEnvironment {
     pub domain: DomainId,
     /// The app.
     pub app: StudioApp,
-    /// Whose host a new host is: the app's user profile, or the owner of its space.
-    pub owner: UserProfileName,
+    /// Whose host a new host is: the app's user profile, the owner of its space, or a shared space itself that has none.
+    pub owner: OwnerName,
     /// The space, where the app runs in one.
     pub space: Option<SpaceName>,
     /// The domain's VPC.

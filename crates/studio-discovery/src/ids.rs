@@ -25,6 +25,8 @@ pub enum Alphabet {
     Word,
     /// Lower-case letters, digits, hyphens and dots, the first of them a letter or digit, and no two dots in a row.
     Dotted,
+    /// As [`Word`](Self::Word), perhaps after `space/`.
+    Owner,
     /// ASCII that can be printed, without blanks.
     Printable,
 }
@@ -64,6 +66,7 @@ impl Alphabet {
                     && text.starts_with(|c: char| c.is_ascii_alphanumeric())
                     && !text.contains("..")
             }
+            Self::Owner => Self::Word.spells(text.strip_prefix(SPACE).unwrap_or(text)) && text != SPACE,
             Self::Printable => all(|c| c.is_ascii_graphic()),
         }
     }
@@ -157,6 +160,9 @@ identifiers! {
     DomainId = Shape::new("a SageMaker domain, such as d-0123456789ab", "d-", Alphabet::Label, 63);
     /// The name of a user profile in a SageMaker domain (SageMaker API reference, `UserProfileName`).
     UserProfileName = Shape::new("a user profile's name: letters, digits and hyphens", "", Alphabet::Word, 63);
+    /// Whose a host is: the name of a user profile, or `space/` and the name of a shared space that nobody owns. No user profile's name
+    /// holds a slash, so that a space and a user profile of one name are told apart.
+    OwnerName = Shape::new("a user profile's name, or `space/` and a space's", "", Alphabet::Owner, 69);
     /// The name of a space in a SageMaker domain (SageMaker API reference, `SpaceName`).
     SpaceName = Shape::new("a space's name: letters, digits and hyphens", "", Alphabet::Word, 63);
     /// A VPC, `vpc-...`.
@@ -173,6 +179,22 @@ identifiers! {
     RoleArn = Shape::new("an IAM role's ARN", "arn:", Alphabet::Printable, 2048);
 }
 
+/// What the owner's name begins with where a space has no other owner than itself.
+const SPACE: &str = "space/";
+
+impl OwnerName {
+    /// A shared space that no user profile owns.
+    pub fn of_space(space: &SpaceName) -> Self {
+        Self(format!("{SPACE}{space}"))
+    }
+}
+
+impl From<UserProfileName> for OwnerName {
+    fn from(profile: UserProfileName) -> Self {
+        Self(profile.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +207,13 @@ mod tests {
         for wrong in ["", "d-", "d-../x", "D-1", "d-1\n", "0d-1", &format!("d-{}", "1".repeat(80))] {
             assert!(wrong.parse::<DomainId>().is_err(), "{wrong}");
         }
+        for good in ["ann", "space/team-1", "space"] {
+            assert_eq!(good.parse::<OwnerName>().expect(good).as_str(), good);
+        }
+        for wrong in ["", "space/", "space/../x", "team/ann", "space/space/x", "/ann"] {
+            assert!(wrong.parse::<OwnerName>().is_err(), "{wrong}");
+        }
+        assert_eq!(OwnerName::of_space(&"team".into()), "space/team".parse().expect("one"));
         let error = "../\u{1b}[2J".parse::<SubnetId>().expect_err("no subnet").to_string();
         assert_eq!(error, "expected a subnet, such as subnet-0123456789abcdef0, found `../\\u{1b}[2J`");
         let error = serde_json::from_str::<VpcId>(r#""vpc-1/..""#).expect_err("no VPC").to_string();

@@ -19,8 +19,8 @@ pub use environment::{AppKind, EfsHome, SharedMount, StudioApp, StudioEnvironmen
 pub use error::{ApiError, DiscoveryError};
 pub use facts::{LocalFacts, LocalSources};
 pub use ids::{
-    AccessPointId, AccountId, Alphabet, DomainId, FileSystemId, InvalidId, Region, RoleArn, SecurityGroupId, Shape,
-    SpaceName, SubnetId, UserProfileName, VpcId,
+    AccessPointId, AccountId, Alphabet, DomainId, FileSystemId, InvalidId, OwnerName, Region, RoleArn, SecurityGroupId,
+    Shape, SpaceName, SubnetId, UserProfileName, VpcId,
 };
 pub use region::{RegionChoice, RegionConflict, RegionSources};
 

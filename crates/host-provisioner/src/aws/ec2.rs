@@ -5,14 +5,16 @@ mod instances;
 mod rules;
 mod territory;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use aws_answers::OnlyAws;
 use aws_config::SdkConfig;
 use aws_sdk_ec2::{
     Client, config,
     types::{
-        ArchitectureType, ArchitectureValues, Filter, LocationType, ResourceType, Tag as Ec2Tag, TagSpecification,
-        VpcAttributeName,
+        ArchitectureType, ArchitectureValues, Filter, IpPermission, LocationType, ResourceType, Tag as Ec2Tag,
+        TagSpecification, VpcAttributeName,
     },
 };
 use studio_discovery::{SecurityGroupId, Tag, VpcId};
@@ -20,7 +22,7 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use super::errors::Classifier;
 use crate::{
     Architecture, CloudError, CloudErrorKind, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo,
-    InstanceTypes, Networks, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
+    InstanceTypes, Networks, Peer, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
 };
 
 pub(super) struct Ec2 {
@@ -242,25 +244,11 @@ impl SecurityGroups for Ec2 {
     }
 
     async fn authorize_ingress(&self, group: &SecurityGroupId, allowed: &[Rule]) -> Result<(), CloudError> {
-        self.client
-            .authorize_security_group_ingress()
-            .group_id(group.as_str())
-            .set_ip_permissions(Some(rules::permissions(allowed)))
-            .send()
-            .await
-            .map_err(|error| self.classifier.classify("ec2:AuthorizeSecurityGroupIngress", group.as_str(), error))?;
-        Ok(())
+        self.naming_accounts(Direction::Ingress, group, allowed).await
     }
 
     async fn authorize_egress(&self, group: &SecurityGroupId, allowed: &[Rule]) -> Result<(), CloudError> {
-        self.client
-            .authorize_security_group_egress()
-            .group_id(group.as_str())
-            .set_ip_permissions(Some(rules::permissions(allowed)))
-            .send()
-            .await
-            .map_err(|error| self.classifier.classify("ec2:AuthorizeSecurityGroupEgress", group.as_str(), error))?;
-        Ok(())
+        self.naming_accounts(Direction::Egress, group, allowed).await
     }
 
     async fn revoke_default_egress(&self, group: &SecurityGroupId) -> Result<(), CloudError> {
@@ -303,6 +291,77 @@ impl SecurityGroups for Ec2 {
             interfaces.extend(found.network_interface_id().map(str::to_owned));
         }
         Ok(interfaces)
+    }
+}
+
+/// Which way a rule lets connections be made.
+#[derive(Clone, Copy)]
+enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Ec2 {
+    /// Adds rules. In a VPC that another account shares, the app's groups can be that account's, which a rule has to name beside them (Amazon
+    /// VPC user guide, "Share your VPC subnets": "Participants can reference security groups that belong to other participants or the
+    /// owner as follows: account-number/security-group-id"; EC2 API reference, UserIdGroupPair, `UserId`). Where EC2 finds a group as it is, nobody has
+    /// to be asked whose it is.
+    async fn naming_accounts(
+        &self,
+        direction: Direction,
+        group: &SecurityGroupId,
+        allowed: &[Rule],
+    ) -> Result<(), CloudError> {
+        let error = match self.add(direction, group, rules::permissions(allowed, &HashMap::new())).await {
+            Err(error) if error.is_not_found() => error,
+            result => return result,
+        };
+        let elsewhere = self.of_other_accounts(group, allowed).await;
+        if elsewhere.is_empty() {
+            return Err(error);
+        }
+        self.add(direction, group, rules::permissions(allowed, &elsewhere)).await
+    }
+
+    async fn add(
+        &self,
+        direction: Direction,
+        group: &SecurityGroupId,
+        permissions: Vec<IpPermission>,
+    ) -> Result<(), CloudError> {
+        match direction {
+            Direction::Ingress => {
+                let request = self.client.authorize_security_group_ingress().group_id(group.as_str());
+                let answer = request.set_ip_permissions(Some(permissions)).send().await;
+                let action = "ec2:AuthorizeSecurityGroupIngress";
+                answer.map(drop).map_err(|error| self.classifier.classify(action, group.as_str(), error))
+            }
+            Direction::Egress => {
+                let request = self.client.authorize_security_group_egress().group_id(group.as_str());
+                let answer = request.set_ip_permissions(Some(permissions)).send().await;
+                let action = "ec2:AuthorizeSecurityGroupEgress";
+                answer.map(drop).map_err(|error| self.classifier.classify(action, group.as_str(), error))
+            }
+        }
+    }
+
+    /// The accounts of those groups in rules that are not of this group's account, as far as that can be read.
+    async fn of_other_accounts(&self, group: &SecurityGroupId, allowed: &[Rule]) -> HashMap<String, String> {
+        let mut ids = vec![group.to_string()];
+        ids.extend(allowed.iter().filter_map(|rule| match &rule.peer {
+            Peer::Group(peer) => Some(peer.to_string()),
+            Peer::Network(_) => None,
+        }));
+        ids.sort();
+        ids.dedup();
+        let Ok(found) = self.client.describe_security_groups().set_group_ids(Some(ids)).send().await else {
+            return HashMap::new();
+        };
+        let pairs = found.security_groups().iter().filter_map(|one| Some((one.group_id()?, one.owner_id()?)));
+        let mut owners: HashMap<String, String> = pairs.map(|(id, owner)| (id.to_owned(), owner.to_owned())).collect();
+        let own = owners.remove(group.as_str());
+        owners.retain(|_, owner| Some(&*owner) != own.as_ref());
+        owners
     }
 }
 

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_servicequotas::{Client, config};
 
 use super::errors::Classifier;
-use crate::{CloudError, CloudErrorKind, Market, QuotaClass, Quotas};
+use crate::{CloudError, CloudErrorKind, GROUPS_PER_INTERFACE, Market, QuotaClass, Quotas};
 
 pub(super) struct ServiceQuotas {
     client: Client,
@@ -22,12 +22,10 @@ impl ServiceQuotas {
     }
 }
 
-#[async_trait]
-impl Quotas for ServiceQuotas {
-    async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
+impl ServiceQuotas {
+    async fn value(&self, service: &str, code: &str) -> Result<u64, CloudError> {
         let action = "servicequotas:GetServiceQuota";
-        let code = class.code(market);
-        let answer = self.client.get_service_quota().service_code("ec2").quota_code(code).send().await;
+        let answer = self.client.get_service_quota().service_code(service).quota_code(code).send().await;
         let answer = answer.map_err(|error| self.classifier.classify(action, code, error))?;
         let value = answer.quota().and_then(|quota| quota.value()).filter(|value| *value >= 0.0);
         #[expect(
@@ -38,5 +36,16 @@ impl Quotas for ServiceQuotas {
         value
             .map(|value| value as u64)
             .ok_or_else(|| CloudError::new(action, code, CloudErrorKind::Other).with_message(None, "it has no value"))
+    }
+}
+
+#[async_trait]
+impl Quotas for ServiceQuotas {
+    async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
+        self.value("ec2", class.code(market)).await
+    }
+
+    async fn groups_per_interface(&self) -> Result<u64, CloudError> {
+        self.value("vpc", GROUPS_PER_INTERFACE).await
     }
 }

@@ -246,6 +246,64 @@ async fn a_spot_request_has_the_hosts_tags() {
     assert_eq!(Tagged::Everything.less(Market::Spot), Some(Tagged::AllButSpotRequest));
 }
 
+/// A connection on which each request gets the next answer; the last one again and again.
+#[derive(Clone, Debug)]
+struct Scripted {
+    answers: Arc<std::sync::Mutex<Vec<Canned>>>,
+    bodies: Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl HttpConnector for Scripted {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut answers = self.answers.lock().expect("not poisoned");
+        let next = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
+        Recorded { canned: next, bodies: self.bodies.clone() }.call(request)
+    }
+}
+
+/// In a VPC that another account shares, the app's group can be that account's.
+#[tokio::test]
+async fn a_rule_names_the_account_of_anothers_group() {
+    let canned = |status, body| Canned { status, headers: vec![], body };
+    let unknown = canned(
+        400,
+        "<?xml version=\"1.0\"?><Response><Errors><Error><Code>InvalidGroup.NotFound</Code><Message>no</Message></Error></Errors>\
+         <RequestID>1</RequestID></Response>",
+    );
+    let groups = canned(
+        200,
+        "<?xml version=\"1.0\"?><DescribeSecurityGroupsResponse><requestId>1</requestId><securityGroupInfo>\
+         <item><groupId>sg-1</groupId><ownerId>111111111111</ownerId></item>\
+         <item><groupId>sg-app</groupId><ownerId>222222222222</ownerId></item>\
+         <item><groupId>sg-own</groupId><ownerId>111111111111</ownerId></item></securityGroupInfo></DescribeSecurityGroupsResponse>",
+    );
+    let done = canned(
+        200,
+        "<?xml version=\"1.0\"?><AuthorizeSecurityGroupIngressResponse><requestId>1</requestId><return>true</return>\
+         </AuthorizeSecurityGroupIngressResponse>",
+    );
+    let rules = ["sg-app", "sg-own"].map(|peer| Rule::port(1111, crate::Peer::Group(peer.into())));
+    let asked = async |answers: Vec<Canned>| {
+        let script = Scripted { answers: Arc::new(answers.into()), bodies: Arc::default() };
+        let cloud = over(SharedHttpConnector::new(script.clone()));
+        let result = cloud.security_groups.authorize_ingress(&"sg-1".into(), &rules).await;
+        let bodies = script.bodies.lock().expect("not poisoned").clone();
+        (result, bodies)
+    };
+    let (result, bodies) = asked(vec![unknown.clone(), groups.clone(), done.clone()]).await;
+    result.expect("taken with its account");
+    assert_eq!(bodies.len(), 3, "{bodies:?}");
+    assert!(!bodies[0].contains("UserId"), "{}", bodies[0]);
+    assert_eq!(bodies[2].matches("UserId=").count(), 1, "its own account needs no naming: {}", bodies[2]);
+    assert!(bodies[2].contains("IpPermissions.1.Groups.1.UserId=222222222222"), "{}", bodies[2]);
+
+    let (result, bodies) = asked(vec![done]).await;
+    assert!(result.is_ok() && bodies.len() == 1, "nobody is asked where that is not needed: {bodies:?}");
+    // A group that nobody knows stays unknown.
+    let (result, bodies) = asked(vec![unknown]).await;
+    assert!(result.expect_err("no such group").is_not_found() && bodies.len() == 2, "{bodies:?}");
+}
+
 #[tokio::test]
 async fn what_leaves_a_group_is_closed_for_ipv6_as_well() {
     let none = "<?xml version=\"1.0\"?><Response><Errors><Error><Code>InvalidPermission.NotFound</Code><Message>no</Message></Error>\

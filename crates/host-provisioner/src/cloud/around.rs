@@ -153,6 +153,10 @@ impl<A: Around> Quotas for Through<A> {
     async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError> {
         self.around.call("servicequotas:GetServiceQuota", self.cloud.quotas.vcpus(class, market)).await
     }
+
+    async fn groups_per_interface(&self) -> Result<u64, CloudError> {
+        self.around.call("servicequotas:GetServiceQuota", self.cloud.quotas.groups_per_interface()).await
+    }
 }
 
 #[async_trait]

@@ -8,8 +8,11 @@ use studio_discovery::{FileSystemId, SecurityGroupId, SubnetId, VpcId};
 
 use crate::{CloudError, MountTargetId, NetworkInterfaceId, Zone};
 
-/// How many security groups a mount target can have (EFS quota "Security groups per mount target").
-pub const MAX_SECURITY_GROUPS: usize = 5;
+/// How many security groups a network interface, and so a mount target, can have where the account's quota was not raised (Amazon VPC user
+/// guide, "Amazon VPC quotas": "Security groups per network interface", default 5, at most 16). EFS itself states no number any more
+/// (ModifyMountTargetSecurityGroups: "An array of VPC security group IDs", up to 100 by its pattern), so that its answer decides, and this
+/// only tells from where on the account is worth asking about.
+pub const USUAL_SECURITY_GROUPS: usize = 5;
 
 /// Mount targets of a file system.
 ///
@@ -27,7 +30,8 @@ pub trait MountTargets: Send + Sync {
 
     /// Replaces the whole list of security groups of a mount target
     /// (`elasticfilesystem:ModifyMountTargetSecurityGroups`). The list is shared state: read it right before.
-    /// Repeating the call changes nothing more.
+    /// Repeating the call changes nothing more. More groups than the account may have on an interface are
+    /// [`CloudErrorKind::LimitExceeded`](crate::CloudErrorKind::LimitExceeded).
     async fn set_security_groups(
         &self,
         mount_target: &MountTargetId,

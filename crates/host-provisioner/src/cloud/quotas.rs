@@ -13,7 +13,13 @@ use crate::{CloudError, InstanceType, Market};
 pub trait Quotas: Send + Sync {
     /// How many virtual CPUs of a class may run at once in this account and Region (`servicequotas:GetServiceQuota`).
     async fn vcpus(&self, class: QuotaClass, market: Market) -> Result<u64, CloudError>;
+
+    /// How many security groups a network interface can have in this account and Region (`servicequotas:GetServiceQuota`).
+    async fn groups_per_interface(&self) -> Result<u64, CloudError>;
 }
+
+/// The code of the quota "Security groups per network interface" of service `vpc` (Amazon VPC user guide, "Amazon VPC quotas").
+pub const GROUPS_PER_INTERFACE: &str = "L-2AFB9258";
 
 /// The instance types that share a quota of virtual CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

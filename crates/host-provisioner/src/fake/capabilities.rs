@@ -8,10 +8,10 @@ use studio_discovery::{
 
 use super::{Account, State, Store};
 use crate::{
-    CloudError, CloudErrorKind, CloudName, DryRun, DryRuns, Image, ImageFilter, ImageId, Images, Instance,
-    InstanceFilter, InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
+    CloudError, CloudErrorKind, CloudName, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, ImageId, Images,
+    Instance, InstanceFilter, InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
     MountTarget, MountTargetId, MountTargets, Networks, Place, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups,
-    Seen, Territory, VpcDns, Zone,
+    Seen, Territory, USUAL_SECURITY_GROUPS, VpcDns, Zone,
 };
 
 #[async_trait]
@@ -150,6 +150,13 @@ impl<S: Store> Quotas for Account<S> {
         self.with(|state| {
             state.allow(action, code)?;
             state.vcpus.ok_or_else(|| CloudError::new(action, code, CloudErrorKind::NotFound))
+        })?
+    }
+
+    async fn groups_per_interface(&self) -> Result<u64, CloudError> {
+        self.with(|state| {
+            state.allow("servicequotas:GetServiceQuota", GROUPS_PER_INTERFACE)?;
+            Ok(state.groups_per_interface.unwrap_or(USUAL_SECURITY_GROUPS) as u64)
         })?
     }
 }

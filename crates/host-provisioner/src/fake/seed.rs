@@ -62,6 +62,7 @@ impl State {
             default_security_groups: vec!["sg-app".into()],
             space_security_groups: Vec::new(),
             default_execution_role: Some("arn:aws:iam::123456789012:role/studio".into()),
+            space_execution_role: None,
             file_system: Some("fs-studio".into()),
         };
         state.account = Some("123456789012".into());

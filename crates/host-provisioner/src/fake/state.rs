@@ -14,7 +14,7 @@ use studio_discovery::{
 
 use crate::{
     CloudError, CloudErrorKind, Image, Instance, InstanceFilter, InstanceId, InstanceState, InstanceType,
-    InstanceTypeInfo, LaunchSpec, MAX_SECURITY_GROUPS, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup,
+    InstanceTypeInfo, LaunchSpec, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, USUAL_SECURITY_GROUPS,
     VpcDns, Zone,
 };
 
@@ -50,6 +50,8 @@ pub struct State {
     pub dns: VpcDns,
     /// How many virtual CPUs of each class may run; `None`: Service Quotas does not say, and any number may.
     pub vcpus: Option<u64>,
+    /// How many security groups an interface can have, where that was raised.
+    pub groups_per_interface: Option<usize>,
     /// The security groups.
     pub groups: Vec<SecurityGroup>,
     /// The mount targets.
@@ -254,7 +256,7 @@ impl State {
     ) -> Result<(), CloudError> {
         let action = "elasticfilesystem:ModifyMountTargetSecurityGroups";
         self.allow(action, id.as_str())?;
-        if groups.len() > MAX_SECURITY_GROUPS {
+        if groups.len() > self.groups_per_interface.unwrap_or(USUAL_SECURITY_GROUPS) {
             return Err(CloudError::new(action, id.as_str(), CloudErrorKind::LimitExceeded));
         }
         for group in groups {

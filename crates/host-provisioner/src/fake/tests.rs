@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Cloud, CloudErrorKind, HostPlan, InstanceFilter, InstanceState, LaunchSpec, MAX_SECURITY_GROUPS, Market, Peer,
-    Rule, Survey,
+    Cloud, CloudErrorKind, HostPlan, InstanceFilter, InstanceState, LaunchSpec, Market, Peer, Rule, Survey,
+    USUAL_SECURITY_GROUPS,
     fake::{Account, environment},
     provisioner::tests::request,
 };
@@ -93,7 +93,7 @@ async fn groups_have_one_name_in_a_vpc_and_stay_while_in_use() {
 async fn a_mount_target_has_at_most_five_groups() {
     let cloud = cloud();
     let mut groups = Vec::new();
-    for number in 0..=MAX_SECURITY_GROUPS {
+    for number in 0..=USUAL_SECURITY_GROUPS {
         let name = format!("G{number}");
         groups.push(cloud.security_groups.create(&"vpc-studio".into(), &name, "", &[]).await.expect("made"));
     }

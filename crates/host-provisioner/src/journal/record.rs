@@ -6,7 +6,7 @@ use std::{fmt, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use studio_discovery::{DomainId, SecurityGroupId, SubnetId, UserProfileName, VpcId};
+use studio_discovery::{DomainId, OwnerName, SecurityGroupId, SubnetId, VpcId};
 
 use crate::{ClientToken, HostId, InstanceId, InstanceType, Market, MountTargetId, Place};
 
@@ -30,7 +30,7 @@ pub struct Record {
     /// The domain.
     pub domain: DomainId,
     /// Whose host it is.
-    pub owner: UserProfileName,
+    pub owner: OwnerName,
     /// The VPC.
     pub vpc: VpcId,
     /// The instance type.

@@ -295,12 +295,36 @@ async fn prepared_groups_are_looked_at() {
     for (rules, lacking) in cases {
         let mut state = State::studio();
         state.groups[1].ingress.clone_from(&rules);
+        // The same group is the mount target's.
+        state.groups[1].ingress.push(Rule::port(2049, Peer::Group("sg-efs".into())));
         let plan = plan_in(state, &environment(), &given("sg-efs")).await.expect("planned");
         let said: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
         let expected = lacking.map(|ports| {
             format!("no inbound rule of sg-efs (HostSGs) lets this app's security groups (sg-app) reach port {ports} of a host")
         });
         assert_eq!(said, expected.into_iter().collect::<Vec<_>>(), "{rules:?}");
+    }
+
+    // The mount target's own groups must let it in.
+    let (nfs, all) =
+        (|peer| Rule::port(2049, peer), Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Group("sg-app".into()) });
+    let cases = [
+        (vec![], true),
+        (vec![nfs(Peer::Group("sg-efs".into()))], true),
+        (vec![Rule::port(2048, Peer::Group("sg-app".into()))], true),
+        (vec![nfs(Peer::Group("sg-app".into()))], false),
+        (vec![all], false),
+        (vec![nfs(Peer::Network("10.0.0.0/8".to_owned()))], false),
+    ];
+    for (rules, shut) in cases {
+        let mut state = State::studio();
+        state.groups[0].ingress =
+            vec![Rule { from_port: 1000, to_port: 9000, peer: Peer::Network("10.0.0.0/8".to_owned()) }];
+        state.groups[1].ingress.clone_from(&rules);
+        let plan = plan_in(state, &environment(), &given("sg-app")).await.expect("planned");
+        let said: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
+        let expected = "no security group of mount target fsmt-1 lets sg-app (HostSGs) in on port 2049, so that a host could not mount the file system";
+        assert_eq!(said, if shut { vec![expected] } else { vec![] }, "{rules:?}");
     }
 
     let mut state = State::studio();

@@ -4,9 +4,7 @@ use std::fmt;
 
 use studio_discovery::{SubnetId, VpcId};
 
-use crate::{
-    CloudError, InstanceType, MAX_SECURITY_GROUPS, MAX_TAGS, MAX_USER_DATA, MountTargetId, QuotaClass, VpcDns, Zone,
-};
+use crate::{CloudError, InstanceType, MAX_TAGS, MAX_USER_DATA, MountTargetId, QuotaClass, VpcDns, Zone};
 
 /// Something that was found out. Its `Display` says what.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ pub enum Check {
         /// How many groups it has.
         groups: usize,
         /// Whether there is room for the group, or it is there already.
-        has_room: bool,
+        room: Room,
         /// Whether the host would be launched in this subnet first.
         first_choice: bool,
     },
@@ -81,6 +79,17 @@ pub enum Check {
         /// The keys of the user profile's tags that EC2 does not take, or has no room for.
         tags_left_out: Vec<String>,
     },
+}
+
+/// Whether a mount target takes one more security group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It does, or needs none.
+    There,
+    /// It has as many as the account's quota allows.
+    Full,
+    /// It has as many as an account may have unless its quota was raised, and whether it was could not be read.
+    Unknown,
 }
 
 /// Why something is not known.
@@ -159,8 +168,9 @@ impl Check {
             Self::Unproven { .. } => Severity::Unproven,
             Self::Dns { dns, .. } if !dns.resolution => Severity::Failed,
             Self::Dns { dns, .. } if !dns.hostnames => Severity::Warning,
-            Self::MountTarget { has_room: false, first_choice: true, .. } => Severity::Failed,
-            Self::MountTarget { has_room: false, .. } => Severity::Warning,
+            Self::MountTarget { room: Room::Full, first_choice: true, .. } => Severity::Failed,
+            Self::MountTarget { room: Room::Full, .. } => Severity::Warning,
+            Self::MountTarget { room: Room::Unknown, .. } => Severity::Unproven,
             Self::Offered { zones, .. } if zones.is_empty() => Severity::Failed,
             Self::Offered { zones, wanted, .. } if !wanted.is_empty() => {
                 match wanted.iter().filter(|zone| zones.contains(zone)).count() {
@@ -218,9 +228,16 @@ impl fmt::Display for Check {
                 let on = |on| if on { "on" } else { "off" };
                 write!(f, "DNS resolution is {} in {vpc}, DNS hostnames are {}", on(dns.resolution), on(dns.hostnames))
             }
-            Self::MountTarget { mount_target, subnet, groups, has_room, .. } => {
-                let room = if *has_room { "room for a host's" } else { "no room for a host's" };
-                write!(f, "{mount_target} in {subnet} has {groups} of {MAX_SECURITY_GROUPS} security groups: {room}")
+            Self::MountTarget { mount_target, subnet, groups, room, .. } => {
+                let plural = if *groups == 1 { "" } else { "s" };
+                let room = match room {
+                    Room::There => "there is room for a host's",
+                    Room::Full => "by the account's quota there is no room for a host's",
+                    Room::Unknown => {
+                        "whether there is room for a host's depends on the account's quota, which can't be read"
+                    }
+                };
+                write!(f, "{mount_target} in {subnet} has {groups} security group{plural}: {room}")
             }
             Self::Offered { instance_type, zones, wanted } => {
                 let names = |zones: &[Zone]| zones.iter().map(Zone::as_str).collect::<Vec<_>>().join(", ");

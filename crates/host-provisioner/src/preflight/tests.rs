@@ -80,12 +80,22 @@ async fn every_broken_world_is_found() {
     let cases: [(&str, Severity, &str, Break<'_>); 8] = [
         ("hostnames", Severity::Warning, "DNS hostnames are off", &|state| state.dns.hostnames = false),
         ("resolution", Severity::Failed, "DNS resolution is off", &|state| state.dns.resolution = false),
-        ("a full mount target", Severity::Failed, "fsmt-1 in subnet-1 has 5 of 5 security groups", &|state| {
-            state.mount_targets[0].groups.clone_from(&full);
-        }),
-        ("a full second one", Severity::Warning, "fsmt-2 in subnet-2 has 5 of 5 security groups", &|state| {
-            state.mount_targets[1].groups.clone_from(&full);
-        }),
+        (
+            "a full mount target",
+            Severity::Failed,
+            "fsmt-1 in subnet-1 has 5 security groups: by the account's quota there is no room",
+            &|state| {
+                state.mount_targets[0].groups.clone_from(&full);
+            },
+        ),
+        (
+            "a full second one",
+            Severity::Warning,
+            "fsmt-2 in subnet-2 has 5 security groups: by the account's quota there is no room",
+            &|state| {
+                state.mount_targets[1].groups.clone_from(&full);
+            },
+        ),
         ("not offered in one zone", Severity::Warning, "not in eu-west-1a", &|state| {
             state.not_offered = vec![("c5.xlarge".into(), "eu-west-1a".into())];
         }),
@@ -104,6 +114,23 @@ async fn every_broken_world_is_found() {
         let new: Vec<_> = found.iter().filter(|(_, text)| !UNPROVEN.contains(&text.as_str())).collect();
         assert!(new.len() == 1 && new[0].0 == severity && new[0].1.contains(expected), "{name}: {new:?}");
     }
+}
+
+#[tokio::test]
+async fn an_account_may_have_more_groups_on_a_mount_target() {
+    let full: Vec<_> = (1..=5).map(|number| format!("sg-{number}").into()).collect();
+    let found = async |groups_per_interface, denied: bool| {
+        let mut state = State { groups_per_interface, ..whole() };
+        state.mount_targets[0].groups.clone_from(&full);
+        if denied {
+            state.denied.insert("servicequotas:GetServiceQuota".to_owned());
+        }
+        let found = found_in(state).await;
+        found.into_iter().find(|(_, text)| text.starts_with("fsmt-1")).map(|(severity, _)| severity)
+    };
+    assert_eq!(found(Some(5), false).await, Some(Severity::Failed));
+    assert_eq!(found(Some(16), false).await, None, "the quota was raised");
+    assert_eq!(found(Some(16), true).await, Some(Severity::Unproven), "nobody knows");
 }
 
 #[tokio::test]

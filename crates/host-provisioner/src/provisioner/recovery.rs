@@ -1,7 +1,7 @@
 //! Settling what interrupted commands left, and finding hosts that no record knows.
 
 use jiff::Timestamp;
-use studio_discovery::{DomainId, StudioEnvironment, Tag, UserProfileName};
+use studio_discovery::{DomainId, OwnerName, StudioEnvironment, Tag};
 
 use super::Provisioner;
 use crate::{
@@ -55,7 +55,7 @@ impl Provisioner {
     ///
     /// # Errors
     /// A journal that can't be read. What fails for one host is in the result, and does not stop the others.
-    pub async fn recover(&self, owner: Option<(&DomainId, &UserProfileName)>) -> Result<Recovery, ProvisionError> {
+    pub async fn recover(&self, owner: Option<(&DomainId, &OwnerName)>) -> Result<Recovery, ProvisionError> {
         let mut recovery = Recovery::default();
         let here = self.work.cloud.territory.place();
         let mut records = Vec::new();
@@ -302,7 +302,7 @@ impl Provisioner {
     pub async fn hosts_without_record(
         &self,
         domain: &DomainId,
-        owner: &UserProfileName,
+        owner: &OwnerName,
     ) -> Result<Vec<Instance>, ProvisionError> {
         let tags = vec![Tag::new(TAG_DOMAIN, domain.as_str()), Tag::new(TAG_OWNER, owner.as_str())];
         let mut found = self.work.cloud.instances.list(&InstanceFilter { tags, ..InstanceFilter::default() }).await?;

@@ -1,6 +1,6 @@
 //! Terminating a host, and seeing it go.
 
-use studio_discovery::{DomainId, UserProfileName};
+use studio_discovery::{DomainId, OwnerName};
 
 use super::Provisioner;
 use crate::{
@@ -95,7 +95,7 @@ impl Provisioner {
         &self,
         id: &InstanceId,
         listed: bool,
-        owner: Option<(&DomainId, &UserProfileName)>,
+        owner: Option<(&DomainId, &OwnerName)>,
     ) -> Result<Terminated, ProvisionError> {
         let found = self.work.cloud.presence(&[AskedAbout { instance: id, record: None }]).await.pop();
         let (instance, alive) = match found {
@@ -123,11 +123,7 @@ impl Provisioner {
 }
 
 /// Refuses an instance without a record that is not this owner's host.
-fn whose(
-    instance: &Instance,
-    listed: bool,
-    owner: Option<(&DomainId, &UserProfileName)>,
-) -> Result<(), ProvisionError> {
+fn whose(instance: &Instance, listed: bool, owner: Option<(&DomainId, &OwnerName)>) -> Result<(), ProvisionError> {
     let tags = [TAG_HOST, TAG_DOMAIN, TAG_OWNER].map(|key| instance.tag(key));
     let [host, domain_of_it, owner_of_it] = tags;
     if tags.iter().all(Option::is_none) {

@@ -538,15 +538,25 @@ async fn a_group_of_the_same_name_in_other_letters_is_named_and_left() {
 async fn a_full_mount_target_is_an_error_that_leaves_nothing() {
     let setting = Setting::new();
     let fill = |state: &mut crate::fake::State| {
+        let others: Vec<studio_discovery::SecurityGroupId> =
+            (0..5).map(|number| format!("sg-{number}").into()).collect();
+        for id in &others {
+            let one = crate::SecurityGroup { id: id.clone(), name: id.to_string(), ..state.groups[0].clone() };
+            state.groups.push(one);
+        }
         for target in &mut state.mount_targets {
-            target.groups = (0..5).map(|number| format!("sg-{number}").into()).collect();
+            target.groups.clone_from(&others);
         }
     };
     setting.account.with(fill).expect("in memory");
     let full = setting.world();
     let error = create(&setting, setting.sound(false), "h").await.expect("it lives").expect_err("it is full");
-    assert_eq!(error.to_string(), "mount target fsmt-1 has 5 security groups already, as many as EFS allows");
+    assert_eq!(error.to_string(), "mount target fsmt-1 has 5 security groups already, and EFS takes no more");
     assert_eq!(setting.world(), full);
+
+    // The account's quota, and not a number of ours, decides.
+    setting.account.with(|state| state.groups_per_interface = Some(6)).expect("in memory");
+    create(&setting, setting.sound(false), "i").await.expect("it lives").expect("there is room for a sixth");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::{
     security_group::{group_id, own_instances},
 };
 use crate::{
-    AccessIntent, Activity, DryRun, GroupPlan, Intent, MAX_SECURITY_GROUPS, MountTarget, MountTargetId, ProvisionError,
+    AccessIntent, Activity, CloudErrorKind, DryRun, GroupPlan, Intent, MountTarget, MountTargetId, ProvisionError,
     Record, RecordedInstance, preflight::Unproven,
 };
 
@@ -104,7 +104,7 @@ impl Kind for AccessStep {
     }
 
     async fn present(work: &Work, wanted: &AccessIntent) -> Result<Option<()>, ProvisionError> {
-        let groups = work.groups_with_room(&wanted.mount_target, &wanted.group).await?;
+        let groups = work.cloud.mount_targets.security_groups(&wanted.mount_target).await?;
         Ok(groups.contains(&wanted.group).then_some(()))
     }
 
@@ -191,12 +191,19 @@ impl Work {
     /// The list is read right before it is replaced, and by one process of this home at a time.
     async fn add_to_list(&self, target: &MountTargetId, group: &SecurityGroupId) -> Result<(), ProvisionError> {
         let _turn = self.turn().await?;
-        let mut groups = self.groups_with_room(target, group).await?;
-        if !groups.contains(group) {
-            groups.push(group.clone());
-            self.cloud.mount_targets.set_security_groups(target, &groups).await?;
+        let mut groups = self.cloud.mount_targets.security_groups(target).await?;
+        if groups.contains(group) {
+            return Ok(());
         }
-        Ok(())
+        let count = groups.len();
+        groups.push(group.clone());
+        // How many there can be is the account's own quota: EFS says so, and changes nothing then.
+        match self.cloud.mount_targets.set_security_groups(target, &groups).await {
+            Err(error) if error.kind == CloudErrorKind::LimitExceeded => {
+                Err(ProvisionError::MountTargetFull { mount_target: target.clone(), count, source: error })
+            }
+            result => Ok(result?),
+        }
     }
 
     /// Takes the group off the list, and leaves the others there. A mount target that is gone is no error.
@@ -217,17 +224,5 @@ impl Work {
             Err(error) if !error.is_not_found() => Err(error.into()),
             _ => Ok(()),
         }
-    }
-
-    async fn groups_with_room(
-        &self,
-        target: &MountTargetId,
-        group: &SecurityGroupId,
-    ) -> Result<Vec<SecurityGroupId>, ProvisionError> {
-        let groups = self.cloud.mount_targets.security_groups(target).await?;
-        if groups.len() >= MAX_SECURITY_GROUPS && !groups.contains(group) {
-            return Err(ProvisionError::MountTargetFull { mount_target: target.clone(), count: groups.len() });
-        }
-        Ok(groups)
     }
 }

@@ -113,8 +113,8 @@ pub enum On {
     KeyPairs,
     /// The role of the hosts' instance profile; where there is none, nothing is allowed.
     PassedRole,
-    /// EC2's quotas.
-    Ec2Quotas,
+    /// EC2's quotas, and Amazon VPC's of security groups per network interface.
+    Quotas,
 }
 
 /// A condition.
@@ -190,9 +190,9 @@ const READS: &[Permission] = &[
     Permission {
         statement: "Quotas",
         actions: &[Action::called("servicequotas:GetServiceQuota")],
-        on: &[On::Ec2Quotas],
+        on: &[On::Quotas],
         tasks: &[Task::Doctor],
-        why: "tells how many virtual CPUs the account may run",
+        why: "tells how many virtual CPUs the account may run, and how many security groups a mount target can have",
         ..Permission::READ
     },
 ];

@@ -1,7 +1,7 @@
 //! The app and its domain, and what a host would need of them.
 
 use host_provisioner::{
-    Market, ProvisionError, Warning,
+    HostPlan, Market, Warning,
     preflight::{self, Severity, Subject, Unproven},
 };
 use studio_discovery::{DiscoveryWarning, StudioEnvironment};
@@ -92,7 +92,12 @@ async fn host(
     let subnets: Vec<_> = plan.placements.iter().map(|placement| placement.subnet.to_string()).collect();
     findings.ok("host", format!("{} with image {} in {}", plan.instance_type, plan.image.id, subnets.join(", ")));
     for warning in &plan.warnings {
-        let finding = findings.add("host", State::Warning, warning.to_string());
+        let finding = findings.add("host", state_of(warning, &plan), warning.to_string());
+        if let Warning::GivenGroupsLack { .. } | Warning::MountTargetShut { .. } = warning {
+            finding
+                .because("a host of these groups comes up, and nobody reaches it, or it reaches nothing")
+                .fix("ask the administrator who prepared the groups for the rule, or name other groups in HostSGs in sdocker.conf");
+        }
         if let Warning::TypeNotDescribed { .. } = warning {
             finding.fix = permission::hints("ec2:DescribeInstanceTypes", "", caller);
         }
@@ -132,6 +137,16 @@ async fn host(
     Ok(())
 }
 
+/// Groups without which a host is of no use are no mere warning.
+fn state_of(warning: &Warning, plan: &HostPlan) -> State {
+    let daemon = plan.placements.first().map(|placement| placement.bootstrap.daemon_port);
+    match warning {
+        Warning::GivenGroupsLack { ports, .. } if daemon.is_some_and(|port| ports.contains(&port)) => State::Failed,
+        Warning::MountTargetShut { .. } => State::Failed,
+        _ => State::Warning,
+    }
+}
+
 fn fixes(check: &preflight::Check, caller: &Caller) -> Vec<String> {
     use preflight::Check as C;
     match check {
@@ -147,10 +162,7 @@ fn fixes(check: &preflight::Check, caller: &Caller) -> Vec<String> {
                 |option| format!("ask an administrator for `aws ec2 modify-vpc-attribute --vpc-id {vpc} {option}`");
             off.map(|(_, option)| command(option)).collect()
         }
-        C::MountTarget { mount_target, groups, .. } => advice::provisioning_hints(
-            &ProvisionError::MountTargetFull { mount_target: mount_target.clone(), count: *groups },
-            caller,
-        ),
+        C::MountTarget { mount_target, .. } => advice::full(mount_target),
         C::Offered { .. } => {
             vec!["take another instance type, or a subnet in a zone that offers it (--subnet-id)".to_owned()]
         }

@@ -136,7 +136,10 @@ fn resources(on: On, scope: &Scope) -> Vec<String> {
         On::Images => vec![Scope { account: Some(String::new()), ..scope.clone() }.arn("ec2", "image/*")],
         On::KeyPairs => all("key-pair"),
         On::PassedRole => scope.passed_role.iter().cloned().collect(),
-        On::Ec2Quotas => vec![scope.arn("servicequotas", "ec2/*")],
+        On::Quotas => {
+            let of_interfaces = format!("vpc/{}", host_provisioner::GROUPS_PER_INTERFACE);
+            vec![scope.arn("servicequotas", "ec2/*"), scope.arn("servicequotas", &of_interfaces)]
+        }
         // Whatever is not narrowed here.
         _ => vec!["*".to_owned()],
     }

@@ -32,6 +32,7 @@ fn domain() -> DomainDescription {
         default_security_groups: vec!["sg-domain".into()],
         space_security_groups: vec!["sg-space".into()],
         default_execution_role: Some("arn:aws:iam::123456789012:role/domain".into()),
+        space_execution_role: Some("arn:aws:iam::123456789012:role/space".into()),
         file_system: Some("fs-1".into()),
     }
 }
@@ -105,6 +106,28 @@ async fn a_shared_space_has_its_own_groups_and_in_classic_its_own_home() {
     let lab = found(&shared(AppKind::JupyterLab), &api(domain(), profile(), Some(space))).await;
     assert_eq!(lab.security_groups, ["sg-space".into()]);
     assert_eq!(lab.efs.map(|efs| efs.uid), Some(200_005), "the access point in a space is the owner's");
+}
+
+/// Spaces of Classic are made without an owner: whoever works in one, hosts are the space's.
+#[tokio::test]
+async fn a_shared_space_of_classic_needs_no_owner() {
+    for kind in [AppKind::JupyterServer, AppKind::KernelGateway] {
+        let space = SpaceDescription { shared: false, owner: None, efs_uid: Some(300_001) };
+        // No user profile is asked about: the mock would refuse another than `ann`.
+        let api = api(domain(), profile(), Some(space));
+        let facts = facts(kind, None, Some("team"));
+        assert_eq!(owner_of(&facts, &api).await.expect("the space").as_str(), "space/team");
+        let environment = found(&facts, &api).await;
+        assert_eq!(environment.owner.as_str(), "space/team");
+        assert_eq!(environment.security_groups, ["sg-space".into()]);
+        assert_eq!(
+            environment.efs,
+            Some(EfsHome { file_system: "fs-1".into(), uid: 300_001 }),
+            "the space's own folder"
+        );
+        let role = environment.execution_role.expect("the spaces' role");
+        assert_eq!((role.as_str(), environment.tags), ("arn:aws:iam::123456789012:role/space", Vec::new()));
+    }
 }
 
 #[tokio::test]

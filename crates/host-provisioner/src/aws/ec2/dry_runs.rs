@@ -1,5 +1,7 @@
 //! Dry runs.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use aws_sdk_ec2::{
     error::{ProvideErrorMetadata, SdkError},
@@ -26,7 +28,8 @@ impl DryRuns for Ec2 {
             }
             DryRun::AuthorizeIngress { group, rules } => {
                 let request = self.client.authorize_security_group_ingress().group_id(group.as_str());
-                let request = request.set_ip_permissions(Some(rules::permissions(rules))).dry_run(true);
+                let request =
+                    request.set_ip_permissions(Some(rules::permissions(rules, &HashMap::default()))).dry_run(true);
                 self.told(call, group.as_str(), request.send().await)
             }
             DryRun::SetInterfaceGroups { interface, groups } => {

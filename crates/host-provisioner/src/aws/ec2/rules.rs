@@ -1,16 +1,20 @@
 //! Rules of security groups, in EC2's form and ours.
 
+use std::collections::HashMap;
+
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, UserIdGroupPair};
 
 use crate::{Peer, Rule};
 
-pub(super) fn permissions(rules: &[Rule]) -> Vec<IpPermission> {
+/// The rules as EC2 takes them. Groups of other accounts are named with those.
+pub(super) fn permissions(rules: &[Rule], elsewhere: &HashMap<String, String>) -> Vec<IpPermission> {
     let permission = |rule: &Rule| {
         let permission =
             IpPermission::builder().ip_protocol("tcp").from_port(rule.from_port.into()).to_port(rule.to_port.into());
         match &rule.peer {
             Peer::Group(group) => {
-                permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group.as_str()).build())
+                let pair = UserIdGroupPair::builder().group_id(group.as_str());
+                permission.user_id_group_pairs(pair.set_user_id(elsewhere.get(group.as_str()).cloned()).build())
             }
             Peer::Network(network) => permission.ip_ranges(IpRange::builder().cidr_ip(network).build()),
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use studio_discovery::{AccountId, DomainId, Region, UserProfileName, VpcId};
+use studio_discovery::{AccountId, DomainId, OwnerName, Region, VpcId};
 
 use super::{Record, RecordState, RecordedInstance, Step};
 use crate::{CloudName, HostId, InstanceType, Place, journal::RECORD_VERSION};
@@ -22,7 +22,7 @@ pub(super) struct Written {
     account: Option<AccountId>,
     region: Region,
     domain: DomainId,
-    owner: UserProfileName,
+    owner: OwnerName,
     vpc: VpcId,
     instance_type: InstanceType,
     daemon_port: u16,
