@@ -251,7 +251,7 @@ impl Prepared {
         preflight::check_launch(&self.session.clouds.cloud, &self.environment, self.planned.first()).await?;
         drop(asking);
         if let Some(shared_home) = shared_home {
-            let (layout, hooks, shared) = (lookup.layout.clone(), self.planned.hooks.clone(), shared_home.clone());
+            let (layout, hooks, shared) = (lookup.layout.clone(), self.planned.hooks.clone(), shared_home.to_owned());
             let share = move || {
                 layout.link_hosts_to(&shared)?;
                 hooks.share(&shared)

@@ -23,13 +23,13 @@ const POST: &str = "post-bootstrap.sh";
 const LONGEST: u64 = 128 * 1024;
 
 /// The scripts that a new host is to run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hooks {
     pre: Option<Hook>,
     post: Option<Hook>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Hook {
     name: &'static str,
     file: PathBuf,

@@ -14,6 +14,7 @@ use crate::{
     observer::Labelled,
     progress::Progress,
     session::{self, Session},
+    storage,
 };
 
 /// How many hosts are wanted.
@@ -122,7 +123,7 @@ pub async fn create_several(
     failed.extend(together.leave_out(unready).await);
     failed.sort_by_key(|failed| failed.number);
     let ready_count = ready.len();
-    if let Err(error) = together.make_current(&ready) {
+    if let Err(error) = together.make_current(&ready).await {
         let creations = ready.into_iter().map(|(position, one)| (position, one.creation)).collect();
         return Err(together.give_up(ready_count, creations, vec![error]).await);
     }
@@ -212,11 +213,14 @@ impl Together<'_> {
     }
 
     /// Writes the contexts of all; the first is the current one.
-    fn make_current(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
+    async fn make_current(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
         for (_, Ready { host, answered, .. }) in ready.iter().rev() {
             match answered {
-                Some(answered) => HostFiles::new(self.flow.lookup).make_current(host, answered)?,
-                None => self.flow.lookup.hosts_conf.put_first(host)?,
+                Some(answered) => HostFiles::new(self.flow.lookup).make_current(host, answered).await?,
+                None => {
+                    let (hosts_conf, host) = (self.flow.lookup.hosts_conf.clone(), host.clone());
+                    storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&host)).await?;
+                }
             }
         }
         Ok(())

@@ -38,7 +38,7 @@ fn keeping_needs_nothing_and_looking_one_read() {
 #[test]
 fn with_prepared_groups_nothing_shared_is_changed() {
     for action in actions(&Task::ALL, true) {
-        let reads = action == "ec2:DescribeSecurityGroups";
+        let reads = action.contains(":Describe");
         assert!(reads || !action.contains("SecurityGroup") && !action.contains("NetworkInterface"), "{action}");
     }
 }
