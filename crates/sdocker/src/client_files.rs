@@ -10,8 +10,7 @@ use crate::{
     hosts_conf::{ActiveHost, HostsConf},
     layout::Layout,
     lookup::Lookup,
-    socket,
-    storage,
+    socket, storage,
 };
 
 /// How long a host has to answer one probe.
