@@ -11,6 +11,9 @@ use std::{
 use sdocker_tests::{Docker, Home, Run, eventually};
 use serde_json::Value;
 
+/// What the process that answers it is called by.
+const SOCKET: &str = "sdocker -v socket";
+
 /// A home with a socket, which is taken away in the end.
 struct Up(Home);
 
@@ -49,22 +52,22 @@ impl Up {
         self.0.run("sh", &["-c", "tar -C image -c . | docker import -c 'ENV PATH=/bin' - box:1"])
     }
 
-    /// The processes whose command lines end so, and that are this home's.
-    fn processes(&self, ends: &str) -> Vec<u32> {
+    /// The processes whose command lines hold this, and that are this home's.
+    fn processes(&self, holds: &str) -> Vec<u32> {
         let own = format!("HOME={}\0", self.0.path().display());
         let all = fs::read_dir("/proc").expect("readable").flatten();
         let numbers = all.filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok());
         let is_ours = |process: &u32| {
             let read = |file: &str| fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
             let command = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-            command.trim_end().ends_with(ends) && String::from_utf8_lossy(&read("environ")).contains(&own)
+            command.contains(holds) && String::from_utf8_lossy(&read("environ")).contains(&own)
         };
         numbers.filter(is_ours).collect()
     }
 
     /// The process that answers the socket.
     fn socket_process(&self) -> u32 {
-        let processes = self.processes(" socket");
+        let processes = self.processes(SOCKET);
         assert_eq!(processes.len(), 1, "{processes:?}");
         processes[0]
     }
@@ -194,7 +197,7 @@ fn work(docker: Docker) {
     let context = up.docker(&["context", "inspect", "-f", "{{.Name}}"]).expect(0).stdout;
     assert_eq!(down["host"].as_str(), Some(context.trim()));
     assert_eq!(up.docker(&["volume", "ls", "-q"]).expect(0).stdout, "kept\n");
-    assert_eq!(up.processes(" socket"), Vec::<u32>::new());
+    assert_eq!(up.processes(SOCKET), Vec::<u32>::new());
 }
 
 #[test]
@@ -246,7 +249,7 @@ fn what_may_happen_to_the_process_and_the_host() {
 
     // The process is killed: the host is not, and the next command has the socket answered again.
     kill(up.socket_process());
-    eventually(Duration::from_secs(20), "it is gone", || up.processes(" socket").is_empty().then_some(()));
+    eventually(Duration::from_secs(20), "it is gone", || up.processes(SOCKET).is_empty().then_some(()));
     assert_ne!(up.docker(&["ps"]).code, Some(0));
     up.sdocker(&["status"]).expect(0);
     eventually(Duration::from_secs(20), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
