@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use sdocker_tests::{Docker, Home, Run, eventually};
+use sdocker_tests::{Docker, Home, Run, Space, eventually};
 use serde_json::Value;
 
 /// What the process that answers it is called by.
@@ -183,11 +183,20 @@ fn work(docker: Docker) {
         assert_eq!(up.docker(&["run", "--rm", &format!("built:{buildkit}"), "cat", "/g"]).expect(0).stdout, "built");
     }
 
-    // Its end is not the socket's, and is said.
+    // Its end is not the socket's, and is said, with what goes with it.
+    eventually(Duration::from_secs(20), "what it holds is seen", || {
+        let said = up.sdocker(&["status"]).expect(0).stdout;
+        (said.contains("goes with it  container copy; images ") && said.contains("built:1")).then_some(())
+    });
     up.sdocker(&["terminate-current-host"]).expect(0);
     assert_eq!(up.docker(&["ps", "-aq"]).expect(0).stdout, "");
     let gone = up.docker(&["start", "copy"]).expect(1).stderr;
     assert!(gone.contains("No such container: copy") && gone.contains(&format!("its host {host} ended at")), "{gone}");
+    let said = up.sdocker(&["status"]).expect(0).stdout;
+    assert!(
+        said.contains(&format!("its host {host} ended at")) && said.contains("went with it  container copy"),
+        "{said}"
+    );
     assert_eq!(up.launched(), 1);
     up.docker(&["volume", "create", "kept"]).expect(0);
     assert_eq!(up.launched(), 2);
@@ -283,4 +292,73 @@ fn what_may_happen_to_the_process_and_the_host() {
     eventually(Duration::from_secs(20), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
     up.docker(&["network", "create", "n"]).expect(0);
     assert_eq!(up.0.records().len(), 1, "one host, and no record of another");
+
+    // Taken away in the middle of a launch.
+    up.sdocker(&["terminate-current-host"]).expect(0);
+    let mut network = up.0.command("docker");
+    let mut network = network.args(["network", "create", "n"]).stderr(Stdio::null()).spawn().expect("it runs");
+    eventually(Duration::from_secs(60), "the launch has begun", || {
+        up.0.records().first().is_some_and(|record| !record["instance"].is_null()).then_some(())
+    });
+    up.sdocker(&["down"]).expect(0);
+    assert!(!network.wait().expect("it ends").success());
+    assert_eq!(up.0.records(), Vec::<Value>::new());
+    let instances = fs::read_dir(up.0.join(".sdocker/sandbox/instances")).expect("there").count();
+    assert_eq!(instances, 0, "it was undone");
+}
+
+/// Today's Studio: what containers bind is the app's, which no host mounts.
+#[test]
+fn a_space_has_its_folders_on_a_host_that_comes_when_it_is_needed() {
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    for (name, text) in [("project/f", "from the app"), (".cache/models/f", "hidden")] {
+        fs::create_dir_all(home.join(name).parent().expect("a folder")).expect("made");
+        fs::write(home.join(name), text).expect("written");
+    }
+    home.give();
+    home.sdocker(&["up", "c5.xlarge"]).expect(0);
+    assert_eq!(space.front().live(), Vec::<String>::new());
+    let shell = |script: &str| home.run("sh", &["-c", script]);
+    let image = "mkdir -p /tmp/image/bin && cp /bin/busybox /tmp/image/bin && cd /tmp/image/bin && for name in sh cat ls touch; do \
+        ln -s busybox $name; done && tar -C /tmp/image -c . | docker import -c 'ENV PATH=/bin' - box:1 && rm -r /tmp/image";
+    shell(image).expect(0);
+    assert_eq!(space.front().live().len(), 1);
+
+    // In the home, which is lent; and elsewhere, which is shared with the container that asks.
+    let run = |bind: &str, script: &str| home.run("docker", &["run", "--rm", "-v", bind, "box:1", "sh", "-c", script]);
+    let project = home.inside("project").display().to_string();
+    assert_eq!(run(&format!("{project}:/work"), "cat /work/f; touch /work/made").expect(0).stdout, "from the app");
+    assert!(home.join("project/made").exists());
+    shell("mkdir -p /tmp/data/inner && echo -n elsewhere >/tmp/data/inner/f && ln -s /tmp/data /tmp/link").expect(0);
+    for bind in ["/tmp/link:/data", "/tmp/data:/data"] {
+        assert_eq!(run(bind, "cat /data/inner/f; touch /data/made").expect(0).stdout, "elsewhere");
+        shell("rm /tmp/data/made").expect(0);
+    }
+    assert_eq!(run("/tmp/data/inner:/data", "cat /data/f").expect(0).stdout, "elsewhere");
+
+    // What can't be had is said, and no empty folder is in its place.
+    for (bind, why) in [
+        (format!("{}:/m", home.inside(".cache/models").display()), "is hidden in"),
+        ("/etc/hostname:/m".to_owned(), "is not in a folder that is shared"),
+        ("/usr/bin:/m".to_owned(), "can't be shared"),
+        (format!("{}:/m", home.inside(".sdocker").display()), "is hidden in"),
+    ] {
+        let refused = run(&bind, "ls /m");
+        assert_eq!(refused.code, Some(125), "{bind}: {refused:?}");
+        assert!(refused.stderr.contains(why), "{bind}: {}", refused.stderr);
+    }
+
+    // sdocker's own are not seen, nor are they in the way.
+    assert_eq!(home.run("docker", &["ps", "-aq"]).expect(0).stdout, "");
+    assert_eq!(home.run("docker", &["images", "--format", "{{.Repository}}"]).expect(0).stdout, "box\n");
+    assert_eq!(home.run("docker", &["info", "-f", "{{.Containers}} {{.Images}}"]).expect(0).stdout, "0 1\n");
+    home.run("docker", &["system", "prune", "-f"]).expect(0);
+    assert_eq!(run("/tmp/data:/data", "cat /data/inner/f").expect(0).stdout, "elsewhere");
+
+    home.sdocker(&["down"]).expect(0);
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    for process in [SOCKET, " link --host "] {
+        eventually(Duration::from_secs(60), process, || space.processes(process).is_empty().then_some(()));
+    }
 }

@@ -17,6 +17,7 @@ mod engine;
 mod events;
 mod head;
 mod hidden;
+mod holdings;
 mod hosts;
 mod launches;
 mod narration;
@@ -27,6 +28,7 @@ mod route;
 mod wire;
 
 pub use engine::{ApiVersion, Engine};
+pub use holdings::Holdings;
 pub use hosts::{Connection, Found, Hosts, Stream, Tell};
 pub use launches::Limits;
 pub use proxy::{Hidden, Proxy, Settings, Status};

@@ -13,6 +13,7 @@ use crate::{
     binds,
     body::Body,
     head::{Request, Response},
+    holdings::{Holdings, Stock},
     launches::{Launches, outcome},
     narration::Narration,
     pool::Pool,
@@ -70,6 +71,8 @@ pub struct Status {
     pub launching: Option<String>,
     /// Why nothing is launched after a launch that failed.
     pub failure: Option<String>,
+    /// What the host holds that is nowhere else, or held when it was last seen.
+    pub holdings: Option<Holdings>,
 }
 
 /// A local Docker socket in front of a host.
@@ -77,6 +80,7 @@ pub struct Proxy {
     hosts: Arc<dyn Hosts>,
     launches: Arc<Launches>,
     pool: Pool,
+    stock: Stock,
     settings: Settings,
 }
 
@@ -92,7 +96,7 @@ impl Proxy {
     /// A socket in front of these hosts.
     pub fn new(hosts: Arc<dyn Hosts>, settings: Settings) -> Arc<Self> {
         let launches = Launches::new(hosts.clone(), settings.limits.clone());
-        Arc::new(Self { hosts, launches, pool: Pool::new(), settings })
+        Arc::new(Self { hosts, launches, pool: Pool::new(), stock: Stock::default(), settings })
     }
 
     pub(crate) fn hosts(&self) -> &dyn Hosts {
@@ -110,7 +114,7 @@ impl Proxy {
     /// How it is.
     pub fn status(&self) -> Status {
         let launching = self.launches.running().map(|launch| launch.borrow().lines.last().cloned().unwrap_or_default());
-        Status { launching, failure: self.launches.failure() }
+        Status { launching, failure: self.launches.failure(), holdings: self.stock.seen() }
     }
 
     /// Answers whoever connects, until `stop`. A launch that goes on then is not waited for.
@@ -119,6 +123,8 @@ impl Proxy {
     /// It can be dropped at any time: its connections end.
     pub async fn serve(self: Arc<Self>, listener: UnixListener, stop: CancellationToken) {
         let mut clients = JoinSet::new();
+        let counting = self.clone();
+        clients.spawn(async move { counting.take_stock().await });
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
@@ -137,6 +143,30 @@ impl Proxy {
                 }
             }
         }
+    }
+
+    /// Looks at what a host holds, at first and after each change.
+    async fn take_stock(&self) {
+        loop {
+            if let Found::Host(host) = self.hosts.find().await {
+                let lists = ["/containers/json?all=1", "/images/json", "/volumes"].map(Request::get);
+                if let Some(lists) = self.ask_all(&host, lists).await {
+                    self.stock.see(Holdings::of(&host, lists, &self.settings.hidden));
+                }
+            }
+            self.stock.is_due().await;
+        }
+    }
+
+    /// What a daemon says to several requests; `None` where it does not.
+    async fn ask_all<const N: usize>(&self, host: &str, requests: [Request; N]) -> Option<[Value; N]> {
+        let mut daemon = self.pool.take(&*self.hosts, host, true).await.ok()?;
+        let mut said = [const { Value::Null }; N];
+        for (request, said) in requests.iter().zip(&mut said) {
+            let (_, body) = self.ask(&mut daemon.wire, request).await.ok()?;
+            *said = serde_json::from_slice(&body).unwrap_or_default();
+        }
+        Some(said)
     }
 
     /// Answers one client, until its connection ends.
@@ -259,7 +289,11 @@ impl Proxy {
             }
         };
         match self.pool.take(&*self.hosts, &host, true).await {
-            Ok(mut daemon) => narration.go_on(client, &mut daemon.wire, request).await,
+            Ok(mut daemon) => {
+                let told = narration.go_on(client, &mut daemon.wire, request).await;
+                self.stock.has_changed();
+                told
+            }
             Err(error) => narration.fail(client, &format!("{host} is not reached: {error}")).await,
         }
     }
@@ -332,6 +366,9 @@ impl Proxy {
                 let body = body.map(|body| &body[..]);
                 match relay(client, &mut daemon.wire, request, body, |response| cap(response, &engine)).await {
                     Ok(kept) => {
+                        if request.method != "GET" {
+                            self.stock.has_changed();
+                        }
                         self.keep(host, daemon.wire, kept.daemon);
                         return Ok(Forwarded::Answered(kept.client));
                     }
@@ -396,13 +433,8 @@ impl Proxy {
         };
         let containers = list("/containers/json?all=1&", json!({"label": [hidden.label]}));
         let images = list("/images/json?", json!({"reference": [hidden.image]}));
-        let Ok(mut daemon) = self.pool.take(&*self.hosts, host, true).await else { return };
-        let mut listed = Vec::new();
-        for request in [containers, images] {
-            let Ok((_, said)) = self.ask(&mut daemon.wire, &request).await else { return };
-            listed.push(serde_json::from_slice::<Vec<Value>>(&said).unwrap_or_default());
-        }
-        let [containers, images] = &listed[..] else { return };
+        let Some([containers, images]) = self.ask_all(host, [containers, images]).await else { return };
+        let (Some(containers), Some(images)) = (containers.as_array(), images.as_array()) else { return };
         let mut less = |key: &str, by: usize| {
             if let Some(count) = info[key].as_u64() {
                 info[key] = json!(count.saturating_sub(by as u64));

@@ -71,6 +71,30 @@ pub struct SocketState {
     pub launching: Option<String>,
     /// Why nothing is launched now.
     pub failure: Option<String>,
+    /// What the host holds that is nowhere else, or the one before held: it goes with it.
+    pub holdings: Option<Holdings>,
+}
+
+/// What goes with a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Holdings {
+    /// The host.
+    pub host: String,
+    /// Names of containers.
+    pub containers: Vec<String>,
+    /// Names of images that came from no registry.
+    pub images: Vec<String>,
+    /// Names of volumes.
+    pub volumes: Vec<String>,
+}
+
+impl From<docker_on_demand::Holdings> for Holdings {
+    fn from(seen: docker_on_demand::Holdings) -> Self {
+        let docker_on_demand::Holdings { host, containers, images, volumes, .. } = seen;
+        Self { host, containers, images, volumes }
+    }
 }
 
 /// A socket that answers.
@@ -174,11 +198,11 @@ pub fn again(surroundings: &Surroundings, command: Command) -> crate::Result<()>
 /// there was a socket.
 ///
 /// # Cancel safety
-/// It can be dropped at any time, and repeated.
+/// It can be dropped at any time, and repeated: a launch that was interrupted is settled by whoever is next.
 ///
 /// # Errors
-/// The process can't be ended, or files not be written.
-pub async fn down(surroundings: &Surroundings) -> crate::Result<bool> {
+/// The process can't be ended, files not be written, or a launch that was interrupted not be settled.
+pub async fn down(surroundings: &Surroundings, observer: &dyn Observer) -> crate::Result<bool> {
     let lookup = Lookup::new(surroundings);
     let wanted = Wanted::read(surroundings)?;
     let host = lookup.hosts()?.into_iter().find(|host| host.current).map(|host| host.name);
@@ -188,6 +212,8 @@ pub async fn down(surroundings: &Surroundings) -> crate::Result<bool> {
     root_link::remove(surroundings, &socket::path(surroundings)).await;
     lookup.contexts.remove(CONTEXT, host.as_deref().or(previous.as_deref()))?;
     Wanted::remove(surroundings)?;
+    // An undo may take longer than the process was given.
+    hosts::settle(surroundings, observer, &CancellationToken::new()).await?;
     Ok(ran || wanted.is_some())
 }
 
@@ -260,7 +286,14 @@ async fn tell(claim: &Claim, first: SocketState, proxy: &Proxy, hosts: &StudioHo
     loop {
         let now = proxy.status();
         let (host, ended) = hosts.known().await;
-        let state = SocketState { host, ended, launching: now.launching, failure: now.failure, ..first.clone() };
+        let state = SocketState {
+            host,
+            ended,
+            launching: now.launching,
+            failure: now.failure,
+            holdings: now.holdings.filter(|holdings| !holdings.is_empty()).map(Holdings::from),
+            ..first.clone()
+        };
         if told.as_ref() != Some(&state) {
             if let Err(error) = claim.tell(&state) {
                 tracing::warn!("{error}");

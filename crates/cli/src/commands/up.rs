@@ -8,7 +8,7 @@ use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
     link::Means,
-    on_demand::{self, Market, SocketState, Wish},
+    on_demand::{self, Holdings, Market, SocketState, Wish},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde_json::json;
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
 pub(crate) struct DownArgs {}
 
 pub(crate) async fn down(home: &Home, printer: &Printer) -> anyhow::Result<()> {
-    let was_up = on_demand::down(home.surroundings()).await?;
+    let was_up = on_demand::down(home.surroundings(), &Progress::new(printer)).await?;
     let host = home.hosts()?.into_iter().find(|host| host.current).map(|host| host.name);
     printer.result(&json!({"was_up": was_up, "host": host}), || match &host {
         _ if !was_up => "there was no socket".to_owned(),
@@ -175,5 +175,25 @@ pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
     rows.extend(state.launching.iter().map(|told| ("launching", told.clone())));
     rows.extend(state.failure.iter().map(|why| ("no launch", why.clone())));
     rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));
+    if let Some(holdings) = &state.holdings {
+        let is_there = state.host.as_ref() == Some(&holdings.host);
+        rows.push((if is_there { "goes with it" } else { "went with it" }, held(holdings)));
+    }
     rows
+}
+
+/// How many of each kind are named.
+const NAMED: usize = 5;
+
+fn held(holdings: &Holdings) -> String {
+    let kinds = [("container", &holdings.containers), ("image", &holdings.images), ("volume", &holdings.volumes)];
+    let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty()).map(|(kind, names)| {
+        let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let plural = if names.len() == 1 { "" } else { "s" };
+        match names.len().saturating_sub(NAMED) {
+            0 => format!("{kind}{plural} {named}"),
+            more => format!("{kind}{plural} {named} and {more} more"),
+        }
+    });
+    kinds.collect::<Vec<_>>().join("; ")
 }

@@ -207,7 +207,7 @@ impl StudioHosts {
                 told(format!("sdocker: {line}"));
             }
         };
-        self.settle(&observer).await?;
+        settle(&self.surroundings, &observer, &self.stop).await?;
         tell(format!("sdocker: launching {}", self.wanted.wish.instance_type));
         let request = self.wanted.wish.request()?;
         let made = creation::create(&request, &self.surroundings, None, &observer, &self.stop).await?;
@@ -215,20 +215,6 @@ impl StudioHosts {
         self.serve_link(name).await;
         self.forget_files().await;
         tell("sdocker: the host is ready".to_owned());
-        Ok(())
-    }
-
-    /// Finishes or undoes what a process left that died in the middle of a launch, so that nothing is paid for twice.
-    async fn settle(&self, observer: &dyn Observer) -> crate::Result<()> {
-        let entries = Lookup::new(&self.surroundings).journal.entries()?;
-        for entry in entries {
-            if let Entry::Idle(record) = entry
-                && record.is_unfinished()
-            {
-                observer.info("settling a launch that was interrupted");
-                recovery::finish(&record.host, &self.surroundings, observer, self.stop.clone()).await?;
-            }
-        }
         Ok(())
     }
 
@@ -334,6 +320,12 @@ impl Hosts for StudioHosts {
         if lent.shows(path) {
             return Ok(());
         }
+        if let Some(outer) = lent.shares().into_iter().find(|share| path.starts_with(&share.path)) {
+            let (outer, path) = (outer.path.display(), path.display());
+            return Err(format!(
+                "it is hidden in {outer}; `sdocker up --share {outer} --share {path}` has both on the host"
+            ));
+        }
         if !path.is_dir() {
             return Err("it is not in a folder that is shared with the host; bind the folder that it is in".to_owned());
         }
@@ -353,6 +345,23 @@ impl Hosts for StudioHosts {
     fn engine(&self) -> Engine {
         self.wanted.engine.engine()
     }
+}
+
+/// Finishes or undoes what a process left that was ended in the middle of a launch, so that nothing is paid for twice.
+pub(super) async fn settle(
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> crate::Result<()> {
+    for entry in Lookup::new(surroundings).journal.entries()? {
+        if let Entry::Idle(record) = entry
+            && record.is_unfinished()
+        {
+            observer.info("settling a launch that was interrupted");
+            recovery::finish(&record.host, surroundings, observer, stop.clone()).await?;
+        }
+    }
+    Ok(())
 }
 
 fn ended_file(surroundings: &Surroundings) -> PathBuf {
