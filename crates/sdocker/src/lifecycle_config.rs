@@ -1,6 +1,7 @@
 //! A script that installs sdocker when an app starts, as a lifecycle configuration of Studio.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use host_provisioner::InstanceType;
 use studio_discovery::AppKind;
 
 use crate::{
@@ -24,6 +25,7 @@ pub struct LifecycleConfig {
 
 impl LifecycleConfig {
     /// A script for apps of a kind; of this app's own kind, where none is named. It takes the binary from `binary`, else from the home.
+    /// With `up`, the app has the socket of `sdocker up` from its start on, for hosts of this type.
     ///
     /// # Errors
     /// No kind is named, and this is no Studio app; a script that is longer than SageMaker takes.
@@ -31,13 +33,14 @@ impl LifecycleConfig {
         app: Option<AppKind>,
         binary: Option<&Source>,
         sdk: &str,
+        up: Option<&InstanceType>,
         surroundings: &Surroundings,
     ) -> crate::Result<Self> {
         let app = match app {
             Some(app) => app,
             None => local_facts(surroundings).context("no --app-type is given, and this app has none")?.app().kind,
         };
-        let config = Self { app, script: script(app, binary, sdk)? };
+        let config = Self { app, script: script(app, binary, sdk, up)? };
         let length = config.content().len();
         if length > LONGEST {
             let what = format!("the script would be {length} characters long; SageMaker takes {LONGEST}");
@@ -76,11 +79,12 @@ impl LifecycleConfig {
     }
 }
 
-fn script(app: AppKind, binary: Option<&Source>, sdk: &str) -> crate::Result<String> {
+fn script(app: AppKind, binary: Option<&Source>, sdk: &str, up: Option<&InstanceType>) -> crate::Result<String> {
+    let up = up.map_or("", InstanceType::as_str);
     let app = format!("{app:?}");
     let (location, sha256) = binary.map_or(("", ""), |source| (source.location.as_str(), source.sha256.as_str()));
     let mut script = String::from("#!/bin/bash\n");
-    for (name, value) in [("app", app.as_str()), ("binary", location), ("sha256", sha256), ("sdk", sdk)] {
+    for (name, value) in [("app", app.as_str()), ("binary", location), ("sha256", sha256), ("sdk", sdk), ("up", up)] {
         let value = shlex::try_quote(value).with_context(|| format!("{name} can't be quoted"))?;
         script.push_str(&format!("{name}={value}\n"));
     }
@@ -96,10 +100,14 @@ mod tests {
     const BINARY: &str = "#!/bin/sh\necho \"$@\" >>\"$HOME/called\"\n";
 
     /// Runs the script in an empty home; what it called `sdocker` with.
-    fn run(app: AppKind, binary: Option<&Source>, expected: usize) -> (String, String) {
+    fn run(app: AppKind, binary: Option<&Source>, up: Option<&str>, expected: usize) -> (String, String) {
         let home = tempfile::tempdir().expect("a folder");
         let path = home.path().join("script");
-        fs::write(&path, script(app, binary, "sagemaker[local]<3; echo 'x'").expect("quoted")).expect("written");
+        fs::write(
+            &path,
+            script(app, binary, "sagemaker[local]<3; echo 'x'", up.map(InstanceType::new).as_ref()).expect("quoted"),
+        )
+        .expect("written");
         let status = Command::new("bash")
             .arg(&path)
             .env("HOME", home.path())
@@ -128,13 +136,16 @@ mod tests {
         let sum = Command::new("sha256sum").arg(&path).output().expect("it runs").stdout;
         let sum = String::from_utf8_lossy(&sum)[..64].to_owned();
         let source: Source = format!("file://{}#sha256={sum}", path.display()).parse().expect("a source");
-        let (called, log) = run(AppKind::JupyterLab, Some(&source), 2);
-        assert_eq!(called, "setup --prefix ~/.local --sdk sagemaker[local]<3; echo 'x'\nconfigure\n", "{log}");
-        let (called, log) = run(AppKind::JupyterServer, Some(&source), 1);
+        let (called, log) = run(AppKind::JupyterLab, Some(&source), Some("c5.xlarge"), 3);
+        assert_eq!(
+            called, "setup --prefix ~/.local --sdk sagemaker[local]<3; echo 'x'\nconfigure\nup c5.xlarge\n",
+            "{log}"
+        );
+        let (called, log) = run(AppKind::JupyterServer, Some(&source), None, 1);
         assert_eq!(called, "configure\n", "{log}");
 
         let other: Source = format!("file://{}#sha256={}", path.display(), "0".repeat(64)).parse().expect("a source");
-        let (called, log) = run(AppKind::JupyterLab, Some(&other), 0);
+        let (called, log) = run(AppKind::JupyterLab, Some(&other), None, 0);
         assert_eq!(called, "");
         assert!(log.contains("FAILED") || log.contains("did NOT match"), "{log}");
     }
@@ -143,7 +154,7 @@ mod tests {
     fn it_is_sound_shell_and_short_enough() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("script.sh");
-        let script = script(AppKind::CodeEditor, None, "sagemaker>=2.80.0").expect("quoted");
+        let script = script(AppKind::CodeEditor, None, "sagemaker>=2.80.0", None).expect("quoted");
         assert!(STANDARD.encode(&script).len() < LONGEST);
         fs::write(&path, &script).expect("written");
         let (_, inner) = script.split_once("<<'SDOCKER-END'\n").expect("a part");

@@ -1,5 +1,6 @@
 //! `sdocker lifecycle-config`: a script that installs sdocker when an app starts.
 
+use host_provisioner::InstanceType;
 use sdocker::{Surroundings, lifecycle_config::LifecycleConfig, setup::Source};
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// The SDK that `sdocker setup` installs if it is missing.
     #[arg(long, value_name = "REQUIREMENT", default_value = "sagemaker>=2.80.0")]
     sdk: String,
+    /// Have the socket of `sdocker up` from the app's start on, for hosts of this type.
+    #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
+    up: Option<InstanceType>,
     /// Register it with SageMaker under this name.
     #[arg(long, value_name = "NAME")]
     create: Option<String>,
@@ -32,7 +36,8 @@ struct Created {
 }
 
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let config = LifecycleConfig::new(args.app_type, args.binary_from.as_ref(), &args.sdk, surroundings)?;
+    let config =
+        LifecycleConfig::new(args.app_type, args.binary_from.as_ref(), &args.sdk, args.up.as_ref(), surroundings)?;
     let Some(name) = &args.create else {
         printer.stdout(config.script());
         return Ok(());

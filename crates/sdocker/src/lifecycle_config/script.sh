@@ -21,6 +21,7 @@ fi
 # The Jupyter server of Studio Classic runs no SDK: its kernels are apps of their own.
 [ "$app" = JupyterServer ] || sdocker setup --prefix "$HOME/.local" --sdk "$sdk"
 sdocker configure
+[ -z "$up" ] || sdocker up "$up"
 SDOCKER-END
-export app binary sha256 sdk
+export app binary sha256 sdk up
 nohup sh "$HOME/.sdocker/lifecycle.sh" >"$HOME/.sdocker/lifecycle.log" 2>&1 </dev/null &
