@@ -192,6 +192,18 @@ impl Host {
         self.has_worked(lent, 1);
     }
 
+    /// The container that works there can write to the folder while nothing can be written to the host's disk.
+    fn works_with_a_full_disk(&self, lent: &Lent) {
+        self.machine.shell("fallocate -l $(($(stat -f -c '%f * %S' /) - (4 << 20))) /var/tmp/brim");
+        let folder = lent.folder.display();
+        let write =
+            format!("busybox head -c 16777216 /dev/zero 2>&1 >/full; echo kept >{folder}/kept && cat {folder}/kept");
+        let said = self.docker(&format!("exec working sh -c '{write}; busybox rm /full'"));
+        assert!(said.contains("No space left on device") && said.ends_with("kept\n"), "{said}");
+        assert_eq!(fs::read_to_string(lent.folder.join("kept")).expect("written"), "kept\n");
+        self.machine.shell("rm /var/tmp/brim");
+    }
+
     /// Waits until that container has started so often, with the folder.
     fn has_worked(&self, lent: &Lent, times: usize) {
         let seen = || fs::read_to_string(lent.folder.join("seen")).unwrap_or_default();
@@ -592,7 +604,8 @@ async fn dind() {
     host.subnet.take_spot_back(r#"{"action": "terminate", "time": "2026-11-24T12:00:00Z"}"#);
     host.look("the notice", |life| life["notices"].to_string().contains("takes this Spot instance back")).await;
 
-    // A full disk: what nothing uses goes, what is used stays.
+    // A full disk is the host's: a share is as full as the app's. What nothing uses goes, what is used stays.
+    host.works_with_a_full_disk(&lent);
     host.machine.shell("fallocate -l $(($(df --output=avail -B1 / | tail -1) * 9 / 10)) /var/tmp/full");
     host.look("the disk", |life| life["notices"].to_string().contains("build cache and dangling images were removed"))
         .await;

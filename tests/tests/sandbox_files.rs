@@ -200,13 +200,16 @@ fcntl.flock(whole, fcntl.LOCK_EX); fcntl.lockf(part, fcntl.LOCK_EX, 10); print('
 "
 "#;
 
-/// Transactions of one of two containers on one database.
+/// How many containers write at once.
+const AT_ONCE: usize = 10;
+
+/// Transactions of one of [`AT_ONCE`] containers, on the same databases.
 const WRITES_DATABASES: &str = r#"
 python3 -c "
 import sqlite3
 for name in 'journal', 'wal':
-    for number in range(25):
-        with sqlite3.connect(f'two.{name}', timeout=120) as database:
+    for number in range(10):
+        with sqlite3.connect(f'shared.{name}', timeout=120) as database:
             database.execute('pragma journal_mode=' + {'journal': 'delete'}.get(name, name))
             database.execute('create table if not exists t(a)')
             database.execute('insert into t values(1)')
@@ -214,7 +217,7 @@ for name in 'journal', 'wal':
 "#;
 
 const LOOKS_AT_DATABASES: &str = r#"
-for name in journal wal; do sqlite3 two.$name 'select count(*) from t; pragma integrity_check'; done
+for name in journal wal; do sqlite3 shared.$name 'select count(*) from t; pragma integrity_check'; done
 "#;
 
 #[test]
@@ -225,10 +228,10 @@ fn containers_share_locks_and_databases() {
     assert_eq!(shared.run(MEETS_LOCKS), "held\nheld\nfree\n");
     assert!(holding.wait().expect("it ends").success());
 
-    let mut other = shared.container(WRITES_DATABASES).spawn().expect("it runs");
-    shared.run(WRITES_DATABASES);
-    assert!(other.wait().expect("it ends").success());
-    assert_eq!(shared.run(LOOKS_AT_DATABASES), "50\nok\n50\nok\n");
+    let writers: Vec<_> = (0..AT_ONCE).map(|_| shared.container(WRITES_DATABASES).spawn().expect("it runs")).collect();
+    assert!(writers.into_iter().all(|mut writer| writer.wait().expect("it ends").success()));
+    let rows = AT_ONCE * 10;
+    assert_eq!(shared.run(LOOKS_AT_DATABASES), format!("{rows}\nok\n{rows}\nok\n"));
     client.stop();
     shared.on_host("chattr -i \"$1\"");
     shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
