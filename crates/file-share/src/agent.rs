@@ -8,6 +8,7 @@ mod mount;
 mod notifier;
 mod opens;
 mod pump;
+mod writes;
 
 use std::{future::Future, io, path::PathBuf, time::Duration};
 

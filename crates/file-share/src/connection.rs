@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
@@ -115,6 +115,8 @@ impl Server {
 
     async fn read_requests(self: &Arc<Self>, mut reader: impl AsyncRead + Send + Unpin) -> LostConnection {
         let running = Arc::new(Semaphore::new(MAX_RUNNING));
+        // As many as there are permits.
+        let (requests, read) = mpsc::unbounded_channel();
         // Apart: whether the other side is there must be answered while all of those wait for a disk.
         let untaken = Arc::new(Semaphore::new(MAX_UNTAKEN));
         // Nobody closes them. Where the other side takes no answers, no more requests are read.
@@ -126,40 +128,71 @@ impl Server {
                 }
             };
         }
-        loop {
-            let request = match timeout(SILENCE, read_message(&mut reader, HEADER)).await {
-                Err(_) => return LostConnection::Silent,
-                Ok(Err(lost)) => return lost,
-                Ok(Ok(request)) => request,
-            };
-            let Some(header) = message::header(&request) else { return LostConnection::Protocol("a false length") };
-            match header.opcode {
-                PING => self.replies.send(pong(), permit!(untaken)),
-                // What the kernel gave up is done all the same, and answered: it takes no notice.
-                opcode::INTERRUPT => {
-                    let reply = Bytes::from(message::reply(header.unique, Err(Errno::NOSYS)));
-                    self.replies.send(reply, permit!(untaken));
-                }
-                _ => {
-                    let permit = permit!(running);
-                    let (step, ticket) = self.replies.begin(header.unique);
-                    let server = self.clone();
-                    let work = move |request: Vec<u8>| match server.answer(&header, &request[HEADER..]) {
-                        Some(outcome) => {
-                            let reply = Bytes::from(message::reply(header.unique, outcome));
-                            server.replies.end(ticket, reply, changes_anything(&header), Some(permit));
-                        }
-                        None => server.replies.settle(ticket),
-                    };
-                    match step {
-                        Step::Do if takes_long(&header, &request) => {
-                            drop(tokio::task::spawn_blocking(|| work(request)))
-                        }
-                        Step::Do => work(request),
-                        Step::Repeat(reply) => self.replies.send(reply, permit!(untaken)),
-                        Step::Wait => {}
+        let read_all = async {
+            loop {
+                let request = match timeout(SILENCE, read_message(&mut reader, HEADER)).await {
+                    Err(_) => return LostConnection::Silent,
+                    Ok(Err(lost)) => return lost,
+                    Ok(Ok(request)) => request,
+                };
+                let Some(header) = message::header(&request) else { return LostConnection::Protocol("a false length") };
+                match header.opcode {
+                    PING => self.replies.send(pong(), permit!(untaken)),
+                    // What the kernel gave up is done all the same, and answered: it takes no notice.
+                    opcode::INTERRUPT => {
+                        let reply = Bytes::from(message::reply(header.unique, Err(Errno::NOSYS)));
+                        self.replies.send(reply, permit!(untaken));
                     }
+                    _ => drop(requests.send((header, request, permit!(running)))),
                 }
+            }
+        };
+        let done = self.do_requests(read, &untaken);
+        tokio::pin!(done);
+        let ended = tokio::select! {
+            ended = read_all => ended,
+            () = &mut done => return LostConnection::Ended,
+        };
+        // What came whole is done.
+        drop(requests);
+        done.await;
+        ended
+    }
+
+    /// Does requests in the order in which they came. What takes long is done beside what comes after it, except for writes: who asks later
+    /// finds what was written, though the agent has told the kernel so before.
+    async fn do_requests(
+        self: &Arc<Self>,
+        mut requests: mpsc::UnboundedReceiver<(InHeader, Vec<u8>, OwnedSemaphorePermit)>,
+        untaken: &Arc<Semaphore>,
+    ) {
+        while let Some((header, request, permit)) = requests.recv().await {
+            // One of an earlier connection as well.
+            let nothing_is_written = self.writing.clone().lock_owned().await;
+            let (step, ticket) = self.replies.begin(header.unique);
+            let server = self.clone();
+            let work = move |request: Vec<u8>| match server.answer(&header, &request[HEADER..]) {
+                Some(outcome) => {
+                    let reply = Bytes::from(message::reply(header.unique, outcome));
+                    server.replies.end(ticket, reply, changes_anything(&header), Some(permit));
+                }
+                None => server.replies.settle(ticket),
+            };
+            match step {
+                Step::Do if takes_long(&header, &request) => {
+                    let held = (header.opcode == opcode::WRITE).then_some(nothing_is_written);
+                    drop(tokio::task::spawn_blocking(move || {
+                        let _held = held;
+                        work(request);
+                    }));
+                }
+                Step::Do => work(request),
+                Step::Repeat(reply) => match untaken.clone().acquire_owned().await {
+                    Ok(permit) => self.replies.send(reply, permit),
+                    // Nobody closes it.
+                    Err(_) => return,
+                },
+                Step::Wait => {}
             }
         }
     }

@@ -112,6 +112,8 @@ pub struct Server {
     state: Mutex<State>,
     noticed: Mutex<changes::Noticed>,
     pub(crate) replies: Replies,
+    /// Held while something is written that takes long.
+    pub(crate) writing: Arc<tokio::sync::Mutex<()>>,
     greetings: watch::Sender<u64>,
 }
 
@@ -185,6 +187,7 @@ impl Server {
             state: Mutex::new(state),
             noticed: Mutex::default(),
             replies: Replies::default(),
+            writing: Arc::default(),
             greetings: watch::Sender::new(0),
         })
     }

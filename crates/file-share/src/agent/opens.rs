@@ -16,7 +16,7 @@ use rustix::{fs::OFlags, io::Errno};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::message::{
-    self, Answer, HEADER, InHeader, KEEP_CACHE, OPEN_AGAIN, OpenIn, OpenOut, SetAttrIn, fattr, opcode,
+    self, Answer, HEADER, InHeader, KEEP_CACHE, NO_FLUSH, OPEN_AGAIN, OpenIn, OpenOut, SetAttrIn, fattr, opcode,
 };
 
 /// How many files are kept in mind, at some 16 bytes each. Beyond, one begins anew.
@@ -123,7 +123,7 @@ impl Opens {
         let number = self.next;
         self.next += 1;
         self.early.insert(number, Early { node: header.nodeid, state: State::Untold(request) });
-        let opened = OpenOut { fh: number, open_flags: KEEP_CACHE, padding: 0 };
+        let opened = OpenOut { fh: number, open_flags: KEEP_CACHE | NO_FLUSH, padding: 0 };
         Taken::Answer(message::reply(header.unique, Ok(Answer::of(&opened))))
     }
 

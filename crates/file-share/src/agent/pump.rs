@@ -21,7 +21,8 @@ use super::{
     handover::Handover,
     mount::{Mounted, ReadAhead},
     notifier::{Asked, Notifier},
-    opens::{Opens, Taken},
+    opens::{self, Opens},
+    writes::{self, Writes},
 };
 use crate::{
     Hello, MAX_MESSAGE, PING, PONG,
@@ -76,6 +77,7 @@ pub(super) struct Pump {
     next: u64,
     asked: Asked,
     opens: Opens,
+    writes: Writes,
     notifier: Notifier,
     read_ahead: Option<ReadAhead>,
     buffer: Vec<u8>,
@@ -117,6 +119,7 @@ impl Pump {
             next: 0,
             asked: Asked::default(),
             opens: Opens::new(),
+            writes: Writes::default(),
             notifier,
             read_ahead: share.read_ahead,
             buffer: vec![0; MAX_MESSAGE],
@@ -247,8 +250,21 @@ impl Pump {
             // They have no answer. One that is lost costs the server some memory; one that came twice would be an error.
             opcode::FORGET | opcode::BATCH_FORGET | opcode::DESTROY => self.queue(request),
             opcode::INTERRUPT => self.tell_kernel(&message::reply(header.unique, Err(Errno::NOSYS))),
-            // Without a connection nobody says that a file has changed.
-            opcode::OPEN if self.connection.is_none() => self.ask(request),
+            // Without a connection nobody says that a file has changed, nor whether there is room for more.
+            opcode::OPEN | opcode::WRITE if self.connection.is_none() => self.ask(request),
+            opcode::WRITE => match self.writes.write(header, &request) {
+                writes::Taken::Ask => self.ask(request),
+                writes::Taken::Refused(answer) => self.tell_kernel(&answer),
+                writes::Taken::Early(answer) => {
+                    self.ask(request);
+                    self.tell_kernel(&answer);
+                }
+            },
+            opcode::FLUSH => {
+                if let Some(answer) = self.writes.flush(header) {
+                    self.tell_kernel(&answer);
+                }
+            }
             _ => {
                 let mut first = Vec::new();
                 let taken = self.opens.take(header, request, &mut first);
@@ -260,11 +276,11 @@ impl Pump {
         }
     }
 
-    fn go_on(&mut self, taken: Taken) {
+    fn go_on(&mut self, taken: opens::Taken) {
         match taken {
-            Taken::Ask(request) => self.ask(request),
-            Taken::Answer(answer) => self.tell_kernel(&answer),
-            Taken::Wait => {}
+            opens::Taken::Ask(request) => self.ask(request),
+            opens::Taken::Answer(answer) => self.tell_kernel(&answer),
+            opens::Taken::Wait => {}
         }
     }
 
@@ -324,7 +340,11 @@ impl Pump {
             let request = self.places.remove(&header.unique).and_then(|place| self.waiting.remove(&place));
             if let Some(request) = request {
                 let mut next = Vec::new();
-                if let Some(answer) = self.opens.answered(&request, answer, &mut next) {
+                if let Some(answers) = self.writes.answered(&request, answer) {
+                    for answer in answers {
+                        self.tell_kernel(&answer);
+                    }
+                } else if let Some(answer) = self.opens.answered(&request, answer, &mut next) {
                     self.tell_kernel(&answer);
                 }
                 self.asked.end(&request);

@@ -24,6 +24,7 @@ pub(crate) mod opcode {
     pub(crate) const FSYNC: u32 = 20;
     pub(crate) const SETXATTR: u32 = 21;
     pub(crate) const REMOVEXATTR: u32 = 24;
+    pub(crate) const FLUSH: u32 = 25;
     pub(crate) const INIT: u32 = 26;
     pub(crate) const OPENDIR: u32 = 27;
     pub(crate) const READDIR: u32 = 28;
@@ -80,12 +81,18 @@ pub(crate) mod notify {
 /// (`FOPEN_KEEP_CACHE`).
 pub(crate) const KEEP_CACHE: u32 = 1 << 1;
 
+/// Another: closing the file is told to nobody (`FOPEN_NOFLUSH`). A kernel before 5.16 tells it all the same.
+pub(crate) const NO_FLUSH: u32 = 1 << 5;
+
 /// Another, which is our own, and which the kernel never sees: the agent may open the file again by itself, to be read, until it is told that
 /// the file has changed.
 pub(crate) const OPEN_AGAIN: u32 = 1 << 31;
 
 /// A flag of the notice `INVAL_ENTRY`: to look up again, and not to tear away from those who use it. Kernels before 6.2 do the latter.
 pub(crate) const EXPIRE_ONLY: u32 = 1;
+
+/// A flag of WRITE: what a mapping changed, written by nobody in particular (`FUSE_WRITE_CACHE`).
+pub(crate) const WRITE_CACHE: u32 = 1;
 
 /// A flag of FSYNC: data only.
 pub(crate) const FSYNC_FDATASYNC: u32 = 1;

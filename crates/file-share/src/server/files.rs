@@ -13,7 +13,7 @@ use crate::{
     handles::{Handle, Kind},
     message::{
         Answer, CopyFileRangeIn, CreateIn, EntryOut, FAllocateIn, FSYNC_FDATASYNC, FSyncIn, InHeader, KEEP_CACHE,
-        LSeekIn, LSeekOut, MAX_WRITE, Name, OPEN_AGAIN, OpenOut, ReadIn, WriteIn, WriteOut,
+        LSeekIn, LSeekOut, MAX_WRITE, NO_FLUSH, Name, OPEN_AGAIN, OpenOut, ReadIn, WriteIn, WriteOut,
     },
     tree,
 };
@@ -55,7 +55,11 @@ impl Server {
         let mut state = self.state();
         let fh = state.handles.add(Handle { node, fd, kind })?;
         state.nodes.opened(node, fh);
-        let open_flags = if kind == Kind::Folder { 0 } else { KEEP_CACHE };
+        let open_flags = match kind {
+            Kind::Folder => 0,
+            Kind::File { writable: true } => KEEP_CACHE,
+            Kind::File { writable: false } => KEEP_CACHE | NO_FLUSH,
+        };
         Ok(OpenOut { fh, open_flags, padding: 0 })
     }
 

@@ -151,6 +151,12 @@ impl Share {
         *self.connection.lock().expect("whole") = Some(serving.abort_handle());
     }
 
+    /// From now on the server does nothing, until this is dropped.
+    pub(super) fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        let writing = self.server.lock().expect("whole").writing.clone();
+        writing.blocking_lock_owned()
+    }
+
     /// How many bytes the server was asked in.
     pub(super) fn asked(&self) -> u64 {
         self.asked.load(Ordering::SeqCst)

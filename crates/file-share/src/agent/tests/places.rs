@@ -78,7 +78,7 @@ fn a_full_disk_of_the_app_is_full_in_containers() {
             let mut file = File::create(share.host.join("big")).expect("made");
             let mut written = 0;
             let refused = loop {
-                match file.write(&[7; 100_000]) {
+                match file.write(&[7; 50_000]) {
                     Ok(count) => written += count,
                     Err(error) => break error,
                 }

@@ -280,10 +280,14 @@ async fn a_flood_of_what_needs_no_work_meets_limits_too() {
         let mut answers = 0;
         let mut sent = false;
         while answers < many {
-            tokio::select! {
-                done = &mut sending, if !sent => { done.expect("sent"); sent = true; }
-                answer = Peer::message_from(&mut peer.reader) => { answer.expect("an answer"); answers += 1; }
+            let mut answer = std::pin::pin!(Peer::message_from(&mut peer.reader));
+            loop {
+                tokio::select! {
+                    done = &mut sending, if !sent => { done.expect("sent"); sent = true; }
+                    answer = &mut answer => break drop(answer.expect("an answer")),
+                }
             }
+            answers += 1;
         }
     }
 }
