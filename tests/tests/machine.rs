@@ -194,10 +194,11 @@ impl Host {
 
     /// The container that works there can write to the folder while nothing can be written to the host's disk.
     fn works_with_a_full_disk(&self, lent: &Lent) {
-        self.machine.shell("fallocate -l $(($(stat -f -c '%f * %S' /) - (4 << 20))) /var/tmp/brim");
+        // ext4 keeps 16 MiB to itself (its `reserved_clusters`).
+        self.machine.shell("fallocate -l $(($(stat -f -c '%f * %S' /) - (32 << 20))) /var/tmp/brim");
         let folder = lent.folder.display();
         let write =
-            format!("busybox head -c 16777216 /dev/zero 2>&1 >/full; echo kept >{folder}/kept && cat {folder}/kept");
+            format!("busybox head -c 67108864 /dev/zero 2>&1 >/full; echo kept >{folder}/kept && cat {folder}/kept");
         let said = self.docker(&format!("exec working sh -c '{write}; busybox rm /full'"));
         assert!(said.contains("No space left on device") && said.ends_with("kept\n"), "{said}");
         assert_eq!(fs::read_to_string(lent.folder.join("kept")).expect("written"), "kept\n");
