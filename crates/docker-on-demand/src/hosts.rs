@@ -64,6 +64,6 @@ pub trait Hosts: Send + Sync + 'static {
     /// The socket of the daemon on the host itself, for containers that are to have it.
     async fn daemon_socket(&self, host: &str) -> PathBuf;
 
-    /// What a host would be.
+    /// What a host would be. What its daemon speaks may turn out to be less when it is connected to.
     fn engine(&self) -> Engine;
 }

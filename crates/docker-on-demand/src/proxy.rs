@@ -338,13 +338,14 @@ impl Proxy {
         body: Option<&Bytes>,
         host: &Arc<str>,
     ) -> io::Result<Forwarded> {
-        let engine = self.engine();
         let mut fresh = false;
         loop {
             let mut daemon = match self.pool.take(&*self.hosts, host, fresh).await {
                 Ok(daemon) => daemon,
                 Err(error) => return Ok(Forwarded::NotReached(self.hosts.lost(host, &error).await)),
             };
+            // As it is known by now.
+            let engine = self.engine();
             let failed = if is_edited(route) {
                 // Whether a daemon is there is known soon.
                 let within = if *route == Route::Ping { PINGS_WITHIN } else { Duration::MAX };

@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(45);
 const STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// How often the process says how it is, where that has changed.
-const TELLS_EVERY: Duration = Duration::from_millis(200);
+const TELLS_EVERY: Duration = Duration::from_millis(500);
 
 /// The longest path of a socket (unix(7), without the last zero).
 const LONGEST: usize = 107;
@@ -174,7 +174,8 @@ pub async fn up(
     };
     let wanted = Wanted { wish: wish.clone(), previous_context, engine, shared: outline.shared };
     let service = service(surroundings);
-    if before.as_ref() != Some(&wanted) {
+    // One for the same wish goes on, and with it what it has learned of its hosts.
+    if before.is_none_or(|before| before.wish != wanted.wish) {
         wanted.write(surroundings)?;
         stop(&service).await?;
     }

@@ -1,6 +1,7 @@
 //! What a host would be, before there is one.
 
 use docker_on_demand::{ApiVersion, Engine};
+use docker_remote::ApiRange;
 use host_provisioner::Engine as Runs;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,15 @@ impl Facts {
         }
     }
 
+    /// Takes what a daemon really speaks for what hosts speak; whether that is anything new. Hosts of an image of the user's own may be older.
+    pub(super) fn learn(&mut self, range: ApiRange) -> bool {
+        let newest = u32::try_from(range.newest.minor).unwrap_or(NEWEST).min(self.newest);
+        let oldest = range.oldest.and_then(|oldest| u32::try_from(oldest.minor).ok()).unwrap_or(0).max(self.oldest);
+        let is_new = (newest, oldest) != (self.newest, self.oldest);
+        (self.newest, self.oldest) = (newest, oldest.min(newest));
+        is_new
+    }
+
     pub(super) fn engine(&self) -> Engine {
         Engine {
             name: self.name.clone(),
@@ -102,5 +112,19 @@ mod tests {
         {
             assert_eq!(newest(version), minor, "{version}");
         }
+    }
+
+    #[test]
+    fn a_daemon_that_speaks_less_is_believed() {
+        let range = |oldest, newest| ApiRange {
+            oldest: Some(docker_remote::ApiVersion::new(1, oldest)),
+            newest: docker_remote::ApiVersion::new(1, newest),
+        };
+        let mut facts = Facts { oldest: 24, newest: 44, ..Facts::default() };
+        assert!(!facts.learn(range(12, 52)));
+        assert!(facts.learn(range(12, 41)) && !facts.learn(range(12, 41)));
+        assert_eq!((facts.oldest, facts.newest), (24, 41));
+        assert!(facts.learn(range(40, 41)));
+        assert_eq!(facts.engine().oldest, ApiVersion(1, 40));
     }
 }

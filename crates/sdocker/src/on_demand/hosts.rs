@@ -4,24 +4,24 @@ use std::{
     fs, io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use docker_on_demand::{Connection, Engine, Found, Hosts, Tell};
-use docker_remote::{ClientCredentials, Dialer};
+use docker_remote::{ApiRange, ClientCredentials, Dialer, probe_once};
 use host_provisioner::{CloudName, Entry};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use tokio::{
-    sync::Mutex,
+    sync::{Mutex, OnceCell},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use whole_file::Links;
 
-use super::{LinkCommand, shares::Shares, wanted::Wanted};
+use super::{LinkCommand, engine::Facts, shares::Shares, wanted::Wanted};
 use crate::{
     Error, Notice, Observer, Surroundings, Unobserved,
     client_files::HostFiles,
@@ -36,6 +36,9 @@ use crate::{
 
 /// How long what the home's files say is good, where they have not changed.
 const GOOD_FOR: Duration = Duration::from_secs(5);
+
+/// How long a daemon may take to say what it speaks.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How soon the cloud is asked again about a host that does not answer.
 const ASKS_EVERY: Duration = Duration::from_secs(5);
@@ -52,6 +55,8 @@ const DAEMON_SOCKET: &str = "/var/run/docker.sock";
 pub(super) struct StudioHosts {
     surroundings: Surroundings,
     wanted: Wanted,
+    /// What is known of the engine by now.
+    engine: std::sync::Mutex<Facts>,
     link: LinkCommand,
     stop: CancellationToken,
     shares: Shares,
@@ -78,6 +83,9 @@ struct Known {
     host: KnownHost,
     name: Arc<str>,
     dialer: Dialer,
+    credentials: ClientCredentials,
+    /// Which versions of the API it answers.
+    range: OnceCell<ApiRange>,
 }
 
 impl StudioHosts {
@@ -91,7 +99,8 @@ impl StudioHosts {
         let ended = whole_file::read_text(&ended_file(&surroundings), 1 << 12, Links::Refuse).ok();
         let seen = Mutex::new(Seen { ended, ..Seen::default() });
         let shares = Shares::new(means, stop.clone());
-        Ok(Arc::new(Self { surroundings, wanted, link, stop, shares, seen }))
+        let engine = std::sync::Mutex::new(wanted.engine.clone());
+        Ok(Arc::new(Self { surroundings, wanted, engine, link, stop, shares, seen }))
     }
 
     /// The host that there is, and how the last one ended.
@@ -138,7 +147,8 @@ impl StudioHosts {
                 let endpoint = docker_remote::Endpoint::new(&host.address, host.port);
                 let dialer = Dialer::new(&endpoint, &credentials)?;
                 tracing::info!("the host is {}", host.name);
-                Some(Arc::new(Known { name: host.name.as_str().into(), host, dialer }))
+                let range = OnceCell::new();
+                Some(Arc::new(Known { name: host.name.as_str().into(), host, dialer, credentials, range }))
             }
             None => None,
         };
@@ -161,6 +171,22 @@ impl StudioHosts {
         }
         seen.ended = Some(ended);
         seen.doubt = None;
+    }
+
+    /// Asks a daemon, once, which versions of the API it answers.
+    async fn learn(&self, known: &Known) -> io::Result<ApiRange> {
+        let endpoint = docker_remote::Endpoint::new(&known.host.address, known.host.port);
+        let answered = probe_once(&endpoint, &known.credentials, ANSWERS_WITHIN).await.map_err(io::Error::other)?;
+        let facts = {
+            let mut facts = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+            facts.learn(answered.api()).then(|| facts.clone())
+        };
+        if let Some(engine) = facts
+            && let Err(error) = (Wanted { engine, ..self.wanted.clone() }).write(&self.surroundings)
+        {
+            tracing::warn!("{error:#}");
+        }
+        Ok(answered.api())
     }
 
     async fn by_name(&self, host: &str) -> io::Result<Arc<Known>> {
@@ -278,6 +304,7 @@ impl Hosts for StudioHosts {
 
     async fn connect(&self, host: &str) -> io::Result<Connection> {
         let known = self.by_name(host).await?;
+        known.range.get_or_try_init(|| self.learn(&known)).await?;
         let stream = known.dialer.dial().await?;
         self.seen.lock().await.doubt = None;
         Ok(Box::new(stream))
@@ -343,7 +370,7 @@ impl Hosts for StudioHosts {
     }
 
     fn engine(&self) -> Engine {
-        self.wanted.engine.engine()
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner).engine()
     }
 }
 
