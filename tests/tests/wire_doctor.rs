@@ -338,6 +338,12 @@ fn what_is_left_of_hosts_is_mended() {
     // It ends without sdocker.
     let (code, _) = front.ec2("TerminateInstances", &[("InstanceId.1", instance)]);
     assert_eq!(code, "", "terminated");
+    // Its daemon does not answer any more, and its last stage is what is known of it.
+    let status = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(status.lines().any(|line| line.starts_with("bootstrap") && line.contains("ready done at ")), "{status}");
+    let log = std::fs::read_to_string(home.join(".sdocker/sdocker.log")).expect("readable");
+    let launch = log.lines().find(|line| line.contains("EC2 RunInstances: HTTP status 200, request "));
+    assert!(launch.is_some_and(|line| !line.ends_with("request ")), "AWS's support asks for the id: {log}");
     let run = home.sdocker(&["doctor"]);
     assert!(run.stdout.contains(&format!("warning   hosts: {name} has ended")), "{}", run.stdout);
     assert!(run.stderr.contains("doctor --fix"), "{}", run.stderr);

@@ -187,7 +187,7 @@ fn steps() -> Vec<Step> {
     let create_undone = Step::new("create", "a creation that is undone", nothing, create_and_stop);
     vec![
         Step::new("create", "a creation", nothing, Place::create),
-        Step { code: 1, ..create_undone },
+        Step { code: 143, ..create_undone },
         Step::new("create", "in a space", nothing, |place| {
             place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
         }),

@@ -4,7 +4,7 @@ use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         interceptors::{Intercept, context::FinalizerInterceptorContextMut},
-        orchestrator::{HttpResponse, OrchestratorError},
+        orchestrator::{HttpResponse, Metadata, OrchestratorError},
         runtime_components::RuntimeComponents,
     },
 };
@@ -33,12 +33,17 @@ impl Intercept for OnlyAws {
         &self,
         context: &mut FinalizerInterceptorContextMut<'_>,
         _runtime_components: &RuntimeComponents,
-        _cfg: &mut ConfigBag,
+        cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // Without a response, or without its whole body, there is an error already.
         let Some(response) = context.response() else { return Ok(()) };
         let Some(body) = response.body().bytes() else { return Ok(()) };
         if is_of_aws(response, body) {
+            // What AWS's support asks for first.
+            let call = cfg.load::<Metadata>();
+            let (service, name) = call.map_or(("AWS", "a call"), |call| (call.service(), call.name()));
+            let id = request_id(response, body).unwrap_or_default();
+            tracing::debug!("{service} {name}: HTTP status {}, request {id}", response.status().as_u16());
             return Ok(());
         }
         if let Some(outcome) = context.output_or_error_mut() {
@@ -60,14 +65,32 @@ fn is_of_aws(response: &HttpResponse, body: &[u8]) -> bool {
     }
 }
 
-fn names_request(response: &HttpResponse) -> bool {
-    ["x-amzn-requestid", "x-amz-request-id"].into_iter().any(|name| response.headers().contains_key(name))
-}
+const HEADERS: [&str; 2] = ["x-amzn-requestid", "x-amz-request-id"];
 
 /// EC2 writes `requestId` in successes and `RequestID` in errors.
+const ELEMENT: &[u8] = b"<requestid>";
+
+fn names_request(response: &HttpResponse) -> bool {
+    HEADERS.into_iter().any(|name| response.headers().contains_key(name))
+}
+
 fn has_request_element(text: &[u8]) -> bool {
-    let name = b"<requestid>";
-    text.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name))
+    request_element(text).is_some()
+}
+
+/// Where the id begins.
+fn request_element(text: &[u8]) -> Option<usize> {
+    text.windows(ELEMENT.len()).position(|part| part.eq_ignore_ascii_case(ELEMENT)).map(|at| at + ELEMENT.len())
+}
+
+/// The id by which AWS knows the request.
+fn request_id(response: &HttpResponse, body: &[u8]) -> Option<String> {
+    if let Some(id) = HEADERS.into_iter().find_map(|name| response.headers().get(name)) {
+        return Some(id.to_owned());
+    }
+    let id = &body[request_element(body)?..];
+    let end = id.iter().position(|byte| *byte == b'<')?;
+    Some(String::from_utf8_lossy(&id[..end]).into_owned())
 }
 
 fn is_whole_xml(text: &[u8]) -> bool {
@@ -92,6 +115,24 @@ mod tests {
             response.headers_mut().insert(*name, *value);
         }
         is_of_aws(&response, body.as_bytes())
+    }
+
+    #[test]
+    fn a_request_has_an_id_to_ask_support_about() {
+        let id = |headers: &[(&'static str, &'static str)], body: &'static str| {
+            let mut response = HttpResponse::new(200_u16.try_into().expect("a status"), SdkBody::from(body));
+            for (name, value) in headers {
+                response.headers_mut().insert(*name, *value);
+            }
+            request_id(&response, body.as_bytes())
+        };
+        assert_eq!(id(&[("x-amzn-RequestId", "7560489e")], "{}").as_deref(), Some("7560489e"));
+        assert_eq!(id(&[], "<A><requestId>59dbff89</requestId></A>").as_deref(), Some("59dbff89"));
+        assert_eq!(
+            id(&[], "<Response><Errors/><RequestID>ea966190</RequestID></Response>").as_deref(),
+            Some("ea966190")
+        );
+        assert_eq!((id(&[], "{}"), id(&[], "<requestId>")), (None, None));
     }
 
     #[test]

@@ -97,3 +97,33 @@ fn an_empty_cloud_is_none_that_was_asked_for() {
     assert_eq!(ended.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&ended.stderr).contains("it can be aws or sandbox"));
 }
+
+/// A kernel gets the variables from the program itself, whenever it starts; no host is no error there.
+#[test]
+fn notebooks_have_a_startup_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().expect("a folder");
+    let printed =
+        Command::new(env!("CARGO_BIN_EXE_sdocker")).args(["env", "--shell", "ipython"]).output().expect("it runs");
+    assert!(printed.status.success());
+    let startup = home.path().join("50-sdocker.py");
+    std::fs::write(&startup, &printed.stdout).expect("written");
+    let stand_in = home.path().join("sdocker");
+    let starts = |says: &str| {
+        std::fs::write(&stand_in, format!("#!/bin/sh\n{says}\n")).expect("written");
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).expect("set");
+        let path = format!("{}:{}", home.path().display(), std::env::var("PATH").expect("a path"));
+        let script = format!(
+            "import os; exec(open('{}').read()); print(os.environ.get('DOCKER_HOST'), os.environ.get('OLD')); _sdocker_env('--host x')",
+            startup.display()
+        );
+        let run =
+            Command::new("python3").args(["-c", &script]).env("PATH", path).env("OLD", "1").output().expect("it runs");
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    };
+    let asked = r#"[ "$*" = "env --shell json" ] || [ "$*" = "env --shell json --host x" ] || exit 2
+echo '{"DOCKER_HOST": "tcp://h:1111", "OLD": null}'"#;
+    assert_eq!(starts(asked), "tcp://h:1111 None\n");
+    assert_eq!(starts("echo there is no current host >&2; exit 1"), "None 1\nthere is no current host\n");
+}

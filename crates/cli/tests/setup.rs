@@ -211,6 +211,24 @@ fn what_can_not_be_done_is_said_with_what_to_do() {
     assert!(stderr.contains("expected URL#sha256=SUM"), "{stderr}");
 }
 
+impl Machine {
+    /// Runs sdocker on a terminal, where somebody types this.
+    fn on_terminal(&self, arguments: &[&str], answer: &str) -> (Option<i32>, String) {
+        let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_sdocker"), quoted.join(" "));
+        let mut script = Command::new("/usr/bin/script");
+        script.args(["-qec", &line, "/dev/null"]).env_clear().env("HOME", self.home.path()).env("TERM", "xterm");
+        script.env("SHELL", "/bin/sh").env("PATH", self.path("tools")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = script.spawn().expect("it runs");
+        // Its end would be the terminal's.
+        let mut keys = child.stdin.take().expect("piped");
+        keys.write_all(answer.as_bytes()).expect("it reads");
+        let ended = child.wait_with_output().expect("it ends");
+        drop(keys);
+        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned())
+    }
+}
+
 /// `doctor --fix` says what it would install, and installs nothing that nobody agreed to.
 #[test]
 fn doctor_installs_only_what_was_agreed_to() {
@@ -230,6 +248,19 @@ fn doctor_installs_only_what_was_agreed_to() {
     assert_eq!(code, Some(2), "{stderr}");
 }
 
+/// On a terminal it is asked, and the answer counts.
+#[test]
+fn doctor_asks_on_a_terminal() {
+    let machine = Machine::new();
+    program(&machine.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
+    symlink(env!("CARGO_BIN_EXE_sdocker"), machine.path("tools/sdocker")).expect("linked");
+    for (answer, installs) in [("n\n", false), ("\n", false), ("y\n", true)] {
+        let (_, said) = machine.on_terminal(&["doctor", "--fix"], answer);
+        assert!(said.contains("-m pip install") && said.contains("do this? [y/N]"), "{answer:?}: {said}");
+        assert_eq!(machine.path("pip").exists(), installs, "{answer:?}: {said}");
+    }
+}
+
 /// On a terminal it is said what would be installed, and asked; in a pipe it is done, as scripts expect.
 #[test]
 fn on_a_terminal_it_asks_first() {
@@ -238,21 +269,7 @@ fn on_a_terminal_it_asks_first() {
     let local = machine.path("local").display().to_string();
     let words: Vec<&str> =
         ["setup", "--prefix", &local].into_iter().chain(archives.iter().map(String::as_str)).collect();
-    let on_terminal = |answer: &str, more: &[&str]| {
-        let arguments = [&words[..], more].concat();
-        let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_sdocker"), quoted.join(" "));
-        let mut script = Command::new("/usr/bin/script");
-        script.args(["-qec", &line, "/dev/null"]).env_clear().env("HOME", machine.home.path()).env("TERM", "xterm");
-        script.env("SHELL", "/bin/sh").env("PATH", machine.path("tools")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = script.spawn().expect("it runs");
-        // Its end would be the terminal's.
-        let mut keys = child.stdin.take().expect("piped");
-        keys.write_all(answer.as_bytes()).expect("it reads");
-        let ended = child.wait_with_output().expect("it ends");
-        drop(keys);
-        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).into_owned())
-    };
+    let on_terminal = |answer: &str, more: &[&str]| machine.on_terminal(&[&words[..], more].concat(), answer);
     let (code, said) = on_terminal("n\n", &[]);
     assert!(
         said.contains("would be installed:") && said.contains("docker.tgz") && said.contains("do this? [y/N]"),

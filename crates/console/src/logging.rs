@@ -27,7 +27,7 @@ pub fn file(surroundings: &Surroundings) -> PathBuf {
 /// Starts logging. A log file that can't be written is no reason to fail.
 pub fn start(surroundings: &Surroundings, verbose: u8) {
     let log = LogFile { path: file(surroundings), file: Arc::default() };
-    let ours = "sdocker=debug,host_provisioner=debug,docker_remote=debug,host_agent=debug,host_files=debug,host_ports=debug,host_link=debug,file_share=debug,studio_discovery=debug,localmode_config=debug";
+    let ours = "sdocker=debug,aws_answers=debug,host_provisioner=debug,docker_remote=debug,host_agent=debug,host_files=debug,host_ports=debug,host_link=debug,file_share=debug,studio_discovery=debug,localmode_config=debug";
     let to_file = tracing_subscriber::fmt::layer()
         .with_writer(log)
         .with_ansi(false)

@@ -54,7 +54,7 @@ pub struct Context {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "an object")]
 struct Meta {
     name: String,
     #[serde(default)]
@@ -64,20 +64,21 @@ struct Meta {
 }
 
 #[derive(Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "an object")]
 struct Metadata {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     description: String,
 }
 
 #[derive(Default, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 struct Endpoints {
     #[serde(skip_serializing_if = "Option::is_none")]
     docker: Option<DockerEndpoint>,
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", expecting = "an object")]
 struct DockerEndpoint {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     host: String,
@@ -264,8 +265,10 @@ fn read(path: &Path) -> Result<Option<Context>, Error> {
 }
 
 fn malformed(path: &Path, error: &serde_json::Error) -> Error {
-    let (line, column) = (error.line().max(1), error.column().max(1));
-    Error::Malformed { path: path.to_owned(), line, column, expected: error.to_string() }
+    let (line, column, said) = (error.line().max(1), error.column().max(1), error.to_string());
+    // The place is said before; serde says it again.
+    let expected = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what).to_owned();
+    Error::Malformed { path: path.to_owned(), line, column, expected }
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {

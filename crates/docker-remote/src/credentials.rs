@@ -267,17 +267,33 @@ impl ClientCredentials {
     }
 }
 
-/// Whether others than its owner may write a file or its folder, and with it say whom this user trusts; ssh demands the same of its keys
-/// (sshd_config(5), `StrictModes`). Who the owner is does not tell: an EFS access point shows its own user as that of every file.
+/// Whether others than this user may write a file or its folder, and with it say whom this user trusts; ssh demands the same of its keys
+/// (sshd_config(5), `StrictModes`: owned by the user or by root, and writable by nobody else).
 fn trusted(path: &Path) -> Result<(), Error> {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     for looked_at in [path, path.parent().unwrap_or(path)] {
-        let mode = std::fs::metadata(looked_at).map_err(file("look at", looked_at))?.permissions().mode() & 0o7777;
+        let found = std::fs::metadata(looked_at).map_err(file("look at", looked_at))?;
+        let mode = found.permissions().mode() & 0o7777;
         if mode & 0o022 != 0 {
             return Err(Error::NotTrusted { path: looked_at.to_owned(), mode });
         }
+        let owner = found.uid();
+        if owner != rustix::process::geteuid().as_raw() && owner != 0 && tells_owners(looked_at) {
+            return Err(Error::OfAnother { path: looked_at.to_owned(), owner });
+        }
     }
     Ok(())
+}
+
+/// Whether the owner that a file is shown with is who made it. On NFS it need not be: an EFS access point shows its own user as that of
+/// every file (EFS user guide, "Working with Amazon EFS access points"). Nor in a user namespace, as Studio Classic's apps are in: whoever has no
+/// name there is shown as the overflow user (user_namespaces(7)).
+fn tells_owners(path: &Path) -> bool {
+    const NFS: i64 = 0x6969;
+    // One that says nothing of itself has all users.
+    let whole = |map: String| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
+    let all_users = std::fs::read_to_string("/proc/self/uid_map").map_or(true, whole);
+    all_users && rustix::fs::statfs(path).is_ok_and(|found| found.f_type != NFS)
 }
 
 impl fmt::Debug for HostCredentials {

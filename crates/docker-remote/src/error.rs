@@ -26,6 +26,14 @@ pub enum Error {
         /// What it should hold.
         expected: &'static str,
     },
+    /// A certificate or key belongs to somebody else, who could say whom this user trusts.
+    #[error("{path} is not to be trusted: it belongs to user {owner}")]
+    OfAnother {
+        /// The file, or its folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+    },
     /// Somebody else may have written whom this user is to trust.
     #[error("{path} is not to be trusted: others than its owner may write it (mode {mode:o})")]
     NotTrusted {

@@ -94,9 +94,9 @@ pub enum Identity {
     /// The client puts them at `<shared home>/hosts/<instance-type>_<instance-id>/certs/server/{ca,cert,key}.pem`, `key.pem`
     /// last, once it knows the instance's names; the host takes them from there and deletes `key.pem`.
     Shared,
-    /// They travel in user data, because no storage is shared. The host's address is not known then: the host signs its certificate
-    /// anew for it, with the issuer's key, and removes that key. Both keys can serve as this one host and nothing else: its clients'
-    /// certificates have another issuer, whose key is nowhere.
+    /// They travel in user data, because no storage is shared. The host's address is not known then: the host makes keys of its own, has them
+    /// certified for its addresses by the issuer, and removes the issuer's key (`certify.sh`). What travelled can serve as this one host, towards
+    /// clients that have not reached it yet, and as nothing else: its clients' certificates have another issuer, whose key is nowhere.
     Embedded {
         /// The certificate of the clients' issuer, PEM.
         ca: String,

@@ -373,7 +373,7 @@ fn parsed(text: &str, host: &HostId, place: &Path) -> Result<Record, JournalErro
         path: place.to_owned(),
         line: error.line().max(1),
         column: error.column().max(1),
-        expected: error.to_string(),
+        expected: in_plain_words(&error),
     };
     // The version is looked at first: what a newer version wrote need not have this version's shape.
     let version: Version = serde_json::from_str(text).map_err(malformed)?;
@@ -386,6 +386,26 @@ fn parsed(text: &str, host: &HostId, place: &Path) -> Result<Record, JournalErro
         return Err(JournalError::malformed(place, &expected));
     }
     Ok(record)
+}
+
+/// What serde says, without the place, which is said before, and without the names of types.
+fn in_plain_words(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let what = said.rsplit_once(" at line ").map_or(said.as_str(), |(what, _)| what);
+    match what.split_once(", expected ") {
+        Some((what, expected)) => {
+            let kind = expected.trim_start_matches("a ").split(' ').next().unwrap_or_default();
+            let expected = match kind {
+                "struct" | "map" | "internally" => "an object",
+                "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+                "tuple" | "sequence" => "a list",
+                "variant" | "enum" => "one of the names that are known here",
+                _ => expected,
+            };
+            format!("{what}, expected {expected}")
+        }
+        None => what.to_owned(),
+    }
 }
 
 fn text(record: &Record) -> Result<String, JournalError> {

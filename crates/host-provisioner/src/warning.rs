@@ -177,8 +177,8 @@ impl fmt::Display for Warning {
                 write!(f, "{why}; this is tried again each minute, for {} more at most", minutes(*within))
             }
             Self::KeyInUserData => f.write_str(
-                "this app shares no storage with the host: the server's key travels in the instance's user data; it can serve as this one \
-                 host and nothing else",
+                "this app shares no storage with the host: its first keys travel in the instance's user data, and are trusted until the host was \
+                 reached for the first time",
             ),
             Self::LeftInUse { what } => write!(f, "{what} was left, because something else uses it by now"),
             Self::FilesLeft { host, why } => write!(f, "host {host} is gone, but not all that was kept of it: {why}"),

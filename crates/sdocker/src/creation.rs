@@ -407,9 +407,13 @@ fn kept(record: &Record, lookup: &Lookup, error: Error) -> Error {
         .because(error)
 }
 
+/// Of what was stopped there is nothing more to say; whatever else failed is the cause.
+fn is_interruption(error: &Error) -> bool {
+    matches!(error.cause(), Some(ProvisionError::Interrupted)) && error.is_wrapper()
+}
+
 async fn undo(provisioner: &Provisioner, creation: Creation, error: Error, progress: &Progress<'_>) -> Error {
-    // Of what was stopped there is nothing more to say; whatever else failed is the cause.
-    let interrupted = matches!(error.cause(), Some(ProvisionError::Interrupted)) && error.is_wrapper();
+    let interrupted = is_interruption(&error);
     let undone = progress.drive(provisioner.undo(creation.into_record(), ProvisionError::Interrupted)).await;
     match undone {
         _ if interrupted => undone.into(),
@@ -437,5 +441,19 @@ fn names(instance: &RecordedInstance) -> HostNames {
     HostNames {
         dns: instance.private_dns.iter().cloned().collect(),
         addresses: instance.private_address.into_iter().collect::<Vec<IpAddr>>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What failed while a host was handed over is the cause, whatever came of it.
+    #[test]
+    fn only_an_interruption_is_one() {
+        assert!(is_interruption(&ProvisionError::Interrupted.into()));
+        assert!(!is_interruption(&Error::new("cannot hand over").because(ProvisionError::Interrupted)));
+        let other = ProvisionError::NoAppSecurityGroup;
+        assert!(!is_interruption(&other.into()));
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     account::{self, Account},
     advice,
     client_files::HostFiles,
+    clients,
     link::{self, LinkState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
@@ -40,6 +41,8 @@ pub struct Status {
     pub created: Option<String>,
     /// When it terminates itself at the latest (RFC 3339).
     pub expires: Option<String>,
+    /// A variable of the environment that leads the Docker CLI elsewhere than to this host, whatever Docker's context is.
+    pub overridden: Option<String>,
     /// What its daemon says.
     pub daemon: Daemon,
     /// What the host says of its own life; `None` where it shares no folder with this home, or has not written any yet.
@@ -115,6 +118,7 @@ pub struct Life {
 pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn Observer) -> Status {
     let lookup = Lookup::new(surroundings);
     let current = host.current;
+    let overridden = clients::overridden(surroundings, &host).map(|obstacle| obstacle.what);
     let mut places = Places::new(surroundings, observer);
     let asking = observer.asking("asking EC2 and the host's daemon");
     let (look, daemon) = tokio::join!(places.look_at(&host), daemon(&host, &lookup));
@@ -154,6 +158,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         zone: instance.as_ref().and_then(|instance| instance.zone.as_ref().map(ToString::to_string)),
         created: host.record.as_ref().map(|record| record.created.to_string()),
         expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
+        overridden,
         daemon,
         life,
         link,

@@ -11,6 +11,9 @@ use crate::commands::one_host::OneHost;
 ///
 /// In bash: `eval "$(sdocker env)"`, and `eval "$(sdocker env --unset)"` to undo it. docker-py (`docker.from_env()`) and what is built on it read nothing else. Where a proxy is set,
 /// NO_PROXY and no_proxy are printed as well, with the host added to what is in them.
+///
+/// For every notebook: `sdocker env --shell ipython > ~/.ipython/profile_default/startup/50-sdocker.py`. Kernels then have the variables of the
+/// current host from their start, and `%sdocker_env` reads them anew.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The syntax to print.
@@ -30,10 +33,19 @@ enum Shell {
     Sh,
     Fish,
     Json,
+    /// A startup file for kernels.
+    Ipython,
 }
+
+/// What asks for the variables when a kernel starts: a host may come later than the file.
+const STARTUP: &str = include_str!("env/startup.py");
 
 pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let shell = if printer.is_json() { Shell::Json } else { args.shell };
+    if shell == Shell::Ipython && !args.unset {
+        printer.stdout(STARTUP.trim_end());
+        return Ok(());
+    }
     if args.unset {
         return print(home.variables_without_hosts()?, shell, printer);
     }

@@ -66,6 +66,9 @@ fn human(status: &Status) -> String {
             (None, None) => "does not answer".to_owned(),
         },
     );
+    if let Some(overridden) = &status.overridden {
+        row("clients", overridden.clone());
+    }
     if let Some(created) = &status.created {
         row("created", minutes(created));
     }

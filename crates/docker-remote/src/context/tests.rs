@@ -201,3 +201,21 @@ fn of_several_current_contexts_the_last_counts_as_for_the_cli() {
     assert_eq!(store.current().expect("readable"), None);
     assert_eq!(fs::read_to_string(&config).expect("there"), r#"{"x":[1,2.5e3,null]}"#);
 }
+
+/// In words that name no type of a programming language, and the place once.
+#[test]
+fn what_is_wrong_with_a_context_is_said_in_plain_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("meta.json");
+    for (text, expected) in [
+        ("7", "invalid type: integer `7`, expected an object"),
+        (r#"{"Name": "a", "Metadata": 7}"#, "invalid type: integer `7`, expected an object"),
+        (r#"{"Name": "a", "Endpoints": {"docker": 7}}"#, "invalid type: integer `7`, expected an object"),
+        (r#"{"Name": 7}"#, "invalid type: integer `7`, expected a string"),
+        ("{", "EOF while parsing an object"),
+    ] {
+        std::fs::write(&path, text).expect("written");
+        let error = read(&path).expect_err(text).to_string();
+        assert!(error.starts_with(&format!("{}:1:", path.display())) && error.ends_with(expected), "{text}: {error}");
+    }
+}

@@ -116,3 +116,21 @@ fn what_others_can_write_is_not_believed() {
     }
     ClientCredentials::load(&client).expect("it is sound again");
 }
+
+/// Whoever owns the CA can change it.
+#[test]
+fn what_belongs_to_another_is_not_believed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    credentials().write(folder.path(), WriteServerKey::No).expect("written");
+    let client = folder.path().join("client");
+    // Only root can give files away.
+    if std::os::unix::fs::chown(client.join("ca.pem"), Some(12_345), None).is_err() {
+        return;
+    }
+    let error = ClientCredentials::load(&client).expect_err("another's").to_string();
+    assert_eq!(error, format!("{} is not to be trusted: it belongs to user 12345", client.join("ca.pem").display()));
+    std::os::unix::fs::chown(client.join("ca.pem"), Some(0), None).expect("given back");
+    std::os::unix::fs::chown(&client, Some(12_345), None).expect("given away");
+    let error = ClientCredentials::load(&client).expect_err("another's folder").to_string();
+    assert!(error.ends_with("it belongs to user 12345"), "{error}");
+}

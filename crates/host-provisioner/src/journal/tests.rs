@@ -305,3 +305,29 @@ fn the_token_is_in_the_record_before_the_launch() {
     assert_eq!(*client_token, ClientToken::new("t-1"));
     assert_eq!(record.place.region, Region::new("eu-west-1"));
 }
+
+/// In words that name no type of a programming language, and the place once.
+#[test]
+fn what_is_wrong_with_a_record_is_said_in_plain_words() {
+    let place = Path::new("a.json");
+    let sound = super::text(&record("a", "2026-01-02T03:04:05Z")).expect("written");
+    let wrong = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut value: serde_json::Value = serde_json::from_str(&sound).expect("JSON");
+        change(&mut value);
+        super::parsed(&value.to_string(), &"a".into(), place).expect_err("refused").to_string()
+    };
+    let cases = [
+        (wrong(&|value| *value = serde_json::json!(7)), "invalid type: integer `7`, expected an object"),
+        (wrong(&|value| value["daemon_port"] = serde_json::json!(70_000)), "expected a whole number"),
+        (
+            wrong(&|value| value["daemon_port"] = serde_json::json!("x")),
+            "invalid type: string \"x\", expected a whole number",
+        ),
+        (wrong(&|value| value["resources"] = serde_json::json!(7)), "expected a list"),
+        (wrong(&|value| value["instance"] = serde_json::json!(7)), "expected an object"),
+    ];
+    for (error, expected) in cases {
+        assert!(error.contains("a.json:1:") && error.ends_with(expected), "{expected}: {error}");
+        assert!(!error.contains(" at line ") && !error.contains("struct") && !error.contains("u16"), "{error}");
+    }
+}

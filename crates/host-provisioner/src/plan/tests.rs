@@ -338,3 +338,12 @@ async fn prepared_groups_are_looked_at() {
     let plan = plan_in(state, &environment(), &given("sg-efs")).await.expect("planned");
     assert_eq!(plan.warnings, []);
 }
+
+/// A life without an end has one that can be written.
+#[tokio::test]
+async fn a_lifetime_beyond_all_dates_is_no_panic() {
+    let mut request = with(HostConfig::default());
+    request.max_lifetime = std::time::Duration::MAX;
+    let plan = planned(&request).await;
+    assert_eq!(plan.expires, jiff::Timestamp::MAX);
+}

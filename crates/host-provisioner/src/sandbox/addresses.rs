@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use whole_file::Links;
+
 /// The first address of the hosts: 198.18.0.0/15 is for tests between networks, and never routed (RFC 2544).
 const FIRST: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 
@@ -61,7 +63,7 @@ impl Addresses {
         for lease in leases {
             let lease = lease?.path();
             // One that is gone by now was freed by its host's end.
-            let Ok(holder) = fs::read_to_string(&lease).map(PathBuf::from) else { continue };
+            let Ok(holder) = held_by(&lease) else { continue };
             if holder.parent() == Some(folder) && !hosts.contains(&holder) {
                 match fs::remove_file(&lease) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -98,14 +100,19 @@ impl Addresses {
 
     fn holder_is_gone(&self, lease: &Path) -> bool {
         let Ok(age) = fs::metadata(lease).and_then(|file| file.modified()) else { return false };
-        let Ok(holder) = fs::read_to_string(lease) else { return false };
+        let Ok(holder) = held_by(lease) else { return false };
         let number = lease.file_name().and_then(|name| name.to_str()?.parse().ok()).unwrap_or_default();
         // A host may outlive its folder, if somebody removed that under it.
         // What can't be looked at may be there.
         let is_gone = |path: &Path| matches!(path.try_exists(), Ok(false));
         let namespace = self.namespaces.join(Self::namespace(Self::numbered(number)));
-        is_gone(&namespace) && is_gone(Path::new(&holder)) && age.elapsed().is_ok_and(|age| age > GRACE)
+        is_gone(&namespace) && is_gone(&holder) && age.elapsed().is_ok_and(|age| age > GRACE)
     }
+}
+
+/// The host's folder that a lease names.
+fn held_by(lease: &Path) -> io::Result<PathBuf> {
+    whole_file::read_text(lease, 4096, Links::Refuse).map(PathBuf::from)
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Machine {
 
     /// Whether something still minds the host. It has a moment to begin.
     pub(super) fn is_alive(&self) -> bool {
-        let Ok(pid) = fs::read_to_string(self.folder.join("supervisor.pid")) else {
+        let Ok(pid) = whole_file::read_text(&self.folder.join("supervisor.pid"), 64, whole_file::Links::Refuse) else {
             return fs::metadata(&self.folder)
                 .and_then(|folder| folder.modified())
                 .is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() < 10));
