@@ -338,6 +338,19 @@ impl Front {
         self.here().ec2(action, parameters)
     }
 
+    /// From now on the Price List answers so: `null` as AWS, `silent`, or `page` as a proxy. Forgets what it was asked.
+    pub fn answer_prices(&self, how: &Value) {
+        self.post("prices", how);
+    }
+
+    /// What came of each call of the Price List since then: `priced`, `no product`, `denied`, `silent`, `page`, or the code of its refusal.
+    ///
+    /// # Panics
+    /// The endpoint does not answer as it should.
+    pub fn priced(&self) -> Vec<String> {
+        serde_json::from_value(self.get("priced")).expect("a list of outcomes")
+    }
+
     /// From now on instances have this DNS name, in place of none.
     pub fn name_instances(&self, name: &str) {
         self.post("names", &json!(name));

@@ -223,7 +223,9 @@ fn actions(policy: &Value) -> BTreeSet<String> {
         Value::Array(several) => several.clone(),
         one => vec![one.clone()],
     });
-    all.map(|action| action.as_str().expect("a name").to_owned()).collect()
+    // Prices are asked for beside the work, and once a day: see `wire_prices.rs`.
+    let all = all.map(|action| action.as_str().expect("a name").to_owned());
+    all.filter(|action| action != "pricing:GetProducts").collect()
 }
 
 /// The policy without an action.

@@ -61,6 +61,8 @@ class Authorization:
             return [ask(self.sagemaker(action, request))]
         if name == "servicequotas:GetServiceQuota":
             return [ask(f"arn:aws:servicequotas:{self.region}:{self.account}:{request['ServiceCode']}/{request['QuotaCode']}")]
+        if name == "pricing:GetProducts":
+            return [ask("*")]
         raise Unknown(f"how {name} is authorized")
 
     def ec2(self, action, form, ask):

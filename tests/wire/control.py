@@ -79,6 +79,15 @@ class Control:
     def on_early(self, *_):
         return self.state.consistency.early
 
+    # Of the Price List.
+
+    def on_prices(self, _, how):
+        self.state.prices.asked.clear()
+        self.state.prices.how = how
+
+    def on_priced(self, *_):
+        return self.state.prices.asked
+
     # Of hosts.
 
     def on_hosts(self, _, folders):

@@ -34,6 +34,7 @@ from faults import PAGE, Faults
 from hosts import Host, Server
 from limits import Limits
 from pages import Pages, is_further
+from prices import Prices
 
 EFS_ACTIONS = [
     ("GET", r"/2015-02-01/mount-targets/([^/]+)/security-groups", "DescribeMountTargetSecurityGroups"),
@@ -60,6 +61,7 @@ class State:
         self.encoded = False
         self.consistency = Consistency()
         self.pages = Pages()
+        self.prices = Prices()
 
     def refused(self, asks, dry):
         """The first ask that is refused, with why; None where all are allowed.
@@ -98,7 +100,7 @@ class Call:
         if self.service == "ec2":
             form = dict(urllib.parse.parse_qsl(self.body.decode(), keep_blank_values=True))
             return form["Action"], form
-        if self.service in ("sagemaker", "servicequotas"):
+        if self.service in ("sagemaker", "servicequotas", "pricing"):
             return handler.headers["X-Amz-Target"].split(".")[1], json.loads(self.body or "{}")
         url = urllib.parse.urlparse(handler.path)
         for method, pattern, action in EFS_ACTIONS:
@@ -146,11 +148,28 @@ class Front(BaseHTTPRequestHandler):
             call = Call(self, body)
         except authorization.Unknown as unknown:
             return self.send(answers.error("ec2", "InvalidAction", f"the front does not know {unknown}", 400))
+        if call.service == "pricing":
+            return self.price(call)
         fault = state.faults.next(call.name, call.account, call.region)
         if fault and not fault.done:
             return self.fail(fault, call, None)
         answer = self.serve(call)
         return self.fail(fault, call, answer) if fault else self.send(answer)
+
+    def price(self, call):
+        """Not written down with the account's calls: it comes whenever it comes, beside them."""
+        if state.prices.how == "silent":
+            state.prices.asked.append("silent")
+            return state.faults.keep_silent(call.name, self.connection)
+        if state.prices.how == "page":
+            state.prices.asked.append("page")
+            return self.send(Answer(200, "text/html; charset=utf-8", PAGE, request=None))
+        ask = authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request)[0]
+        why = authorization.denial(state.organization, state.policies, ask)
+        if why:
+            state.prices.asked.append("denied")
+            return self.send(answers.error("pricing", "AccessDeniedException", why, 400))
+        self.send(state.prices.answer(self, call))
 
     def fail(self, fault, call, answer):
         """Answers in place of AWS, or not at all; `answer` is AWS's, where the call took effect."""

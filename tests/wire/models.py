@@ -9,7 +9,7 @@ import re
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-NAMES = {"ec2": "ec2", "elasticfilesystem": "efs", "sagemaker": "sagemaker", "servicequotas": "service-quotas"}
+NAMES = {"ec2": "ec2", "elasticfilesystem": "efs", "sagemaker": "sagemaker", "servicequotas": "service-quotas", "pricing": "pricing"}
 
 
 class Refused(Exception):

@@ -4,6 +4,8 @@
 pub(crate) mod aws;
 #[cfg(feature = "aws")]
 mod connections;
+#[cfg(feature = "aws")]
+mod price_list;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,6 +21,24 @@ pub struct Clouds {
     pub studio: Arc<dyn StudioApi>,
     /// The sandbox has none.
     pub lifecycle_configs: Option<Arc<dyn LifecycleConfigs>>,
+    /// The sandbox has none.
+    pub price_list: Option<PriceList>,
+}
+
+#[cfg(feature = "aws")]
+pub use price_list::PriceList;
+
+/// There is none without AWS.
+#[cfg(not(feature = "aws"))]
+#[derive(Clone, Copy, Debug)]
+pub enum PriceList {}
+
+#[cfg(not(feature = "aws"))]
+impl PriceList {
+    #[expect(clippy::unused_async, reason = "the other build awaits")]
+    pub(crate) async fn price(&self, _: &Region, _: crate::cost::Product<'_>) -> crate::Result<Option<f64>> {
+        match *self {}
+    }
 }
 
 /// Where hosts run: as the user chose; else in AWS where anything points there; else in the sandbox.
@@ -95,7 +115,12 @@ pub(crate) async fn open_in(
                 observer.info("no AWS here: using the sandbox on this machine (--cloud aws for AWS)");
             }
             let sandbox = open_sandbox(surroundings)?;
-            Ok(Clouds { cloud: sandbox.cloud(), studio: sandbox.studio_api(), lifecycle_configs: None })
+            Ok(Clouds {
+                cloud: sandbox.cloud(),
+                studio: sandbox.studio_api(),
+                lifecycle_configs: None,
+                price_list: None,
+            })
         }
         CloudChoice::Aws => open_aws(surroundings, region).await,
     }
@@ -129,6 +154,7 @@ async fn open_aws(surroundings: &Surroundings, region: Option<&Region>) -> crate
         cloud: host_provisioner::aws::cloud(&config),
         studio: sagemaker.clone(),
         lifecycle_configs: Some(sagemaker),
+        price_list: Some(PriceList::new(&config, surroundings)),
     })
 }
 

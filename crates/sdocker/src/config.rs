@@ -39,6 +39,8 @@ pub struct Config {
     pub idle_timeout: Option<Timeout>,
     /// `MaxLifetime`.
     pub max_lifetime: Option<Duration>,
+    /// `MaxCost`, in US dollars.
+    pub max_cost: Option<f64>,
     /// `SubnetId`.
     pub subnet: Option<SubnetId>,
     /// `Market`.
@@ -136,6 +138,7 @@ fn checked(text: &str) -> Result<(Config, Vec<String>), Wrong> {
         engine: raw.engine.map(Into::into),
         idle_timeout: raw.idle_timeout,
         max_lifetime: raw.max_lifetime,
+        max_cost: raw.max_cost,
         subnet: values::id(text, "SubnetId", raw.subnet)?,
         market: raw.market.map(Into::into),
         files: raw.files.map(Into::into),
@@ -164,6 +167,7 @@ fn in_words(said: &str) -> String {
         "u16" => "a whole number up to 65535",
         "u32" => "a whole number",
         "a string" => "text in quotes",
+        "f64" => "a number",
         "a sequence" => "a list",
         "a map" => "an object",
         other => other,

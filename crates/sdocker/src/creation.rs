@@ -1,6 +1,7 @@
 //! A new host's way from a request to its use: plan, provision, wait, context, Local Mode.
 
 mod planning;
+mod pricing;
 mod several;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
@@ -21,9 +22,12 @@ use crate::{
     client_files::{HostFiles, entry},
     clients::{self, Obstacle},
     clouds, config,
+    cost::{Asked, Hourly},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
+    durations,
     error::Context as _,
+    history::History,
     hosts_conf::ActiveHost,
     link::Lent,
     local_mode,
@@ -62,12 +66,16 @@ pub struct NewHost {
     pub blocked: Vec<Blocked>,
     /// What leads clients past it.
     pub obstacles: Vec<Obstacle>,
+    /// What it costs; `None` where that was not found out meanwhile.
+    pub hourly: Option<Hourly>,
 }
 
 /// What a plan is made of.
 struct Prepared {
     /// What is asked for, with what the settings say of the rest.
     asked: HostRequest,
+    /// What it costs, as soon as that is known.
+    price: Asked,
     session: Session,
     environment: StudioEnvironment,
     planned: PlannedHosts,
@@ -86,11 +94,15 @@ struct Prepared {
 /// Everything for which no host could be created, as far as it is seen without changing anything.
 pub async fn dry_run(
     asked: &HostRequest,
+    count: Option<Count>,
     surroundings: &Surroundings,
     observer: &dyn Observer,
-) -> crate::Result<HostPlan> {
+) -> crate::Result<(HostPlan, Option<Hourly>)> {
     let lookup = Lookup::new(surroundings);
-    Ok(prepare(asked, 1, surroundings, &lookup, None, observer, false).await?.planned.first().clone())
+    let prepared =
+        prepare(asked, count.map_or(1, |count| count.of), surroundings, &lookup, None, observer, false).await?;
+    let hourly = prepared.price.whole(&prepared.asked.instance_type).await;
+    Ok((prepared.planned.first().clone(), hourly))
 }
 
 /// What a host would be, for whoever launches it later.
@@ -131,7 +143,7 @@ async fn prepare(
     for warning in &config.warnings {
         observer.warn(warning);
     }
-    let asked = asked.clone().or(&config);
+    let mut asked = asked.clone().or(&config);
     // What can't be edited later must be known before money is spent.
     let previous_context = lookup.contexts.current()?;
     let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
@@ -148,6 +160,13 @@ async fn prepare(
         environment = environment.without_shared_storage();
     }
     let lent = if ways.lends { Lent::of(&asked.shares, surroundings)? } else { Lent::default() };
+    let types = asked.instance_types();
+    let price = Asked::begin(&session.clouds, &lookup.layout, &environment.region, types, config.host.volume_gib);
+    if let Some(most) = asked.max_cost {
+        let asking = observer.asking("asking AWS for prices");
+        asked.max_lifetime = Some(pricing::affordable(&asked, most, count, &price).await?);
+        drop(asking);
+    }
     let asking = observer.asking("asking EC2 and EFS what a host needs");
     let cloud = if is_sandbox { CloudName::Sandbox } else { CloudName::Aws };
     let (planned, others) = tokio::join!(
@@ -184,7 +203,7 @@ async fn prepare(
         observer.info(request::WITHOUT_SHARED_STORAGE);
     }
     let lent = if ways.lends { lent } else { Lent::default() };
-    Ok(Prepared { asked, session, environment, planned, previous_context, ways, lent })
+    Ok(Prepared { asked, price, session, environment, planned, previous_context, ways, lent })
 }
 
 /// Creates a host, and makes it the current one. Whatever fails, what was made is undone.
@@ -221,6 +240,7 @@ pub async fn create(
         Ok(mut ready) => {
             let warnings = progress.warnings().into_iter().chain(prepared.planned.warnings().cloned());
             ready.warnings = warnings.map(|warning| warning.to_string()).collect();
+            pricing::remember(&mut ready, &prepared.price, &lookup);
             Ok(ready)
         }
         // Who interrupts does not want it kept.
@@ -334,6 +354,7 @@ impl Flow<'_> {
             refused: None,
             blocked: Vec::new(),
             obstacles: Vec::new(),
+            hourly: None,
         };
         self.prepared.lent.write(&self.lookup.layout.link(&name))?;
         Ok((host, ready))
@@ -347,6 +368,9 @@ impl Flow<'_> {
         stop: &CancellationToken,
     ) -> crate::Result<DockerHost> {
         let credentials = ClientCredentials::load(&ready.certs)?;
+        if let Some(usually) = History::read(&self.lookup.layout).usually(&host.instance_type) {
+            observer.info(format!("  it usually takes about {} until a host is ready", durations::show(usually)));
+        }
         let booting = BootingHost {
             instance: &host.instance_id,
             folder: &self.lookup.layout.host(&host.name()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// The shortest time after which a host may end itself.
-const LEAST: Duration = Duration::from_secs(60);
+pub(crate) const LEAST: Duration = Duration::from_secs(60);
 /// The longest.
 const MOST: Duration = Duration::from_secs(30 * 24 * 3600);
 

@@ -12,11 +12,13 @@ use crate::{
     client_files::HostFiles,
     clients, compose,
     config::{self, Config, ConfigFile},
+    cost::{Cost, Hourly},
     creation::{self, Count, NewHost, NewHosts},
     detours::{self, Blocked},
     docker_cli::{self, Refused},
     doctor::{self, Examination, Finding},
     forgetting::{self, Forgotten},
+    history::History,
     keep,
     local_mode::{self, Configured},
     logs::{self, HostLog},
@@ -223,7 +225,30 @@ impl Home {
     /// # Errors
     /// Everything for which no host could be created, as far as it is seen without changing anything.
     pub async fn plan(&self, request: &HostRequest, observer: &dyn Observer) -> Result<HostPlan> {
-        creation::dry_run(request, &self.surroundings, observer).await
+        Ok(self.plan_with_price(request, None, observer).await?.0)
+    }
+
+    /// The same, of so many hosts, and what each would cost, where that is found out within two seconds.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub async fn plan_with_price(
+        &self,
+        request: &HostRequest,
+        count: Option<Count>,
+        observer: &dyn Observer,
+    ) -> Result<(HostPlan, Option<Hourly>)> {
+        creation::dry_run(request, count, &self.surroundings, observer).await
+    }
+
+    /// What a host has cost and can cost until its end, by the price that was known when it was created; `None`: none was.
+    pub fn cost(&self, host: &KnownHost) -> Option<Cost> {
+        let hourly = History::read(&self.lookup().layout).hourly(&host.name)?;
+        let record = host.record.as_ref()?;
+        Some(hourly.cost(record.created, record.expires, Timestamp::now()))
     }
 
     /// Creates a host for the app that this home is in, as [`Studio::create_host`](crate::Studio::create_host) does for one that is known

@@ -49,6 +49,16 @@ impl Layout {
         self.sdocker_home.join("journal")
     }
 
+    /// What AWS's Price List said last.
+    pub(crate) fn prices(&self) -> PathBuf {
+        self.sdocker_home.join("prices.json")
+    }
+
+    /// What this home's earlier creations were like.
+    pub(crate) fn history(&self) -> PathBuf {
+        self.sdocker_home.join("history.json")
+    }
+
     pub(crate) fn sandbox(&self) -> PathBuf {
         self.sdocker_home.join("sandbox")
     }

@@ -82,6 +82,8 @@ pub struct HostRequest {
     pub idle_timeout: Option<Timeout>,
     /// After how long the host ends itself, whatever runs on it; by default twelve hours.
     pub max_lifetime: Option<Duration>,
+    /// What the host may cost at most, in US dollars: it ends itself by then, or earlier by `max_lifetime`.
+    pub max_cost: Option<f64>,
     /// On demand, or Spot; by default on demand.
     pub market: Option<MarketChoice>,
     /// How the host gets the app's files; `None`: by EFS in Studio Classic, lent by the app in a space, beside the EFS that it has mounted.
@@ -110,6 +112,7 @@ impl HostRequest {
             engine: None,
             idle_timeout: None,
             max_lifetime: None,
+            max_cost: None,
             market: None,
             files: None,
             shares: Vec::new(),
@@ -126,6 +129,7 @@ impl HostRequest {
         self.engine = self.engine.or(config.engine);
         self.idle_timeout = self.idle_timeout.or(config.idle_timeout);
         self.max_lifetime = self.max_lifetime.or(config.max_lifetime);
+        self.max_cost = self.max_cost.or(config.max_cost);
         self.market = self.market.or(config.market);
         // Who names folders on the command line wants them lent, whatever is said of files elsewhere.
         self.files = self.files.or(config.files.filter(|_| self.shares.is_empty()));

@@ -11,6 +11,8 @@ use crate::{
     advice,
     client_files::HostFiles,
     clients,
+    cost::Cost,
+    history::History,
     link::{self, LinkState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
@@ -43,6 +45,8 @@ pub struct Status {
     pub expires: Option<String>,
     /// A variable of the environment that leads the Docker CLI elsewhere than to this host, whatever Docker's context is.
     pub overridden: Option<String>,
+    /// What it has cost and can cost, by the price that was known when it was created; `None`: none was.
+    pub cost: Option<Cost>,
     /// What its daemon says.
     pub daemon: Daemon,
     /// What the host says of its own life; `None` where it shares no folder with this home, or has not written any yet.
@@ -150,6 +154,11 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     let life = account.life.and_then(|text| life(&file, &text, observer));
     let stages = stages(account.stages);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
+    let expires = expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string()));
+    let cost = History::read(&lookup.layout).hourly(&host.name).and_then(|hourly| {
+        let until = expires.as_ref()?.parse().ok()?;
+        Some(hourly.cost(host.record.as_ref()?.created, until, jiff::Timestamp::now()))
+    });
     Status {
         endpoint: host.endpoint(),
         current,
@@ -157,8 +166,9 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         state_reason: instance.as_ref().and_then(|instance| instance.why_ended()),
         zone: instance.as_ref().and_then(|instance| instance.zone.as_ref().map(ToString::to_string)),
         created: host.record.as_ref().map(|record| record.created.to_string()),
-        expires: expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string())),
+        expires,
         overridden,
+        cost,
         daemon,
         life,
         link,

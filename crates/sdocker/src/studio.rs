@@ -71,7 +71,7 @@ impl Studio {
     /// # Errors
     /// Everything for which no host could be created, as far as it is seen without changing anything.
     pub async fn plan(&self, request: &HostRequest, observer: &dyn Observer) -> Result<HostPlan> {
-        creation::dry_run(request, self.home.surroundings(), observer).await
+        Ok(creation::dry_run(request, None, self.home.surroundings(), observer).await?.0)
     }
 
     /// Creates a host, waits until its Docker daemon answers, makes it the current host and configures Local Mode. Whatever fails, what was

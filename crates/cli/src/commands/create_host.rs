@@ -56,6 +56,9 @@ pub(crate) struct Args {
     /// Terminate the host after this long, whatever runs on it. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
+    /// Terminate the host before it costs more than this, in US dollars. Refused where AWS's prices can't be looked up.
+    #[arg(long, value_name = "USD", value_parser = usd)]
+    max_cost: Option<f64>,
     /// Use Spot only; fail if there is no Spot capacity.
     #[arg(long, conflicts_with_all = ["spot_or_on_demand", "on_demand"])]
     spot: bool,
@@ -107,6 +110,12 @@ fn tag(text: &str) -> Result<Tag, String> {
     if key.is_empty() { Err("expected KEY=VALUE".to_owned()) } else { Ok(Tag::new(key, value)) }
 }
 
+/// An amount of US dollars.
+fn usd(text: &str) -> Result<f64, String> {
+    let usd = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| usd.is_finite() && *usd > 0.0);
+    usd.ok_or_else(|| "expected an amount of US dollars, such as 5 or 0.50".to_owned())
+}
+
 impl Args {
     /// What is asked for, and else what `sdocker.conf` says.
     fn instance_types(&self, home: &Home) -> anyhow::Result<Vec<InstanceType>> {
@@ -142,6 +151,7 @@ impl Args {
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
         request.max_lifetime = self.max_lifetime;
+        request.max_cost = self.max_cost;
         request.market = match (self.spot, self.spot_or_on_demand, self.on_demand) {
             (true, ..) => Some(MarketChoice::Spot),
             (_, true, _) => Some(MarketChoice::SpotOrOnDemand),
@@ -207,8 +217,8 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let count = args.count()?;
     let observer = Progress::new(printer);
     if args.dry_run {
-        let plan = home.plan(&request, &observer).await?;
-        return outcome::print_plan(&plan, count, &home.settings()?.given, printer);
+        let (plan, hourly) = home.plan_with_price(&request, count, &observer).await?;
+        return outcome::print_plan(&plan, count, hourly, &home.settings()?.given, printer);
     }
     let what = match count {
         Some(count) => format!("{} hosts", count.of),

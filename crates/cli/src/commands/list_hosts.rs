@@ -1,7 +1,10 @@
 //! `sdocker list-hosts`.
 
 use host_provisioner::RecordState;
-use sdocker::{Home, Look};
+use sdocker::{
+    Home, Look,
+    cost::{Cost, dollars},
+};
 use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
 
@@ -25,6 +28,8 @@ struct Listed {
     state: String,
     created: Option<String>,
     expires: Option<String>,
+    /// By the price that was known when it was created; `null`: none was.
+    cost: Option<Cost>,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +58,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
             };
             let recorded = host.record.as_ref().map(|record| record.state);
             Listed {
+                cost: home.cost(&host),
                 endpoint: format!("tcp://{}:{}", host.address, host.port),
                 current: host.current,
                 state: match recorded {
@@ -74,9 +80,9 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
 
 fn human(hosts: &[Listed]) -> String {
     if hosts.is_empty() {
-        return "no hosts; `sdocker create-host --instance-type c5.xlarge` creates one".to_owned();
+        return "no hosts; `sdocker create c5.xlarge` creates one".to_owned();
     }
-    let header = ["", "INSTANCE", "TYPE", "STATE", "ENDPOINT", "CREATED", "EXPIRES"].into();
+    let header = ["", "INSTANCE", "TYPE", "STATE", "ENDPOINT", "CREATED", "EXPIRES", "AN HOUR", "SO FAR"].into();
     let rows = hosts.iter().map(|host| {
         let time = |time: &Option<String>| time.as_deref().map_or_else(|| "-".to_owned(), minutes);
         [
@@ -87,6 +93,8 @@ fn human(hosts: &[Listed]) -> String {
             host.endpoint.clone(),
             time(&host.created),
             time(&host.expires),
+            host.cost.as_ref().map_or_else(|| "unknown".to_owned(), |cost| dollars(cost.hourly_usd.total())),
+            host.cost.as_ref().map_or_else(|| "unknown".to_owned(), |cost| dollars(cost.so_far_usd)),
         ]
     });
     align(Some(header), rows)

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use sdocker::{
     Home,
+    cost::{Cost, dollars},
     link::{FolderState, LinkState},
     on_demand,
     status::{Life, Status},
@@ -75,6 +76,7 @@ fn human(status: &Status) -> String {
     if let Some(expires) = &status.expires {
         row("ends at the latest", minutes(expires));
     }
+    row("costs", costs(status.cost.as_ref()));
     if let Some(life) = &status.life {
         row("idle", idle(life));
         if let Some(used) = life.disk_used_percent {
@@ -125,6 +127,17 @@ fn link_rows(link: &LinkState) -> Vec<(&'static str, String)> {
     };
     let unreachable = link.unreachable.iter().map(|why| ("ports", format!("the daemon is out of reach: {why}")));
     link.folders.iter().map(folder).chain(link.ports.iter().map(port)).chain(unreachable).collect()
+}
+
+fn costs(cost: Option<&Cost>) -> String {
+    match cost {
+        None => "unknown: AWS's prices could not be looked up when it was created".to_owned(),
+        Some(cost) if cost.hourly_usd.total() == 0.0 => "nothing: it runs on this machine".to_owned(),
+        Some(cost) => {
+            let [hour, so_far, most] = [cost.hourly_usd.total(), cost.so_far_usd, cost.at_most_usd].map(dollars);
+            format!("{hour} an hour, {so_far} so far, {most} at the most until it ends itself")
+        }
+    }
 }
 
 fn idle(life: &Life) -> String {

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use whole_file::Links;
@@ -48,18 +49,50 @@ pub(super) fn client(surroundings: &Surroundings) -> crate::Result<SharedHttpCli
 
 /// The answer of a server to a GET request, asked on the way that AWS is asked.
 pub(super) async fn ask(url: &str, surroundings: &Surroundings) -> crate::Result<Answer> {
-    let scheme = if url.starts_with("https:") { Scheme::Https } else { Scheme::Http };
-    let connector = Connector::builder()
-        .proxy_config(proxy_for(scheme, surroundings)?)
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(tls(surroundings.ca_bundle.as_deref())?)
-        .build();
     let request = HttpRequest::get(url).map_err(Error::wrapping)?;
-    let answer = connector.call(request).await.map_err(Error::wrapping)?;
+    let answer = connector(url, surroundings)?.call(request).await.map_err(Error::wrapping)?;
     // The first of them is the registries' own (distribution, "HTTP API V2"), the other tells how to log in.
     let headers = ["docker-distribution-api-version", "www-authenticate"];
     let is_registry = headers.into_iter().any(|name| answer.headers().get(name).is_some());
     Ok(Answer { status: answer.status().as_u16(), is_registry })
+}
+
+/// The answer to a POST request.
+pub(super) struct Posted {
+    pub status: u16,
+    /// Whether it names its request, as AWS's answers do ([`aws_answers`], in its own words for the SDK's clients).
+    pub is_of_aws: bool,
+    pub body: Vec<u8>,
+}
+
+/// Posts to AWS, on the way of the SDK's own calls.
+pub(super) async fn post(
+    url: &str,
+    headers: &[(&'static str, String)],
+    body: String,
+    surroundings: &Surroundings,
+) -> crate::Result<Posted> {
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    request.set_method("POST").map_err(Error::wrapping)?;
+    request.set_uri(url).map_err(Error::wrapping)?;
+    for (name, value) in headers {
+        request.headers_mut().insert(*name, value.clone());
+    }
+    let answer = connector(url, surroundings)?.call(request).await.map_err(Error::wrapping)?;
+    let is_of_aws = answer.headers().get("x-amzn-requestid").is_some();
+    let status = answer.status().as_u16();
+    let body = ByteStream::new(answer.into_body()).collect().await.map_err(Error::wrapping)?;
+    Ok(Posted { status, is_of_aws, body: body.to_vec() })
+}
+
+/// A connection to a server, through the proxies of the environment.
+fn connector(url: &str, surroundings: &Surroundings) -> crate::Result<Connector> {
+    let scheme = if url.starts_with("https:") { Scheme::Https } else { Scheme::Http };
+    Ok(Connector::builder()
+        .proxy_config(proxy_for(scheme, surroundings)?)
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls(surroundings.ca_bundle.as_deref())?)
+        .build())
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,6 @@
 //! `sdocker.conf` as something to look at and to change: in place, so that what the user wrote stays.
 
-use std::{
-    fs::{self, File},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use jsonc_parser::{ParseOptions, cst::CstRootNode};
 use serde::Serialize;
@@ -13,7 +10,7 @@ use super::{
     keys::{KEYS, Key},
     parse, read_text,
 };
-use crate::{Error, error::Context as _};
+use crate::{Error, error::Context as _, lock::lock_of};
 
 /// What a new file begins with.
 const EMPTY: &str = "{\n}\n";
@@ -96,7 +93,7 @@ impl ConfigFile {
     /// # Errors
     /// A value that can't be meant; a file that is not what it should be, or can't be written.
     pub fn set(&self, key: &Key, words: &[String]) -> crate::Result<()> {
-        let _lock = self.lock()?;
+        let _lock = lock_of(&self.path).with_context(|| format!("cannot lock {}", self.path.display()))?;
         let before = read_text(&self.path)?;
         let after = edited(before.as_deref().unwrap_or_default(), key, words);
         let after = after.with_context(|| format!("{} can't be edited", self.path.display()))?;
@@ -123,20 +120,6 @@ impl ConfigFile {
         }
         let failed = || format!("cannot write {}", self.path.display());
         whole_file::replace(&self.path, EMPTY.as_bytes(), 0o600).with_context(failed)
-    }
-
-    /// Several processes of one home may edit the file.
-    fn lock(&self) -> crate::Result<File> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        let path = self.path.with_file_name(".sdocker.conf.lock");
-        let failed = || format!("cannot lock {}", self.path.display());
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
-        }
-        let lock = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.with_context(failed)?;
-        lock.lock().with_context(failed)?;
-        Ok(lock)
     }
 }
 
@@ -178,6 +161,8 @@ fn cst(value: Value) -> jsonc_parser::cst::CstInputValue {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::json;
 
     use super::*;

@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     key("Engine", Kind::Text, Some("\"auto\""), "auto, dind or native"),
     key("IdleTimeout", Kind::Text, Some("\"60m\""), "end the host after this long without use; or never"),
     key("MaxLifetime", Kind::Text, Some("\"12h\""), "terminate the host after this long, whatever runs on it"),
+    key("MaxCost", Kind::Number, None, "terminate the host before it costs more than this, in US dollars"),
     key("SubnetId", Kind::Text, None, "the subnet, instead of the domain's first that fits"),
     key("Market", Kind::Text, Some("\"on-demand\""), "on-demand, spot or spot-or-on-demand"),
     key("Files", Kind::Text, None, "how the host gets this app's files: share, efs or none"),

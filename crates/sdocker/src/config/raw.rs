@@ -41,6 +41,8 @@ pub(super) struct Raw {
     pub idle_timeout: Option<Timeout>,
     #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
     pub max_lifetime: Option<Duration>,
+    #[serde(rename = "MaxCost")]
+    pub max_cost: Option<f64>,
     #[serde(rename = "SubnetId")]
     pub subnet: Option<String>,
     #[serde(rename = "Market")]

@@ -106,6 +106,7 @@ fn a_value_that_cannot_be_meant_is_an_error_with_its_place_and_what_to_do() {
         (r#"{"ImageId": ""}"#, "1:13: ImageId is empty", "remove ImageId"),
         ("{\n\t\"Key\": \"  \"}", "2:9: Key is empty", "remove Key"),
         (r#"{"Shares": ["/data", "data"]}"#, "1:22: expected an absolute path, found \"data\"", "begin it with"),
+        (r#"{"MaxCost": 0}"#, "1:13: expected an amount of US dollars above 0, found 0", "name more"),
         (r#"{"DockerImageURI": ""}"#, "1:20: DockerImageURI is empty", "remove DockerImageURI"),
     ];
     for (text, expected, advice) in cases {

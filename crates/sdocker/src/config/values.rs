@@ -71,6 +71,7 @@ impl Check<'_> {
         self.additional_ports()?;
         self.groups()?;
         self.shares()?;
+        self.max_cost()?;
         let ids = [
             "InstanceType",
             "ImageId",
@@ -156,6 +157,19 @@ impl Check<'_> {
             let what = format!("expected an absolute path, found {}", folder.text(self.text));
             Err(self.wrong(folder, what, "begin it with / or ~/".to_owned()))
         })
+    }
+
+    fn max_cost(&self) -> Result<(), Wrong> {
+        let Some(value) = self.value("MaxCost") else { return Ok(()) };
+        let usd = match value {
+            Value::NumberLit(number) => number.value.parse::<f64>().ok(),
+            _ => None,
+        };
+        if usd.is_some_and(|usd| usd > 0.0) {
+            return Ok(());
+        }
+        let what = format!("expected an amount of US dollars above 0, found {}", value.text(self.text));
+        Err(self.wrong(value, what, "name more, or remove MaxCost".to_owned()))
     }
 
     /// A gp3 volume has 1 GiB to 64 TiB (EBS user guide, "General Purpose SSD volumes").

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use host_provisioner::{Creation, Order, ProvisionError, Provisioner, Several, UndoReport};
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, NewHost, not_ready_yet, prepare};
+use super::{Flow, NewHost, not_ready_yet, prepare, pricing};
 use crate::{
     Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::HostFiles,
@@ -144,6 +144,7 @@ pub async fn create_several(
             Some(answered) => new.answered = Some(answered),
             None => new.notes.push(not_ready_yet(&host)),
         }
+        pricing::remember(&mut new, &prepared.price, &lookup);
         done.hosts.push(new);
     }
     if asked.wait {

@@ -211,6 +211,16 @@ fn others(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
     if let (true, Some(key)) = (tasks.contains(&Task::Create), &scope.kms_key) {
         statements.extend(of_key(key, scope));
     }
+    if tasks.contains(&Task::Create) {
+        // IAM can't narrow it ("Actions, resources, and condition keys for AWS Price List").
+        statements.push(Statement {
+            sid: "Prices",
+            actions: vec!["pricing:GetProducts"],
+            resources: vec!["*".to_owned()],
+            condition: None,
+            why: "says what a host costs, and allows `--max-cost`; without it the cost is unknown",
+        });
+    }
     if tasks.contains(&Task::EcrLogin) {
         statements.push(Statement {
             sid: "EcrLogin",

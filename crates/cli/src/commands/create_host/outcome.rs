@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use host_provisioner::{HostGroups, HostPlan, Market, Placement};
+use jiff::Timestamp;
 use sdocker::{
     Count, Surroundings, clients,
+    cost::{Cost, Hourly, dollars},
     creation::NewHost,
     detours::{self, Client},
     durations,
@@ -27,6 +29,8 @@ pub(super) struct Created {
     created: String,
     expires: String,
     idle_timeout_seconds: Option<u64>,
+    /// `null` where it is not known.
+    cost: Option<Cost>,
     warnings: Vec<String>,
     pub(super) notes: Vec<String>,
 }
@@ -48,6 +52,7 @@ impl Created {
             created: host.record.created.to_string(),
             expires: host.record.expires.to_string(),
             idle_timeout_seconds: host.idle_timeout.map(|timeout| timeout.as_secs()),
+            cost: host.hourly.map(|hourly| hourly.cost(host.record.created, host.record.expires, Timestamp::now())),
             warnings,
             notes: host.notes.clone(),
             name,
@@ -84,6 +89,7 @@ pub(super) fn print(
     let created = Created::of(host);
     printer.result(&created, || {
         let mut text = format!("{}\n{}\n", created.state(), end("it", host));
+        let _ = writeln!(text, "it costs {}", in_words(created.cost.as_ref()));
         for note in &created.notes {
             let _ = writeln!(text, "{note}");
         }
@@ -116,20 +122,35 @@ pub(super) fn clients_work(
         && host.blocked.iter().all(|blocked| blocked.client != Client::Cli)
 }
 
+/// What a new host costs.
+fn in_words(cost: Option<&Cost>) -> String {
+    let Some(cost) = cost else { return "what AWS asks for it: the price could not be looked up".to_owned() };
+    let hourly = cost.hourly_usd;
+    if hourly.total() == 0.0 {
+        return "nothing: it runs on this machine".to_owned();
+    }
+    let [hour, instance, volume, most] =
+        [hourly.total(), hourly.instance, hourly.volume, cost.at_most_usd].map(dollars);
+    format!("{hour} an hour ({instance} the instance, {volume} its volume), {most} at the most until it ends itself")
+}
+
 pub(super) fn print_plan(
     plan: &HostPlan,
     count: Option<Count>,
+    hourly: Option<Hourly>,
     given: &[&str],
     printer: &Printer,
 ) -> anyhow::Result<()> {
     let calls = plan.calls();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
-    let mut value = json!({"plan": plan, "calls": calls, "warnings": warnings});
+    let now = Timestamp::now();
+    let cost = hourly.map(|hourly| hourly.cost(now, plan.expires, now));
+    let mut value = json!({"plan": plan, "calls": calls, "cost": cost, "warnings": warnings});
     if let Some(Count { of, at_least, .. }) = count {
         value["count"] = json!({"of": of, "at_least": at_least});
     }
     printer.result(&value, || {
-        let mut text = human(plan, count, given);
+        let mut text = human(plan, count, cost.as_ref(), given);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -140,7 +161,7 @@ pub(super) fn print_plan(
     })
 }
 
-fn human(plan: &HostPlan, count: Option<Count>, given: &[&str]) -> String {
+fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, given: &[&str]) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     match count {
@@ -177,6 +198,8 @@ fn human(plan: &HostPlan, count: Option<Count>, given: &[&str]) -> String {
         row("user data", format!("{} bytes", placement.user_data.as_bytes().len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
+    let each = if count.is_some() { "each: " } else { "" };
+    rows.push(["costs".to_owned(), format!("{each}{}", in_words(cost))]);
     if !given.is_empty() {
         rows.push(["sdocker.conf".to_owned(), format!("has {}, where no option says otherwise", given.join(", "))]);
     }

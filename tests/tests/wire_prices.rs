@@ -1,0 +1,103 @@
+//! What a host costs, by AWS's Price List: where it answers, where it does not, and that nothing waits for it.
+
+use std::time::{Duration, Instant};
+
+use sdocker_tests::{Front, Home};
+use serde_json::{Value, json};
+
+fn plan(home: &Home, more: &[&str]) -> (Value, Duration) {
+    let began = Instant::now();
+    let arguments = [&["create-host", "c5.xlarge", "--dry-run", "--output", "json"], more].concat();
+    (home.sdocker(&arguments).expect(0).json(), began.elapsed())
+}
+
+fn close(found: &Value, expected: f64) -> bool {
+    found.as_f64().is_some_and(|found| (found - expected).abs() < 1e-6)
+}
+
+/// 400 GiB for 730 hours a month.
+const VOLUME: f64 = 0.088 * 400.0 / 730.0;
+
+#[test]
+fn a_host_says_what_it_costs() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    let hourly =
+        |cost: &Value| close(&cost["hourly_usd"]["instance"], 0.192) && close(&cost["hourly_usd"]["volume"], VOLUME);
+    let (planned, _) = plan(&home, &[]);
+    assert!(hourly(&planned["cost"]) && close(&planned["cost"]["at_most_usd"], 12.0 * (0.192 + VOLUME)), "{planned:#}");
+    assert_eq!(front.priced(), ["priced", "priced"]);
+    // It is kept for a day.
+    let said = home.sdocker(&["create-host", "c5.xlarge", "--dry-run"]).expect(0).stdout;
+    assert!(said.contains("$0.24 an hour ($0.19 the instance, $0.048 its volume), $2.88 at the most"), "{said}");
+    assert_eq!(front.priced().len(), 2);
+
+    // What a host was said to cost when it was created is what is said of it later, and nobody is asked.
+    let created = home.sdocker(&["create-host", "c5.xlarge", "--output", "json"]).expect(0).json();
+    assert!(hourly(&created["cost"]), "{created:#}");
+    let listed = home.sdocker(&["list-hosts", "--offline", "--output", "json"]).expect(0).json();
+    assert!(hourly(&listed["hosts"][0]["cost"]), "{listed:#}");
+    let status = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(status.contains("$0.24 an hour, $0.00 so far, $2.88 at the most until it ends itself"), "{status}");
+    let table = home.sdocker(&["list-hosts"]).expect(0).stdout;
+    assert!(table.contains("SO FAR") && table.contains("$0.24"), "{table}");
+    assert_eq!(front.priced().len(), 2);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+
+    // A type that the list does not have.
+    let said = home.sdocker(&["create-host", "c5.large", "--dry-run"]).expect(0).stdout;
+    assert!(said.contains("the price could not be looked up"), "{said}");
+    assert_eq!(front.priced().last().map(String::as_str), Some("no product"));
+}
+
+/// Without permission, through a proxy's page, or without an answer: unknown, and the creation is as quick as it was.
+#[test]
+fn a_price_that_is_not_there_is_unknown_and_is_not_waited_for() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.deny(&["pricing:GetProducts"]);
+    assert_eq!(plan(&home, &[]).0["cost"], Value::Null);
+    assert!(front.priced().contains(&"denied".to_owned()));
+    let refused = home.sdocker(&["create-host", "c5.xlarge", "--max-cost", "5"]).expect(1).stderr;
+    assert!(refused.contains("what a c5.xlarge costs is not known, so it can't be kept below $5"), "{refused}");
+    assert!(refused.contains("pricing:GetProducts"), "{refused}");
+    assert_eq!(front.live(), Vec::<String>::new());
+    front.deny(&[]);
+
+    front.answer_prices(&json!("page"));
+    assert_eq!(plan(&home, &[]).0["cost"], Value::Null);
+    assert!(front.priced().contains(&"page".to_owned()));
+
+    front.answer_prices(&json!("silent"));
+    let (planned, took) = plan(&home, &[]);
+    assert_eq!(planned["cost"], Value::Null);
+    assert!(took >= Duration::from_secs(2), "it was waited for: {took:?}");
+    let created = home.sdocker(&["create-host", "c5.xlarge", "--output", "json"]).expect(0).json();
+    assert_eq!(created["cost"], Value::Null);
+    assert!(front.priced().contains(&"silent".to_owned()));
+    let status = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(status.contains("unknown: AWS's prices could not be looked up"), "{status}");
+    front.release();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+/// A host is to cost no more than this: it ends itself by then.
+#[test]
+fn a_limit_in_dollars_is_one_in_time() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    // Under the policy that is printed for it.
+    front.enforce(&home.sdocker(&["policy", "--for", "create"]).expect(0).json());
+    let (planned, _) = plan(&home, &["--max-cost", "1"]);
+    assert!(
+        close(&planned["cost"]["at_most_usd"], 1.0) || planned["cost"]["at_most_usd"].as_f64() < Some(1.0),
+        "{planned:#}"
+    );
+    assert!(planned["cost"]["at_most_usd"].as_f64() > Some(0.99), "{planned:#}");
+    // It does not make a life longer.
+    let (planned, _) = plan(&home, &["--max-cost", "100", "--max-lifetime", "1h"]);
+    assert!(close(&planned["cost"]["at_most_usd"], 0.192 + VOLUME), "{planned:#}");
+    let refused = home.sdocker(&["create-host", "c5.xlarge", "--max-cost", "0.001", "--dry-run"]).expect(1).stderr;
+    assert!(refused.contains("does not pay for a minute of a c5.xlarge: an hour is $0.24"), "{refused}");
+    front.enforce(&Value::Null);
+}
