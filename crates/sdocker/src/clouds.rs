@@ -26,12 +26,12 @@ pub struct Clouds {
 }
 
 #[cfg(feature = "aws")]
-pub use price_list::PriceList;
+pub(crate) use price_list::PriceList;
 
 /// There is none without AWS.
 #[cfg(not(feature = "aws"))]
 #[derive(Clone, Copy, Debug)]
-pub enum PriceList {}
+pub(crate) enum PriceList {}
 
 #[cfg(not(feature = "aws"))]
 impl PriceList {

@@ -105,7 +105,7 @@ pub(crate) async fn hourly(
 /// An amount of US dollars, as people read it.
 pub fn dollars(usd: f64) -> String {
     // A price of a fraction of a cent is one.
-    if usd > 0.0 && usd < 0.095 { format!("${usd:.3}") } else { format!("${usd:.2}") }
+    if (0.0005..0.095).contains(&usd) { format!("${usd:.3}") } else { format!("${usd:.2}") }
 }
 
 /// Prices that are asked for while other work goes on, which does not wait for them.
