@@ -22,7 +22,7 @@ pub struct Clouds {
     /// The sandbox has none.
     pub lifecycle_configs: Option<Arc<dyn LifecycleConfigs>>,
     /// The sandbox has none.
-    pub price_list: Option<PriceList>,
+    pub(crate) price_list: Option<PriceList>,
 }
 
 #[cfg(feature = "aws")]
