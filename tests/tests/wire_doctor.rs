@@ -341,6 +341,13 @@ fn what_is_left_of_hosts_is_mended() {
     // Its daemon does not answer any more, and its last stage is what is known of it.
     let status = home.sdocker(&["status"]).expect(0).stdout;
     assert!(status.lines().any(|line| line.starts_with("bootstrap") && line.contains("ready done at ")), "{status}");
+    let asked = ["status", "--instance-id", instance, "--output", "json"];
+    assert_eq!(home.sdocker(&asked).expect(0).json()["overridden"], Value::Null);
+    home.set("DOCKER_HOST", "tcp://elsewhere:2375");
+    let overridden = home.sdocker(&asked).expect(0).json()["overridden"].clone();
+    let expected = "DOCKER_HOST=tcp://elsewhere:2375 is set in the environment and overrides every Docker context";
+    assert_eq!(overridden, expected, "clients go past this host");
+    home.unset("DOCKER_HOST");
     let log = std::fs::read_to_string(home.join(".sdocker/sdocker.log")).expect("readable");
     let launch = log.lines().find(|line| line.contains("EC2 RunInstances: HTTP status 200, request "));
     assert!(launch.is_some_and(|line| !line.ends_with("request ")), "AWS's support asks for the id: {log}");

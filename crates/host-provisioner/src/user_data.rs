@@ -144,7 +144,7 @@ pub fn render_user_data(bootstrap: &Bootstrap) -> Result<UserData, UserDataError
         // There is a network when a boothook runs, and Docker's own addresses are not there yet.
         // iproute is on the ECS-optimised image, whose package iproute-tc needs it (packages_al2023 in aws/amazon-ecs-ami); hostname(1) need not be.
         script.push_str("while read -r _ _ _ address _; do addresses+=(\"${address%/*}\"); done < <(ip -o addr show up scope global)\n");
-        script.push_str("timeout 30 bash /usr/local/lib/sdocker/certify.sh /etc/sdocker/tls \"${addresses[@]}\"\n");
+        script.push_str("timeout 99 bash /usr/local/lib/sdocker/certify.sh /etc/sdocker/tls \"${addresses[@]}\"\n");
     }
     script.push_str(". /etc/sdocker/settings\n. /usr/local/lib/sdocker/start.sh\n");
     UserData::new(script)
