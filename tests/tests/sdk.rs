@@ -13,6 +13,9 @@ use localmode_config::{ComposeVerdict, Sdk, Version, compose_accepted};
 use sdocker_tests::{Docker, Home, Run, Space, eventually, skip};
 use serde_json::Value;
 
+/// How most of them get their host.
+const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
+
 /// An app with a current host, on which the training image is built, and S3 beside it.
 struct Lab {
     app: App,
@@ -68,7 +71,13 @@ impl Lab {
 
     fn open_with(docker: Docker) -> Option<Self> {
         let cache = cache()?;
-        Self::of(App::Any(Home::in_sandbox_with(docker)?), cache)
+        Self::of(App::Any(Home::in_sandbox_with(docker)?), cache, &CREATE)
+    }
+
+    /// One without a host, which its socket launches.
+    fn on_demand() -> Option<Self> {
+        let cache = cache()?;
+        Self::of(App::Any(Home::in_sandbox()?), cache, &["up", "c5.xlarge"])
     }
 
     fn open_in_space() -> Option<Self> {
@@ -82,12 +91,12 @@ impl Lab {
         // What everybody sees anyway needs no mount of its own.
         let seen: Vec<&Path> = seen.into_iter().filter(|folder| *folder != Path::new("/usr")).collect();
         let space = Space::open_with(Docker::Old, &seen)?;
-        Self::of(App::Space(Box::new(space)), cache)
+        Self::of(App::Space(Box::new(space)), cache, &CREATE)
     }
 
-    fn of(mut app: App, cache: PathBuf) -> Option<Self> {
+    fn of(mut app: App, cache: PathBuf, begin: &[&str]) -> Option<Self> {
         let home = app.home();
-        home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
+        home.sdocker(begin).expect(0);
         // The SDK would otherwise report to AWS each call that it is given, and wait for an answer.
         let opt_out = "SchemaVersion: '1.0'\nSageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}\n";
         fs::create_dir_all(home.join(".config/sagemaker")).expect("made");
@@ -122,7 +131,10 @@ impl Lab {
         // docker-compose 1.29 and docker-py ignore contexts.
         let environment = app.home().sdocker(&["env", "--shell", "json"]).expect(0).json();
         for (name, value) in environment.as_object().expect("an object") {
-            app.home_mut().set(name, value.as_str().expect("text"));
+            // One without a value is not to be set.
+            if let Some(value) = value.as_str() {
+                app.home_mut().set(name, value);
+            }
         }
         let lab = Self { app, cache, s3, aws };
         lab.build_image();
@@ -229,6 +241,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         drop(self.s3.kill());
         drop(self.s3.wait());
+        drop(self.home().sdocker(&["down"]));
         drop(self.home().sdocker(&["terminate-host", "--all"]));
     }
 }
@@ -300,6 +313,15 @@ fn todays_docker() {
     lab.use_compose_2();
     lab.runs("sdk-2", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
+}
+
+/// By the socket, which takes the place of a host in whatever these look at.
+#[test]
+fn a_host_on_demand() {
+    let Some(lab) = Lab::on_demand() else { return };
+    lab.runs("sdk-oldest", "v2", None);
+    lab.runs("sdk-3", "v3", Some("JupyterLab"));
+    lab.runs("sdk-2", "clients", None);
 }
 
 #[test]

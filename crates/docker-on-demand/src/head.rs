@@ -125,9 +125,11 @@ impl Request {
         self.headers.set("Content-Length", length.to_string());
     }
 
-    /// Whether its sender has all the time that it takes: Docker's own client sets no limit (docker/cli, `cli/command/cli.go`, `UserAgent`).
+    /// Whether its sender has all the time that it takes. Docker's own clients set no limit: the CLI (docker/cli, `cli/command/cli.go`,
+    /// `UserAgent`), Compose 2 (it calls itself `compose/2.40.3`) and BuildKit's, which asks for HTTP/2.
     pub(crate) fn is_patient(&self) -> bool {
-        self.headers.get("user-agent").is_some_and(|agent| agent.starts_with("Docker-Client/"))
+        let agent = self.headers.get("user-agent").unwrap_or_default();
+        agent.starts_with("Docker-Client/") || agent.starts_with("compose/") || self.headers.has("upgrade", "h2c")
     }
 
     /// Whether the connection is for one more request.
