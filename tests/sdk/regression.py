@@ -89,9 +89,10 @@ def same(answered, model, features):
 
 
 def docker_host():
-    """The host's name, as the current Docker context has it."""
+    """The host's name, as the current Docker context has it; this machine's, where that is a socket."""
     context = json.loads(subprocess.check_output(["docker", "context", "inspect"]))
-    return context[0]["Endpoints"]["docker"]["Host"].removeprefix("tcp://").rpartition(":")[0]
+    endpoint = context[0]["Endpoints"]["docker"]["Host"]
+    return "localhost" if endpoint.startswith("unix:") else endpoint.removeprefix("tcp://").rpartition(":")[0]
 
 
 def nothing_listens():
