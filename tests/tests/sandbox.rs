@@ -1,6 +1,6 @@
 //! The main job on real parts: Docker daemons on this machine, the real Docker CLI and compose through the context.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{fs, io::BufRead as _, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use sdocker_tests::{Docker, Home, Terminal, eventually};
 use serde_json::json;
@@ -127,7 +127,18 @@ fn the_main_job() {
     // A second host beside the first, and back.
     let planned = home.sdocker(&["create-host", "m5.large", "--dry-run"]).expect(0);
     assert!(planned.stderr.contains(&format!("{first} runs as well, for ")), "{}", planned.stderr);
-    let (second, _) = create(&home, "m5.large");
+    let launched = home.sdocker(&["create", "m5.large", "--no-wait", "--output", "json"]).expect(0).json();
+    let second = launched["name"].as_str().expect("a name").to_owned();
+    let used = home.sdocker(&["use", "m5", "--wait"]).expect(0);
+    assert!(used.stdout.starts_with(&format!("{second} is the current host: Docker ")), "{}", used.stdout);
+    // A state that is watched is printed once for each change.
+    let mut watch = home.sdocker_command(&["status", "--watch"]);
+    let mut watch = watch.stdout(std::process::Stdio::piped()).spawn().expect("it runs");
+    let mut first_line = String::new();
+    std::io::BufReader::new(watch.stdout.as_mut().expect("piped")).read_line(&mut first_line).expect("a line");
+    assert!(first_line.contains(&second), "{first_line}");
+    home.run("kill", &["-s", "INT", &watch.id().to_string()]).expect(0);
+    assert_eq!(watch.wait().expect("it ends").code(), Some(130));
     let listed = home.sdocker(&["list-hosts", "--output", "json"]).expect(0).json();
     let names: Vec<_> = listed["hosts"].as_array().expect("hosts").iter().map(|host| &host["name"]).collect();
     assert_eq!(names, [&json!(second), &json!(first)]);

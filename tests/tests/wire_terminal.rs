@@ -288,7 +288,9 @@ fn every_command_ends_when_it_is_told() {
             let ended = child.wait_with_output().expect("it ends");
             let stderr = String::from_utf8_lossy(&ended.stderr);
             assert!(asked.elapsed() < ENDS_WITHIN, "{arguments:?}, {signal}: {:?}", asked.elapsed());
+            // Of an instance that was to be ended it is not known what became.
             let code = if signal == SIGINT { 130 } else { 143 };
+            let code = if arguments[0] == "terminate-host" { 3 } else { code };
             assert_eq!(ended.status.code(), Some(code), "{arguments:?}, {signal}: {stderr}");
             assert!(stderr.contains("interrupted"), "{arguments:?}, {signal}: {stderr}");
             assert!(!stderr.contains("undone"), "{arguments:?}, {signal}: {stderr}");

@@ -95,7 +95,10 @@ fn read_text(path: &Path) -> crate::Result<Option<String>> {
 
 fn parse(path: &Path, text: &str) -> crate::Result<Config> {
     let (mut config, unknown) = checked(text).map_err(|wrong| {
-        Error::new(format!("{}:{}:{}: {}", path.display(), wrong.line, wrong.column, wrong.what)).hint(wrong.advice)
+        let keys: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        let any = || format!("fix the file, or move it away: every key is optional ({})", keys.join(", "));
+        let place = format!("{}:{}:{}", path.display(), wrong.line, wrong.column);
+        Error::new(format!("{place}: {}", wrong.what)).hint(wrong.advice.unwrap_or_else(any))
     })?;
     let warnings = unknown.iter().map(|key| match Key::nearest(key) {
         Some(known) => format!("{}: unknown key {key} is ignored; did you mean {known}?", path.display()),
@@ -154,9 +157,7 @@ fn checked(text: &str) -> Result<(Config, Vec<String>), Wrong> {
 fn malformed(error: serde_json::Error) -> Wrong {
     let full = error.to_string();
     let what = in_words(full.rsplit_once(" at line ").map_or(full.as_str(), |(what, _)| what));
-    let keys: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-    let advice = format!("fix the file, or move it away: every key is optional ({})", keys.join(", "));
-    Wrong { line: error.line().max(1), column: error.column().max(1), what, advice }
+    Wrong { line: error.line().max(1), column: error.column().max(1), what, advice: None }
 }
 
 /// What serde says, without the names that Rust has for types.

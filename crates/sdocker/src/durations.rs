@@ -22,8 +22,9 @@ pub fn parse_wait(text: &str) -> Result<Duration, String> {
 fn parse_from(least: Duration, shown: &str, text: &str) -> Result<Duration, String> {
     let example = "write it like 90m, 12h or 2d";
     let span: Span = text.trim().parse().map_err(|_| format!("`{text}` is not a duration: {example}"))?;
-    let duration: SignedDuration =
-        span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|error| format!("`{text}`: {error}"))?;
+    let duration: SignedDuration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| format!("`{text}` is in months or years: {example}"))?;
     match Duration::try_from(duration) {
         Ok(duration) if (least..=MOST).contains(&duration) => Ok(duration),
         _ => Err(format!("`{text}` is not between {shown} and 30d: {example}")),
@@ -78,6 +79,11 @@ mod tests {
         for text in ["", "60", "soon", "-5m", "0m", "59s", "31d", "1e9h", "never"] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_our_words() {
+        assert_eq!(parse("1y"), Err("`1y` is in months or years: write it like 90m, 12h or 2d".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use docker_remote::{DockerHost, Endpoint};
+use docker_remote::{ClientCredentials, DockerHost, Endpoint};
 use host_provisioner::{HostId, HostPlan, Opened};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,7 @@ use crate::{
     logs::{self, HostLog},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
+    readiness::{self, BootingHost},
     recovery::{self, Recovery, Unrecorded},
     status::{self, Status},
     termination::{self, InUse, Target, Terminations, Which},
@@ -152,6 +153,34 @@ impl Home {
         let refused = docker_cli::refused(&self.surroundings, &host.name, answered.api()).await;
         let blocked = detours::blocked(&self.surroundings, answered.endpoint(), answered.credentials()).await;
         Ok(Used { host, answered, refused, blocked })
+    }
+
+    /// Waits until a host's daemon answers, as a creation does.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// No such host; one that has ended, or is not ready in time; `stop`.
+    pub async fn wait_for(
+        &self,
+        host: &HostSelector,
+        within: Duration,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        let lookup = self.lookup();
+        let host = lookup.find(Some(host), observer)?;
+        let clouds = Places::new(&self.surroundings, observer).of(host.place().as_ref()).await?;
+        let credentials = ClientCredentials::load(&self.client_certs(&host))?;
+        let booting = BootingHost {
+            instance: &host.instance,
+            folder: &lookup.layout.host(&host.name),
+            endpoint: &host.entry().endpoint(),
+            credentials: &credentials,
+        };
+        readiness::wait(&clouds.cloud, &booting, within, observer, stop).await?;
+        Ok(())
     }
 
     /// Keeps a host running longer: neither idleness nor age end it before then. The host, which is told through the storage that it shares

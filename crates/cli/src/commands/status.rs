@@ -1,6 +1,6 @@
 //! `sdocker status`: what runs, since when, until when, how healthy.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, process::ExitCode, time::Duration};
 
 use sdocker::{
     Home,
@@ -9,8 +9,7 @@ use sdocker::{
     on_demand,
     status::{Life, Status},
 };
-use sdocker_console::{Printer, Progress, align};
-
+use sdocker_console::{Interrupt, Printer, Progress, align};
 use serde_json::json;
 
 use crate::commands::{one_host::OneHost, up};
@@ -20,31 +19,63 @@ use crate::commands::{one_host::OneHost, up};
 pub(crate) struct Args {
     #[command(flatten)]
     host: OneHost,
+    /// Print it again whenever it has changed, until Ctrl-C or the host's end.
+    #[arg(long, short)]
+    watch: bool,
 }
 
-pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+/// How often a host that is watched is looked at: it writes of its own life once a minute.
+const LOOKS_EACH: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(
+    args: &Args,
+    home: &Home,
+    printer: &Printer,
+    interrupt: &Interrupt,
+) -> anyhow::Result<ExitCode> {
+    let mut shown = None;
+    loop {
+        let (text, is_over) = show(args, home, printer, shown.as_ref()).await?;
+        if !args.watch || is_over {
+            return Ok(ExitCode::SUCCESS);
+        }
+        shown = Some(text);
+        interrupt.say("no longer watching");
+        if interrupt.stop().run_until_cancelled(tokio::time::sleep(LOOKS_EACH)).await.is_none() {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+}
+
+/// Prints the state, unless it is what was shown before; returns its text, and whether nothing more is to come.
+async fn show(args: &Args, home: &Home, printer: &Printer, before: Option<&String>) -> anyhow::Result<(String, bool)> {
     let observer = Progress::new(printer);
     let socket = on_demand::state(home.surroundings());
     // Without a host there is nothing else to say.
     if let Some(socket) = socket.as_ref().filter(|_| args.host.selector().is_none())
         && !home.hosts()?.iter().any(|host| host.current)
     {
-        return printer.result(&json!({"state": "none", "on_demand": socket}), || {
-            let none = ("host", "none: the first command that needs one launches it".to_owned());
-            align(None, std::iter::once(none).chain(up::rows(socket)).map(|(name, value)| [name.to_owned(), value]))
-        });
+        let none = ("host", "none: the first command that needs one launches it".to_owned());
+        let rows = std::iter::once(none).chain(up::rows(socket)).map(|(name, value)| [name.to_owned(), value]);
+        let text = align(None, rows);
+        if before != Some(&text) {
+            printer.result(&json!({"state": "none", "on_demand": socket}), || text.clone())?;
+        }
+        return Ok((text, false));
     }
     let host = home.host(args.host.selector(), &observer)?;
     let status = home.status(host, &observer).await;
-    printer.result(&status, || {
-        let rows = socket.iter().flat_map(up::rows).map(|(name, value)| [name.to_owned(), value]).collect::<Vec<_>>();
-        let socket = if rows.is_empty() { String::new() } else { format!("\n{}", align(None, rows)) };
-        format!("{}{socket}", human(&status))
-    })?;
-    if status.state == "terminated" || status.state == "shutting-down" {
+    let rows = socket.iter().flat_map(up::rows).map(|(name, value)| [name.to_owned(), value]).collect::<Vec<_>>();
+    let socket = if rows.is_empty() { String::new() } else { format!("\n{}", align(None, rows)) };
+    let text = format!("{}{socket}", human(&status));
+    if before != Some(&text) {
+        printer.result(&status, || text.clone())?;
+    }
+    let is_gone = status.state == "terminated" || status.state == "shutting-down";
+    if is_gone {
         printer.hint("the host is gone: `sdocker recover` cleans up what is left of it here");
     }
-    Ok(())
+    Ok((text, is_gone))
 }
 
 fn human(status: &Status) -> String {

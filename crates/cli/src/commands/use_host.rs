@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use clap_complete::engine::ArgValueCompleter;
-use sdocker::{Home, HostSelector, detours};
-use sdocker_console::{Printer, Progress};
+use sdocker::{Home, HostSelector, detours, durations};
+use sdocker_console::{Interrupt, Printer, Progress};
 use serde::Serialize;
 
 use crate::{commands::link, completion};
@@ -18,6 +18,12 @@ pub(crate) struct Args {
     /// The same, as the first sdocker took it.
     #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
+    /// Wait until the host is ready, as `create-host` does.
+    #[arg(long)]
+    wait: bool,
+    /// How long to wait.
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m", requires = "wait")]
+    timeout: std::time::Duration,
 }
 
 #[derive(Debug, Serialize)]
@@ -27,9 +33,12 @@ struct Used {
     docker_version: String,
 }
 
-pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
     let host = args.host.as_ref().or(args.instance_id.as_ref()).context("name the host")?;
+    if args.wait {
+        home.wait_for(host, args.timeout, &observer, interrupt.stop()).await?;
+    }
     let sdocker::Used { host, answered, refused, blocked, .. } = home.use_host(host, &observer).await?;
     if let Some(refused) = refused {
         printer.warn(refused.what);

@@ -101,7 +101,8 @@ impl ConfigFile {
             // What was wrong before is said of the file, and not of the value.
             parse(&self.path, before.as_deref().unwrap_or_default())?;
             let value = words.join(" ");
-            return Err(Error::new(format!("{} can't be {value}: {}", key.name, wrong.what)).hint(wrong.advice));
+            let hint = wrong.advice.unwrap_or_else(|| format!("{} is: {}", key.name, key.about));
+            return Err(Error::new(format!("{} can't be {value}: {}", key.name, wrong.what)).hint(hint));
         }
         if before.is_none() && words.is_empty() {
             return Ok(());

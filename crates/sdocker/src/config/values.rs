@@ -23,8 +23,8 @@ pub(super) struct Wrong {
     pub line: usize,
     pub column: usize,
     pub what: String,
-    /// What to write in its place.
-    pub advice: String,
+    /// What to write in its place, where its key says more than its form.
+    pub advice: Option<String>,
 }
 
 /// The first wrong value of a file whose types are right.
@@ -43,7 +43,7 @@ pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(
     let Some(given) = given else { return Ok(None) };
     given.trim().parse().map(Some).map_err(|error: T::Err| {
         let (line, column) = place_of(text, key);
-        Wrong { line, column, what: error.to_string(), advice: format!("name another, or remove {key}") }
+        Wrong { line, column, what: error.to_string(), advice: Some(format!("name another, or remove {key}")) }
     })
 }
 
@@ -201,7 +201,7 @@ impl Check<'_> {
 
     fn wrong(&self, value: &Value<'_>, what: String, advice: String) -> Wrong {
         let (line, column) = self.place(value);
-        Wrong { line, column, what, advice }
+        Wrong { line, column, what, advice: Some(advice) }
     }
 
     /// Line and column.
