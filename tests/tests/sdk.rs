@@ -321,7 +321,6 @@ fn a_host_on_demand() {
     let Some(lab) = Lab::on_demand() else { return };
     lab.runs("sdk-oldest", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
-    lab.runs("sdk-2", "clients", None);
 }
 
 #[test]
