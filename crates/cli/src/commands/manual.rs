@@ -34,7 +34,13 @@ pub(crate) fn completions(args: &CompletionsArgs, printer: &Printer) -> anyhow::
     let shells = Shells::builtins();
     let completer = shells.completer(&shell).with_context(|| format!("{shell} is not known"))?;
     completer.write_registration(COMPLETE, "sdocker", "sdocker", "sdocker", &mut script)?;
-    printer.stdout(&String::from_utf8(script)?);
+    let mut script = String::from_utf8(script)?;
+    if args.shell == Shell::Zsh {
+        // In a folder of `fpath` it is the function of its file's name, which is to complete when it is called first (zshcompsys(1), "Autoloaded
+        // files").
+        script.push_str("[[ $funcstack[1] != _sdocker ]] || _clap_dynamic_completer_sdocker \"$@\"\n");
+    }
+    printer.stdout(&script);
     Ok(())
 }
 
