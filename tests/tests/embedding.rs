@@ -75,6 +75,7 @@ fn request() -> HostRequest {
         instance_type: "c5.xlarge".into(),
         subnet: None,
         engine: EngineChoice::Auto,
+        swarm: false,
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(12 * 3600),
         idle_timeout: None,

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use sdocker_tests::Home;
+use std::{path::Path, process::Command, time::Duration};
+
+use sdocker_tests::{Home, eventually};
 use serde_json::{Value, json};
 
 fn names(created: &Value) -> Vec<String> {
@@ -56,4 +58,142 @@ fn as_many_hosts_at_once_as_there_is_capacity_for() {
     assert_eq!(home.records(), Vec::<Value>::new());
     let wrong = home.sdocker(&["create-host", "c5.xlarge", "--count", "2", "--at-least", "3"]).expect(2).stderr;
     assert!(wrong.contains("--at-least 3 is more than --count 2"), "{wrong}");
+}
+
+/// An image of nothing but busybox, on every host. Its registry refuses at once whoever asks for it: nothing is waited for.
+fn import_busybox(home: &Home, hosts: &[String]) {
+    let root = home.join("image");
+    fs::create_dir_all(root.join("bin")).expect("a folder");
+    fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copied");
+    for applet in ["sh", "cat", "echo", "sleep"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("linked");
+    }
+    let script = "for host in \"$@\"; do tar -C image -c . | docker --context $host import -c 'ENV PATH=/bin' - localhost:1/busybox || exit; done";
+    let arguments: Vec<&str> = ["-c", script, "sh"].into_iter().chain(hosts.iter().map(String::as_str)).collect();
+    home.run("sh", &arguments).expect(0);
+}
+
+/// Ends a host as an instance ends whose machine fails: without a word to anybody.
+fn kill(home: &Home, name: &str) {
+    let instance = name.split_once('_').expect("a name").1;
+    let folder = home.join(".sdocker/sandbox/instances").join(instance);
+    for file in ["supervisor.pid", "docker.pid"] {
+        let process = fs::read_to_string(folder.join(file)).expect("it runs");
+        assert!(Command::new("kill").args(["-9", process.trim()]).status().expect("it runs").success());
+    }
+}
+
+/// How often each run said a word. Swarm names the first by the node that it is on (swarmkit, `template/context.go`: a slot of 0 is none).
+fn said(folder: &Path, word: &str) -> Vec<usize> {
+    let mut times = vec![0; 60];
+    for file in fs::read_dir(folder).expect("a folder").flatten() {
+        let run: usize = file.file_name().to_str().and_then(|name| name.parse().ok()).unwrap_or(0);
+        let text = fs::read_to_string(file.path()).expect("readable");
+        times[run] += text.lines().filter(|line| *line == word).count();
+    }
+    times
+}
+
+/// Sixty runs on five nodes, of which a worker and a manager are lost in the middle: all are done, and what ran twice is told.
+#[test]
+fn a_swarm_that_loses_nodes_finishes_its_work() {
+    let Some(home) = Home::in_sandbox() else { return };
+    let arguments = ["create-host", "c5.xlarge", "--count", "5", "--swarm", "--output", "json"];
+    let created = home.sdocker(&arguments).expect(0).json();
+    let names = names(&created);
+    let status = || home.sdocker(&["swarm", "status", "--output", "json"]).expect(0).json();
+    let of_role = |status: &Value, role: &str| -> Vec<String> {
+        let nodes = status["nodes"].as_array().expect("nodes").iter().filter(|node| node["role"] == json!(role));
+        nodes.map(|node| node["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    let first = status();
+    let (managers, workers) = (of_role(&first, "manager"), of_role(&first, "worker"));
+    assert_eq!((managers.len(), workers.len()), (3, 2), "{first}");
+    assert!(managers.contains(&names[0]), "the current host is a manager: {managers:?}");
+    let labels = &first["nodes"][0]["labels"];
+    assert_eq!((&labels["sdocker.zone"], &labels["sdocker.gpu"]), (&json!("eu-west-1a"), &json!("none")), "{first}");
+    // What lets others join is nowhere.
+    let found =
+        home.run("grep", &["-rl", "SWMTKN", ".sdocker", "--include=*.json", "--include=*.log", "--include=*.conf"]);
+    assert_eq!(found.stdout, "");
+
+    import_busybox(&home, &names);
+    home.run("docker", &["swarm", "update", "--dispatcher-heartbeat", "1s"]).expect(0);
+    let out = home.join("out");
+    fs::create_dir(&out).expect("a folder");
+    let mount = format!("type=bind,src={0},dst={0}", out.display());
+    let run = format!("echo begun >>{0}/$N && sleep 1 && echo done >>{0}/$N", out.display());
+    let service = [
+        "service",
+        "create",
+        "-q",
+        "-d",
+        "--name",
+        "sweep",
+        "--mode",
+        "replicated-job",
+        "--replicas",
+        "60",
+        "--max-concurrent",
+        "20",
+        "--endpoint-mode",
+        "dnsrr",
+        "--no-resolve-image",
+        "--mount",
+        &mount,
+        "--env",
+        "N={{.Task.Slot}}",
+        "localhost:1/busybox",
+        "sh",
+        "-c",
+        &run,
+    ];
+    home.run("docker", &service).expect(0);
+    // In the middle of it; each node has had its part.
+    let spread = eventually(Duration::from_secs(60), "work on every node", || {
+        let tasks = home.run("docker", &["service", "ps", "sweep", "--format", "{{.ID}}"]).expect(0).stdout;
+        let ids: Vec<&str> = tasks.split_whitespace().collect();
+        let inspect = [&["inspect", "--format", "{{.NodeID}} {{.Status.State}}"], ids.as_slice()].concat();
+        let states = home.run("docker", &inspect).stdout;
+        let begun = states.lines().filter(|line| line.ends_with("running") || line.ends_with("complete"));
+        let nodes: std::collections::BTreeSet<&str> = begun.filter_map(|line| line.split(' ').next()).collect();
+        (nodes.len() == 5).then_some(nodes.len())
+    });
+    assert_eq!(spread, 5);
+    let lost = [workers[0].clone(), managers.iter().find(|name| **name != names[0]).expect("another").clone()];
+    lost.iter().for_each(|name| kill(&home, name));
+
+    // Both are seen to be lost, taken off the list, and made up for.
+    let mended = eventually(Duration::from_secs(60), "two nodes to be seen to be lost", || {
+        let mended = home.sdocker(&["swarm", "mend", "--output", "json"]);
+        let mended = (mended.code == Some(0)).then(|| mended.json())?;
+        (mended["removed"] != json!([])).then_some(mended)
+    });
+    let whole = eventually(Duration::from_secs(60), "three nodes with three managers", || {
+        home.sdocker(&["swarm", "mend"]);
+        let now = status();
+        (now["nodes"].as_array().map(Vec::len) == Some(3)).then_some(now)
+    });
+    assert_eq!(of_role(&whole, "manager").len(), 3, "{mended} {whole}");
+    let done = eventually(Duration::from_secs(90), "all sixty", || {
+        let now = status();
+        (now["jobs"][0]["completed"] == json!(60)).then_some(now)
+    });
+    let (begun, finished) = (said(&out, "begun"), said(&out, "done"));
+    assert!(finished.iter().all(|times| *times >= 1), "{finished:?}");
+    // The report names those that ran twice, and no others that did.
+    let told: Vec<u64> =
+        done["jobs"][0]["repeated"].as_array().expect("runs").iter().filter_map(|run| run["run"].as_u64()).collect();
+    let twice: Vec<u64> = (0..).zip(&begun).filter(|(_, times)| **times > 1).map(|(run, _)| run).collect();
+    assert!(!twice.is_empty(), "some ran on the nodes that were lost: {begun:?}");
+    assert!(twice.iter().all(|run| told.contains(run)), "ran twice: {twice:?}, told: {told:?}: {done}");
+
+    // A node is taken out while it works, and put back.
+    let last = of_role(&whole, "manager").into_iter().find(|name| *name != names[0]).expect("another");
+    home.sdocker(&["swarm", "remove", &last]).expect(0);
+    assert_eq!(status()["nodes"].as_array().map(Vec::len), Some(2));
+    home.sdocker(&["swarm", "add", &last]).expect(0);
+    assert_eq!(status()["nodes"].as_array().map(Vec::len), Some(3));
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(home.records(), Vec::<Value>::new());
 }

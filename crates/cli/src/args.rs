@@ -49,6 +49,9 @@ pub(crate) enum Command {
     Use(commands::use_host::Args),
     /// Clean up after interrupted commands, and find hosts without a record.
     Recover(commands::recover::Args),
+    /// Look at the Docker Swarm of your hosts, and change which of them are its nodes.
+    #[command(subcommand_required = true)]
+    Swarm(commands::swarm::Args),
     /// Print the environment variables for tools that ignore Docker contexts.
     Env(commands::env::Args),
     /// Show and change the settings of sdocker.conf.

@@ -21,6 +21,7 @@ pub(crate) mod setup;
 pub(crate) mod share;
 pub(crate) mod share_agent;
 pub(crate) mod status;
+pub(crate) mod swarm;
 pub(crate) mod terminate;
 pub(crate) mod up;
 pub(crate) mod use_host;
@@ -64,6 +65,7 @@ pub(crate) async fn run(
         Command::Logs(args) => return logs::run(&args, &home, printer, interrupt).await,
         Command::Use(args) => use_host::run(&args, &home, printer, interrupt).await,
         Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
+        Command::Swarm(args) => swarm::run(&args, &home, printer).await,
         Command::Env(args) => env::run(&args, &home, printer),
         Command::Config(args) => return config::run(&args, &home, printer),
         Command::Configure(args) => configure::run(&args, &home, printer).await,

@@ -6,6 +6,7 @@ mod context_archive;
 mod host_folder;
 mod ignore_rules;
 mod images;
+mod swarm;
 mod temporary;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -27,6 +28,7 @@ pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
 #[cfg(fuzzing)]
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
+pub use swarm::{JoinTokens, NodeRole, SWARM_PORT, SwarmNode, SwarmPart, SwarmService, SwarmTask};
 
 use crate::{
     ApiVersion, ClientCredentials, Endpoint, Error, probe_once,

@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         instance_type: "c5.xlarge".into(),
         subnet: None,
         engine: EngineChoice::Auto,
+        swarm: false,
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(12 * 3600),
         idle_timeout: Some(Duration::from_secs(3600)),

@@ -41,6 +41,9 @@ pub struct Bootstrap {
     pub idle_timeout: Option<Duration>,
     /// Proxy settings for the daemon, and with engine `dind` for the image's own, which pulls.
     pub proxy: ProxySettings,
+    /// Whether it is to be a node of a Swarm, which takes no daemon with live-restore (moby, `errSwarmLiveRestore`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub swarm: bool,
     /// Whether the host is a Spot instance, whose two-minute notice is watched for.
     pub spot: bool,
 }

@@ -29,7 +29,7 @@ pub use instances::{Instance, InstanceFilter, InstanceState, Instances, LaunchSp
 pub use mount_targets::{MountTarget, MountTargets, USUAL_SECURITY_GROUPS};
 pub use networks::{Networks, VpcDns};
 pub use quotas::{GROUPS_PER_INTERFACE, QuotaClass, Quotas};
-pub use security_groups::{Peer, Rule, SecurityGroup, SecurityGroups};
+pub use security_groups::{Peer, Protocol, Rule, SecurityGroup, SecurityGroups};
 pub use territory::{Seen, Territory};
 #[cfg(any(test, feature = "mock"))]
 pub use {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use studio_discovery::{DomainId, SecurityGroupId, StudioEnvironment, Tag, VpcId};
 
-use crate::{HostRequest, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, TAG_DOMAIN, Warning};
+use crate::{HostRequest, MountTarget, MountTargetId, Peer, Protocol, Rule, SecurityGroup, TAG_DOMAIN, Warning};
 
 /// What begins the name of the group that lets the app reach the daemon and the endpoints; the domain ends it. By itself it is the name that
 /// the first `sdocker`, its AWS-samples fork and earlier versions of this one gave.
@@ -40,6 +40,7 @@ fn has_our_rules(group: &SecurityGroup, app_groups: &[SecurityGroupId]) -> bool 
         Peer::Group(peer) if is_for_nfs(group) => {
             *peer == group.id && (rule.from_port, rule.to_port) == (NFS_PORT, NFS_PORT)
         }
+        Peer::Group(peer) if *peer == group.id => swarm_rules().any(|wanted| wanted.within(peer) == *rule),
         Peer::Group(peer) => app_groups.contains(peer),
         Peer::Network(_) => false,
     };
@@ -49,6 +50,16 @@ fn has_our_rules(group: &SecurityGroup, app_groups: &[SecurityGroupId]) -> bool 
 /// The SDK's default `serving_port`, at which Local Mode looks for an endpoint.
 pub(crate) const ENDPOINT_PORT: u16 = 8080;
 const NFS_PORT: u16 = 2049;
+
+/// By which the nodes of a Swarm reach each other: 2377 for managers, 7946 among all, 4789 for overlay networks (Docker documentation,
+/// "Getting started with Swarm mode", "Open protocols and ports between the hosts").
+const SWARM_PORTS: [(Protocol, u16); 4] =
+    [(Protocol::Tcp, 2377), (Protocol::Tcp, 7946), (Protocol::Udp, 7946), (Protocol::Udp, 4789)];
+
+/// Rules between hosts of one Swarm, and nobody else.
+fn swarm_rules() -> impl Iterator<Item = PlannedRule> {
+    SWARM_PORTS.into_iter().map(|(protocol, port)| PlannedRule { protocol, port, peer: None })
+}
 
 /// A security group that a host needs, and what is missing of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,10 +84,13 @@ pub struct GroupPlan {
     pub egress: Option<Vec<PlannedRule>>,
 }
 
-/// A rule for one TCP port, whose peer may be a group that does not exist yet.
+/// A rule for one port, whose peer may be a group that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PlannedRule {
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
+    pub protocol: Protocol,
     /// The port.
     pub port: u16,
     /// The other side; `None` is the group itself.
@@ -86,7 +100,12 @@ pub struct PlannedRule {
 impl PlannedRule {
     /// The rule in a group of this id.
     pub(crate) fn within(&self, group: &SecurityGroupId) -> Rule {
-        Rule::port(self.port, Peer::Group(self.peer.clone().unwrap_or_else(|| group.clone())))
+        Rule::of(self.protocol, self.port, Peer::Group(self.peer.clone().unwrap_or_else(|| group.clone())))
+    }
+
+    /// A rule for a TCP port.
+    fn tcp(port: u16, peer: Option<SecurityGroupId>) -> Self {
+        Self { protocol: Protocol::Tcp, port, peer }
     }
 }
 
@@ -119,7 +138,7 @@ pub(crate) fn lacks_of_given(
             Peer::Group(peer) => environment.security_groups.contains(peer),
             Peer::Network(_) => true,
         };
-        to_app && (rule.from_port..=rule.to_port).contains(&port)
+        to_app && rule.protocol.is_tcp() && (rule.from_port..=rule.to_port).contains(&port)
     };
     let closed = |port: &u16| !read.iter().flat_map(|group| &group.ingress).any(|rule| opens(rule, *port));
     let ports: Vec<u16> = client_ports(request).into_iter().filter(closed).collect();
@@ -141,7 +160,7 @@ pub(crate) fn shut_to_given(
             Peer::Group(peer) => given.contains(peer),
             Peer::Network(_) => true,
         };
-        to_host && (rule.from_port..=rule.to_port).contains(&NFS_PORT)
+        to_host && rule.protocol.is_tcp() && (rule.from_port..=rule.to_port).contains(&NFS_PORT)
     };
     let shut = |target: &&MountTarget| {
         let groups = read.iter().find(|(id, _)| *id == target.id).map(|(_, groups)| groups);
@@ -151,7 +170,7 @@ pub(crate) fn shut_to_given(
     shut.map(|target| Warning::MountTargetShut { mount_target: target.id.clone(), groups: given.to_vec() }).collect()
 }
 
-/// `DockerHost-<domain>`: every client port from every group of the app, and nothing else.
+/// `DockerHost-<domain>`: every client port from every group of the app, for a Swarm what its nodes need of each other, and nothing else.
 pub(crate) fn docker_group(
     (vpc, domain): (&VpcId, &DomainId),
     app_groups: &[SecurityGroupId],
@@ -159,14 +178,15 @@ pub(crate) fn docker_group(
 ) -> GroupPlan {
     let wanted = client_ports(request)
         .into_iter()
-        .flat_map(|port| app_groups.iter().map(move |group| PlannedRule { port, peer: Some(group.clone()) }));
+        .flat_map(|port| app_groups.iter().map(move |group| PlannedRule::tcp(port, Some(group.clone()))))
+        .chain(swarm_rules().filter(|_| request.swarm));
     let description = "Docker hosts of SageMaker Studio: reached from Studio apps";
     plan((DOCKER_GROUP, description), (vpc, domain), wanted.collect(), None)
 }
 
 /// `EFSDockerHost-<domain>`: NFS between its own members, in and out.
 pub(crate) fn nfs_group(vpc: &VpcId, domain: &DomainId) -> GroupPlan {
-    let nfs = vec![PlannedRule { port: NFS_PORT, peer: None }];
+    let nfs = vec![PlannedRule::tcp(NFS_PORT, None)];
     let description = "Docker hosts of SageMaker Studio: NFS to the EFS of the domain";
     plan((NFS_GROUP, description), (vpc, domain), nfs.clone(), Some(nfs))
 }
@@ -193,7 +213,10 @@ impl GroupPlan {
     /// What of the group that is there is not as sdocker makes it: whoever finds one by its name may find anybody's.
     pub(crate) fn strange(&self, present: &[SecurityGroup], of_domain: &Tag) -> Option<Warning> {
         let group = present.iter().find(|group| Some(&group.id) == self.existing.as_ref())?;
-        let wanted: Vec<Rule> = self.ingress.iter().map(|rule| rule.within(&group.id)).collect();
+        // Between hosts of a Swarm, of this domain's as well, whether this host is to be in one or not.
+        let between = swarm_rules().filter(|_| !is_for_nfs(group));
+        let wanted: Vec<Rule> =
+            self.ingress.iter().cloned().chain(between).map(|rule| rule.within(&group.id)).collect();
         // A port that was open to a group of the app before is no stranger's, nor are all of them, as the first `sdocker` opened them.
         let as_before = |rule: &Rule| rule.from_port == rule.to_port || (rule.from_port, rule.to_port) == (0, u16::MAX);
         let known = |rule: &Rule| wanted.iter().any(|wanted| wanted.peer == rule.peer && as_before(rule));

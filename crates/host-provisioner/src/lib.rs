@@ -37,8 +37,8 @@ pub use client_files::{Adoption, ClientFiles, ClientFilesError};
 pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, Images,
     Instance, InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
-    MountTarget, MountTargets, Networks, Peer, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup, SecurityGroups,
-    Seen, Tagged, Territory, USUAL_SECURITY_GROUPS, VpcDns,
+    MountTarget, MountTargets, Networks, Peer, Protocol, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup,
+    SecurityGroups, Seen, Tagged, Territory, USUAL_SECURITY_GROUPS, VpcDns,
 };
 pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};

@@ -244,6 +244,8 @@ fn engine(request: &HostRequest, instance_type: &InstanceTypeInfo) -> Engine {
         Engine::Dind { image: image.unwrap_or(&request.config.dind_image).clone() }
     };
     match request.engine {
+        // In its container a daemon would not be where the other nodes look for it.
+        _ if request.swarm => Engine::Native { nvidia },
         EngineChoice::Dind => dind(),
         EngineChoice::Native => Engine::Native { nvidia },
         // Someone who names an image for GPU types wants that image.
@@ -283,6 +285,7 @@ fn placements(
             max_lifetime: request.max_lifetime,
             idle_timeout: request.idle_timeout,
             proxy: request.proxy.clone(),
+            swarm: request.swarm,
             spot: request.market != MarketChoice::OnDemand,
         };
         placements.push(Placement {

@@ -21,6 +21,8 @@ pub struct HostRequest {
     pub subnet: Option<SubnetId>,
     /// What is to run the daemon.
     pub engine: EngineChoice,
+    /// Whether it is to be a node of a Swarm: then its daemon is one that Swarm takes, and its group lets the other nodes in.
+    pub swarm: bool,
     /// Spot or on demand.
     pub market: MarketChoice,
     /// After how long the host ends itself, whatever runs on it.

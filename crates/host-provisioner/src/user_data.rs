@@ -195,6 +195,9 @@ fn settings(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
             set(name, sum)?;
         }
     }
+    if bootstrap.swarm {
+        set("swarm", "1")?;
+    }
     set("spot", if bootstrap.spot { "1" } else { "0" })?;
     // A Spot instance has two minutes' notice.
     set("watch_period", if bootstrap.spot { "15" } else { "60" })?;

@@ -27,6 +27,7 @@ use crate::{
     readiness::{self, BootingHost},
     recovery::{self, Recovery, Unrecorded},
     status::{self, Status},
+    swarm::{Mended, Removed, Swarm, SwarmReport},
     termination::{self, InUse, Target, Terminations, Which},
 };
 
@@ -312,6 +313,55 @@ impl Home {
         stop: &dyn Stop,
     ) -> Result<NewHosts> {
         creation::create_several(request, count, &self.surroundings, None, observer, stop).await
+    }
+
+    /// What the Swarm of this home's hosts is, and does.
+    ///
+    /// # Cancel safety
+    /// It only asks, and can be dropped at any time.
+    ///
+    /// # Errors
+    /// No host is in a Swarm, or no manager answers.
+    pub async fn swarm(&self, observer: &dyn Observer) -> Result<SwarmReport> {
+        Swarm::find(&self.surroundings, observer).await?.report().await
+    }
+
+    /// Makes a host a node of the Swarm. Returns the host's name.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time; the host may be a node without labels then, and [`remove_from_swarm`](Self::remove_from_swarm) takes it out.
+    ///
+    /// # Errors
+    /// A host whose daemon takes no part in a Swarm, or that the managers do not reach.
+    pub async fn add_to_swarm(&self, host: &HostSelector, observer: &dyn Observer) -> Result<String> {
+        Swarm::find(&self.surroundings, observer).await?.add(host).await
+    }
+
+    /// Takes a host out of the Swarm: its tasks move first, for so long at most. The host goes on.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
+    /// # Errors
+    /// Tasks that do not end: then the node stays, and is given tasks again.
+    pub async fn remove_from_swarm(
+        &self,
+        host: &HostSelector,
+        within: Duration,
+        observer: &dyn Observer,
+    ) -> Result<Removed> {
+        Swarm::find(&self.surroundings, observer).await?.remove(host, within).await
+    }
+
+    /// Takes nodes off the Swarm's list whose hosts have ended, and makes workers managers where too few are left.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    ///
+    /// # Errors
+    /// No manager answers: then too many of them are lost.
+    pub async fn mend_swarm(&self, observer: &dyn Observer) -> Result<Mended> {
+        Swarm::find(&self.surroundings, observer).await?.mend().await
     }
 
     /// What there is to be ended.

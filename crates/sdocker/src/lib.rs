@@ -73,6 +73,7 @@ mod stop;
 mod storage;
 mod studio;
 mod surroundings;
+pub mod swarm;
 pub mod termination;
 mod writable;
 

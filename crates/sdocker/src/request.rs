@@ -74,6 +74,8 @@ pub struct HostRequest {
     pub other_types: Vec<InstanceType>,
     /// For how long capacity is asked for again, where there is none.
     pub retry_for: Duration,
+    /// Whether it is to be a node of a Swarm. Hosts that are created together form one.
+    pub swarm: bool,
     /// The subnet, in place of the first of the domain's that has a mount target and capacity.
     pub subnet: Option<SubnetId>,
     /// What runs the daemon.
@@ -108,6 +110,7 @@ impl HostRequest {
             instance_type: instance_type.into(),
             other_types: Vec::new(),
             retry_for: Duration::ZERO,
+            swarm: false,
             subnet: None,
             engine: None,
             idle_timeout: None,
@@ -181,6 +184,7 @@ pub(crate) fn request(
         instance_type: asked.instance_type.clone(),
         subnet: asked.subnet.clone(),
         engine: asked.engine.unwrap_or_default(),
+        swarm: asked.swarm,
         market: asked.market.unwrap_or_default(),
         max_lifetime: asked.max_lifetime(),
         idle_timeout: asked.idle_timeout(),

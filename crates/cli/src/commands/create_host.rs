@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Keep what can be created if it is at least this many hosts. Without it, it is all or none.
     #[arg(long, value_name = "M", requires = "count", value_parser = clap::value_parser!(u16).range(1..=MOST))]
     at_least: Option<u16>,
+    /// Let the hosts form one Docker Swarm: one of them is its manager, from five on three. Their daemons are the image's own.
+    #[arg(long, conflicts_with_all = ["no_wait", "keep_failed"])]
+    swarm: bool,
     /// Where there is no capacity, ask for it again each minute for this long, such as 30m.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     retry_for: Option<std::time::Duration>,
@@ -134,7 +137,7 @@ impl Args {
 
     /// How many hosts are wanted, where it is said.
     fn count(&self) -> anyhow::Result<Option<Count>> {
-        let Some(of) = self.count else { return Ok(None) };
+        let Some(of) = self.count.or(self.swarm.then_some(1)) else { return Ok(None) };
         let at_least = self.at_least.unwrap_or(of);
         let usage = || {
             let words = format!("--at-least {at_least} is more than --count {of}");
@@ -147,6 +150,7 @@ impl Args {
         let mut request = HostRequest::new(types.remove(0));
         request.other_types = types;
         request.retry_for = self.retry_for.unwrap_or_default();
+        request.swarm = self.swarm;
         request.subnet.clone_from(&self.subnet_id);
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
@@ -213,6 +217,10 @@ impl Stop for Stopping<'_> {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     interrupt.say("interrupted before anything was made");
+    if args.swarm && args.engine == Some(EngineChoice::Dind) {
+        let words = "the daemon of a node of a Swarm is the image's own: leave out --engine dind";
+        return Err(crate::args::Args::command().error(ErrorKind::ArgumentConflict, words).into());
+    }
     let request = args.request(args.instance_types(home)?);
     let count = args.count()?;
     let observer = Progress::new(printer);

@@ -59,19 +59,47 @@ pub struct SecurityGroup {
     pub name: String,
     /// Its VPC.
     pub vpc: VpcId,
-    /// Inbound TCP rules, one per port range and peer. Rules for other protocols are left out, rules for all protocols
+    /// Inbound rules of TCP and UDP, one per port range and peer. Rules for other protocols are left out, rules for all protocols
     /// appear as all TCP ports.
     pub ingress: Vec<Rule>,
-    /// Outbound TCP rules, likewise.
+    /// Outbound rules, likewise.
     pub egress: Vec<Rule>,
     /// Its tags.
     pub tags: Vec<Tag>,
 }
 
-/// A TCP rule.
+/// What a rule is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// EC2's name of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+
+    pub(crate) fn is_tcp(&self) -> bool {
+        *self == Self::Tcp
+    }
+}
+
+/// A rule of TCP or UDP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Rule {
+    /// What it is for.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// The first port.
     pub from_port: u16,
     /// The last port; the same as the first for one port.
@@ -97,6 +125,9 @@ impl fmt::Display for Rule {
             (one, last) if one == last => write!(f, "port {one}")?,
             (first, last) => write!(f, "ports {first} to {last}")?,
         }
+        if self.protocol == Protocol::Udp {
+            f.write_str(" of UDP")?;
+        }
         match &self.peer {
             Peer::Group(group) => write!(f, " from {group}"),
             Peer::Network(network) => write!(f, " from {network}"),
@@ -107,13 +138,21 @@ impl fmt::Display for Rule {
 impl Rule {
     /// One TCP port, from or to one peer.
     pub fn port(port: u16, peer: Peer) -> Self {
-        Self { from_port: port, to_port: port, peer }
+        Self::of(Protocol::Tcp, port, peer)
+    }
+
+    /// One port, from or to one peer.
+    pub fn of(protocol: Protocol, port: u16, peer: Peer) -> Self {
+        Self { protocol, from_port: port, to_port: port, peer }
     }
 
     /// Whether this rule allows everything that the other allows.
     pub fn covers(&self, other: &Self) -> bool {
         let same_peer =
             self.peer == other.peer || matches!(&self.peer, Peer::Network(network) if network == "0.0.0.0/0");
-        same_peer && self.from_port <= other.from_port && other.to_port <= self.to_port
+        same_peer
+            && self.protocol == other.protocol
+            && self.from_port <= other.from_port
+            && other.to_port <= self.to_port
     }
 }

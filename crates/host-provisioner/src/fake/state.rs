@@ -410,5 +410,5 @@ fn matches(instance: &Instance, filter: &InstanceFilter) -> bool {
 
 /// EC2's outbound rule of a new group.
 fn everything() -> Rule {
-    Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Network("0.0.0.0/0".to_owned()) }
+    Rule { to_port: u16::MAX, ..Rule::port(0, Peer::Network("0.0.0.0/0".to_owned())) }
 }

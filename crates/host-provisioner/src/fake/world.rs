@@ -27,7 +27,8 @@ impl World {
                 crate::Peer::Group(id) => name(id),
                 crate::Peer::Network(network) => network.clone(),
             };
-            format!("{way} {}-{} {peer}", rule.from_port, rule.to_port)
+            let protocol = if rule.protocol == crate::Protocol::Udp { "udp " } else { "" };
+            format!("{way} {protocol}{}-{} {peer}", rule.from_port, rule.to_port)
         };
         let live = state.instances.iter().map(|record| &record.instance).filter(|instance| !instance.state.is_ended());
         let groups = state.groups.iter().map(|group| {

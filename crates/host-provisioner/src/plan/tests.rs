@@ -221,7 +221,7 @@ async fn a_group_that_lets_strangers_in_is_named() {
 #[tokio::test]
 async fn an_earlier_group_is_used_where_it_is_the_domains() {
     use crate::{Peer, Rule};
-    let everything = |peer: &str| Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Group(peer.into()) };
+    let everything = |peer: &str| Rule { from_port: 0, to_port: u16::MAX, ..Rule::port(0, Peer::Group(peer.into())) };
     let world = Rule::port(22, Peer::Network("0.0.0.0/0".to_owned()));
     let daemon = |peer: &str| Rule::port(1111, Peer::Group(peer.into()));
     // The name, the domain of its tag, its rules (where its own id is "self"), and whether it is used.
@@ -283,7 +283,7 @@ async fn prepared_groups_are_looked_at() {
     assert!(matches!(&error, ProvisionError::Cloud(error) if error.is_not_found()), "{error}");
 
     let app = |port| Rule::port(port, Peer::Group("sg-app".into()));
-    let anybody = Rule { from_port: 1000, to_port: 9000, peer: Peer::Network("10.0.0.0/8".to_owned()) };
+    let anybody = Rule { to_port: 9000, ..Rule::port(1000, Peer::Network("10.0.0.0/8".to_owned())) };
     let other = Rule::port(1111, Peer::Group("sg-efs".into()));
     let cases = [
         (vec![], Some("1111, 8080")),
@@ -307,7 +307,7 @@ async fn prepared_groups_are_looked_at() {
 
     // The mount target's own groups must let it in.
     let (nfs, all) =
-        (|peer| Rule::port(2049, peer), Rule { from_port: 0, to_port: u16::MAX, peer: Peer::Group("sg-app".into()) });
+        (|peer| Rule::port(2049, peer), Rule { to_port: u16::MAX, ..Rule::port(0, Peer::Group("sg-app".into())) });
     let cases = [
         (vec![], true),
         (vec![nfs(Peer::Group("sg-efs".into()))], true),
@@ -319,7 +319,7 @@ async fn prepared_groups_are_looked_at() {
     for (rules, shut) in cases {
         let mut state = State::studio();
         state.groups[0].ingress =
-            vec![Rule { from_port: 1000, to_port: 9000, peer: Peer::Network("10.0.0.0/8".to_owned()) }];
+            vec![Rule { to_port: 9000, ..Rule::port(1000, Peer::Network("10.0.0.0/8".to_owned())) }];
         state.groups[1].ingress.clone_from(&rules);
         let plan = plan_in(state, &environment(), &given("sg-app")).await.expect("planned");
         let said: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();

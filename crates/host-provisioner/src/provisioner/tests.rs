@@ -241,6 +241,7 @@ pub(crate) fn request(host: &str) -> HostRequest {
         instance_type: "c5.xlarge".into(),
         subnet: None,
         engine: EngineChoice::Auto,
+        swarm: false,
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(43200),
         idle_timeout: Some(Duration::from_secs(3600)),

@@ -40,7 +40,8 @@ stop() {
         pid=$(<"$folder/docker.pid")
         # An instance that ends takes its containers with it, without asking them.
         daemon ps -q 2>/dev/null | xargs -r docker -H "unix://$socket" kill >/dev/null 2>&1
-        kill "$pid" 2>/dev/null
+        # A manager would be long about it, and an instance that ends asks no daemon either.
+        if [[ -e $folder/data/swarm/docker-state.json ]]; then kill -9 "$pid"; else kill "$pid"; fi 2>/dev/null
         for _ in $(seq 100); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
@@ -187,6 +188,8 @@ while kill -0 "$dockerd" 2>/dev/null; do
     [[ -e $folder/settings ]] || exit 0
     if ((time >= end)); then
         say life info "the host ends itself"
+        # The others in its Swarm know at once.
+        timeout 10 docker -H "unix://$socket" swarm leave --force >/dev/null 2>&1
         exit 0
     fi
     pause=$((end - time))

@@ -75,11 +75,14 @@ impl Machine {
 
     /// Whether something still minds the host. It has a moment to begin.
     pub(super) fn is_alive(&self) -> bool {
-        let Ok(pid) = whole_file::read_text(&self.folder.join("supervisor.pid"), 64, whole_file::Links::Refuse) else {
+        // It may be there and not be written yet.
+        let pid = whole_file::read_text(&self.folder.join("supervisor.pid"), 64, whole_file::Links::Refuse);
+        let pid = pid.unwrap_or_default();
+        if pid.trim().is_empty() {
             return fs::metadata(&self.folder)
                 .and_then(|folder| folder.modified())
                 .is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() < 10));
-        };
+        }
         // Another process may have the number by now.
         let command = fs::read(Path::new("/proc").join(pid.trim()).join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&command).contains(&*self.folder.to_string_lossy())
@@ -147,6 +150,16 @@ fn settings(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_is_just_about_to_write_its_process_is_alive() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let machine = Machine { folder: folder.path().join("i-1") };
+        fs::create_dir(&machine.folder).expect("made");
+        assert!(machine.is_alive(), "it has a moment");
+        fs::write(machine.folder.join("supervisor.pid"), "").expect("written");
+        assert!(machine.is_alive(), "the shell has made the file, and not written to it yet");
+    }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_host_whose_files_cannot_be_looked_at_is_not_taken_for_one_that_ended() {

@@ -40,8 +40,8 @@ pub(crate) struct MadeGroup {
 }
 
 /// Why rules of groups are changed.
-const GROUP_RULES: &str = "opens the daemon's port, 8080 and AdditionalPorts to the app's groups, and NFS between host and mount target; \
-    only on groups that sdocker made";
+const GROUP_RULES: &str = "opens the daemon's port, 8080 and AdditionalPorts to the app's groups, NFS between host and mount target, and a \
+    Swarm's ports between its hosts; only on groups that sdocker made";
 
 impl Kind for GroupStep {
     type Wanted = WantedGroup;
@@ -293,7 +293,7 @@ fn rules(plan: &GroupPlan, rules: &[PlannedRule]) -> Vec<Value> {
     let rule = |rule: &PlannedRule| {
         let peer = rule.peer.as_ref().map_or_else(|| group_id(plan), ToString::to_string);
         json!({
-            "IpProtocol": "tcp",
+            "IpProtocol": rule.protocol.as_str(),
             "FromPort": rule.port,
             "ToPort": rule.port,
             "UserIdGroupPairs": [{"GroupId": peer}],

@@ -7,7 +7,8 @@ if [[ $engine == native ]]; then
     settings+=("DOCKER_MIN_API_VERSION=$least_api")
     flags+=(--host "unix://$socket" --host "tcp://0.0.0.0:$daemon_port" "${tls[@]}")
     grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
-    grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
+    # Swarm takes no daemon with it (moby, `errSwarmLiveRestore`).
+    [[ -n ${swarm-} ]] || grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
     # By their control group the host's firewall knows containers. The name of a slice is systemd's; with cgroupfs there is none.
     grep -qsE '"cgroup-parent"|cgroupdriver=cgroupfs' /etc/docker/daemon.json || flags+=(--cgroup-parent sdocker.slice)
 fi

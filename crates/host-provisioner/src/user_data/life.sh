@@ -18,6 +18,8 @@ kept() {
 }
 end() {
     say life info "the host ends itself: $1"
+    # The others in its Swarm know at once, and take over its tasks.
+    [[ -z ${swarm-} ]] || patience=20 daemon swarm leave --force
     publish
     systemctl poweroff
     exit 0
@@ -63,7 +65,10 @@ if ((spot)); then
     action=$(curl -sfm 2 -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/spot/instance-action | tr -d '"\\\n')
     if [[ -n $action ]]; then
         notices+=("EC2 takes this Spot instance back: $action")
-        [[ -e /run/sdocker/spot-notice ]] || say spot warning "EC2 takes this Spot instance back: $action"
+        [[ -e /run/sdocker/spot-notice ]] || {
+            say spot warning "EC2 takes this Spot instance back: $action"
+            [[ -z ${swarm-} ]] || patience=20 daemon swarm leave --force
+        }
         touch /run/sdocker/spot-notice
     fi
 fi

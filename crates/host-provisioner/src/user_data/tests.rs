@@ -45,6 +45,7 @@ fn bootstrap(engine: Engine) -> Bootstrap {
             https: None,
             no_proxy: vec![".internal".to_owned(), "169.254.169.254".to_owned()],
         },
+        swarm: false,
         spot: false,
     }
 }

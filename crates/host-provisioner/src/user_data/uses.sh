@@ -9,6 +9,27 @@ moved() {
     done 2>/dev/null
     echo "$sum"
 }
+# tend FILE: what a manager does for its Swarm, whose tasks are a use of it, wherever they run. A node that is seen to be down twice in a row is taken
+# off the list: the tasks of jobs wait for it as long as it is there. FILE keeps what the next look needs.
+tend() {
+    local nodes id state down=" " before="" services
+    nodes=$(daemon node ls --format '{{.ID}} {{.Status}}' 2>/dev/null) || return 0
+    [[ ! -e $1 ]] || before=$(<"$1")
+    while read -r id state; do
+        [[ $state == Down ]] || continue
+        if [[ $before == *" $id "* ]]; then
+            daemon node demote "$id"
+            daemon node rm --force "$id"
+        else
+            down+="$id "
+        fi >/dev/null 2>&1
+    done <<<"$nodes"
+    echo "$down" >"$1"
+    services=$(daemon service ls -q)
+    # shellcheck disable=SC2086
+    [[ -z $services ]] || ! daemon service ps --format '{{.CurrentState}}' $services | grep -qE '^(New|Allocated|Pending|Assigned|Accepted|Preparing|Ready|Starting|Running)' ||
+        uses+=("tasks in the Swarm")
+}
 # look FILE: the uses, into `uses`; fails where the daemon does not answer. FILE keeps what the next look needs.
 look() {
     local names count total clock before="" since=0 pid
@@ -20,6 +41,7 @@ look() {
         names=$(head -n 5 <<<"$names" | paste -sd ,)
         uses+=("$count running containers: ${names//,/, }$( ((count <= 5)) || echo ", ...")")
     fi
+    tend "$1-swarm"
     # A step of a BuildKit build runs below the daemon itself, a container below its shim. A step of the classic builder is a container.
     for pid in $(dockerds); do
         ! pgrep -x runc -P "$pid" >/dev/null || { uses+=("a build") && break; }

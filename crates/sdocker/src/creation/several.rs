@@ -9,12 +9,14 @@ use super::{Flow, NewHost, not_ready_yet, prepare, pricing};
 use crate::{
     Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::HostFiles,
+    error::Context as _,
     hosts_conf::ActiveHost,
     lookup::Lookup,
     observer::Labelled,
     progress::Progress,
     session::{self, Session},
     storage,
+    swarm::{self, Member},
 };
 
 /// How many hosts are wanted.
@@ -118,18 +120,23 @@ pub async fn create_several(
         let (mut creations, errors): (Vec<_>, Vec<_>) =
             unready.into_iter().map(|one| ((one.position, one.creation), one.error)).unzip();
         creations.extend(ready.into_iter().map(|(position, one)| (position, one.creation)));
-        return Err(together.give_up(made, creations, errors).await);
+        let Count { of, at_least } = count;
+        let too_few = format!("{made} of {of} hosts became ready, and {at_least} were wanted at least");
+        return Err(together.give_up(&too_few, creations, errors).await);
     }
     failed.extend(together.leave_out(unready).await);
     failed.sort_by_key(|failed| failed.number);
-    let ready_count = ready.len();
-    if let Err(error) = together.make_current(&ready).await {
+    let mut finished = if asked.swarm { together.form_swarm(&ready).await } else { Ok(()) };
+    if finished.is_ok() {
+        finished = together.make_current(&ready).await;
+    }
+    if let Err(error) = finished {
         let creations = ready.into_iter().map(|(position, one)| (position, one.creation)).collect();
-        return Err(together.give_up(ready_count, creations, vec![error]).await);
+        return Err(together.give_up("no host was created", creations, vec![error]).await);
     }
     if !stop.commit(Fate::HandedOver) {
         let creations = ready.into_iter().map(|(position, one)| (position, one.creation)).collect();
-        return Err(together.give_up(ready_count, creations, Vec::new()).await);
+        return Err(together.give_up("no host was created", creations, Vec::new()).await);
     }
     for (_, one) in &mut ready {
         one.creation.hand_over()?;
@@ -213,6 +220,24 @@ impl Together<'_> {
         }
     }
 
+    /// Makes one Swarm of them; the first, which becomes the current one, is a manager.
+    async fn form_swarm(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
+        let mut members = Vec::new();
+        for (_, Ready { creation, host, answered, .. }) in ready {
+            let answered = answered.as_ref().context("the hosts of a Swarm are waited for")?;
+            let client = answered.client().clone();
+            let address = creation.instance().private_address.context("the instance has no address")?;
+            let labels = swarm::labels(creation.instance(), swarm::has_nvidia(&client).await?);
+            members.push(Member { name: host.name(), client, address, labels });
+        }
+        let stop = self.flow.stop.token();
+        tokio::select! {
+            formed = swarm::form(&members, self.flow.observer) => formed,
+            // The hosts that form it end.
+            () = stop.cancelled() => Err(ProvisionError::Interrupted.into()),
+        }
+    }
+
     /// Writes the contexts of all; the first is the current one.
     async fn make_current(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
         for (_, Ready { host, answered, .. }) in ready.iter().rev() {
@@ -238,7 +263,7 @@ impl Together<'_> {
     }
 
     /// Undoes all of them.
-    async fn give_up(&self, ready: usize, mut creations: Vec<(usize, Creation)>, mut errors: Vec<Error>) -> Error {
+    async fn give_up(&self, what: &str, mut creations: Vec<(usize, Creation)>, mut errors: Vec<Error>) -> Error {
         creations.sort_by_key(|(position, _)| *position);
         let creations = creations.into_iter().map(|(_, creation)| creation).collect();
         let report = self.progress.drive(self.provisioner.undo_several(creations)).await;
@@ -247,11 +272,7 @@ impl Together<'_> {
         if self.flow.stop.token().is_cancelled() || errors.is_empty() {
             return ProvisionError::Undone { error: Box::new(ProvisionError::Interrupted), report }.into();
         }
-        let Count { of, at_least } = self.count;
-        let undone = report.undone.join(", ");
-        let whole = Error::new(format!(
-            "{ready} of {of} hosts became ready, and {at_least} were wanted at least; undone: {undone}"
-        ));
+        let whole = Error::new(format!("{what}; undone: {}", report.undone.join(", ")));
         let whole = remaining(whole.because(errors.remove(0)), &report);
         errors.into_iter().fold(whole, Error::also)
     }
