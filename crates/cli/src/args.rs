@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Use(commands::use_host::Args),
     /// Clean up after interrupted commands, and find hosts without a record.
     Recover(commands::recover::Args),
-    /// Look at the Docker Swarm of your hosts, and change which of them are its nodes.
+    /// Look at the Docker Swarm of your hosts, or change its nodes.
     #[command(subcommand_required = true)]
     Swarm(commands::swarm::Args),
     /// Print the environment variables for tools that ignore Docker contexts.

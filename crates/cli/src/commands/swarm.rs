@@ -10,7 +10,7 @@ use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
 use serde_json::json;
 
-/// Look at the Docker Swarm of your hosts, and change which of them are its nodes.
+/// Look at the Docker Swarm of your hosts, or change its nodes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
