@@ -21,7 +21,7 @@ const HEADERS: [(&str, &str); 2] =
 
 /// The Price List, as this app gets to it.
 #[derive(Clone, Debug)]
-pub struct PriceList {
+pub(crate) struct PriceList {
     surroundings: Surroundings,
     credentials: Option<SharedCredentialsProvider>,
     endpoint: Option<String>,
