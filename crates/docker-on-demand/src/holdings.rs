@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -16,7 +17,8 @@ use crate::Hidden;
 pub(crate) const LOOKS_AFTER: Duration = Duration::from_secs(1);
 
 /// What is lost when a host ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct Holdings {
     /// The host.

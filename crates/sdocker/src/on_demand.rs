@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+pub use docker_on_demand::Holdings;
 use docker_on_demand::{Hidden, Limits, Proxy, Settings};
 use host_link::{Claim, Service};
 use jiff::Timestamp;
@@ -73,28 +74,6 @@ pub struct SocketState {
     pub failure: Option<String>,
     /// What the host holds that is nowhere else, or the one before held: it goes with it.
     pub holdings: Option<Holdings>,
-}
-
-/// What goes with a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Holdings {
-    /// The host.
-    pub host: String,
-    /// Names of containers.
-    pub containers: Vec<String>,
-    /// Names of images that came from no registry.
-    pub images: Vec<String>,
-    /// Names of volumes.
-    pub volumes: Vec<String>,
-}
-
-impl From<docker_on_demand::Holdings> for Holdings {
-    fn from(seen: docker_on_demand::Holdings) -> Self {
-        let docker_on_demand::Holdings { host, containers, images, volumes, .. } = seen;
-        Self { host, containers, images, volumes }
-    }
 }
 
 /// A socket that answers.
@@ -292,7 +271,7 @@ async fn tell(claim: &Claim, first: SocketState, proxy: &Proxy, hosts: &StudioHo
             ended,
             launching: now.launching,
             failure: now.failure,
-            holdings: now.holdings.filter(|holdings| !holdings.is_empty()).map(Holdings::from),
+            holdings: now.holdings.filter(|holdings| !holdings.is_empty()),
             ..first.clone()
         };
         if told.as_ref() != Some(&state) {

@@ -24,13 +24,18 @@ pub(crate) struct Args {
     host: String,
 }
 
-pub(crate) async fn run(args: &Args, surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let means = Means {
+/// What it takes to put this program on a host.
+pub(super) fn means() -> anyhow::Result<Means> {
+    Ok(Means {
         program: Program::running()?,
         files_command: FILES_COMMAND.map(str::to_owned).to_vec(),
         ports_command: PORTS_COMMAND.map(str::to_owned).to_vec(),
         max_open: open_files()?,
-    };
+    })
+}
+
+pub(crate) async fn run(args: &Args, surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let means = means()?;
     let _working = interrupt.begin(Work {
         stopping: "files and ports are being taken from the host".to_owned(),
         leaves: format!("folders that are mounted on {}", args.host),

@@ -2,21 +2,16 @@
 
 use std::{os::unix::process::CommandExt as _, process::Command, sync::Arc};
 
-use host_agent::Program;
 use host_provisioner::InstanceType;
 use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
-    link::Means,
     on_demand::{self, Holdings, Market, SocketState, Wish},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde_json::json;
 
-use super::{
-    link,
-    share::{FILES_COMMAND, PORTS_COMMAND, open_files},
-};
+use super::link;
 use crate::options::to_repeat;
 
 /// Get a Docker socket whose host is launched when it is needed.
@@ -132,12 +127,7 @@ pub(crate) async fn down(home: &Home, printer: &Printer) -> anyhow::Result<()> {
 pub(crate) struct SocketArgs {}
 
 pub(crate) async fn serve(surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
-    let means = Means {
-        program: Program::running()?,
-        files_command: FILES_COMMAND.map(str::to_owned).to_vec(),
-        ports_command: PORTS_COMMAND.map(str::to_owned).to_vec(),
-        max_open: open_files()?,
-    };
+    let means = link::means()?;
     let _working = interrupt.begin(Work {
         stopping: "the socket is being closed; a host that is being launched is undone".to_owned(),
         leaves: "a host that was being launched: `sdocker recover` settles it".to_owned(),

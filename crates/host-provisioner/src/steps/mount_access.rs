@@ -15,6 +15,15 @@ use crate::{
 /// The step.
 pub(crate) enum AccessStep {}
 
+/// A read of mount targets.
+const READS_TARGETS: Permission = Permission {
+    statement: "MountTargets",
+    on: &[On::FileSystems],
+    only_for_mounts: true,
+    why: "finds the mount target in the host's own subnet, and the groups it has",
+    ..Permission::READ
+};
+
 impl Kind for AccessStep {
     type Wanted = AccessIntent;
     type Made = ();
@@ -23,48 +32,26 @@ impl Kind for AccessStep {
 
     const PERMISSIONS: &'static [Permission] = &[
         Permission {
-            statement: "MountTargets",
             actions: &[Action::called("elasticfilesystem:DescribeMountTargets")],
-            on: &[On::FileSystems],
-            condition: Condition::None,
             tasks: &[Task::Create, Task::Doctor],
-            even_prepared: true,
-            only_prepared: false,
-            only_for_mounts: true,
-            why: "finds the mount target in the host's own subnet, and the groups it has",
+            ..READS_TARGETS
         },
         Permission {
-            statement: "MountTargets",
             actions: &[Action::called("elasticfilesystem:DescribeMountTargets")],
-            on: &[On::FileSystems],
-            condition: Condition::None,
             tasks: &[Task::Purge],
             even_prepared: false,
-            only_prepared: false,
-            only_for_mounts: true,
-            why: "finds the mount target in the host's own subnet, and the groups it has",
+            ..READS_TARGETS
         },
         Permission {
-            statement: "MountTargets",
             actions: &[Action::called("elasticfilesystem:DescribeMountTargetSecurityGroups")],
-            on: &[On::FileSystems],
-            condition: Condition::None,
             tasks: &[Task::Create, Task::Doctor],
-            even_prepared: true,
-            only_prepared: false,
-            only_for_mounts: true,
-            why: "finds the mount target in the host's own subnet, and the groups it has",
+            ..READS_TARGETS
         },
         Permission {
-            statement: "MountTargets",
             actions: &[Action::called("elasticfilesystem:DescribeMountTargetSecurityGroups")],
-            on: &[On::FileSystems],
-            condition: Condition::None,
             tasks: &[Task::Recover, Task::Purge],
             even_prepared: false,
-            only_prepared: false,
-            only_for_mounts: true,
-            why: "finds the mount target in the host's own subnet, and the groups it has",
+            ..READS_TARGETS
         },
         Permission {
             actions: &[Action::within(
