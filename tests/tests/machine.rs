@@ -197,8 +197,9 @@ impl Host {
         // ext4 keeps 16 MiB to itself (its `reserved_clusters`).
         self.machine.shell("fallocate -l $(($(stat -f -c '%f * %S' /) - (32 << 20))) /var/tmp/brim");
         let folder = lent.folder.display();
-        let write =
-            format!("busybox head -c 67108864 /dev/zero 2>&1 >/full; echo kept >{folder}/kept && cat {folder}/kept");
+        let write = format!(
+            "busybox dd if=/dev/zero of=/full bs=1M count=64 2>&1; echo kept >{folder}/kept && cat {folder}/kept"
+        );
         let said = self.docker(&format!("exec working sh -c '{write}; busybox rm /full'"));
         assert!(said.contains("No space left on device") && said.ends_with("kept\n"), "{said}");
         assert_eq!(fs::read_to_string(lent.folder.join("kept")).expect("written"), "kept\n");
