@@ -56,6 +56,21 @@ fn hold(front: &Front, action: &str, nth: usize, fault: Fault, child: &mut Child
     assert!(front.wait_until_held(child), "{fault:?} at {action} {nth}: the command ended before");
 }
 
+/// Waits until no process finishes what a command of this home left: its calls would be taken for those of the next command.
+fn nobody_finishes(home: &Home) {
+    let hosts: Vec<String> =
+        home.records().iter().filter_map(|record| record["host"].as_str().map(str::to_owned)).collect();
+    assert!(!hosts.is_empty());
+    let finishes = || {
+        fs::read_dir("/proc").expect("readable").flatten().any(|process| {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+            words.get(1) == Some(&&b"finish"[..]) && hosts.iter().any(|host| words.contains(&host.as_bytes()))
+        })
+    };
+    eventually(Duration::from_secs(60), "the end of what finishes it", || (!finishes()).then_some(()));
+}
+
 /// The calls of a create that change something, each before and after it takes effect.
 fn changes(front: &Front, home: &Home) -> Vec<(String, usize, Fault)> {
     front.reset();
@@ -295,6 +310,7 @@ fn every_command_ends_when_it_is_told() {
             assert!(stderr.contains("interrupted"), "{arguments:?}, {signal}: {stderr}");
             assert!(!stderr.contains("undone"), "{arguments:?}, {signal}: {stderr}");
             front.release();
+            nobody_finishes(&home);
         }
     }
     // What plays its daemon takes no agent, and nothing is promised.
