@@ -289,7 +289,13 @@ mod tests {
         assert_eq!(service.process(), Some(first));
         // One that is stopped ends as well, and at once.
         let stop = Command::new("kill").args(["-STOP", &first.to_string()]).status();
-        assert!(stop.expect("it runs").success() && service.is_stopped());
+        assert!(stop.expect("it runs").success());
+        // A signal takes its time on a busy machine.
+        let sent = Instant::now();
+        while !service.is_stopped() {
+            assert!(sent.elapsed() < within, "it is not stopped");
+            std::thread::yield_now();
+        }
         let asked = Instant::now();
         assert!(service.stop().expect("ended"));
         assert!(asked.elapsed() < ENDS_WITHIN / 2, "{:?}", asked.elapsed());
