@@ -124,8 +124,16 @@ impl Server {
         let last = identity.is_folder || status.stx_nlink <= 1;
         let mut state = self.state();
         state.nodes.unseen(identity, parent, name.as_bytes(), last);
-        if last && state.nodes.number(identity).is_none() {
+        let node = state.nodes.number(identity);
+        if last && node.is_none() {
             state.owners.forget(identity);
+        }
+        drop(state);
+        // What has other names has changed: it has one fewer.
+        if let Some(node) = node.filter(|_| !last)
+            && let Ok(file) = self.find(node)
+        {
+            self.changed_by_other_side(node, &file);
         }
     }
 
