@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
 use crate::{Hooks, HostId, Identity, ImageId, InstanceType, ProxySettings};
@@ -86,8 +87,9 @@ impl Default for HostConfig {
 }
 
 /// What is to run the daemon.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// Docker in Docker on types without GPUs, the image's own daemon on types with NVIDIA GPUs.
     #[default]
@@ -99,7 +101,8 @@ pub enum EngineChoice {
 }
 
 /// How the host is to be paid for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MarketChoice {
     /// On demand.
     #[default]

@@ -57,6 +57,15 @@ impl HostFiles {
         Ok(())
     }
 
+    /// Puts a host that is not ready yet first in the list of hosts.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated.
+    pub async fn list_first(&self, host: &ActiveHost) -> crate::Result<()> {
+        let (hosts_conf, host) = (self.hosts_conf.clone(), host.clone());
+        storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&host)).await
+    }
+
     /// Removes what is kept of a host. What is gone already is no error, and what can't be removed keeps nothing else from going.
     ///
     /// # Cancel safety

@@ -55,9 +55,20 @@ pub(crate) fn overridden(surroundings: &Surroundings, host: &KnownHost) -> Optio
     let endpoint = host.endpoint();
     let (daemon, context) = (surroundings.docker_host.as_deref(), surroundings.docker_context.as_deref());
     match check_docker_host(&host.name, &endpoint, daemon, context) {
-        DockerHostCheck::Overridden { variable, value } => Some(override_of(variable, &value)),
-        DockerHostCheck::Right | DockerHostCheck::NotTcp { .. } => None,
+        DockerHostCheck::Overridden { variable, value } if !leads_to_socket(surroundings, variable, &value) => {
+            Some(override_of(variable, &value))
+        }
+        _ => None,
     }
+}
+
+/// Whether a variable leads to the socket on demand, and so to the host that there is.
+fn leads_to_socket(surroundings: &Surroundings, variable: &str, value: &str) -> bool {
+    socket::is_wanted(surroundings)
+        && match variable {
+            "DOCKER_HOST" => value == socket::endpoint(surroundings),
+            _ => value == socket::CONTEXT,
+        }
 }
 
 /// The variables that lead to none of these hosts, whatever Docker's context is.
@@ -68,7 +79,9 @@ pub(crate) fn overrides(surroundings: &Surroundings, hosts: &[KnownHost]) -> Vec
     };
     let variables = [("DOCKER_HOST", &surroundings.docker_host), ("DOCKER_CONTEXT", &surroundings.docker_context)];
     let set = variables.into_iter().filter_map(|(variable, value)| Some((variable, value.as_deref()?)));
-    let elsewhere = set.filter(|(variable, value)| !leads_to_a_host(variable, value));
+    let elsewhere = set.filter(|(variable, value)| {
+        !leads_to_a_host(variable, value) && !leads_to_socket(surroundings, variable, value)
+    });
     elsewhere.map(|(variable, value)| override_of(variable, value)).collect()
 }
 
@@ -189,5 +202,20 @@ echo '[{"Name": "c5.xlarge_i-1", "Endpoints": {"docker": {"Host": "tcp://ip-10-0
             found[0].misleads_cli && found[0].what.starts_with("DOCKER_HOST=unix:///docker/proxy.sock"),
             "{found:?}"
         );
+    }
+
+    /// `sdocker env` sets it while a socket is wanted; after `sdocker down` it leads nowhere.
+    #[tokio::test]
+    async fn a_variable_that_leads_to_the_socket_is_none_either_as_long_as_it_is_wanted() {
+        let (_home, mut surroundings) = with_docker(INSPECTED);
+        surroundings.docker_host = Some(socket::endpoint(&surroundings));
+        assert_eq!((overrides(&surroundings, &[]).len(), overridden(&surroundings, &host()).is_some()), (1, true));
+        let wanted = socket::wanted(&surroundings);
+        std::fs::create_dir_all(wanted.parent().expect("a folder")).expect("made");
+        std::fs::write(wanted, "{}").expect("written");
+        assert_eq!((overrides(&surroundings, &[]), overridden(&surroundings, &host())), (vec![], None));
+        surroundings.docker_host = None;
+        surroundings.docker_context = Some(socket::CONTEXT.to_owned());
+        assert_eq!((overrides(&surroundings, &[]), overridden(&surroundings, &host())), (vec![], None));
     }
 }

@@ -296,8 +296,7 @@ impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<&HostCredentials>) -> crate::Result<NewHost> {
         let (host, mut ready) = self.introduce(creation, embedded, self.stop.token()).await?;
         if !self.asked.wait {
-            let (hosts_conf, first) = (self.lookup.hosts_conf.clone(), host.clone());
-            storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&first)).await?;
+            HostFiles::new(self.lookup).list_first(&host).await?;
             self.hand_over(creation)?;
             ready.notes.push(not_ready_yet(&host));
             return Ok(ready);

@@ -274,11 +274,14 @@ impl Home {
         creation::dry_run(request, count, &self.surroundings, observer).await
     }
 
-    /// What a host has cost and can cost until its end, by the price that was known when it was created; `None`: none was.
-    pub fn cost(&self, host: &KnownHost) -> Option<Cost> {
-        let hourly = History::read(&self.lookup().layout).hourly(&host.name)?;
-        let record = host.record.as_ref()?;
-        Some(hourly.cost(record.created, record.expires, Timestamp::now()))
+    /// What each of these hosts has cost and can cost until its end, by the price that was known when it was created; `None`: none was.
+    pub fn costs(&self, hosts: &[KnownHost]) -> Vec<Option<Cost>> {
+        let (history, now) = (History::read(&self.lookup().layout), Timestamp::now());
+        let cost = |host: &KnownHost| {
+            let record = host.record.as_ref()?;
+            Some(history.hourly(&host.name)?.cost(record.created, record.expires, now))
+        };
+        hosts.iter().map(cost).collect()
     }
 
     /// Creates a host for the app that this home is in, as [`Studio::create_host`](crate::Studio::create_host) does for one that is known

@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
-pub use wanted::{Market, Wish};
+pub use wanted::Wish;
 
 use crate::{
-    Error, Observer, Surroundings, creation,
+    Error, Observer, Surroundings, clients, creation,
     error::Context as _,
     link::Means,
     lookup::Lookup,
@@ -103,13 +103,13 @@ pub fn state(surroundings: &Surroundings) -> Option<SocketState> {
 
 /// Whether a socket is wanted, and nobody answers it: [`up`] was called, and the process has ended since, or the app was started again.
 pub fn is_missing(surroundings: &Surroundings) -> bool {
-    Wanted::file(surroundings).exists() && service(surroundings).process().is_none()
+    socket::is_wanted(surroundings) && service(surroundings).process().is_none()
 }
 
 /// The variables by which clients that know no contexts find the socket; `None` where none is wanted.
 /// One without a value is to go.
 pub fn variables(surroundings: &Surroundings) -> Option<Vec<(&'static str, Option<String>)>> {
-    Wanted::file(surroundings).exists().then(|| {
+    socket::is_wanted(surroundings).then(|| {
         vec![
             ("DOCKER_HOST", Some(socket::endpoint(surroundings))),
             ("DOCKER_TLS_VERIFY", None),
@@ -161,6 +161,7 @@ pub async fn up(
     start(service.clone(), command).await?;
     contexts.create_for_socket(CONTEXT, "sdocker: a host in SageMaker Studio's network, on demand", &socket)?;
     contexts.use_context(Some(CONTEXT))?;
+    clients::warn(&clients::overrides(surroundings, &[]), observer);
     let linked = root_link::make(surroundings, &socket).await;
     let state: SocketState = service.state().unwrap_or_default();
     Ok(Up { socket, context: CONTEXT.to_owned(), instance_type: wish.instance_type.clone(), host: state.host, linked })

@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::Surroundings;
+use crate::{Surroundings, checksum::sha256};
 
 /// Its Docker context.
 pub(crate) const CONTEXT: &str = "sdocker";
 
 /// The folder of this home's processes, on this machine's own disk: apps that share a home have one each.
 pub(crate) fn processes(surroundings: &Surroundings) -> PathBuf {
-    let hash = Sha256::digest(surroundings.sdocker_home.as_os_str().as_encoded_bytes());
-    let name: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    surroundings.runtime.join(name)
+    let name = sha256(surroundings.sdocker_home.as_os_str().as_encoded_bytes());
+    surroundings.runtime.join(&name[..12])
 }
 
 /// The folder of the socket's process.
@@ -29,4 +26,14 @@ pub(crate) fn path(surroundings: &Surroundings) -> PathBuf {
 /// As `DOCKER_HOST` takes it.
 pub(crate) fn endpoint(surroundings: &Surroundings) -> String {
     format!("unix://{}", path(surroundings).display())
+}
+
+/// The file that says what is launched on demand: there as long as a socket is wanted.
+pub(crate) fn wanted(surroundings: &Surroundings) -> PathBuf {
+    surroundings.sdocker_home.join("up.json")
+}
+
+/// Whether a socket is wanted.
+pub(crate) fn is_wanted(surroundings: &Surroundings) -> bool {
+    wanted(surroundings).exists()
 }

@@ -102,9 +102,14 @@ pub(crate) fn again(surroundings: &Surroundings, printer: &Printer) {
 
 /// This program again, as the process.
 pub(crate) fn command(surroundings: &Surroundings, host: &str) -> Command {
+    background(surroundings, &["link", "--host", host])
+}
+
+/// This program again, as a process in the background for the same hosts.
+pub(super) fn background(surroundings: &Surroundings, words: &[&str]) -> Command {
     // The one that runs, even if another is in its place by now.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("sdocker").args(["-v", "link", "--host", host]);
+    command.arg0("sdocker").arg("-v").args(words);
     command.args(to_repeat(surroundings.region.as_deref(), surroundings.cloud));
     command.current_dir("/");
     command

@@ -43,10 +43,12 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     if !args.offline {
         looks = home.look(&hosts, &Progress::new(printer)).await.into_iter().map(Some).collect();
     }
+    let costs = home.costs(&hosts);
     let listed: Vec<Listed> = hosts
         .into_iter()
         .zip(looks)
-        .map(|(host, look)| {
+        .zip(costs)
+        .map(|((host, look), cost)| {
             let state = match look {
                 Some(Look::Alive(instance)) => instance.state.as_str(),
                 Some(Look::Ended(instance)) => instance.map_or("terminated", |instance| instance.state.as_str()),
@@ -58,7 +60,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
             };
             let recorded = host.record.as_ref().map(|record| record.state);
             Listed {
-                cost: home.cost(&host),
+                cost,
                 endpoint: format!("tcp://{}:{}", host.address, host.port),
                 current: host.current,
                 state: match recorded {

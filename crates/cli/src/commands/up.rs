@@ -1,18 +1,17 @@
 //! `sdocker up` and `sdocker down`: a Docker socket whose host is launched when it is needed.
 
-use std::{os::unix::process::CommandExt as _, process::Command, sync::Arc};
+use std::{process::Command, sync::Arc};
 
-use host_provisioner::InstanceType;
+use host_provisioner::{InstanceType, MarketChoice};
 use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
-    on_demand::{self, Holdings, Market, SocketState, Wish},
+    on_demand::{self, Holdings, SocketState, Wish},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde_json::json;
 
 use super::link;
-use crate::options::to_repeat;
 
 /// Get a Docker socket whose host is launched when it is needed.
 ///
@@ -64,8 +63,8 @@ impl Args {
             idle_timeout: self.idle_timeout.map(|timeout| timeout.0.map_or_else(|| "never".to_owned(), seconds)),
             max_lifetime: self.max_lifetime.map(seconds),
             market: match (self.spot, self.spot_or_on_demand) {
-                (true, _) => Some(Market::Spot),
-                (false, true) => Some(Market::SpotOrOnDemand),
+                (true, _) => Some(MarketChoice::Spot),
+                (false, true) => Some(MarketChoice::SpotOrOnDemand),
                 (false, false) => None,
             },
             files: self.files,
@@ -92,12 +91,6 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     })?;
     if up.linked.is_none() {
         printer.hint(format!("clients that know no contexts need `{variable}`"));
-    }
-    if let Some(other) = &surroundings.docker_host
-        && *other != format!("unix://{}", up.socket.display())
-    {
-        printer.warn(format!("DOCKER_HOST={other} is set in the environment and overrides every Docker context"));
-        printer.hint("`unset DOCKER_HOST`");
     }
     Ok(())
 }
@@ -150,10 +143,7 @@ pub(crate) fn again(surroundings: &Surroundings) {
 
 /// This program again, as the process.
 fn command(surroundings: &Surroundings) -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("sdocker").args(["-v", "socket"]);
-    command.args(to_repeat(surroundings.region.as_deref(), surroundings.cloud));
-    command.current_dir("/");
+    let mut command = link::background(surroundings, &["socket"]);
     // It is what these lead to.
     command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
     command

@@ -113,17 +113,27 @@ impl Provisioner {
     /// # Cancel safety
     /// As [`undo`](Self::undo).
     pub async fn undo_several(&self, creations: Vec<Creation>) -> UndoReport {
+        let ended = self.end_instances(creations).await;
+        let mut report = UndoReport::default();
+        self.finish_undos(ended, &mut report).await;
+        report
+    }
+
+    /// Ends the instances of creations that are to be undone, all at once.
+    async fn end_instances(&self, creations: Vec<Creation>) -> Vec<(OpenRecord, UndoReport)> {
         let own = creations.into_iter().map(|creation| async move {
             let mut open = creation.into_record();
             let report = self.undo_own(&mut open, &ProvisionError::Interrupted).await;
             (open, report)
         });
-        let mut report = UndoReport::default();
-        // The first made what all share.
-        for one in join_all(own).await.into_iter().rev() {
+        join_all(own).await
+    }
+
+    /// The rest of these undos, the first one's last: it made what all share.
+    async fn finish_undos(&self, ended: Vec<(OpenRecord, UndoReport)>, report: &mut UndoReport) {
+        for one in ended.into_iter().rev() {
             report.extend(self.finish_undo(ProvisionError::Interrupted, Some(one)).await.1);
         }
-        report
     }
 
     /// The same, which can be stopped by itself.
@@ -187,21 +197,13 @@ impl Provisioner {
         let made = tally.created.len();
         let mut errors = Vec::new();
         let mut report = UndoReport::default();
-        let own = tally.created.into_iter().map(|(_, creation)| async move {
-            let mut open = creation.into_record();
-            let report = self.undo_own(&mut open, &ProvisionError::Interrupted).await;
-            (open, report)
-        });
-        let created = join_all(own).await;
+        let created = self.end_instances(tally.created.into_iter().map(|(_, creation)| creation).collect()).await;
         for unmade in tally.failed {
             let (error, of_one) = self.finish_undo(unmade.error, unmade.open).await;
             report.extend(of_one);
             errors.push(error);
         }
-        // The first made what all share.
-        for one in created.into_iter().rev() {
-            report.extend(self.finish_undo(ProvisionError::Interrupted, Some(one)).await.1);
-        }
+        self.finish_undos(created, &mut report).await;
         // Those that were given up because of the others say nothing of their own.
         errors.retain(|error| !matches!(error, ProvisionError::Interrupted));
         let error = if self.work.stop.is_cancelled() || errors.is_empty() {

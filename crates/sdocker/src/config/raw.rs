@@ -36,7 +36,7 @@ pub(super) struct Raw {
     #[serde(rename = "Tags")]
     pub tags: Option<BTreeMap<String, String>>,
     #[serde(rename = "Engine")]
-    pub engine: Option<Engine>,
+    pub engine: Option<EngineChoice>,
     #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
     pub idle_timeout: Option<Timeout>,
     #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
@@ -46,69 +46,15 @@ pub(super) struct Raw {
     #[serde(rename = "SubnetId")]
     pub subnet: Option<String>,
     #[serde(rename = "Market")]
-    pub market: Option<Market>,
+    pub market: Option<MarketChoice>,
     #[serde(rename = "Files")]
-    pub files: Option<How>,
+    pub files: Option<Files>,
     #[serde(rename = "Shares")]
     pub shares: Option<Vec<String>>,
     #[serde(rename = "Timeout", deserialize_with = "wait")]
     pub timeout: Option<Duration>,
     #[serde(rename = "KeepFailed")]
     pub keep_failed: Option<bool>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Engine {
-    Auto,
-    Dind,
-    Native,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Market {
-    OnDemand,
-    Spot,
-    SpotOrOnDemand,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum How {
-    Share,
-    Efs,
-    None,
-}
-
-impl From<Engine> for EngineChoice {
-    fn from(engine: Engine) -> Self {
-        match engine {
-            Engine::Auto => Self::Auto,
-            Engine::Dind => Self::Dind,
-            Engine::Native => Self::Native,
-        }
-    }
-}
-
-impl From<Market> for MarketChoice {
-    fn from(market: Market) -> Self {
-        match market {
-            Market::OnDemand => Self::OnDemand,
-            Market::Spot => Self::Spot,
-            Market::SpotOrOnDemand => Self::SpotOrOnDemand,
-        }
-    }
-}
-
-impl From<How> for Files {
-    fn from(how: How) -> Self {
-        match how {
-            How::Share => Self::Share,
-            How::Efs => Self::Efs,
-            How::None => Self::None,
-        }
-    }
 }
 
 /// A duration that this function reads.

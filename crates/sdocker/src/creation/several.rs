@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use host_provisioner::{Creation, Order, ProvisionError, Provisioner, Several, UndoReport};
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, NewHost, not_ready_yet, prepare, pricing};
+use super::{Flow, NewHost, is_interruption, not_ready_yet, prepare, pricing};
 use crate::{
     Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::HostFiles,
@@ -15,7 +15,6 @@ use crate::{
     observer::Labelled,
     progress::Progress,
     session::{self, Session},
-    storage,
     swarm::{self, Member},
 };
 
@@ -119,7 +118,7 @@ pub async fn create_several(
         let made = ready.len();
         let (mut creations, errors): (Vec<_>, Vec<_>) =
             unready.into_iter().map(|one| ((one.position, one.creation), one.error)).unzip();
-        creations.extend(ready.into_iter().map(|(position, one)| (position, one.creation)));
+        creations.extend(creations_of(ready));
         let Count { of, at_least } = count;
         let too_few = format!("{made} of {of} hosts became ready, and {at_least} were wanted at least");
         return Err(together.give_up(&too_few, creations, errors).await);
@@ -131,12 +130,10 @@ pub async fn create_several(
         finished = together.make_current(&ready).await;
     }
     if let Err(error) = finished {
-        let creations = ready.into_iter().map(|(position, one)| (position, one.creation)).collect();
-        return Err(together.give_up("no host was created", creations, vec![error]).await);
+        return Err(together.give_up("no host was created", creations_of(ready), vec![error]).await);
     }
     if !stop.commit(Fate::HandedOver) {
-        let creations = ready.into_iter().map(|(position, one)| (position, one.creation)).collect();
-        return Err(together.give_up("no host was created", creations, Vec::new()).await);
+        return Err(together.give_up("no host was created", creations_of(ready), Vec::new()).await);
     }
     for (_, one) in &mut ready {
         one.creation.hand_over()?;
@@ -160,6 +157,10 @@ pub async fn create_several(
     let warnings = progress.warnings().into_iter().chain(prepared.planned.warnings().cloned());
     done.warnings = warnings.map(|warning| warning.to_string()).collect();
     Ok(done)
+}
+
+fn creations_of(ready: Vec<(usize, Ready)>) -> Vec<(usize, Creation)> {
+    ready.into_iter().map(|(position, one)| (position, one.creation)).collect()
 }
 
 fn label(position: usize, count: Count) -> String {
@@ -240,13 +241,11 @@ impl Together<'_> {
 
     /// Writes the contexts of all; the first is the current one.
     async fn make_current(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
+        let files = HostFiles::new(self.flow.lookup);
         for (_, Ready { host, answered, .. }) in ready.iter().rev() {
             match answered {
-                Some(answered) => HostFiles::new(self.flow.lookup).make_current(host, answered).await?,
-                None => {
-                    let (hosts_conf, host) = (self.flow.lookup.hosts_conf.clone(), host.clone());
-                    storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&host)).await?;
-                }
+                Some(answered) => files.make_current(host, answered).await?,
+                None => files.list_first(host).await?,
             }
         }
         Ok(())
@@ -268,7 +267,7 @@ impl Together<'_> {
         let creations = creations.into_iter().map(|(_, creation)| creation).collect();
         let report = self.progress.drive(self.provisioner.undo_several(creations)).await;
         // Those that were given up because of others say nothing of their own.
-        errors.retain(|error| !matches!(error.cause(), Some(ProvisionError::Interrupted)) || !error.is_wrapper());
+        errors.retain(|error| !is_interruption(error));
         if self.flow.stop.token().is_cancelled() || errors.is_empty() {
             return ProvisionError::Undone { error: Box::new(ProvisionError::Interrupted), report }.into();
         }

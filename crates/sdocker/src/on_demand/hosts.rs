@@ -88,6 +88,12 @@ struct Known {
     range: OnceCell<ApiRange>,
 }
 
+impl Known {
+    fn is_of_sandbox(&self) -> bool {
+        self.host.place().is_some_and(|place| place.cloud == CloudName::Sandbox)
+    }
+}
+
 impl StudioHosts {
     pub(super) fn new(
         surroundings: Surroundings,
@@ -144,8 +150,7 @@ impl StudioHosts {
             }
             Some(host) => {
                 let credentials = ClientCredentials::load(&lookup.layout.client_certs(&host.name))?;
-                let endpoint = docker_remote::Endpoint::new(&host.address, host.port);
-                let dialer = Dialer::new(&endpoint, &credentials)?;
+                let dialer = Dialer::new(&host.entry().endpoint(), &credentials)?;
                 tracing::info!("the host is {}", host.name);
                 let range = OnceCell::new();
                 Some(Arc::new(Known { name: host.name.as_str().into(), host, dialer, credentials, range }))
@@ -175,8 +180,9 @@ impl StudioHosts {
 
     /// Asks a daemon, once, which versions of the API it answers.
     async fn learn(&self, known: &Known) -> io::Result<ApiRange> {
-        let endpoint = docker_remote::Endpoint::new(&known.host.address, known.host.port);
-        let answered = probe_once(&endpoint, &known.credentials, ANSWERS_WITHIN).await.map_err(io::Error::other)?;
+        let answered = probe_once(&known.host.entry().endpoint(), &known.credentials, ANSWERS_WITHIN)
+            .await
+            .map_err(io::Error::other)?;
         let facts = {
             let mut facts = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
             facts.learn(answered.api()).then(|| facts.clone())
@@ -197,8 +203,7 @@ impl StudioHosts {
     /// The right to launch, among all apps of this home.
     async fn claim(&self, tell: &Tell) -> crate::Result<fs::File> {
         let path = self.surroundings.sdocker_home.join("launching");
-        let options = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
-        let lock = options.open(&path);
+        let lock = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
         let mut is_told = false;
         loop {
@@ -339,8 +344,7 @@ impl Hosts for StudioHosts {
 
     async fn share(&self, host: &str, path: &Path) -> Result<(), String> {
         let known = self.by_name(host).await.map_err(|error| error.to_string())?;
-        let is_sandbox = known.host.place().is_some_and(|place| place.cloud == CloudName::Sandbox);
-        if is_sandbox || self.wanted.shared.iter().any(|shared| path.starts_with(shared)) {
+        if known.is_of_sandbox() || self.wanted.shared.iter().any(|shared| path.starts_with(shared)) {
             return Ok(());
         }
         let lent = link::lent(&self.surroundings, host).map_err(|error| format!("{error:#}"))?.unwrap_or_default();
@@ -364,8 +368,7 @@ impl Hosts for StudioHosts {
 
     async fn daemon_socket(&self, host: &str) -> PathBuf {
         let Ok(known) = self.by_name(host).await else { return DAEMON_SOCKET.into() };
-        let is_sandbox = known.host.place().is_some_and(|place| place.cloud == CloudName::Sandbox);
-        let at = is_sandbox.then(|| sandbox_socket(&self.surroundings, &known.host)).flatten();
+        let at = known.is_of_sandbox().then(|| sandbox_socket(&self.surroundings, &known.host)).flatten();
         at.unwrap_or_else(|| DAEMON_SOCKET.into())
     }
 

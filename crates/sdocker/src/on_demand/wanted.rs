@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use whole_file::Links;
 
 use super::engine::Facts;
-use crate::{Error, Files, HostRequest, Surroundings, durations, error::Context as _};
+use crate::{Error, Files, HostRequest, Surroundings, durations, error::Context as _, socket};
 
 /// The hosts that are to be launched on demand. What is not said is as `sdocker.conf` says, else by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,23 +20,11 @@ pub struct Wish {
     /// After how long it ends itself in any case.
     pub max_lifetime: Option<String>,
     /// On demand, or Spot.
-    pub market: Option<Market>,
+    pub market: Option<MarketChoice>,
     /// How a host gets the app's files.
     pub files: Option<Files>,
     /// The folders that the app lends.
     pub shares: Vec<String>,
-}
-
-/// How EC2 is paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Market {
-    /// On demand.
-    OnDemand,
-    /// Spot only.
-    Spot,
-    /// Spot, and on demand where there is none.
-    SpotOrOnDemand,
 }
 
 impl Wish {
@@ -48,11 +36,7 @@ impl Wish {
         request.idle_timeout =
             self.idle_timeout.as_deref().map(durations::parse_or_never).transpose().map_err(Error::new)?;
         request.max_lifetime = self.max_lifetime.as_deref().map(durations::parse).transpose().map_err(Error::new)?;
-        request.market = self.market.map(|market| match market {
-            Market::OnDemand => MarketChoice::OnDemand,
-            Market::Spot => MarketChoice::Spot,
-            Market::SpotOrOnDemand => MarketChoice::SpotOrOnDemand,
-        });
+        request.market = self.market;
         request.files = self.files;
         request.shares.clone_from(&self.shares);
         Ok(request)
@@ -73,13 +57,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn file(surroundings: &Surroundings) -> PathBuf {
-        surroundings.sdocker_home.join("up.json")
-    }
-
     /// What is wanted; `None` where nothing is.
     pub(super) fn read(surroundings: &Surroundings) -> crate::Result<Option<Self>> {
-        let file = Self::file(surroundings);
+        let file = socket::wanted(surroundings);
         match whole_file::read(&file, 1 << 20, Links::Refuse) {
             Ok(text) => {
                 let wanted = serde_json::from_slice(&text);
@@ -91,13 +71,13 @@ impl Wanted {
     }
 
     pub(super) fn write(&self, surroundings: &Surroundings) -> crate::Result<()> {
-        let file = Self::file(surroundings);
+        let file = socket::wanted(surroundings);
         let text = serde_json::to_vec_pretty(self)?;
         whole_file::replace(&file, &text, 0o600).with_context(|| format!("cannot write {}", file.display()))
     }
 
     pub(super) fn remove(surroundings: &Surroundings) -> crate::Result<()> {
-        let file = Self::file(surroundings);
+        let file = socket::wanted(surroundings);
         match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::new(format!("cannot remove {}", file.display())).because(error))
