@@ -5,6 +5,7 @@ mod docker;
 mod front;
 mod home;
 mod machine;
+pub mod network;
 mod proxy;
 mod registry;
 mod space;

@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::sched::{CloneFlags, unshare};
 use tempfile::TempDir;
+
+use crate::network;
 
 /// The subnet, in which `10.83.0.1` is the router and the resolver.
 const ROUTER: &str = "10.83.0.1";
@@ -60,14 +61,13 @@ impl Subnet {
             crate::skip("SDOCKER_MACHINE names what tests/machine/build-image made: use scripts/test machine");
             return None;
         };
-        if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+        if let Err(error) = network::of_its_own() {
             crate::skip(&format!("a machine needs a network namespace of its own: {error}"));
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut subnet = Self { folder, cache, services: Vec::new() };
         for command in [
-            "link set lo up",
             "link add subnet type bridge",
             "address add 10.83.0.1/24 dev subnet",
             "address add 10.83.0.10/24 dev subnet",
