@@ -17,10 +17,11 @@ use bollard::{
     ClientVersion, Docker,
     models::{EventMessage, NetworkCreateRequest, SystemInfo, SystemVersion},
 };
-use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http_body_util::Full;
-use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::{
+    client::legacy::{Client as HttpClient, connect::Connect},
+    rt::TokioExecutor,
+};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use build::BuildRequest;
@@ -32,12 +33,16 @@ pub use swarm::{JoinTokens, NodeRole, SWARM_PORT, SwarmNode, SwarmPart, SwarmSer
 
 use crate::{
     ApiVersion, ClientCredentials, Endpoint, Error, probe_once,
-    transport::{self, Connector},
+    transport::{self, Body, Connector, Short},
 };
 
 /// How long the daemon may take until it begins to answer. A build or a load answers only when it has read everything, so this is
 /// no measure of health.
-const ANSWERS_WITHIN: u64 = 24 * 3600;
+const ANSWERS_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the daemon may take over what it answers in a few words, to the end: a container that it stops has its own time to end first, and
+/// one that it removes may have many files.
+const SHORT_WITHIN: Duration = Duration::from_secs(300);
 
 /// How long the daemon may take to say something of itself, to the end.
 const SAYS_WITHIN: Duration = Duration::from_secs(20);
@@ -52,9 +57,11 @@ pub type Stream<T> = Pin<Box<dyn stream::Stream<Item = Result<T, Error>> + Send>
 #[derive(Clone, Debug)]
 pub struct Client {
     docker: Docker,
+    /// The same daemon, for calls with a short answer.
+    short: Docker,
     endpoint: Endpoint,
     /// For answers that are read no further than is expected of them.
-    bounded: HttpClient<Connector, Full<Bytes>>,
+    bounded: HttpClient<Connector, Body>,
 }
 
 impl Client {
@@ -75,17 +82,14 @@ impl Client {
 
     /// A client for a daemon that speaks up to this version of the API.
     pub(crate) fn with_connector(endpoint: &Endpoint, connector: Connector, api: ApiVersion) -> Self {
-        let executor = hyper_util::rt::TokioExecutor::new();
-        let http = hyper_util::client::legacy::Client::builder(executor).build(connector.clone());
-        let transport = move |request: bollard::BollardRequest| {
-            let answer = http.request(request);
-            async move { answer.await.map_err(bollard::errors::Error::from) }
-        };
-        let address = format!("https://{}", endpoint.authority());
-        let docker = Docker::connect_with_custom_transport(transport, Some(address), ANSWERS_WITHIN, &version(api));
-        // The call makes no connection and has nothing that could fail.
-        let docker = docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"));
-        Self { docker, endpoint: endpoint.clone(), bounded: transport::client(&connector) }
+        Self::with_patience(endpoint, connector, api, SHORT_WITHIN)
+    }
+
+    /// The same, which waits this long for what is answered in a few words.
+    fn with_patience(endpoint: &Endpoint, connector: Connector, api: ApiVersion, within: Duration) -> Self {
+        let docker = bollard_by(endpoint, connector.clone(), ANSWERS_WITHIN, api);
+        let short = bollard_by(endpoint, Short::new(connector.clone(), within), ANSWERS_WITHIN, api);
+        Self { docker, short, endpoint: endpoint.clone(), bounded: transport::client(&connector) }
     }
 
     /// Where the daemon is.
@@ -93,9 +97,15 @@ impl Client {
         &self.endpoint
     }
 
-    /// bollard's client, for whatever this one does not offer.
+    /// bollard's client, for whatever this one does not offer and streams, takes long or is long. Nothing bounds what the daemon answers.
     pub fn bollard(&self) -> &Docker {
         &self.docker
+    }
+
+    /// bollard's client for calls that the daemon answers in a few words: an answer of more than 4 MiB, or one that is not whole within 5
+    /// minutes, is an error.
+    pub fn bollard_short(&self) -> &Docker {
+        &self.short
     }
 
     /// Asks whether the daemon is there (`GET /_ping`).
@@ -106,7 +116,7 @@ impl Client {
     /// # Errors
     /// It does not answer.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.docker.ping().await.map(drop).map_err(self.failed("ping the daemon"))
+        self.short.ping().await.map(drop).map_err(self.failed("ping the daemon"))
     }
 
     /// The versions of the daemon and its parts (`GET /version`).
@@ -170,15 +180,27 @@ impl Client {
     pub fn events_since(&self, since: &str, filters: &HashMap<&str, Vec<&str>>) -> Stream<EventMessage> {
         // A map of strings has nothing that could fail.
         let filters = serde_json::to_string(filters).unwrap_or_default();
-        self.events_by(&format!("?since={}&filters={}", transport::encoded(since), transport::encoded(&filters)))
+        self.events_by(&format!("?{}", transport::query(&[("since", since), ("filters", &filters)])))
     }
 
     fn events_by(&self, query: &str) -> Stream<EventMessage> {
+        self.lines("GET", &format!("/events{query}"), transport::empty(), "follow events".to_owned())
+    }
+
+    /// What the daemon says line by line, in JSON.
+    fn lines<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Body,
+        attempted: String,
+    ) -> Stream<T> {
         let client = self.clone();
-        let lines = transport::lines(self.bounded.clone(), &self.endpoint, &self.versioned(&format!("/events{query}")));
+        let request = transport::request(&self.endpoint, method, &self.versioned(path), body);
+        let lines = transport::lines(self.bounded.clone(), request);
         Box::pin(lines.map(move |line| {
-            let event = line.and_then(|line| serde_json::from_slice(&line).map_err(|error| error.to_string()));
-            event.map_err(|why| client.reported("follow events", why))
+            let said = line.and_then(|line| serde_json::from_slice(&line).map_err(|error| error.to_string()));
+            said.map_err(|why| client.reported(&attempted, why))
         }))
     }
 
@@ -206,7 +228,7 @@ impl Client {
         if found.is_some() {
             return Ok(());
         }
-        match self.docker.create_network(request).await {
+        match self.short.create_network(request).await {
             // Somebody else made it in between.
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) | Ok(_) => Ok(()),
             Err(error) => Err(self.failed(&format!("create network {name}"))(error)),
@@ -226,6 +248,22 @@ impl Client {
     fn reported(&self, attempted: impl Into<String>, message: impl Into<String>) -> Error {
         Error::Reported { attempted: attempted.into(), endpoint: self.endpoint.to_string(), message: message.into() }
     }
+}
+
+/// bollard's client of a daemon, with connections by this connector; it waits this long for the beginning of an answer.
+fn bollard_by<C>(endpoint: &Endpoint, connector: C, within: Duration, api: ApiVersion) -> Docker
+where
+    C: Connect + Clone + Send + Sync + 'static,
+{
+    let http = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let transport = move |request: bollard::BollardRequest| {
+        let answer = http.request(request);
+        async move { answer.await.map_err(bollard::errors::Error::from) }
+    };
+    let address = format!("https://{}", endpoint.authority());
+    let docker = Docker::connect_with_custom_transport(transport, Some(address), within.as_secs(), &version(api));
+    // The call makes no connection and has nothing that could fail.
+    docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"))
 }
 
 /// An error with its causes, in one line.

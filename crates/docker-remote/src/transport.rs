@@ -3,12 +3,18 @@
 //! bollard's own TLS set-up would trust every CA of the machine beside the host's, and read the keys anew for each connection; so
 //! the connection is made here: it trusts the host's own CA and nothing else.
 
-use std::{sync::Arc, time::Duration};
+mod short;
+
+use std::{io, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use futures_util::{Stream, TryStreamExt as _};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    Request,
+    body::{Body as _, Frame, Incoming},
+};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{
@@ -19,6 +25,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use serde::Deserialize;
 
 use crate::{
     ClientCredentials, ClientProxy, Endpoint, Error,
@@ -33,6 +40,11 @@ pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
 const MOST: usize = 4 << 20;
 
 pub(crate) type Connector = HttpsConnector<HttpConnector>;
+
+/// What a request brings.
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+pub(crate) use short::Short;
 
 /// A connector for one host.
 pub(crate) fn connector(credentials: &ClientCredentials) -> Result<Connector, Error> {
@@ -114,7 +126,7 @@ where
 }
 
 /// A client that keeps connections open for the next request.
-pub(crate) fn client<C>(connector: &C) -> HttpClient<C, Full<Bytes>>
+pub(crate) fn client<C>(connector: &C) -> HttpClient<C, Body>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
@@ -123,23 +135,47 @@ where
 
 /// The same as [`get`], by a client.
 pub(crate) async fn get_by<C>(
-    client: &HttpClient<C, Full<Bytes>>,
+    client: &HttpClient<C, Body>,
     endpoint: &Endpoint,
     path: &str,
 ) -> Result<(u16, Result<Bytes, String>), HttpError>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let uri = format!("https://{}{path}", endpoint.authority());
-    let uri = uri.parse().unwrap_or_else(|_| hyper::Uri::from_static("https://invalid.invalid/"));
-    let response = client.get(uri).await?;
+    let response = client.request(request(endpoint, "GET", path, empty())).await?;
     let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), MOST).collect().await;
-    let body = body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+    Ok((status, whole(response.into_body()).await))
+}
+
+/// All of an answer, or why that can't be had.
+async fn whole(body: Incoming) -> Result<Bytes, String> {
+    let body = Limited::new(body, MOST).collect().await;
+    body.map(http_body_util::Collected::to_bytes).map_err(|error| {
         let too_much = error.is::<LengthLimitError>();
         if too_much { format!("the answer has more than {} MiB", MOST >> 20) } else { error.to_string() }
-    });
-    Ok((status, body))
+    })
+}
+
+/// A request of a daemon, by a path that its caller made.
+pub(crate) fn request(endpoint: &Endpoint, method: &'static str, path: &str, body: Body) -> Request<Body> {
+    let request = Request::builder().method(method).uri(format!("https://{}{path}", endpoint.authority()));
+    let request = if body.is_end_stream() { request } else { request.header("content-type", "application/x-tar") };
+    request.body(body).unwrap_or_else(|_| Request::new(empty()))
+}
+
+pub(crate) fn empty() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Sends what comes, as it comes.
+pub(crate) fn streamed(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Body {
+    StreamBody::new(pieces.map_ok(Frame::data)).boxed_unsync()
+}
+
+/// How a daemon refuses (docs.docker.com/reference/api/engine, "ErrorResponse").
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
 }
 
 /// What a path or query can hold of any text.
@@ -156,21 +192,28 @@ pub(crate) fn encoded(text: &str) -> String {
     encoded
 }
 
+/// A query of these parameters, but for those without a value.
+pub(crate) fn query(parameters: &[(&str, &str)]) -> String {
+    let parameters = parameters.iter().filter(|(_, value)| !value.is_empty());
+    parameters.map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
+}
+
 /// The lines of an answer that need not have an end, each of no more than [`MOST`] bytes.
 pub(crate) fn lines<C>(
-    client: HttpClient<C, Full<Bytes>>,
-    endpoint: &Endpoint,
-    path: &str,
+    client: HttpClient<C, Body>,
+    request: Request<Body>,
 ) -> impl Stream<Item = Result<Bytes, String>> + Send + use<C>
 where
     C: Connect + Clone + Send + Sync + 'static,
 {
-    let uri = format!("https://{}{path}", endpoint.authority());
     async_stream::try_stream! {
-        let uri: hyper::Uri = uri.parse().map_err(|error: hyper::http::uri::InvalidUri| error.to_string())?;
-        let response = client.get(uri).await.map_err(|error| with_causes(&error))?;
-        if response.status() != 200 {
-            Err(format!("HTTP status {}", response.status().as_u16()))?;
+        let response = client.request(request).await.map_err(|error| with_causes(&error))?;
+        let status = response.status();
+        if status != 200 {
+            let said = whole(response.into_body()).await?;
+            let said: Option<Refusal> = serde_json::from_slice(&said).ok();
+            Err(said.map_or_else(|| format!("HTTP status {}", status.as_u16()), |said| said.message))?;
+            return;
         }
         let mut body = response.into_body();
         let mut read = BytesMut::new();
@@ -190,6 +233,10 @@ where
             if read.len() > MOST {
                 Err(format!("a line of the answer has more than {} MiB", MOST >> 20))?;
             }
+        }
+        // The last one need not end.
+        if read.iter().any(|byte| !byte.is_ascii_whitespace()) {
+            yield read.freeze();
         }
     }
 }

@@ -2,14 +2,13 @@
 
 use std::io::{self, Write};
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
 use bytes::Bytes;
 use docker_remote::Client;
 use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{Error, Program, error::daemon};
+use crate::{Error, Program};
 
 /// The name of the image; its tag tells the program.
 pub const IMAGE: &str = "sdocker-agent";
@@ -41,7 +40,6 @@ pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, 
     if client.has_image(&image).await? {
         return Ok(image);
     }
-    let options = CreateImageOptionsBuilder::new().from_src("-").repo(IMAGE).tag(&tag).build();
     let (sender, receiver) = mpsc::channel(4);
     let program = program.clone();
     tokio::task::spawn_blocking(move || {
@@ -51,9 +49,7 @@ pub async fn ensure_image(client: &Client, program: &Program) -> Result<String, 
             let _ = sender.blocking_send(Err(error));
         }
     });
-    let body = bollard::body_try_stream(ReceiverStream::new(receiver));
-    let imported = client.bollard().create_image(Some(options), Some(body), None).try_collect::<Vec<_>>().await;
-    imported.map_err(daemon(client, "import the agent's image"))?;
+    client.import(IMAGE, &tag, ReceiverStream::new(receiver)).try_for_each(|_| async { Ok(()) }).await?;
     Ok(image)
 }
 

@@ -40,7 +40,8 @@ pub async fn exec(client: &Client, container: &str, command: Vec<String>) -> Res
         cmd: Some(command),
         ..CreateExecOptions::default()
     };
-    let exec = client.bollard().create_exec(container, options).await.map_err(daemon(client, "reach the agent"))?;
+    let exec =
+        client.bollard_short().create_exec(container, options).await.map_err(daemon(client, "reach the agent"))?;
     let options = StartExecOptions { detach: false, tty: false, output_capacity: Some(FRAME) };
     let started = client.bollard().start_exec(&exec.id, Some(options)).await;
     match started.map_err(daemon(client, "connect to the agent"))? {

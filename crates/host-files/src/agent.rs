@@ -72,9 +72,9 @@ impl Agent {
         self.remove().await?;
         let image = ensure_image(&self.client, &self.program).await?;
         let options = CreateContainerOptionsBuilder::new().name(&self.name()).build();
-        let created = self.client.bollard().create_container(Some(options), self.container(image)).await;
+        let created = self.client.bollard_short().create_container(Some(options), self.container(image)).await;
         created.map_err(self.failed("create the agent's container"))?;
-        let started = self.client.bollard().start_container(&self.name(), None).await;
+        let started = self.client.bollard_short().start_container(&self.name(), None).await;
         started.map_err(self.failed("start the agent's container"))
     }
 
@@ -165,12 +165,13 @@ impl Agent {
     /// Waits until its container has ended. The daemon keeps the streams of an exec open in one that was killed.
     pub(crate) async fn ended(&self) {
         loop {
-            match self.client.bollard().wait_container(&self.name(), None).next().await {
-                Some(Err(DaemonError::DockerResponseServerError { status_code: 404, .. })) => return,
-                Some(Ok(_) | Err(DaemonError::DockerContainerWaitError { .. })) => return,
-                // The daemon is out of reach, as the stream will be.
-                _ => tokio::time::sleep(ASKS_EVERY).await,
+            // Where there is none, it is gone. Else the daemon is out of reach, as the stream will be.
+            if self.client.wait(&self.name()).await.is_ok()
+                || matches!(self.client.inspect(&self.name()).await, Ok(None))
+            {
+                return;
             }
+            tokio::time::sleep(ASKS_EVERY).await;
         }
     }
 
@@ -186,12 +187,12 @@ impl Agent {
         let is_gone = |error: &DaemonError| {
             matches!(error, DaemonError::DockerResponseServerError { status_code: 304 | 404 | 409, .. })
         };
-        match self.client.bollard().stop_container(&self.name(), Some(stopped)).await {
+        match self.client.bollard_short().stop_container(&self.name(), Some(stopped)).await {
             Err(error) if !is_gone(&error) => return Err(self.failed("stop the agent's container")(error)),
             _ => {}
         }
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        match self.client.bollard().remove_container(&self.name(), Some(options)).await {
+        match self.client.bollard_short().remove_container(&self.name(), Some(options)).await {
             Err(error) if !is_gone(&error) => Err(self.failed("remove the agent's container")(error)),
             _ => Ok(()),
         }

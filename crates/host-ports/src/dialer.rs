@@ -94,13 +94,13 @@ impl Agent {
         let image = host_agent::ensure_image(&self.client, &self.program).await?;
         let name = format!("sdocker-ports-{}", Uuid::new_v4().simple());
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
-        let created = self.client.bollard().create_container(Some(options), self.container(image)).await;
+        let created = self.client.bollard_short().create_container(Some(options), self.container(image)).await;
         created.map_err(daemon(&self.client, "create the ports' agent"))?;
         match self.begin(&name).await {
             Ok(relay) => Ok(relay),
             Err(error) => {
                 let options = RemoveContainerOptionsBuilder::new().force(true).build();
-                match self.client.bollard().remove_container(&name, Some(options)).await {
+                match self.client.bollard_short().remove_container(&name, Some(options)).await {
                     Ok(()) | Err(DaemonError::DockerResponseServerError { status_code: 404 | 409, .. }) => {}
                     Err(left) => tracing::warn!("container {name} is left on the host: {left}"),
                 }
@@ -111,7 +111,7 @@ impl Agent {
 
     async fn begin(&self, name: &str) -> Result<Relay, Error> {
         let (reader, writer) = host_agent::attach(&self.client, name).await?;
-        let started = self.client.bollard().start_container(name, None).await;
+        let started = self.client.bollard_short().start_container(name, None).await;
         started.map_err(daemon(&self.client, "start the ports' agent"))?;
         Ok(Relay::begin(reader, writer).await?)
     }

@@ -2,10 +2,8 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use bollard::query_parameters::BuildImageOptionsBuilder;
-use futures_util::StreamExt as _;
-
 use super::{Client, ImageProgress, Stream, context_archive};
+use crate::transport;
 
 /// An image to be built from a folder.
 #[derive(Clone, Debug, Default)]
@@ -30,29 +28,19 @@ impl Client {
     pub fn build(&self, request: &BuildRequest) -> Stream<ImageProgress> {
         let attempted = format!("build {} from {}", request.tag, request.folder.display());
         let dockerfile = context_archive::normal(request.dockerfile.as_deref().unwrap_or("Dockerfile"));
-        let mut options = BuildImageOptionsBuilder::new()
-            .dockerfile(&dockerfile.to_string_lossy())
-            .t(&request.tag)
-            .nocache(request.no_cache)
-            .rm(true)
-            .forcerm(true)
-            .buildargs(&request.arguments);
-        if let Some(target) = &request.target {
-            options = options.target(target);
-        }
+        let no_cache = request.no_cache.to_string();
+        // A map of strings has nothing that could fail.
+        let arguments = serde_json::to_string(&request.arguments).unwrap_or_default();
+        let query = transport::query(&[
+            ("dockerfile", &dockerfile.to_string_lossy()),
+            ("t", &request.tag),
+            ("nocache", &no_cache),
+            ("rm", "true"),
+            ("forcerm", "true"),
+            ("buildargs", &arguments),
+            ("target", request.target.as_deref().unwrap_or_default()),
+        ]);
         let archive = context_archive::stream(request.folder.clone(), dockerfile);
-        let client = self.clone();
-        // bollard's stream borrows its client, so that it has to live beside it.
-        let (docker, options) = (self.docker.clone(), options.build());
-        let progress = async_stream::stream! {
-            let mut output = Box::pin(docker.build_image(options, None, Some(bollard::body_try_stream(archive))));
-            while let Some(info) = output.next().await {
-                yield info.map_err(client.failed(&attempted)).and_then(|info| {
-                    let status = info.stream.or(info.status);
-                    client.progress(&attempted, info.id, status, info.progress_detail, info.error_detail)
-                });
-            }
-        };
-        Box::pin(progress)
+        self.progress(&format!("/build?{query}"), transport::streamed(archive), attempted)
     }
 }

@@ -2,7 +2,10 @@
 
 use bollard::{
     container::LogOutput,
-    models::{ContainerCreateBody, ContainerInspectResponse, ContainerSummary, HostConfig},
+    models::{
+        ContainerCreateBody, ContainerInspectResponse, ContainerSummary, ContainerWaitExitError, ContainerWaitResponse,
+        HostConfig,
+    },
     query_parameters::{
         AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     },
@@ -11,7 +14,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::{Client, SAYS_WITHIN, Stream, temporary::Temporary};
-use crate::Error;
+use crate::{Error, transport};
 
 /// A container to be run to its end.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +129,7 @@ impl Client {
             let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
             let attached = self.docker.attach_container(&id, Some(options)).await;
             let mut attached = attached.map_err(self.failed(&attempted()))?.output;
-            self.docker.start_container(&id, None).await.map_err(self.failed(&attempted()))?;
+            self.short.start_container(&id, None).await.map_err(self.failed(&attempted()))?;
             while let Some(piece) = attached.next().await {
                 output(&LogLine::from(piece.map_err(self.failed(&attempted()))?));
             }
@@ -134,7 +137,7 @@ impl Client {
         };
         let outcome = outcome.await;
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        let removed = self.docker.remove_container(&id, Some(options)).await;
+        let removed = self.short.remove_container(&id, Some(options)).await;
         container.removed();
         let exit_code = outcome?;
         removed.map_err(self.failed(&format!("remove container {id}")))?;
@@ -168,11 +171,13 @@ impl Client {
     /// There is no such container, or the connection breaks.
     pub async fn wait(&self, container: &str) -> Result<i64, Error> {
         let attempted = format!("wait for container {container}");
-        match self.docker.wait_container(container, None).next().await {
-            Some(Ok(answer)) => Ok(answer.status_code),
-            // bollard's way to say that the exit code is not 0.
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, error })) if error.is_empty() => Ok(code),
-            Some(Err(error)) => Err(self.failed(&attempted)(error)),
+        let path = format!("/containers/{}/wait", transport::encoded(container));
+        let mut said = self.lines::<ContainerWaitResponse>("POST", &path, transport::empty(), attempted.clone());
+        match said.next().await.transpose()? {
+            Some(ContainerWaitResponse { error: Some(ContainerWaitExitError { message: Some(why) }), .. }) => {
+                Err(self.reported(attempted, why))
+            }
+            Some(said) => Ok(said.status_code),
             None => Err(self.reported(attempted, "the daemon ended the answer")),
         }
     }

@@ -10,11 +10,10 @@ use bollard::{
     errors::Error as DaemonError,
     models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{
-        CreateImageOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-        UploadToContainerOptionsBuilder,
+        DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
     },
 };
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Client, temporary::Temporary};
 use crate::Error;
@@ -67,7 +66,7 @@ impl Client {
         let archive = archive_of(name, text).map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
         let container = self.container_with(folder, false).await?;
         let options = UploadToContainerOptionsBuilder::new().path(AT).build();
-        let written = self.docker.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
+        let written = self.short.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
         let removed = self.remove(container).await;
         written.map_err(self.failed(&attempted)).and(removed)
     }
@@ -76,12 +75,11 @@ impl Client {
         let attempted = format!("look at {folder} of the host");
         let (name, tag) = IMAGE;
         let image = format!("{name}:{tag}");
-        if self.docker.inspect_image(&image).await.is_err() {
+        if self.short.inspect_image(&image).await.is_err() {
             let nothing =
                 archive_of("nothing", b"").map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
-            let options = CreateImageOptionsBuilder::new().from_src("-").repo(name).tag(tag).build();
-            let imported = self.docker.create_image(Some(options), Some(body_full(nothing.into())), None);
-            imported.try_collect::<Vec<_>>().await.map_err(self.failed(&attempted))?;
+            let nothing = stream::once(async { Ok(nothing.into()) });
+            self.import(name, tag, nothing).try_for_each(|_| async { Ok(()) }).await?;
         }
         // As a mount, which makes no folder where there is none.
         let mount = Mount {
@@ -102,7 +100,7 @@ impl Client {
 
     async fn remove(&self, container: Temporary) -> Result<(), Error> {
         let options = RemoveContainerOptionsBuilder::new().force(true).build();
-        let removed = self.docker.remove_container(container.id(), Some(options)).await;
+        let removed = self.short.remove_container(container.id(), Some(options)).await;
         let id = container.id().to_owned();
         container.removed();
         match removed {

@@ -2,17 +2,17 @@
 
 use std::io;
 
-use bollard::{
-    models::{CreateImageInfo, ErrorDetail, ImageSummary, ProgressDetail},
-    query_parameters::{CreateImageOptionsBuilder, ImportImageOptions},
-};
+use bollard::models::ImageSummary;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-
-use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::Value;
 
 use super::{Client, SAYS_WITHIN, Stream};
-use crate::Error;
+use crate::{
+    Error,
+    transport::{self, Body},
+};
 
 /// How far a pull, a load or a build is, as the daemon reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,18 +55,11 @@ impl Client {
 
     /// Pulls an image, such as `busybox:1.36`. The pull goes on while the stream is read; its last item tells whether it failed.
     pub fn pull(&self, image: &str) -> Stream<ImageProgress> {
-        let attempted = format!("pull {image}");
         // Without a tag or digest the daemon would pull every tag there is.
         let name = image.rsplit('/').next().unwrap_or(image);
-        let options = CreateImageOptionsBuilder::new().from_image(image);
-        let options = if name.contains([':', '@']) { options } else { options.tag("latest") };
-        let client = self.clone();
-        let progress = self.docker.create_image(Some(options.build()), None, None).map(move |info| {
-            let CreateImageInfo { id, error_detail, status, progress_detail } =
-                info.map_err(client.failed(&attempted))?;
-            client.progress(&attempted, id, status, progress_detail, error_detail)
-        });
-        Box::pin(progress)
+        let tag = if name.contains([':', '@']) { "" } else { "latest" };
+        let path = format!("/images/create?{}", transport::query(&[("fromImage", image), ("tag", tag)]));
+        self.progress(&path, transport::empty(), format!("pull {image}"))
     }
 
     /// Loads images from an archive as `docker save` writes them. Chunks are sent as they come, so that memory does not grow with
@@ -75,31 +68,56 @@ impl Client {
         &self,
         archive: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Stream<ImageProgress> {
-        let attempted = "load images";
-        let client = self.clone();
-        let body = bollard::body_try_stream(archive);
-        let progress = self.docker.import_image(ImportImageOptions::default(), body, None).map(move |info| {
-            let info = info.map_err(client.failed(attempted))?;
-            let status = info.stream.or(info.status);
-            client.progress(attempted, info.id, status, info.progress_detail, info.error_detail)
-        });
-        Box::pin(progress)
+        self.progress("/images/load", transport::streamed(archive), "load images".to_owned())
     }
 
-    pub(super) fn progress(
+    /// Makes an image of the files in an archive. The import goes on while the stream is read; its last item tells whether it failed.
+    pub fn import(
         &self,
-        attempted: &str,
-        layer: Option<String>,
-        status: Option<String>,
-        detail: Option<ProgressDetail>,
-        error: Option<ErrorDetail>,
-    ) -> Result<ImageProgress, Error> {
-        if let Some(error) = error {
-            return Err(self.reported(attempted, error.message.unwrap_or_default()));
-        }
-        let bytes = |value: Option<i64>| value.and_then(|value| value.try_into().ok());
-        let detail = detail.unwrap_or_default();
-        let status = status.unwrap_or_default().trim_end_matches(['\n', '\r']).to_owned();
-        Ok(ImageProgress { layer, status, current: bytes(detail.current), total: bytes(detail.total) })
+        repository: &str,
+        tag: &str,
+        archive: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static,
+    ) -> Stream<ImageProgress> {
+        let query = transport::query(&[("fromSrc", "-"), ("repo", repository), ("tag", tag)]);
+        let attempted = format!("import {repository}:{tag}");
+        self.progress(&format!("/images/create?{query}"), transport::streamed(archive), attempted)
     }
+
+    /// How far what is asked for with `POST` is.
+    pub(super) fn progress(&self, path: &str, body: Body, attempted: String) -> Stream<ImageProgress> {
+        let client = self.clone();
+        let said = self.lines("POST", path, body, attempted.clone());
+        Box::pin(said.map(move |said| match said? {
+            Said { error: Some(error), .. } => Err(client.reported(&attempted, error)),
+            Said { id, status, stream, progress_detail, .. } => {
+                let status = stream.or(status).unwrap_or_default().trim_end_matches(['\n', '\r']).to_owned();
+                let Detail { current, total } = progress_detail.unwrap_or_default();
+                Ok(ImageProgress { layer: id, status, current, total })
+            }
+        }))
+    }
+}
+
+/// A line of what the daemon says of its progress, whatever it does (github.com/moby/moby, `jsonmessage.JSONMessage`).
+#[derive(Deserialize)]
+struct Said {
+    id: Option<String>,
+    status: Option<String>,
+    stream: Option<String>,
+    error: Option<String>,
+    #[serde(rename = "progressDetail")]
+    progress_detail: Option<Detail>,
+}
+
+/// What is not a number that fits is not shown.
+#[derive(Default, Deserialize)]
+struct Detail {
+    #[serde(default, deserialize_with = "bytes")]
+    current: Option<u64>,
+    #[serde(default, deserialize_with = "bytes")]
+    total: Option<u64>,
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_u64())
 }

@@ -275,7 +275,7 @@ impl Client {
             subnet_size: Some(24),
             ..SwarmInitRequest::default()
         };
-        self.changes("form a Swarm", self.docker.init_swarm(request)).await.map(drop)
+        self.changes("form a Swarm", self.short.init_swarm(request)).await.map(drop)
     }
 
     /// What lets others join, from a manager.
@@ -316,7 +316,7 @@ impl Client {
             join_token: Some(token.clone()),
             ..SwarmJoinRequest::default()
         };
-        self.changes("join the Swarm", self.docker.join_swarm(request)).await
+        self.changes("join the Swarm", self.short.join_swarm(request)).await
     }
 
     /// Takes this daemon out of its Swarm; a manager only by force. One that is in none: no error.
@@ -328,7 +328,7 @@ impl Client {
     /// The daemon refuses.
     pub async fn leave_swarm(&self, force: bool) -> Result<(), Error> {
         let options = LeaveSwarmOptionsBuilder::new().force(force).build();
-        let left = self.changes("leave the Swarm", self.docker.leave_swarm(Some(options))).await;
+        let left = self.changes("leave the Swarm", self.short.leave_swarm(Some(options))).await;
         match left {
             Err(_) if matches!(self.swarm_part().await, Ok(None)) => Ok(()),
             left => left,
@@ -445,7 +445,7 @@ impl Client {
     /// This is no manager; the node is a manager still.
     pub async fn remove_node(&self, node: &str) -> Result<(), Error> {
         let options = DeleteNodeOptionsBuilder::new().force(true).build();
-        let removed = tokio::time::timeout(CHANGES_WITHIN, self.docker.delete_node(node, Some(options))).await;
+        let removed = tokio::time::timeout(CHANGES_WITHIN, self.short.delete_node(node, Some(options))).await;
         match removed {
             Ok(Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })) => Ok(()),
             Ok(Err(error)) => Err(self.failed(&format!("remove node {node}"))(error)),
@@ -459,7 +459,7 @@ impl Client {
                 self.says(&format!("/nodes/{node}"), attempted, SAYS_WITHIN).await?;
             change(&mut spec);
             let options = UpdateNodeOptionsBuilder::new().version(version.index).build();
-            match self.changes(attempted, self.docker.update_node(node, spec, options)).await {
+            match self.changes(attempted, self.short.update_node(node, spec, options)).await {
                 // Somebody changed the node in between.
                 Err(error) if race < RACES && super::with_causes(&error).contains("out of sequence") => {}
                 changed => return changed,

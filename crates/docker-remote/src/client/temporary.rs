@@ -27,7 +27,7 @@ impl Temporary {
     ) -> Result<Self, Error> {
         let (maker, attempt) = (client.clone(), attempted.to_owned());
         let created = tokio::spawn(async move {
-            match maker.docker.create_container(options, container).await {
+            match maker.short.create_container(options, container).await {
                 Ok(created) => Ok(Self { client: maker, id: created.id, was_removed: false }),
                 Err(error) => Err(maker.failed(&attempt)(error)),
             }
@@ -51,7 +51,7 @@ impl Drop for Temporary {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        let (docker, id) = (self.client.docker.clone(), std::mem::take(&mut self.id));
+        let (docker, id) = (self.client.short.clone(), std::mem::take(&mut self.id));
         runtime.spawn(async move {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             // Nobody is left to be told.

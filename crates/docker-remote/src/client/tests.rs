@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
@@ -141,6 +142,60 @@ async fn an_answer_has_an_end_and_a_size() {
     let slow = slow.expect_err("it never ends");
     assert!(slow.to_string().contains("no whole answer within 0.3 s"), "{slow}");
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// The same of what bollard asks, and of what is said line by line.
+#[tokio::test]
+async fn what_changes_something_has_an_answer_with_an_end_and_a_size() {
+    let (endpoint, credentials) = daemon(Answers::Floods);
+    let flooded = client(&endpoint, &credentials);
+    let archive = || stream::once(async { Ok(Bytes::from_static(b"archive")) });
+    let build =
+        BuildRequest { folder: env!("CARGO_MANIFEST_DIR").into(), tag: "any:1".to_owned(), ..BuildRequest::default() };
+    for error in [
+        flooded.ping().await.expect_err("too much"),
+        flooded.run(&RunRequest::default(), |_| ()).await.map(drop).expect_err("too much"),
+        flooded.init_swarm([10, 0, 0, 1].into(), "10.1.0.0/16").await.expect_err("too much"),
+        flooded.write_to_host("/folder", "file", b"text").await.expect_err("too much"),
+        flooded.wait("any").await.map(drop).expect_err("too much"),
+        flooded.pull("any:1").next().await.expect("an end").map(drop).expect_err("too much"),
+        flooded.load(archive()).next().await.expect("an end").map(drop).expect_err("too much"),
+        flooded.import("any", "1", archive()).next().await.expect("an end").map(drop).expect_err("too much"),
+        flooded.build(&build).next().await.expect("an end").map(drop).expect_err("too much"),
+    ] {
+        assert!(with_causes(&error).contains("more than 4 MiB"), "{}", with_causes(&error));
+    }
+
+    let (endpoint, credentials) = daemon(Answers::Trickles);
+    let (connector, within) = (transport::connector(&credentials).expect("sound"), Duration::from_millis(300));
+    let slow = Client::with_patience(&endpoint, connector, ApiVersion::new(1, 41), within);
+    let began = Instant::now();
+    let slow = slow.run(&RunRequest::default(), |_| ()).await.expect_err("it never ends");
+    assert!(with_causes(&slow).contains("no whole answer within 0.3 s"), "{}", with_causes(&slow));
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+/// In the words of the daemon, however it says so.
+#[tokio::test]
+async fn a_refusal_is_told_in_the_daemons_words() {
+    let (endpoint, credentials) = serve(|request, stream| match request {
+        _ if request.contains("/images/create") => {
+            answer(stream, "404 Not Found", r#"{"message": "manifest for any:1 not found"}"#)
+        }
+        _ if request.contains("/build") => {
+            answer(stream, "200 OK", "{\"stream\": \"Step 1\"}\n{\"error\": \"no such stage\"}")
+        }
+        _ => answer(stream, "200 OK", r#"{"StatusCode": 3, "Error": null}"#),
+    });
+    let client = client(&endpoint, &credentials);
+    let pulled = client.pull("any:1").next().await.expect("an end").map(drop).expect_err("refused");
+    assert!(pulled.to_string().contains("manifest for any:1 not found"), "{pulled}");
+    let build =
+        BuildRequest { folder: env!("CARGO_MANIFEST_DIR").into(), tag: "any:1".to_owned(), ..BuildRequest::default() };
+    let built: Vec<_> = client.build(&build).collect().await;
+    assert_eq!(built[0].as_ref().expect("a step").status, "Step 1");
+    assert!(built[1].as_ref().expect_err("it failed").to_string().contains("no such stage"), "{built:?}");
+    assert_eq!(client.wait("any").await.expect("it ended"), 3);
 }
 
 /// However the daemon cuts its answer into pieces.
