@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -17,9 +18,22 @@ const SOCKET: &str = "sdocker -v socket";
 /// A home with a socket, which is taken away in the end.
 struct Up(Home);
 
+/// The daemon of hosts: it ends at once where `broken` is there, and waits for a word where `hold` is.
+const DAEMON: &str = r#"#!/bin/bash
+[[ ! -e $HOME/broken ]] || exit 1
+[[ ! -p $HOME/hold ]] || read -r <"$HOME/hold"
+exec DOCKERD "$@"
+"#;
+
 impl Up {
     fn with(docker: Docker, options: &[&str]) -> Option<Self> {
-        let home = Home::in_sandbox_with(docker)?;
+        let mut home = Home::in_sandbox_with(docker)?;
+        let dockerd = home.run("which", &["dockerd"]).expect(0).stdout;
+        let daemon = home.join("daemon");
+        fs::create_dir(&daemon).expect("made");
+        fs::write(daemon.join("dockerd"), DAEMON.replace("DOCKERD", dockerd.trim())).expect("written");
+        fs::set_permissions(daemon.join("dockerd"), fs::Permissions::from_mode(0o755)).expect("set");
+        home.put_on_path(&daemon);
         let up = Self(home);
         up.sdocker(&[&["up", "c5.xlarge"], options].concat()).expect(0);
         up.make_image();
@@ -305,6 +319,37 @@ fn what_may_happen_to_the_process_and_the_host() {
     assert_eq!(up.0.records(), Vec::<Value>::new());
     let instances = fs::read_dir(up.0.join(".sdocker/sandbox/instances")).expect("there").count();
     assert_eq!(instances, 0, "it was undone");
+}
+
+/// Neither whoever restarts the process nor another command gets round the pause; another wish does.
+#[test]
+fn a_launch_that_failed_is_not_repeated_by_a_restart() {
+    let Some(up) = Up::with(Docker::Old, &[]) else { return };
+    fs::write(up.0.join("broken"), "").expect("written");
+    let failed = up.docker(&["network", "create", "n"]).expect(1).stderr;
+    assert!(failed.contains("no host was launched") && failed.contains("dockerd ended"), "{failed}");
+    assert_eq!((up.launched(), up.0.records()), (1, Vec::new()), "it was undone");
+    kill(up.socket_process());
+    eventually(Duration::from_secs(20), "it is gone", || up.processes(SOCKET).is_empty().then_some(()));
+    up.sdocker(&["status"]).expect(0);
+    eventually(Duration::from_secs(20), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+    let again = up.docker(&["network", "create", "n"]).expect(1).stderr;
+    assert!(again.contains("dockerd ended"), "{again}");
+    // A slow machine may have let the pause pass.
+    let paused = again.contains("nothing is launched for another");
+    assert_eq!(up.launched(), if paused { 1 } else { 2 }, "{again}");
+    eventually(Duration::from_secs(20), "it is said", || {
+        up.sdocker(&["status"]).expect(0).stdout.contains("no host was launched").then_some(())
+    });
+    fs::remove_file(up.0.join("broken")).expect("there");
+    let before = up.launched();
+    up.sdocker(&["up", "m5.xlarge"]).expect(0);
+    up.docker(&["network", "create", "n"]).expect(0);
+    assert_eq!(up.launched(), before + 1);
+    // Each counts, whatever became of it and of the process.
+    let launches = fs::read_to_string(up.0.join(".sdocker/launches.json")).expect("there");
+    let launches: Value = serde_json::from_str(&launches).expect("JSON");
+    assert_eq!((launches["begun"].as_array().map(Vec::len), &launches["failure"]), (Some(before + 1), &Value::Null));
 }
 
 /// Today's Studio: what containers bind is the app's, which no host mounts.

@@ -1,11 +1,16 @@
 //! What a program brings: its hosts.
 
-use std::{io, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::Engine;
+use crate::{Engine, History};
 
 /// A stream of bytes in both directions. Shutting it down ends the one direction and leaves the other.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -17,6 +22,9 @@ pub type Connection = Box<dyn Stream>;
 
 /// Is told how a launch comes along, a line at a time.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
+
+/// The right to launch. Dropped, it is another's.
+pub type Claim = Box<dyn Send>;
 
 /// What is known of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +57,29 @@ pub trait Hosts: Send + Sync + 'static {
     /// answer.
     async fn lost(&self, host: &str, why: &io::Error) -> Found;
 
-    /// Launches a host, and returns when its daemon answers. One that came to be meanwhile will do.
+    /// The right to launch, which one of all that launch for the same user has at a time. What [`find`](Self::find) says afterwards is not from
+    /// before.
+    ///
+    /// # Errors
+    /// Why it can't be had, in one line.
+    async fn claim(&self, tell: &Tell) -> Result<Claim, String>;
+
+    /// What is remembered of the user's launches.
+    ///
+    /// # Errors
+    /// Why it can't be told, in one line. Nothing is launched then.
+    async fn history(&self) -> Result<History, String>;
+
+    /// Remembers them, for longer than this process lives. Whoever calls it holds the claim.
+    ///
+    /// # Errors
+    /// Why it is not remembered, in one line.
+    async fn remember(&self, history: &History) -> Result<(), String>;
+
+    /// The time, since 1970-01-01 UTC.
+    fn now(&self) -> Duration;
+
+    /// Launches a host, and returns when its daemon answers. Whoever calls it holds the claim.
     ///
     /// # Errors
     /// Why there is none, in one line.

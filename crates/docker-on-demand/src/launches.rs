@@ -1,14 +1,13 @@
 //! Launches: one at a time, not again at once after one that failed, and not too many.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::{sync::watch, time::Instant};
 
-use crate::{Found, Hosts};
+use crate::{Found, History, Hosts, Tell};
 
 /// How often hosts may be launched.
 #[derive(Clone, Debug)]
@@ -34,8 +33,6 @@ impl Default for Limits {
     }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 /// A launch, as far as it has come.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
@@ -58,21 +55,13 @@ pub(crate) struct Launches {
 
 struct State {
     running: Option<Watched>,
-    failed: Option<Failed>,
-    /// When each of the last hour began.
-    begun: VecDeque<Instant>,
-    takes: Duration,
-}
-
-struct Failed {
-    why: String,
-    until: Instant,
-    pause: Duration,
+    /// What was last read or written of the launches so far.
+    history: History,
 }
 
 impl Launches {
     pub(crate) fn new(hosts: Arc<dyn Hosts>, limits: Limits) -> Arc<Self> {
-        let state = State { running: None, failed: None, begun: VecDeque::new(), takes: limits.expected };
+        let state = State { running: None, history: History::default() };
         Arc::new(Self { hosts, limits, state: Mutex::new(state) })
     }
 
@@ -85,37 +74,45 @@ impl Launches {
         self.state().running.clone()
     }
 
-    /// Why nothing is launched now, after a launch that failed.
+    /// Why the last launch failed, as far as is known without asking.
     pub(crate) fn failure(&self) -> Option<String> {
         let state = self.state();
-        let failed = state.failed.as_ref()?;
-        Some(failed.said(Instant::now()))
+        let failure = state.history.failure.as_ref()?;
+        Some(failure.said(self.hosts.now(), &self.limits))
+    }
+
+    /// What is remembered of launches by now. Others of the same user may have launched since.
+    pub(crate) async fn recall(&self) -> Result<History, String> {
+        let history = self.hosts.history().await?;
+        self.state().history.clone_from(&history);
+        Ok(history)
+    }
+
+    async fn remember(&self, history: History) -> Result<(), String> {
+        let outcome = self.hosts.remember(&history).await;
+        self.state().history = history;
+        outcome
+    }
+
+    async fn may_launch(&self) -> Result<History, String> {
+        let history = self.recall().await?;
+        history.refusal(self.hosts.now(), &self.limits).map_or(Ok(history), Err)
     }
 
     /// The launch that goes on, or else a new one.
     ///
     /// # Errors
     /// Why none is begun now.
-    pub(crate) fn ask(self: &Arc<Self>) -> Result<Watched, String> {
+    pub(crate) async fn ask(self: &Arc<Self>) -> Result<Watched, String> {
+        if let Some(running) = self.running() {
+            return Ok(running);
+        }
+        let takes = self.may_launch().await?.took.unwrap_or(self.limits.expected);
         let mut state = self.state();
         if let Some(running) = &state.running {
             return Ok(running.clone());
         }
-        let now = Instant::now();
-        if let Some(failed) = state.failed.as_ref().filter(|failed| now < failed.until) {
-            return Err(failed.said(now));
-        }
-        while state.begun.front().is_some_and(|begun| now.duration_since(*begun) >= HOUR) {
-            state.begun.pop_front();
-        }
-        if let Some(first) = state.begun.front().filter(|_| state.begun.len() >= self.limits.hourly) {
-            let minutes = (*first + HOUR).duration_since(now).as_secs() / 60 + 1;
-            let launched = self.limits.hourly;
-            return Err(format!(
-                "{launched} hosts were launched within an hour: the next one can be launched in {minutes} minutes"
-            ));
-        }
-        let launch = Launch { lines: Vec::new(), outcome: None, expected: now + state.takes };
+        let launch = Launch { lines: Vec::new(), outcome: None, expected: Instant::now() + takes };
         let (sender, watched) = watch::channel(launch);
         state.running = Some(watched.clone());
         drop(state);
@@ -125,44 +122,40 @@ impl Launches {
     }
 
     async fn run(self: Arc<Self>, launch: Arc<watch::Sender<Launch>>) {
+        let told = launch.clone();
+        let tell: Tell = Arc::new(move |line: String| told.send_modify(|launch| launch.lines.push(line)));
         // Whoever asked may have looked before the last launch came to its end.
         let outcome = match self.hosts.find().await {
             Found::Host(_) => Ok(()),
             Found::Doubtful(why) => Err(why),
-            Found::Nothing { .. } => self.launch(&launch).await,
+            Found::Nothing { .. } => self.launch(tell).await,
         };
         self.state().running = None;
         launch.send_modify(|launch| launch.outcome = Some(outcome));
     }
 
-    async fn launch(&self, launch: &Arc<watch::Sender<Launch>>) -> Result<(), String> {
+    async fn launch(&self, tell: Tell) -> Result<(), String> {
+        let _claim = self.hosts.claim(&tell).await?;
+        // Whoever held the claim before may have launched one.
+        match self.hosts.find().await {
+            Found::Host(_) => return Ok(()),
+            Found::Doubtful(why) => return Err(why),
+            Found::Nothing { .. } => {}
+        }
+        let mut history = self.may_launch().await?;
+        // It counts from before it costs anything, whatever becomes of this process.
+        history.begins(self.hosts.now());
+        self.remember(history.clone()).await?;
         let began = Instant::now();
-        self.state().begun.push_back(began);
-        let told = launch.clone();
-        let tell = Arc::new(move |line: String| told.send_modify(|launch| launch.lines.push(line)));
         let outcome = self.hosts.launch(tell).await;
-        let mut state = self.state();
         match &outcome {
-            Ok(()) => {
-                state.failed = None;
-                state.takes = began.elapsed();
-            }
-            Err(why) => {
-                let last = state.failed.take();
-                let pause = last.map_or(self.limits.pause, |failed| (failed.pause * 2).min(self.limits.longest_pause));
-                state.failed = Some(Failed { why: why.clone(), until: Instant::now() + pause, pause });
-            }
+            Ok(()) => history.succeeds(began.elapsed()),
+            Err(why) => history.fails(why.clone(), self.hosts.now(), &self.limits),
+        }
+        if let Err(why) = self.remember(history).await {
+            tracing::warn!("{why}");
         }
         outcome
-    }
-}
-
-impl Failed {
-    fn said(&self, now: Instant) -> String {
-        match self.until.saturating_duration_since(now).as_secs() {
-            0 => self.why.clone(),
-            left => format!("{} (nothing is launched for another {left} s)", self.why),
-        }
     }
 }
 

@@ -147,6 +147,9 @@ impl Proxy {
 
     /// Looks at what a host holds, at first and after each change.
     async fn take_stock(&self) {
+        if let Err(why) = self.launches.recall().await {
+            tracing::warn!("{why}");
+        }
         loop {
             if let Found::Host(host) = self.hosts.find().await {
                 let lists = ["/containers/json?all=1", "/images/json", "/volumes"].map(Request::get);
@@ -228,10 +231,10 @@ impl Proxy {
                 return self.say(client, &request, false, answer).await;
             }
             if let Some(body) = &body {
-                let answer = self.without_image(body, &engine, ended.as_deref());
+                let answer = self.without_image(body, &engine, ended.as_deref()).await;
                 return self.say(client, &request, true, answer).await;
             }
-            let launch = match self.launches.ask() {
+            let launch = match self.launches.ask().await {
                 Ok(launch) => launch,
                 Err(why) => return self.say(client, &request, false, Answer::error(503, why)).await,
             };
@@ -253,7 +256,7 @@ impl Proxy {
     }
 
     /// A host that is launched now has no image: its client is told so at once, and pulls it, which shows how the launch comes along.
-    fn without_image(&self, body: &Bytes, engine: &Engine, ended: Option<&str>) -> Answer {
+    async fn without_image(&self, body: &Bytes, engine: &Engine, ended: Option<&str>) -> Answer {
         let Ok(container) = serde_json::from_slice::<Value>(body) else {
             return Answer::error(400, "the container's description is no JSON");
         };
@@ -261,7 +264,7 @@ impl Proxy {
             let kind = &self.settings.other_kind;
             return Answer::error(400, format!("{} has no GPU, so none is launched for this: {kind}", engine.name));
         }
-        if let Err(why) = self.launches.ask() {
+        if let Err(why) = self.launches.ask().await {
             return Answer::error(503, why);
         }
         let image = container["Image"].as_str().unwrap_or_default();

@@ -203,6 +203,52 @@ async fn a_launch_that_failed_is_not_repeated_at_once_nor_too_often() {
     assert_eq!((ask().await.0, fake.launches()), (404, 7));
 }
 
+/// Whoever restarts the process, or has another app with the same home, gets no more launches by it.
+#[tokio::test(start_paused = true)]
+async fn pauses_and_limits_outlive_the_process() {
+    let fake = Fake::new(nothing());
+    fake.may_end.add_permits(100);
+    fake.set(|world| world.outcome = Err("no capacity".to_owned()));
+    let ask = async || Client::of(&fake.proxy()).ask("POST", "/volumes/create").await;
+    assert_eq!((ask().await.0, fake.launches()), (503, 1));
+    let (_, said) = ask().await;
+    assert!(said.contains("no capacity (nothing is launched for another 60 s)"), "{said}");
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!((ask().await.0, fake.launches()), (503, 2));
+    let (_, said) = ask().await;
+    assert!(said.contains("for another 120 s"), "it has doubled: {said}");
+    sleep(Duration::from_secs(121)).await;
+    fake.set(|world| world.outcome = Ok(()));
+    for launches in 3..=6 {
+        fake.set(|world| world.found = nothing());
+        assert_eq!((ask().await.0, fake.launches()), (404, launches));
+    }
+    fake.set(|world| world.found = nothing());
+    let (status, said) = ask().await;
+    assert!(status == 503 && said.contains("6 hosts were launched within an hour"), "{said}");
+    // Where it can't be told how many there were, there is none.
+    sleep(Duration::from_secs(3600)).await;
+    fake.set(|world| world.history = Err("launches.json can't be read".to_owned()));
+    assert_eq!(ask().await, (503, r#"{"message":"launches.json can't be read"}"#.to_owned()));
+    assert_eq!(fake.launches(), 6);
+}
+
+/// Two apps of one home, asked at the same time.
+#[tokio::test(start_paused = true)]
+async fn two_sockets_of_one_user_launch_one_host() {
+    let fake = Fake::new(nothing());
+    let asked = [fake.proxy(), fake.proxy()].map(|proxy| {
+        let mut client = Client::of(&proxy);
+        tokio::spawn(async move { client.ask("POST", "/networks/create").await })
+    });
+    sleep(Duration::from_secs(30)).await;
+    fake.may_end.add_permits(2);
+    for answered in asked {
+        assert_eq!(answered.await.expect("no panic").0, 404);
+    }
+    assert_eq!(fake.launches(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_host_that_does_not_answer_is_not_replaced_on_doubt() {
     let fake = Fake::new(host());

@@ -59,6 +59,11 @@ impl Layout {
         self.sdocker_home.join("history.json")
     }
 
+    /// When hosts were launched on demand, and how the last launch failed.
+    pub(crate) fn launches(&self) -> PathBuf {
+        self.sdocker_home.join("launches.json")
+    }
+
     pub(crate) fn sandbox(&self) -> PathBuf {
         self.sdocker_home.join("sandbox")
     }

@@ -5,6 +5,7 @@
 
 mod engine;
 mod hosts;
+mod launched;
 mod root_link;
 mod shares;
 mod wanted;
@@ -60,7 +61,7 @@ pub type LinkCommand = Arc<dyn Fn(&str) -> Command + Send + Sync>;
 pub struct SocketState {
     /// Where it is.
     pub socket: PathBuf,
-    /// Since when, by RFC 3339.
+    /// Since when it is answered, by RFC 3339; nothing where nobody answers it now.
     pub since: String,
     /// What is launched by the first request that needs it.
     pub instance_type: String,
@@ -96,9 +97,14 @@ fn service(surroundings: &Surroundings) -> Service {
     Service::new(socket::folder(surroundings))
 }
 
-/// How the socket is; `None` where nobody answers it.
+/// How the socket is; `None` where none is wanted. One that nobody answers has no time since when it is answered.
 pub fn state(surroundings: &Surroundings) -> Option<SocketState> {
-    service(surroundings).state()
+    let said: Option<SocketState> = service(surroundings).state();
+    said.or_else(|| {
+        let wanted = Wanted::read(surroundings).ok()??;
+        let (socket, instance_type) = (socket::path(surroundings), wanted.wish.instance_type);
+        Some(SocketState { socket, instance_type, ..SocketState::default() })
+    })
 }
 
 /// Whether a socket is wanted, and nobody answers it: [`up`] was called, and the process has ended since, or the app was started again.
@@ -157,13 +163,14 @@ pub async fn up(
     if before.is_none_or(|before| before.wish != wanted.wish) {
         wanted.write(surroundings)?;
         stop(&service).await?;
+        launched::forget_failure(surroundings)?;
     }
     start(service.clone(), command).await?;
     contexts.create_for_socket(CONTEXT, "sdocker: a host in SageMaker Studio's network, on demand", &socket)?;
     contexts.use_context(Some(CONTEXT))?;
     clients::warn(&clients::overrides(surroundings, &[]), observer);
     let linked = root_link::make(surroundings, &socket).await;
-    let state: SocketState = service.state().unwrap_or_default();
+    let state = state(surroundings).unwrap_or_default();
     Ok(Up { socket, context: CONTEXT.to_owned(), instance_type: wish.instance_type.clone(), host: state.host, linked })
 }
 
@@ -268,10 +275,11 @@ async fn tell(claim: &Claim, first: SocketState, proxy: &Proxy, hosts: &StudioHo
         let now = proxy.status();
         let (host, ended) = hosts.known().await;
         let state = SocketState {
+            // It may be another app's.
+            failure: now.failure.filter(|_| host.is_none()),
             host,
             ended,
             launching: now.launching,
-            failure: now.failure,
             holdings: now.holdings.filter(|holdings| !holdings.is_empty()),
             ..first.clone()
         };

@@ -152,6 +152,9 @@ fn command(surroundings: &Surroundings) -> Command {
 /// What `status` says of the socket.
 pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
     let mut rows = vec![("socket", format!("{} (a {} on demand)", state.socket.display(), state.instance_type))];
+    if state.since.is_empty() {
+        rows.push(("", "nobody answers it yet: its process was started again just now".to_owned()));
+    }
     rows.extend(state.launching.iter().map(|told| ("launching", told.clone())));
     rows.extend(state.failure.iter().map(|why| ("no launch", why.clone())));
     rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));

@@ -4,13 +4,17 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use docker_on_demand::{ApiVersion, Connection, Engine, Found, Hidden, Hosts, Limits, Proxy, Settings, Tell};
+use docker_on_demand::{
+    ApiVersion, Claim, Connection, Engine, Found, Hidden, History, Hosts, Limits, Proxy, Settings, Tell,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-    sync::Semaphore,
+    sync::{Mutex as AsyncMutex, Semaphore},
+    time::Instant,
 };
 
 /// What the world looks like.
@@ -24,9 +28,13 @@ pub(crate) struct World {
     /// What a host turns out to be that is not reached.
     pub lost: Found,
     pub is_cut: bool,
+    /// What is remembered of launches, or why it can't be told.
+    pub history: Result<History, String>,
 }
 
 pub(crate) struct Fake {
+    began: Instant,
+    claim: Arc<AsyncMutex<()>>,
     pub world: Mutex<World>,
     /// The first lines of requests, and the bodies of those that have a length, as the daemon sees them.
     seen: Arc<Mutex<Vec<String>>>,
@@ -48,13 +56,20 @@ impl Fake {
             refuses_to_share: None,
             lost: nothing(),
             is_cut: false,
+            history: Ok(History::default()),
         };
-        Arc::new(Self { world: Mutex::new(world), seen: Arc::default(), may_end: Semaphore::new(0) })
+        Arc::new(Self {
+            began: Instant::now(),
+            claim: Arc::default(),
+            world: Mutex::new(world),
+            seen: Arc::default(),
+            may_end: Semaphore::new(0),
+        })
     }
 
     pub(crate) fn proxy(self: &Arc<Self>) -> Arc<Proxy> {
         let settings = Settings {
-            patience: std::time::Duration::from_secs(45),
+            patience: Duration::from_secs(45),
             limits: Limits::default(),
             hidden: Hidden { label: "agent".to_owned(), image: "agents".to_owned() },
             other_kind: "ask for another".to_owned(),
@@ -94,6 +109,23 @@ impl Hosts for Fake {
         let mut world = self.world.lock().expect("sound");
         world.found = world.lost.clone();
         world.found.clone()
+    }
+
+    async fn claim(&self, _tell: &Tell) -> Result<Claim, String> {
+        Ok(Box::new(self.claim.clone().lock_owned().await))
+    }
+
+    async fn history(&self) -> Result<History, String> {
+        self.world.lock().expect("sound").history.clone()
+    }
+
+    async fn remember(&self, history: &History) -> Result<(), String> {
+        self.world.lock().expect("sound").history = Ok(history.clone());
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        Duration::from_secs(1_700_000_000) + self.began.elapsed()
     }
 
     async fn launch(&self, tell: Tell) -> Result<(), String> {

@@ -2,18 +2,17 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
-use docker_on_demand::{Connection, Engine, Found, Hosts, Tell};
+use docker_on_demand::{Claim, Connection, Engine, Found, History, Hosts, Tell};
 use docker_remote::{ApiRange, ClientCredentials, Dialer, probe_once};
 use host_provisioner::{CloudName, Entry};
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, fcntl_lock};
 use tokio::{
     sync::{Mutex, OnceCell},
     time::{Instant, sleep},
@@ -21,16 +20,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use whole_file::Links;
 
-use super::{LinkCommand, engine::Facts, shares::Shares, wanted::Wanted};
+use super::{LinkCommand, engine::Facts, launched, shares::Shares, wanted::Wanted};
 use crate::{
     Error, Notice, Observer, Surroundings, Unobserved,
     client_files::HostFiles,
     creation,
-    error::Context as _,
     link::{self, Means},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
     recovery, socket,
+    storage::in_time,
     termination::{self, Which},
 };
 
@@ -202,17 +201,11 @@ impl StudioHosts {
 
     /// The right to launch, among all apps of this home.
     async fn claim(&self, tell: &Tell) -> crate::Result<fs::File> {
-        let path = self.surroundings.sdocker_home.join("launching");
-        let lock = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
         let mut is_told = false;
-        loop {
-            match fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(lock),
-                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {}
-                Err(error) => {
-                    return Err(Error::new(format!("cannot lock {}", path.display())).because(io::Error::from(error)));
-                }
+        let lock = loop {
+            let surroundings = self.surroundings.clone();
+            if let Some(lock) = in_time("lock this home's launches", move || launched::claim(&surroundings)).await? {
+                break lock;
             }
             if !std::mem::replace(&mut is_told, true) {
                 tell("another app of this home launches a host".to_owned());
@@ -221,16 +214,13 @@ impl StudioHosts {
                 () = sleep(LOOKS_EVERY) => {}
                 () = self.stop.cancelled() => return Err(Error::new("the launch was stopped")),
             }
-        }
+        };
+        // Another app may have launched one meanwhile.
+        self.forget_files().await;
+        Ok(lock)
     }
 
     async fn create(&self, tell: &Tell) -> crate::Result<()> {
-        let _claim = self.claim(tell).await?;
-        // Another app may have launched one meanwhile.
-        self.forget_files().await;
-        if self.look().await?.is_some() {
-            return Ok(());
-        }
         let told = tell.clone();
         let observer = move |notice: Notice| {
             if let Some(line) = line(notice) {
@@ -333,6 +323,27 @@ impl Hosts for StudioHosts {
             self.seen.lock().await.doubt = Some((said.clone(), Instant::now()));
         }
         found
+    }
+
+    async fn claim(&self, tell: &Tell) -> Result<Claim, String> {
+        let claim = Self::claim(self, tell).await.map_err(|error| format!("no host was launched: {error:#}"))?;
+        Ok(Box::new(claim))
+    }
+
+    async fn history(&self) -> Result<History, String> {
+        let surroundings = self.surroundings.clone();
+        let history = in_time("read of this home's launches", move || launched::read(&surroundings)).await;
+        history.map_err(|error| format!("{error:#}"))
+    }
+
+    async fn remember(&self, history: &History) -> Result<(), String> {
+        let (surroundings, history) = (self.surroundings.clone(), history.clone());
+        let remembered = in_time("remember this launch", move || launched::write(&surroundings, &history)).await;
+        remembered.map_err(|error| format!("{error:#}"))
+    }
+
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
     }
 
     async fn launch(&self, tell: Tell) -> Result<(), String> {
