@@ -36,14 +36,12 @@ use crate::{
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(60);
 
-/// The largest answer about a daemon itself that is read; `/info` of a large host has some kilobytes.
-const MOST: usize = 4 << 20;
-
 pub(crate) type Connector = HttpsConnector<HttpConnector>;
 
 /// What a request brings.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
+use short::MOST;
 pub(crate) use short::Short;
 
 /// A connector for one host.

@@ -22,7 +22,8 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::MOST;
+/// The largest answer about a daemon itself that is read; `/info` of a large host has some kilobytes.
+pub(super) const MOST: usize = 4 << 20;
 
 /// A connector whose connections end an answer that is too long or takes too long.
 #[derive(Clone, Debug)]
