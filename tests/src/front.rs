@@ -322,6 +322,11 @@ impl Front {
         self.post("quotas", values);
     }
 
+    /// From now on volumes that name no key are encrypted with this one.
+    pub fn volume_key(&self, key: &str) {
+        self.post("volume_key", &json!(key));
+    }
+
     /// An instance with these tags that somebody else launches.
     ///
     /// # Panics

@@ -130,6 +130,14 @@ fn broken_worlds_are_found() {
     front.quotas(&json!({"L-1216C47A": 3.0}));
     only("failed limits: 0 of 3 virtual CPUs of class Standard", 1, &home);
     front.quotas(&json!({"L-1216C47A": 64.0}));
+    let key = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    front.volume_key(key);
+    let encrypted = diagnose(&front, &home, &[]);
+    let findings = encrypted.report["findings"].as_array().expect("a list");
+    let finding = findings.iter().find(|finding| finding["subject"] == "encryption").expect("it is told");
+    assert_eq!((encrypted.code, &finding["state"]), (Some(0), &json!("unproven")), "only KMS could tell");
+    assert_eq!(finding["fix"], json!([format!("`sdocker policy --kms-key {key}` prints what the role needs")]));
+    front.volume_key("alias/aws/ebs");
     front.crowd_mount_targets(5);
     let crowded = diagnose(&front, &home, &[]);
     assert!(
@@ -278,6 +286,7 @@ fn each_missing_permission_is_found() {
         "ec2:DeleteSecurityGroup",
         "ec2:DescribeInstanceTypeOfferings",
         "ec2:DescribeVpcAttribute",
+        "ec2:GetEbsDefaultKmsKeyId",
         "ec2:RevokeSecurityGroupEgress",
         "elasticfilesystem:ModifyMountTargetSecurityGroups",
         "servicequotas:GetServiceQuota",

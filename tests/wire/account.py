@@ -75,6 +75,8 @@ class Account:
         self.profile_tags = {"team": "forecasting", "cost-center": "42"}
         self.lifecycle_configs = {}
         self.quotas = {}
+        # EC2 API reference, GetEbsDefaultKmsKeyId.
+        self.volume_key = "alias/aws/ebs"
 
     def client(self, service):
         if service not in self.clients:

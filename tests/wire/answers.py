@@ -43,6 +43,16 @@ def result(value):
     return Answer(200, JSON_11, json.dumps(value).encode())
 
 
+def ec2(action, members):
+    """A result of EC2, of these members in XML."""
+    request = str(uuid.uuid4())
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+        f"<requestId>{request}</requestId>{members}</{action}Response>"
+    )
+    return Answer(200, XML, body.encode(), request=request)
+
+
 # What each service says where it throttles, fails by itself, or refuses a request for good (EC2 API reference, "Error codes"; EFS API
 # reference, "Common Errors" and ThrottlingException of its model; SageMaker API reference, "Common Errors").
 THROTTLED = {

@@ -135,5 +135,8 @@ class Control:
     def on_crowd(self, place, count):
         place.crowd(count)
 
+    def on_volume_key(self, place, key):
+        place.volume_key = key
+
     def on_quotas(self, place, quotas):
         place.quotas = quotas

@@ -227,6 +227,9 @@ class Front(BaseHTTPRequestHandler):
             return answers.error("ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         if call.name == "ec2:RunInstances":
             return self.run_instances(call)
+        if call.name == "ec2:GetEbsDefaultKmsKeyId":
+            # moto has none.
+            return answers.ec2(call.action, f"<kmsKeyId>{place.volume_key}</kmsKeyId>")
         body = by_token(call) if call.name == "ec2:DescribeInstances" else call.body
         answer = self.forward(call, body)
         if call.service == "ec2":

@@ -14,6 +14,7 @@ mod networks;
 mod quotas;
 mod security_groups;
 mod territory;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -31,11 +32,12 @@ pub use networks::{Networks, VpcDns};
 pub use quotas::{GROUPS_PER_INTERFACE, QuotaClass, Quotas};
 pub use security_groups::{Peer, Protocol, Rule, SecurityGroup, SecurityGroups};
 pub use territory::{Seen, Territory};
+pub use volumes::{VolumeKey, Volumes};
 #[cfg(any(test, feature = "mock"))]
 pub use {
     dry_runs::MockDryRuns, images::MockImages, instance_types::MockInstanceTypes, instances::MockInstances,
     mount_targets::MockMountTargets, networks::MockNetworks, quotas::MockQuotas, security_groups::MockSecurityGroups,
-    territory::MockTerritory,
+    territory::MockTerritory, volumes::MockVolumes,
 };
 
 /// A cloud: one object per capability. Cloning shares them.
@@ -55,6 +57,8 @@ pub struct Cloud {
     pub networks: Arc<dyn Networks>,
     /// Service quotas.
     pub quotas: Arc<dyn Quotas>,
+    /// Settings for volumes.
+    pub volumes: Arc<dyn Volumes>,
     /// Permissions, asked for without making the call.
     pub dry_runs: Arc<dyn DryRuns>,
     /// Where it is.
@@ -72,6 +76,7 @@ impl Cloud {
             + Instances
             + Networks
             + Quotas
+            + Volumes
             + DryRuns
             + Territory
             + 'static,
@@ -84,6 +89,7 @@ impl Cloud {
             instances: all.clone(),
             networks: all.clone(),
             quotas: all.clone(),
+            volumes: all.clone(),
             dry_runs: all.clone(),
             territory: all,
         }

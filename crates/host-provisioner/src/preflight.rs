@@ -12,7 +12,7 @@ pub use check::{Check, Room, Severity, Subject, Unproven};
 
 use crate::{
     Cloud, CloudError, GroupPlan, HostGroups, HostPlan, Instance, InstanceFilter, InstanceTypeInfo, MountTarget,
-    ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, USUAL_SECURITY_GROUPS, Warning,
+    ProvisionError, QuotaClass, TAG_DOMAIN, TAG_HOST, TAG_OWNER, USUAL_SECURITY_GROUPS, VolumeKey, Warning,
 };
 
 /// Looks for what would keep a plan's host from coming up, with independent calls at the same time. Changes nothing.
@@ -29,12 +29,13 @@ pub async fn examine(
 ) -> Vec<Check> {
     let everything = InstanceFilter::default();
     let instances = cloud.instances.list(&everything);
-    let (dns, targets, offered, instances) =
-        tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), instances);
+    let (dns, targets, offered, encryption, instances) =
+        tokio::join!(dns(cloud, plan), mount_targets(cloud, plan), offered(cloud, plan), encryption(cloud), instances);
     let attached = targets.attached;
     let mut checks = vec![sizes(plan), dns];
     checks.extend(targets.checks);
     checks.push(offered);
+    checks.extend(encryption);
     let own_host = match instances {
         Ok(instances) => {
             checks.extend(quota(cloud, plan, instance_type, &instances).await);
@@ -172,6 +173,15 @@ async fn offered(cloud: &Cloud, plan: &HostPlan) -> Check {
             Check::Offered { instance_type: plan.instance_type.clone(), zones, wanted }
         }
         Err(error) => Check::Unproven { action: error.action, why: Unproven::Asked(error) },
+    }
+}
+
+/// A key of the account for its volumes; `None` where it is AWS's own, which everybody may use.
+async fn encryption(cloud: &Cloud) -> Option<Check> {
+    match cloud.volumes.default_key().await {
+        Ok(VolumeKey::Aws) => None,
+        Ok(VolumeKey::Customer(key)) => Some(Check::Encryption { key }),
+        Err(error) => Some(Check::Unproven { action: error.action, why: Unproven::Asked(error) }),
     }
 }
 

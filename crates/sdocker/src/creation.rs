@@ -145,7 +145,7 @@ async fn prepare(
     }
     let mut asked = asked.clone().or(&config);
     // What can't be edited later must be known before money is spent.
-    let previous_context = lookup.contexts.current()?;
+    let previous_context = lookup.context_aside().await?;
     let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
     let mut session = match session {
         Some(session) => session,

@@ -135,7 +135,7 @@ impl Home {
     /// No such host, or one that does not answer; files that can't be written.
     pub async fn use_host(&self, host: &HostSelector, observer: &dyn Observer) -> Result<Used> {
         let lookup = self.lookup();
-        let host = lookup.find(Some(host), observer)?;
+        let host = lookup.find_aside(Some(host), observer).await?;
         let entry = host.entry();
         let files = HostFiles::new(&lookup);
         let answered = match files.probe(&entry).await {
@@ -171,7 +171,7 @@ impl Home {
         stop: &CancellationToken,
     ) -> Result<()> {
         let lookup = self.lookup();
-        let host = lookup.find(Some(host), observer)?;
+        let host = lookup.find_aside(Some(host), observer).await?;
         let clouds = Places::new(&self.surroundings, observer).of(host.place().as_ref()).await?;
         let credentials = ClientCredentials::load(&self.client_certs(&host))?;
         let booting = BootingHost {

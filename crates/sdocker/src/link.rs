@@ -172,7 +172,7 @@ pub async fn serve(
 ) -> crate::Result<()> {
     let Some(claim) = service(surroundings).claim()? else { return Ok(()) };
     let lookup = Lookup::new(surroundings);
-    let known = lookup.hosts()?.into_iter().find(|known| known.name == host);
+    let known = lookup.hosts_aside().await?.into_iter().find(|known| known.name == host);
     let known = known.with_context(|| format!("there is no host {host}"))?;
     let lent = Lent::read(&lookup.layout.link(host))?.unwrap_or_default();
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(host))?;

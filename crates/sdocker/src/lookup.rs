@@ -10,8 +10,11 @@ use crate::{
     client_files::entry,
     hosts_conf::{ActiveHost, HostsConf},
     layout::{Layout, host_name},
-    socket,
+    socket, storage,
 };
+
+/// What is done where hosts are looked up.
+const READ_HOSTS: &str = "read the hosts of this home";
 
 /// A host that this home knows.
 #[derive(Clone, Debug)]
@@ -76,6 +79,7 @@ impl KnownHost {
 }
 
 /// The hosts of one home, and the files they are kept in.
+#[derive(Clone)]
 pub struct Lookup {
     /// Where the files are.
     pub(crate) layout: Layout,
@@ -111,8 +115,34 @@ impl Lookup {
         self.layout.client_certs(host).join("key.pem").try_exists().unwrap_or(true)
     }
 
-    /// Every host, the current one first.
+    /// Every host, the current one first. The calling thread waits for storage, if not for ever.
+    ///
+    /// # Errors
+    /// What can't be read, or storage that does not answer within a minute.
     pub fn hosts(&self) -> crate::Result<Vec<KnownHost>> {
+        let lookup = self.clone();
+        storage::in_time_blocking(READ_HOSTS, move || lookup.read())
+    }
+
+    /// The same, read by another thread.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub(crate) async fn hosts_aside(&self) -> crate::Result<Vec<KnownHost>> {
+        let lookup = self.clone();
+        storage::in_time(READ_HOSTS, move || lookup.read()).await
+    }
+
+    /// Docker's current context, read by another thread.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub(crate) async fn context_aside(&self) -> crate::Result<Option<String>> {
+        let contexts = self.contexts.clone();
+        storage::in_time("read Docker's current context", move || Ok(contexts.current()?)).await
+    }
+
+    fn read(&self) -> crate::Result<Vec<KnownHost>> {
         let mut records = self.journal.records()?;
         let mut hosts = Vec::new();
         for entry in self.hosts_conf.hosts() {
@@ -183,12 +213,16 @@ impl Lookup {
     /// # Errors
     /// There is none, or that can't be told; `instead` says of each other host what could be done with it.
     pub fn current(&self, instead: impl Fn(&KnownHost) -> String) -> crate::Result<KnownHost> {
-        let hosts = self.hosts()?;
-        self.current_among(&hosts)?;
+        let lookup = self.clone();
+        let (hosts, why_none) = storage::in_time_blocking(READ_HOSTS, move || {
+            let hosts = lookup.read()?;
+            lookup.current_among(&hosts)?;
+            Ok((hosts, lookup.why_none()))
+        })?;
         match hosts.first() {
             Some(host) if host.current => Ok(host.clone()),
             _ => {
-                let mut error = Error::new(format!("there is no current host: {}", self.why_none()));
+                let mut error = Error::new(format!("there is no current host: {why_none}"));
                 for host in &hosts {
                     error = error.hint(instead(host));
                 }
@@ -216,11 +250,38 @@ impl Lookup {
     /// # Errors
     /// There is none, or it could be several; records that can't be read.
     pub fn find(&self, host: Option<&HostSelector>, observer: &dyn Observer) -> crate::Result<KnownHost> {
-        let hosts = self.hosts()?;
+        let lookup = self.clone();
+        self.choose(storage::in_time_blocking(READ_HOSTS, move || lookup.read_with_why())?, host, observer)
+    }
+
+    /// The same, read by another thread.
+    ///
+    /// # Cancel safety
+    /// It only reads, and can be dropped at any time.
+    pub(crate) async fn find_aside(
+        &self,
+        host: Option<&HostSelector>,
+        observer: &dyn Observer,
+    ) -> crate::Result<KnownHost> {
+        let lookup = self.clone();
+        self.choose(storage::in_time(READ_HOSTS, move || lookup.read_with_why()).await?, host, observer)
+    }
+
+    /// The hosts, and why none of them is current where none is.
+    fn read_with_why(&self) -> crate::Result<(Vec<KnownHost>, String)> {
+        Ok((self.read()?, self.why_none()))
+    }
+
+    fn choose(
+        &self,
+        (hosts, why_none): (Vec<KnownHost>, String),
+        host: Option<&HostSelector>,
+        observer: &dyn Observer,
+    ) -> crate::Result<KnownHost> {
         let Some(selector) = host else {
             let Some(host) = hosts.into_iter().next() else { return self.current(|_| String::new()) };
             if !host.current {
-                observer.warn(format!("no host is current, since {}: this is {}", self.why_none(), host.name));
+                observer.warn(format!("no host is current, since {why_none}: this is {}", host.name));
             }
             return Ok(host);
         };
@@ -229,12 +290,19 @@ impl Lookup {
 
     /// Mends the list that other tools read, where it is broken. Returns what to say of it.
     pub fn mend_hosts_conf(&self) -> Option<String> {
-        self.hosts_conf.mend(|| self.journal.records().unwrap_or_default().iter().filter_map(entry).collect())
+        let lookup = self.clone();
+        let mended = storage::in_time_blocking("look at sdocker-hosts.conf", move || {
+            let Self { hosts_conf, journal, .. } = lookup;
+            Ok(hosts_conf.mend(|| journal.records().unwrap_or_default().iter().filter_map(entry).collect()))
+        });
+        // Whoever needs it is told.
+        mended.unwrap_or_default()
     }
 
     /// What the user should know of the journal: unfinished records that nobody works on, in one line, and unusable ones.
     pub fn notices(&self) -> Vec<String> {
-        let entries = match self.journal.entries() {
+        let journal = self.journal.clone();
+        let entries = match storage::in_time_blocking("read the journal", move || Ok(journal.entries()?)) {
             Ok(entries) => entries,
             Err(error) => return vec![format!("the journal of hosts can't be read: {error}")],
         };

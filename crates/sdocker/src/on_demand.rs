@@ -193,7 +193,7 @@ pub fn again(surroundings: &Surroundings, command: Command) -> crate::Result<()>
 pub async fn down(surroundings: &Surroundings, observer: &dyn Observer) -> crate::Result<bool> {
     let lookup = Lookup::new(surroundings);
     let wanted = Wanted::read(surroundings)?;
-    let host = lookup.hosts()?.into_iter().find(|host| host.current).map(|host| host.name);
+    let host = lookup.hosts_aside().await?.into_iter().find(|host| host.current).map(|host| host.name);
     // A launch that goes on is undone before the process ends.
     let ran = stop(&service(surroundings)).await?;
     let previous = wanted.as_ref().and_then(|wanted| wanted.previous_context.clone());

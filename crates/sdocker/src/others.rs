@@ -15,7 +15,7 @@ use crate::{
 /// It only reads, and can be dropped at any time.
 pub(crate) async fn running(lookup: &Lookup, clouds: &Clouds, cloud: CloudName, region: &Region) -> Vec<String> {
     // Records that can't be read are said elsewhere.
-    let hosts = lookup.hosts().unwrap_or_default();
+    let hosts = lookup.hosts_aside().await.unwrap_or_default();
     let is_here = |record: &Record| record.place.cloud == cloud && record.place.region == *region;
     let is_one = |record: &Record| record.state == RecordState::Ready && is_here(record);
     let here: Vec<_> = hosts.iter().filter(|host| host.record.as_ref().is_some_and(is_one)).collect();

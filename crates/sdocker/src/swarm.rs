@@ -99,7 +99,7 @@ impl<'a> Swarm<'a> {
                 Seen { host, daemon }
             }
         };
-        let hosts: Vec<Seen> = join_all(lookup.hosts()?.into_iter().map(look)).await;
+        let hosts: Vec<Seen> = join_all(lookup.hosts_aside().await?.into_iter().map(look)).await;
         drop(asking);
         let parts: Vec<(&Seen, &Client, &SwarmPart)> = hosts
             .iter()

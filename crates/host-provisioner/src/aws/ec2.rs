@@ -22,7 +22,7 @@ use studio_discovery::{SecurityGroupId, Tag, VpcId};
 use super::errors::Classifier;
 use crate::{
     Architecture, CloudError, CloudErrorKind, Image, ImageFilter, ImageId, Images, InstanceType, InstanceTypeInfo,
-    InstanceTypes, Networks, Peer, Rule, SecurityGroup, SecurityGroups, VpcDns, Zone,
+    InstanceTypes, Networks, Peer, Rule, SecurityGroup, SecurityGroups, VolumeKey, Volumes, VpcDns, Zone,
 };
 
 pub(super) struct Ec2 {
@@ -172,6 +172,19 @@ impl InstanceTypes for Ec2 {
         }
         zones.sort();
         Ok(zones)
+    }
+}
+
+#[async_trait]
+impl Volumes for Ec2 {
+    async fn default_key(&self) -> Result<VolumeKey, CloudError> {
+        let action = "ec2:GetEbsDefaultKmsKeyId";
+        let answer = self.client.get_ebs_default_kms_key_id().send().await;
+        let answer = answer.map_err(|error| self.classifier.classify(action, "", error))?;
+        answer
+            .kms_key_id()
+            .map(VolumeKey::named)
+            .ok_or_else(|| CloudError::new(action, "", CloudErrorKind::Other).with_message(None, "it names no key"))
     }
 }
 

@@ -8,7 +8,7 @@ use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
 use super::{
     Cloud, CloudError, DryRun, DryRuns, Image, ImageFilter, Images, Instance, InstanceFilter, InstanceTypeInfo,
     InstanceTypes, Instances, LaunchSpec, Market, MountTarget, MountTargets, Networks, QuotaClass, Quotas, Rule,
-    SecurityGroup, SecurityGroups, Seen, Territory, VpcDns,
+    SecurityGroup, SecurityGroups, Seen, Territory, VolumeKey, Volumes, VpcDns,
 };
 use crate::{ImageId, InstanceId, InstanceType, MountTargetId, Place, Zone};
 
@@ -156,6 +156,13 @@ impl<A: Around> Quotas for Through<A> {
 
     async fn groups_per_interface(&self) -> Result<u64, CloudError> {
         self.around.call("servicequotas:GetServiceQuota", self.cloud.quotas.groups_per_interface()).await
+    }
+}
+
+#[async_trait]
+impl<A: Around> Volumes for Through<A> {
+    async fn default_key(&self) -> Result<VolumeKey, CloudError> {
+        self.around.call("ec2:GetEbsDefaultKmsKeyId", self.cloud.volumes.default_key()).await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     CloudError, CloudErrorKind, CloudName, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, ImageId, Images,
     Instance, InstanceFilter, InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
     MountTarget, MountTargetId, MountTargets, Networks, Place, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups,
-    Seen, Territory, USUAL_SECURITY_GROUPS, VpcDns, Zone,
+    Seen, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns, Zone,
 };
 
 #[async_trait]
@@ -157,6 +157,16 @@ impl<S: Store> Quotas for Account<S> {
         self.with(|state| {
             state.allow("servicequotas:GetServiceQuota", GROUPS_PER_INTERFACE)?;
             Ok(state.groups_per_interface.unwrap_or(USUAL_SECURITY_GROUPS) as u64)
+        })?
+    }
+}
+
+#[async_trait]
+impl<S: Store> Volumes for Account<S> {
+    async fn default_key(&self) -> Result<VolumeKey, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:GetEbsDefaultKmsKeyId", "")?;
+            Ok(state.volume_key.as_deref().map_or(VolumeKey::Aws, VolumeKey::named))
         })?
     }
 }

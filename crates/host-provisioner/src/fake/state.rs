@@ -48,6 +48,8 @@ pub struct State {
     pub not_offered: Vec<(InstanceType, Zone)>,
     /// The DNS attributes of every VPC.
     pub dns: VpcDns,
+    /// The key with which volumes are encrypted that name none; `None`: AWS's own.
+    pub volume_key: Option<String>,
     /// How many virtual CPUs of each class may run; `None`: Service Quotas does not say, and any number may.
     pub vcpus: Option<u64>,
     /// How many security groups an interface can have, where that was raised.

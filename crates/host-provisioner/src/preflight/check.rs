@@ -70,6 +70,11 @@ pub enum Check {
         /// How many the host would add; `None` where that is not known.
         wanted: Option<u64>,
     },
+    /// With which key of the account the host's volumes would be encrypted, which not everybody may use.
+    Encryption {
+        /// The key's ARN.
+        key: String,
+    },
     /// How much of EC2's limits the launch takes.
     Sizes {
         /// The user data, in bytes before base64.
@@ -133,6 +138,8 @@ pub enum Subject {
     Zones,
     /// The account's quota.
     Quota,
+    /// The key of volumes.
+    Encryption,
     /// EC2's limits of one launch.
     Sizes,
     /// What EC2 says of the launch itself.
@@ -152,6 +159,9 @@ impl Subject {
             }
             Self::Zones => "a host must be in the zone of a mount target, and not every zone has every type",
             Self::Quota => "EC2 refuses a launch beyond the account's quota",
+            Self::Encryption => {
+                "EC2 accepts a launch whose volumes it may not encrypt, and then ends the instance with Client.InternalError"
+            }
             Self::Launch => "EC2 would refuse the launch as it is",
             Self::Sizes => "EC2 refuses larger user data and more tags",
         }
@@ -181,6 +191,8 @@ impl Check {
             }
             Self::Quota { limit, running, wanted, .. } if running + wanted.unwrap_or(1) > *limit => Severity::Failed,
             Self::Sizes { tags_left_out, .. } if !tags_left_out.is_empty() => Severity::Warning,
+            // Only KMS could tell.
+            Self::Encryption { .. } => Severity::Unproven,
             Self::Dns { .. }
             | Self::MountTarget { .. }
             | Self::Offered { .. }
@@ -205,6 +217,7 @@ impl Check {
             Self::MountTarget { .. } => Subject::Storage,
             Self::Offered { .. } | Self::Unproven { action: "ec2:DescribeInstanceTypeOfferings", .. } => Subject::Zones,
             Self::Quota { .. } | Self::Unproven { action: "servicequotas:GetServiceQuota", .. } => Subject::Quota,
+            Self::Encryption { .. } | Self::Unproven { action: "ec2:GetEbsDefaultKmsKeyId", .. } => Subject::Encryption,
             Self::Sizes { .. } => Subject::Sizes,
             Self::Refused { error, .. } if !error.is_access_denied() => Subject::Launch,
             Self::Allowed { .. } | Self::Refused { .. } | Self::Unproven { .. } => Subject::Permissions,
@@ -251,6 +264,12 @@ impl fmt::Display for Check {
             Self::Quota { class, limit, running, wanted } => {
                 write!(f, "{running} of {limit} virtual CPUs of class {} are in use", class.name())?;
                 wanted.map_or(Ok(()), |wanted| write!(f, ", and a host takes {wanted}"))
+            }
+            Self::Encryption { key } => {
+                write!(
+                    f,
+                    "EC2 encrypts volumes with {key}, a key of the account: whether it may do so for this role is not known"
+                )
             }
             Self::Sizes { user_data, tags, tags_left_out } => {
                 write!(f, "user data of {user_data} of {MAX_USER_DATA} bytes, {tags} of {MAX_TAGS} tags")?;

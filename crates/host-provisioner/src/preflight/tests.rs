@@ -77,7 +77,7 @@ async fn nothing_is_invented() {
 #[tokio::test]
 async fn every_broken_world_is_found() {
     let full: Vec<_> = (1..=5).map(|number| format!("sg-{number}").into()).collect();
-    let cases: [(&str, Severity, &str, Break<'_>); 8] = [
+    let cases: [(&str, Severity, &str, Break<'_>); 9] = [
         ("hostnames", Severity::Warning, "DNS hostnames are off", &|state| state.dns.hostnames = false),
         ("resolution", Severity::Failed, "DNS resolution is off", &|state| state.dns.resolution = false),
         (
@@ -103,6 +103,14 @@ async fn every_broken_world_is_found() {
             state.not_offered = ["a", "b"].map(|zone| ("c5.xlarge".into(), format!("eu-west-1{zone}").into())).into();
         }),
         ("no quota", Severity::Failed, "0 of 3 virtual CPUs of class Standard", &|state| state.vcpus = Some(3)),
+        (
+            "a key of the account",
+            Severity::Unproven,
+            "EC2 encrypts volumes with arn:aws:kms:eu-west-1:1:key/2,",
+            &|state| {
+                state.volume_key = Some("arn:aws:kms:eu-west-1:1:key/2".to_owned());
+            },
+        ),
         ("too many tags", Severity::Warning, "or has no room for, the user profile's tag-45", &|state| {
             state.profile_tags = (0..60).map(|number| Tag::new(format!("tag-{number}"), "x")).collect();
         }),
@@ -151,6 +159,7 @@ async fn each_missing_permission_is_named() {
         ("ec2:DescribeVpcAttribute", Severity::Unproven),
         ("ec2:DescribeInstanceTypeOfferings", Severity::Unproven),
         ("servicequotas:GetServiceQuota", Severity::Unproven),
+        ("ec2:GetEbsDefaultKmsKeyId", Severity::Unproven),
         ("elasticfilesystem:DescribeMountTargetSecurityGroups", Severity::Failed),
         ("ec2:DescribeInstances", Severity::Failed),
         ("ec2:RunInstances", Severity::Failed),

@@ -175,7 +175,7 @@ const READS: &[Permission] = &[
         ..Permission::READ
     },
     Permission {
-        actions: &[Action::called("ec2:DescribeInstanceTypeOfferings")],
+        actions: &[Action::called("ec2:DescribeInstanceTypeOfferings"), Action::called("ec2:GetEbsDefaultKmsKeyId")],
         tasks: &[Task::Doctor],
         ..Permission::READ
     },

@@ -19,7 +19,7 @@ pub(super) async fn examine(
     places: &mut Places<'_>,
     findings: &mut Findings,
 ) {
-    let hosts = match lookup.hosts() {
+    let hosts = match lookup.hosts_aside().await {
         Ok(hosts) => hosts,
         Err(error) => return findings.error("hosts", &error, &Caller::default()),
     };

@@ -127,6 +127,7 @@ async fn host(
             Subject::Storage => "storage",
             Subject::Zones | Subject::Launch => "host",
             Subject::Quota | Subject::Sizes => "limits",
+            Subject::Encryption => "encryption",
         };
         let finding = findings.add(subject, state, found.to_string());
         finding.action = found.action().map(str::to_owned);
@@ -170,6 +171,7 @@ fn fixes(check: &preflight::Check, caller: &Caller) -> Vec<String> {
             "take a smaller instance type, or ask an administrator to raise the quota {} of EC2 in Service Quotas",
             class.code(Market::OnDemand)
         )],
+        C::Encryption { key } => vec![format!("`sdocker policy --kms-key {key}` prints what the role needs")],
         C::Sizes { .. } => vec!["remove tags from the user profile".to_owned()],
         _ => Vec::new(),
     }

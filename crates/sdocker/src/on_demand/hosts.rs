@@ -137,7 +137,7 @@ impl StudioHosts {
         if seen.files.as_ref().is_some_and(|(known, when)| *known == files && when.elapsed() < GOOD_FOR) {
             return Ok(seen.host.clone());
         }
-        let host = lookup.on_demand(&lookup.hosts()?);
+        let host = lookup.on_demand(&lookup.hosts_aside().await?);
         let known = match host {
             Some(host)
                 if seen
