@@ -10,8 +10,18 @@ use sdocker_tests::{Front, Home, Proxy, Registry, Run, Says, tls_before};
 use serde_json::{Value, json};
 
 /// What is about AWS: the machine that the tests run on may have no Docker CLI.
-const OF_AWS: [&str; 9] =
-    ["app", "storage", "host", "network", "limits", "permissions", "configuration", "contexts", "registry"];
+const OF_AWS: [&str; 10] = [
+    "app",
+    "storage",
+    "host",
+    "network",
+    "limits",
+    "encryption",
+    "permissions",
+    "configuration",
+    "contexts",
+    "registry",
+];
 
 /// What `doctor` says, as `state subject: what`, but for what is as it should be; and the code with which it ended.
 struct Diagnosis {

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::AbortHandle,
@@ -50,7 +51,11 @@ impl Listeners {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let accepting = tokio::spawn(accept(listener, self.dialer.clone(), targets.into())).abort_handle();
+        let clients = stream::poll_fn(move |context| listener.poll_accept(context).map(Some));
+        let (dialer, targets): (_, Arc<[Target]>) = (self.dialer.clone(), targets.into());
+        // Not in a set of this task: what is open goes on when the port is closed.
+        let take = move |(client, _)| drop(tokio::spawn(pass(client, dialer.clone(), targets.clone())));
+        let accepting = tokio::spawn(accept(clients, take)).abort_handle();
         Ok(Listener { address, accepting })
     }
 
@@ -96,11 +101,10 @@ impl Drop for Listener {
     }
 }
 
-async fn accept(listener: TcpListener, dialer: Dialer, targets: Arc<[Target]>) {
-    loop {
-        match listener.accept().await {
-            // Not in a set of this task: what is open goes on when the port is closed.
-            Ok((client, _)) => drop(tokio::spawn(pass(client, dialer.clone(), targets.clone()))),
+async fn accept<C>(mut clients: impl Stream<Item = io::Result<C>> + Unpin, mut take: impl FnMut(C)) {
+    while let Some(client) = clients.next().await {
+        match client {
+            Ok(client) => take(client),
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 // accept(2): descriptors that are missing may come back.
@@ -128,4 +132,19 @@ async fn pass(client: TcpStream, dialer: Dialer, targets: Arc<[Target]>) {
     }
     // As a port that nobody listens on would.
     let _: io::Result<()> = client.set_zero_linger();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn descriptors_that_are_missing_for_a_moment_close_no_port() {
+        // EMFILE (errno(3), on Linux).
+        let missing = || Err(io::Error::from_raw_os_error(24));
+        let clients = stream::iter([Ok(1), missing(), missing(), Ok(2)]);
+        let mut taken = Vec::new();
+        accept(clients, |client| taken.push(client)).await;
+        assert_eq!(taken, [1, 2]);
+    }
 }

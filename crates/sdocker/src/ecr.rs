@@ -118,6 +118,15 @@ mod tests {
     use super::*;
     use crate::stand_in;
 
+    /// ECR user guide, "Private registry authentication", and that of China's and GovCloud's Regions.
+    #[test]
+    fn registries_are_named_as_in_their_partition() {
+        assert_eq!(suffix("cn-northwest-1"), "amazonaws.com.cn");
+        for region in ["us-gov-west-1", "eu-west-1"] {
+            assert_eq!(suffix(region), "amazonaws.com");
+        }
+    }
+
     /// It may wait for a registry out of reach.
     #[tokio::test]
     async fn a_login_that_is_dropped_leaves_no_process() {

@@ -92,13 +92,22 @@ pub(crate) fn serve_with(
             thread::spawn(move || -> io::Result<()> {
                 let connection = ServerConnection::new(config).map_err(io::Error::other)?;
                 let mut stream = BufReader::new(StreamOwned::new(connection, client));
-                let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+                let (mut request, mut line, mut length, mut chunked) = (String::new(), String::new(), 0, false);
                 stream.read_line(&mut request)?;
                 while stream.read_line(&mut line)? > 2 {
                     if let Some(said) = line.to_lowercase().strip_prefix("content-length:") {
                         length = said.trim().parse().map_err(io::Error::other)?;
                     }
+                    chunked |= line.eq_ignore_ascii_case("transfer-encoding: chunked\r\n");
                     line.clear();
+                }
+                // All of it: a connection that is closed before takes its answer with it.
+                while chunked {
+                    line.clear();
+                    stream.read_line(&mut line)?;
+                    let size = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+                    stream.read_exact(&mut vec![0; size + 2])?;
+                    chunked = size > 0;
                 }
                 stream.read_exact(&mut vec![0; length])?;
                 answers(&request, stream.get_mut())
