@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod configure;
+pub(crate) mod cp;
 pub(crate) mod create_host;
 pub(crate) mod doctor;
 pub(crate) mod ecr_login;
@@ -20,6 +21,7 @@ pub(crate) mod recover;
 pub(crate) mod setup;
 pub(crate) mod share;
 pub(crate) mod share_agent;
+pub(crate) mod shell;
 pub(crate) mod status;
 pub(crate) mod swarm;
 pub(crate) mod terminate;
@@ -63,6 +65,8 @@ pub(crate) async fn run(
         Command::ListHosts(args) => list_hosts::run(&args, &home, printer).await,
         Command::Status(args) => return status::run(&args, &home, printer, interrupt).await,
         Command::Logs(args) => return logs::run(&args, &home, printer, interrupt).await,
+        Command::Shell(args) => return shell::run(&args, &home, printer, interrupt).await,
+        Command::Cp(args) => cp::run(&args, &home, printer, interrupt).await,
         Command::Use(args) => use_host::run(&args, &home, printer, interrupt).await,
         Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
         Command::Swarm(args) => swarm::run(&args, &home, printer).await,
@@ -127,6 +131,8 @@ fn looks_for_hosts(command: &Command) -> bool {
             | Command::Doctor(_)
             | Command::Keep(_)
             | Command::Logs(_)
+            | Command::Shell(_)
+            | Command::Cp(_)
             | Command::Forward(_)
             | Command::Share(_)
     )

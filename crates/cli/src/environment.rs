@@ -95,6 +95,11 @@ pub(crate) fn editor() -> Option<String> {
     text("VISUAL").or_else(|| text("EDITOR"))
 }
 
+/// The kind of terminal that this one is.
+pub(crate) fn terminal() -> String {
+    text("TERM").unwrap_or_else(|| "dumb".to_owned())
+}
+
 /// An environment variable; empty counts as not set.
 fn text(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

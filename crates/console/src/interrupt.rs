@@ -23,7 +23,7 @@ use sdocker::{Error, permission::Caller};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{failure, printer::Printer, successor::Successor};
+use crate::{failure, printer::Printer, raw_terminal, successor::Successor};
 
 /// How long after the first signal another one is taken for the same wish.
 const SAME_WISH: Duration = Duration::from_secs(1);
@@ -211,6 +211,7 @@ impl Interrupt {
                 failure::report(&printer, &Error::new(words).into(), &Caller::default());
             });
             thread::sleep(LAST_LINE);
+            raw_terminal::restore();
             exit(kind.code().into());
         });
     }
@@ -225,6 +226,7 @@ impl Interrupt {
                 failure::report(&printer, &error.into(), &Caller::default());
             });
             thread::sleep(LAST_LINE);
+            raw_terminal::restore();
             exit(3);
         });
     }
@@ -241,6 +243,11 @@ impl Interrupt {
             Some((_, kind)) if code == ExitCode::FAILURE => ExitCode::from(kind.code()),
             _ => code,
         }
+    }
+
+    /// The first signal, by its name.
+    pub(crate) fn signal(&self) -> Option<&'static str> {
+        self.state().first.map(|(_, kind)| kind.name())
     }
 
     /// Cancelled at the first signal.

@@ -11,6 +11,7 @@
 //! - Nothing that is printed is obeyed by a terminal, but for colours: whatever other people's text holds, its control characters are not shown.
 //! - It knows no command and no option.
 
+pub mod attached;
 mod columns;
 pub mod failure;
 mod interrupt;
@@ -18,6 +19,7 @@ pub mod logging;
 mod plain;
 mod printer;
 mod progress;
+mod raw_terminal;
 pub mod successor;
 mod terminal;
 mod waiting;

@@ -6,6 +6,7 @@ mod context_archive;
 mod host_folder;
 mod ignore_rules;
 mod images;
+mod on_host;
 mod swarm;
 mod temporary;
 #[cfg(test)]
@@ -26,9 +27,11 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
+pub use host_folder::HostPath;
 #[cfg(fuzzing)]
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
+pub use on_host::{HostInput, HostProcess, HostProgram};
 pub use swarm::{JoinTokens, NodeRole, SWARM_PORT, SwarmNode, SwarmPart, SwarmService, SwarmTask};
 
 use crate::{

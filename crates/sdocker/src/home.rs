@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use docker_remote::{ClientCredentials, DockerHost, Endpoint};
+use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostProcess, HostProgram};
 use host_provisioner::{HostId, HostPlan, Opened};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use crate::{
     client_files::HostFiles,
     clients, compose,
     config::{self, Config, ConfigFile},
+    copy::{self, Copied, Place},
     cost::{Cost, Hourly},
     creation::{self, Count, NewHost, NewHosts},
     detours::{self, Blocked},
@@ -124,6 +125,36 @@ impl Home {
     /// There is no such log here, or it can't be read.
     pub async fn log(&self, host: &KnownHost, log: HostLog, observer: &dyn Observer) -> Result<String> {
         logs::read(host, log, &self.lookup(), observer).await
+    }
+
+    /// Starts a program on a host, as its root, through its daemon. While it runs, the host is in use.
+    ///
+    /// # Cancel safety
+    /// Dropped, the program is ended, in a task that goes on for as long as the runtime does.
+    ///
+    /// # Errors
+    /// The host does not answer, or has no `nsenter` and `sh`.
+    pub async fn start_on(&self, host: &KnownHost, program: &HostProgram) -> Result<HostProcess> {
+        let client = HostFiles::new(&self.lookup()).client(&host.entry()).await?;
+        Ok(client.start_on_host(program).await?)
+    }
+
+    /// Copies a file or a folder to a host, or from one, through its daemon: into a folder, if the other place is one, as `cp` does. On the
+    /// host it is root's.
+    ///
+    /// # Cancel safety
+    /// Not to be dropped, but stopped: dropped, a container that never runs may stay on the host. What was copied by then is there.
+    ///
+    /// # Errors
+    /// Both places are here, or both on hosts; one that is not there, or can't be read or written; `stop`.
+    pub async fn copy(
+        &self,
+        from: &Place,
+        to: &Place,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<Copied> {
+        copy::copy(from, to, &self.lookup(), observer, stop).await
     }
 
     /// Makes a host the current one: what the Docker CLI talks to.

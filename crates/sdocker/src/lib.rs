@@ -31,6 +31,7 @@ pub mod clients;
 mod clouds;
 mod compose;
 pub mod config;
+pub mod copy;
 pub mod cost;
 pub mod creation;
 pub mod detours;

@@ -7,7 +7,9 @@ use sdocker::{
 use sdocker_console::Printer;
 use serde::Serialize;
 
-/// Log the Docker CLI in to the account's Amazon ECR. The login holds for twelve hours; run it again to renew it.
+/// Log the Docker CLI in to the account's Amazon ECR.
+///
+/// The login holds for twelve hours; run it again to renew it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The account, instead of the app's own: such as 763104351884, which holds AWS's Deep Learning Containers.

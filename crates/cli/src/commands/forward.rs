@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::share::PORTS_COMMAND;
 use crate::completion;
 
-/// Make ports of a host available on localhost, until Ctrl-C.
+/// Make ports of a host available on localhost.
 ///
-/// They are reached over the daemon's own connection: any TCP port that the host reaches, open to this app or not. Ports that containers
+/// It goes on until Ctrl-C. They are reached over the daemon's own connection: any TCP port that the host reaches, open to this app or not. Ports that containers
 /// publish on the current host are at localhost without this, while they run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::commands::one_host::OneHost;
 
-/// Keep a host running longer: neither idleness nor age end it before then.
+/// Keep a host running longer.
+///
+/// Neither idleness nor age end it before then.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// For how long, from now.

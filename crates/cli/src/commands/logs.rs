@@ -11,7 +11,7 @@ use crate::commands::one_host::OneHost;
 /// How often a log that is followed is looked at: a host writes its daemon's log once a minute.
 const LOOKS_EACH: Duration = Duration::from_secs(5);
 
-/// Print a log of a host: what it did to come up (bootstrap), or what its Docker daemon said last (dockerd).
+/// Print a log of a host.
 ///
 /// It needs no permission in AWS. Where the host does not answer, it is the log as it was last seen here.
 #[derive(Debug, clap::Args)]

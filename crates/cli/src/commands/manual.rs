@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::completion::COMPLETE;
 
-/// Print a completion script for a shell: `source <(sdocker completions bash)`.
+/// Print a completion script for a shell.
+///
+/// In bash: `source <(sdocker completions bash)`.
 ///
 /// It completes commands, options, the hosts that this home knows, instance types and settings. It asks this program, which makes no call
 /// in AWS for it.

@@ -8,7 +8,9 @@ use sdocker_console::{Printer, Progress};
 use serde_json::json;
 use studio_discovery::SecurityGroupId;
 
-/// Print the smallest IAM policy that each command needs, for the policy of an execution role.
+/// Print the smallest IAM policy that each command needs.
+///
+/// It is for the policy of an execution role.
 ///
 /// Inside Studio it is narrowed to this domain's VPC, file system and user profile; elsewhere to what the options say.
 #[derive(Debug, clap::Args)]

@@ -26,9 +26,9 @@ pub(super) const PORTS_COMMAND: [&str; 2] = ["share-agent", "ports"];
 /// Descriptors that are not for files that containers open.
 const OWN_DESCRIPTORS: u64 = 128;
 
-/// Share folders of this app with a host, live and at the same paths, until Ctrl-C.
+/// Share folders of this app with a host, live and at the same paths.
 ///
-/// Containers on the host see them with `docker run -v FOLDER:...`, like on this machine; what they write belongs to you here. Nothing
+/// It goes on until Ctrl-C. Containers on the host see them with `docker run -v FOLDER:...`, like on this machine; what they write belongs to you here. Nothing
 /// is needed for it but the connection to the daemon: no EFS, no port.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::{commands::link, completion};
 
-/// Make a host the current one: for Docker's contexts, and for sdocker's own commands.
+/// Make a host the current one.
+///
+/// It is current for Docker's contexts, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! A folder of the host, through containers that are made for it and never run.
+//! Files and folders of the host, through containers that are made for them and never run.
 
 use std::{
     collections::BTreeMap,
@@ -6,14 +6,15 @@ use std::{
 };
 
 use bollard::{
-    body_full,
+    body_full, body_try_stream,
     errors::Error as DaemonError,
     models::{ContainerCreateBody, HostConfig, Mount, MountType},
     query_parameters::{
-        DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder, UploadToContainerOptionsBuilder,
+        ContainerArchiveInfoOptionsBuilder, DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder,
     },
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Client, temporary::Temporary};
 use crate::Error;
@@ -24,7 +25,86 @@ const IMAGE: (&str, &str) = ("sdocker-nothing", "1");
 /// Where the folder is in the container.
 const AT: &str = "/folder";
 
+/// The bit of a folder in a mode as the daemon says it (Go's `fs.ModeDir`).
+const IS_FOLDER: u32 = 1 << 31;
+
+/// A file or a folder of the host, within reach of archives.
+pub struct HostPath {
+    client: Client,
+    container: Temporary,
+    path: String,
+    is_folder: bool,
+}
+
+impl HostPath {
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.is_folder
+    }
+
+    /// It as an archive (tar): what is in a folder, by paths in it; a file by any name.
+    pub fn archive(&self) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let path = if self.is_folder { format!("{AT}/.") } else { AT.to_owned() };
+        let options = DownloadFromContainerOptionsBuilder::new().path(&path).build();
+        let (client, attempted) = (self.client.clone(), format!("read {} of the host", self.path));
+        let pieces = self.client.docker.download_from_container(self.container.id(), Some(options));
+        pieces.map(move |piece| piece.map_err(client.failed(&attempted)))
+    }
+
+    /// Puts what an archive (tar) holds into the folder. Chunks are sent as they come, so that memory does not grow with the archive.
+    ///
+    /// # Cancel safety
+    /// Dropped, or where the archive breaks off, some of it may be there, the last file in part.
+    ///
+    /// # Errors
+    /// The daemon refuses, it is no folder, or the archive can't be read.
+    pub async fn unpack(&self, archive: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Result<(), Error> {
+        // What is a folder on the way stays one.
+        let options = UploadToContainerOptionsBuilder::new().path(AT).no_overwrite_dir_non_dir("true").build();
+        let put = self.client.docker.upload_to_container(self.container.id(), Some(options), body_try_stream(archive));
+        put.await.map_err(self.client.failed(&format!("write into {} of the host", self.path)))
+    }
+
+    /// Takes away what was made to reach it.
+    ///
+    /// # Cancel safety
+    /// Dropped, it goes on in a task, for as long as the runtime does.
+    ///
+    /// # Errors
+    /// The daemon does not answer.
+    pub async fn close(self) -> Result<(), Error> {
+        self.client.remove_temporary(self.container).await
+    }
+}
+
 impl Client {
+    /// A file or a folder of the host, by its path from the root; `None` where there is none.
+    ///
+    /// # Cancel safety
+    /// Dropped, it removes its container, which never runs, in a task that goes on for as long as the runtime does.
+    ///
+    /// # Errors
+    /// The daemon refuses.
+    pub async fn host_path(&self, path: &str) -> Result<Option<HostPath>, Error> {
+        let attempted = format!("look at {path} of the host");
+        let container = match self.container_with(path, false).await {
+            Ok(container) => container,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let options = ContainerArchiveInfoOptionsBuilder::new().path(AT).build();
+        match self.short.get_container_archive_info(container.id(), Some(options)).await {
+            Ok(found) => {
+                let is_folder = found.file_mode & IS_FOLDER != 0;
+                Ok(Some(HostPath { client: self.clone(), container, path: path.to_owned(), is_folder }))
+            }
+            Err(error) => {
+                self.remove_temporary(container).await?;
+                Err(self.failed(&attempted)(error))
+            }
+        }
+    }
+
     /// The files below a folder of the host, by their paths in it. `most` is how many bytes they may have, in all.
     ///
     /// # Cancel safety
@@ -48,7 +128,7 @@ impl Client {
             Ok(())
         };
         let read = read.await;
-        let removed = self.remove(container).await;
+        let removed = self.remove_temporary(container).await;
         read.and(removed)?;
         files(&archive).map_err(|error| self.reported(attempted, error.to_string()))
     }
@@ -67,7 +147,7 @@ impl Client {
         let container = self.container_with(folder, false).await?;
         let options = UploadToContainerOptionsBuilder::new().path(AT).build();
         let written = self.short.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
-        let removed = self.remove(container).await;
+        let removed = self.remove_temporary(container).await;
         written.map_err(self.failed(&attempted)).and(removed)
     }
 
@@ -97,18 +177,13 @@ impl Client {
         };
         Temporary::create(self, None, container, &attempted).await
     }
+}
 
-    async fn remove(&self, container: Temporary) -> Result<(), Error> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).build();
-        let removed = self.short.remove_container(container.id(), Some(options)).await;
-        let id = container.id().to_owned();
-        container.removed();
-        match removed {
-            // Somebody else removes everything.
-            Ok(()) | Err(DaemonError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-            Err(error) => Err(self.failed(&format!("remove container {id}"))(error)),
-        }
-    }
+/// Whether there is nothing at the source of a mount (moby, `volume/mounts`, `errBindSourceDoesNotExist`).
+fn is_missing(error: &Error) -> bool {
+    matches!(error, Error::Daemon { source, .. }
+        if matches!(&**source, DaemonError::DockerResponseServerError { status_code: 400, message }
+            if message.contains("bind source path does not exist")))
 }
 
 fn archive_of(name: &str, text: &[u8]) -> io::Result<Vec<u8>> {

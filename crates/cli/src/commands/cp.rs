@@ -1,0 +1,45 @@
+//! `sdocker cp`: files from here to a host and back, through its daemon.
+
+use sdocker::{Home, copy::Place};
+use sdocker_console::{Interrupt, Printer, Progress, Work};
+use serde::Serialize;
+
+/// Copy files to a host, or from one.
+///
+/// They go through the daemon's own connection. One side is HOST:/PATH, or :/PATH for the current host; the other is here. As with `cp`, what is
+/// copied to an existing folder goes into it. On the host, files belong to root. Where the daemon runs in a container (docker-in-docker), paths
+/// are those of that container.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What is copied: a path here, or HOST:/PATH.
+    #[arg(value_name = "FROM")]
+    from: Place,
+    /// Where to: a path here, or HOST:/PATH.
+    #[arg(value_name = "TO")]
+    to: Place,
+}
+
+#[derive(Debug, Serialize)]
+struct Copied {
+    host: String,
+    to: String,
+    files: u64,
+    bytes: u64,
+}
+
+pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
+    let _working = interrupt.begin(Work {
+        stopping: "the copy is given up".to_owned(),
+        leaves: "what was copied by then".to_owned(),
+        hosts: Vec::new(),
+    })?;
+    let done = home.copy(&args.from, &args.to, &Progress::new(printer), interrupt.stop()).await?;
+    if done.amount.left_out > 0 {
+        printer.warn(format!("{} devices, sockets or pipes were left out", done.amount.left_out));
+    }
+    let copied = Copied { host: done.host, to: done.to, files: done.amount.files, bytes: done.amount.bytes };
+    printer.result(&copied, || {
+        let files = if copied.files == 1 { "1 file".to_owned() } else { format!("{} files", copied.files) };
+        format!("copied {files}, {} bytes, to {}", copied.bytes, copied.to)
+    })
+}
