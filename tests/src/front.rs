@@ -1,11 +1,14 @@
 //! The AWS endpoint of the wire suite.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Mutex,
 };
 
 use serde_json::{Value, json};
@@ -15,9 +18,8 @@ use crate::Home;
 /// A running endpoint; it ends with this value.
 #[derive(Debug)]
 pub struct Front {
-    child: Child,
-    _stdin: ChildStdin,
     address: String,
+    _connection: UnixStream,
 }
 
 /// A fault of the endpoint.
@@ -118,19 +120,15 @@ impl Front {
     /// # Panics
     /// It says nothing of use.
     pub fn start() -> Option<Self> {
-        let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/serve");
-        let mut child = Command::new(serve).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash runs");
-        let stdin = child.stdin.take().expect("piped");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("readable");
-        let Some(url) = line.trim().strip_prefix("READY http://") else {
-            let ended = child.wait().expect("it ended");
-            assert_eq!(ended.code(), Some(69), "the endpoint starts wherever its Python environment can be made");
+        let Some(fronts) = fronts() else {
             crate::skip("the AWS endpoint did not start: it needs python3 with venv, and PyPI");
             return None;
         };
-        Some(Self { address: url.to_owned(), child, _stdin: stdin })
+        let connection = UnixStream::connect(fronts).expect("it makes fronts");
+        let mut line = String::new();
+        BufReader::new(&connection).read_line(&mut line).expect("readable");
+        let address = line.trim().strip_prefix("READY http://").expect("it starts").to_owned();
+        Some(Self { address, _connection: connection })
     }
 
     /// Runs the endpoint's own tests: IAM's rules, the services' models, the documented limits.
@@ -540,10 +538,27 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Front {
-    fn drop(&mut self) {
-        // It ends with its standard input as well; this is quicker.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The socket of what makes this process's endpoints in this thread's network; `None` where there is no Python or no PyPI. It ends with this
+/// process.
+fn fronts() -> Option<PathBuf> {
+    static FRONTS: Mutex<BTreeMap<PathBuf, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
+    let network = fs::read_link("/proc/thread-self/ns/net").expect("proc(5)");
+    let mut fronts = FRONTS.lock().expect("no test failed to start one");
+    fronts.entry(network).or_insert_with(start_fronts).clone()
+}
+
+fn start_fronts() -> Option<PathBuf> {
+    let serve = Path::new(env!("CARGO_MANIFEST_DIR")).join("wire/serve");
+    let mut command = Command::new(serve);
+    let mut child = command.arg("--many").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("readable");
+    let Some(socket) = line.trim().strip_prefix("FRONTS ") else {
+        let ended = child.wait().expect("it ended");
+        assert_eq!(ended.code(), Some(69), "the endpoint starts wherever its Python environment can be made");
+        return None;
+    };
+    // Until the end of this process.
+    std::mem::forget(child.stdin.take());
+    Some(PathBuf::from(socket))
 }

@@ -13,14 +13,20 @@ import http.client
 import json
 import logging
 import os
+import random
 import re
+import select
+import shutil
+import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler
 
+from moto.moto_api._internal import mock_random
 from moto.server import ThreadedMotoServer
 
 import answers
@@ -326,10 +332,36 @@ def own_network():
     raise RuntimeError("every network is taken")
 
 
+def one_of_many():
+    """Becomes a front of its own for each connection to a socket, whose path it prints: what to talk to its owner by. To load moto takes two
+    seconds of CPU time, to fork none."""
+    folder = tempfile.mkdtemp()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(folder, "socket"))
+    listener.listen()
+    # Nobody waits for those that ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print(f"FRONTS {folder}/socket", flush=True)
+    while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
+        connection = ready[0].accept()[0]
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            listener.close()
+            # Else all of them would make the same ids.
+            random.seed()
+            mock_random.seed()
+            return connection.makefile("r"), connection.makefile("w")
+        connection.close()
+    shutil.rmtree(folder)
+    os._exit(0)
+
+
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 parser = argparse.ArgumentParser()
 parser.add_argument("--latency", type=float, default=0, help="milliseconds before each call")
+parser.add_argument("--many", action="store_true", help="serve one endpoint for each connection to a socket")
 options = parser.parse_args()
+owner, told = one_of_many() if options.many else (sys.stdin, sys.stdout)
 moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 moto.start()
 moto_host, moto_port = moto.get_host_and_port()
@@ -340,6 +372,6 @@ accounts.get()
 control = Control(state, accounts)
 server = Server(("127.0.0.1", 0), Front)
 threading.Thread(target=server.serve_forever, daemon=True).start()
-print(f"READY http://127.0.0.1:{server.server_address[1]}", flush=True)
-sys.stdin.read()
+print(f"READY http://127.0.0.1:{server.server_address[1]}", file=told, flush=True)
+owner.read()
 os._exit(0)
