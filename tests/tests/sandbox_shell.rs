@@ -79,6 +79,11 @@ fn runs_on(docker: Docker) {
     let mut ended = long_program(&home, "echo there; exec sleep 1000");
     signal(&home, "TERM", &ended);
     assert_eq!(ended.wait().expect("it ends").code(), Some(143));
+    // Its output may have ended before.
+    let mut silent = long_program(&home, "echo there; exec >&- 2>&-; exec sleep 1000");
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&home, "TERM", &silent);
+    assert_eq!(silent.wait().expect("it ends").code(), Some(143));
     // Nobody reads it any more.
     let mut unread = long_program(&home, "echo there; exec yes");
     drop(unread.stdout.take());

@@ -21,7 +21,7 @@ use crate::{Interrupt, Printer, Work, raw_terminal::RawTerminal};
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a shell makes of a reader that is gone (SIGPIPE).
-const NOBODY_READS: u8 = 128 + 13;
+const NOBODY_READS: i64 = 128 + 13;
 
 /// The terminal to run a program on: its rows and columns; `None` where input or output is none.
 pub fn terminal() -> Option<(u16, u16)> {
@@ -54,24 +54,15 @@ pub async fn attach(
     }
     let passed = pass(&mut process, interrupt).await;
     drop(terminal);
-    match passed {
-        Ok(true) => {
-            let code = process.wait().await?;
-            Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
-        }
-        Ok(false) => {
-            process.end().await?;
-            Ok(ExitCode::from(NOBODY_READS))
-        }
-        Err(error) => {
-            let _ = process.end().await;
-            Err(error)
-        }
-    }
+    let ended = process.end().await;
+    let code = passed?;
+    ended?;
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
 }
 
-/// Passes output on to its end; `false` where nobody reads it any more.
-async fn pass(process: &mut HostProcess, interrupt: &Interrupt) -> anyhow::Result<bool> {
+/// Passes output on until the program has ended, or nobody reads it any more; its exit code, or what a shell makes of that.
+async fn pass(process: &mut HostProcess, interrupt: &Interrupt) -> anyhow::Result<i64> {
+    let mut has_output = true;
     let mut resized = signal(SignalKind::window_change())?;
     let mut stopped: Option<Instant> = None;
     loop {
@@ -82,13 +73,13 @@ async fn pass(process: &mut HostProcess, interrupt: &Interrupt) -> anyhow::Resul
             }
         };
         tokio::select! {
-            piece = process.output() => match piece? {
-                Some(piece) => {
+            next = next(process, &mut has_output) => match next? {
+                Next::Said(piece) => {
                     if !write(piece).await? {
-                        return Ok(false);
+                        return Ok(NOBODY_READS);
                     }
                 }
-                None => return Ok(true),
+                Next::Ended(code) => return Ok(code),
             },
             _ = resized.recv() => {
                 if let Some(size) = RawTerminal::size() {
@@ -106,6 +97,23 @@ async fn pass(process: &mut HostProcess, interrupt: &Interrupt) -> anyhow::Resul
             }
         }
     }
+}
+
+/// What a program does next.
+enum Next {
+    Said(LogLine),
+    Ended(i64),
+}
+
+/// Waits for it. A program may end much later than what it says, and never by itself.
+async fn next(process: &mut HostProcess, has_output: &mut bool) -> anyhow::Result<Next> {
+    if *has_output {
+        match process.output().await? {
+            Some(piece) => return Ok(Next::Said(piece)),
+            None => *has_output = false,
+        }
+    }
+    Ok(Next::Ended(process.exited().await?))
 }
 
 /// Writes a piece where it may block; `false` where nobody reads.

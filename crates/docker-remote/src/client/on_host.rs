@@ -278,20 +278,18 @@ impl HostProcess {
         sent.map_err(self.client.failed("send a signal to a program on the host"))
     }
 
-    /// Waits for its end, and returns its exit code.
+    /// Waits for its end, and returns its exit code. Its output may have ended long before.
     ///
     /// # Cancel safety
-    /// Dropped, the program is ended, as the process dropped would be.
+    /// It only waits, and can be dropped at any time.
     ///
     /// # Errors
     /// The connection breaks.
-    pub async fn wait(self) -> Result<i64, Error> {
-        let code = self.client.wait(self.container.id()).await;
-        self.client.remove_temporary(self.container).await?;
-        code
+    pub async fn exited(&self) -> Result<i64, Error> {
+        self.client.wait(self.container.id()).await
     }
 
-    /// Ends it at once, unless it has ended.
+    /// Ends it at once, unless it has ended, and removes what is left of it.
     ///
     /// # Cancel safety
     /// Dropped, it is ended in a task that goes on for as long as the runtime does.
