@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Engine,
     answer::Answer,
-    route::{List, Route},
+    route::{List, Made, Route},
 };
 
 /// Said of an object, where no host ever ended.
@@ -15,7 +15,7 @@ const NEVER: &str = "there is no host now";
 pub(crate) fn answer(route: &Route, engine: &Engine, ended: Option<&str>) -> Option<Answer> {
     let why = ended.unwrap_or(NEVER);
     Some(match route {
-        Route::CreateContainer | Route::Needs | Route::Tells(_) | Route::Events => return None,
+        Route::Creates(Made::Container | Made::Volume) | Route::Needs | Route::Tells(_) | Route::Events => return None,
         Route::Ping => ping(engine),
         Route::Version => Answer::json(200, &engine.version()),
         Route::Info => Answer::json(200, &engine.info(ended)),
@@ -33,7 +33,7 @@ pub(crate) fn answer(route: &Route, engine: &Engine, ended: Option<&str>) -> Opt
             };
             Answer::error(404, message)
         }
-        Route::Swarm => Answer::error(
+        Route::Swarm | Route::Creates(Made::Service) => Answer::error(
             503,
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
         ),

@@ -18,12 +18,12 @@ use crate::{
     narration::Narration,
     pool::Pool,
     relay::{Failed, relay},
-    route::{Route, Story, Target},
+    route::{Made, Route, Story, Target},
     wire::{Wire, send},
 };
 
-/// The longest description of a container.
-const MOST_CONTAINER: usize = 16 << 20;
+/// The longest description of a container, a volume or a service.
+const MOST_MADE: usize = 16 << 20;
 
 /// The longest list that is looked through.
 const MOST_LIST: usize = 256 << 20;
@@ -209,7 +209,7 @@ impl Proxy {
         }
         let until = (!request.is_patient()).then(|| Instant::now() + self.settings.patience);
         let body = match route {
-            Route::CreateContainer => Some(self.read(client, &mut request).await?),
+            Route::Creates(_) => Some(self.read(client, &mut request).await?),
             _ => None,
         };
         let mut found = self.hosts.find().await;
@@ -228,15 +228,15 @@ impl Proxy {
                 Found::Nothing { ended } => ended,
             };
             if let Some(answer) = absent::answer(&route, &engine, ended.as_deref()) {
-                return self.say(client, &request, false, answer).await;
+                return self.say(client, &request, body.is_some(), answer).await;
             }
-            if let Some(body) = &body {
+            if let (Route::Creates(Made::Container), Some(body)) = (&route, &body) {
                 let answer = self.without_image(body, &engine, ended.as_deref()).await;
                 return self.say(client, &request, true, answer).await;
             }
             let launch = match self.launches.ask().await {
                 Ok(launch) => launch,
-                Err(why) => return self.say(client, &request, false, Answer::error(503, why)).await,
+                Err(why) => return self.say(client, &request, body.is_some(), Answer::error(503, why)).await,
             };
             if let Route::Tells(story) = route {
                 return self.narrate(client, &request, story, launch).await.map(|()| false);
@@ -247,7 +247,7 @@ impl Proxy {
                 () = client.reader.ended() => return Ok(false),
             };
             if let Err(why) = waited {
-                return self.say(client, &request, false, Answer::error(503, why)).await;
+                return self.say(client, &request, body.is_some(), Answer::error(503, why)).await;
             }
             found = self.hosts.find().await;
         }
@@ -306,7 +306,7 @@ impl Proxy {
         if request.waits_to_send() {
             send(&mut client.writer, &Response::new(100).bytes()).await?;
         }
-        let body = client.reader.whole(&mut request.body()?, MOST_CONTAINER).await?;
+        let body = client.reader.whole(&mut request.body()?, MOST_MADE).await?;
         request.has_body(body.len());
         Ok(body)
     }
@@ -319,15 +319,17 @@ impl Proxy {
         body: Option<&Bytes>,
         host: &Arc<str>,
     ) -> io::Result<Forwarded> {
-        let Some(body) = body else { return self.pass(client, request, route, None, host).await };
-        let Ok(mut container) = serde_json::from_slice::<Value>(body) else {
+        let (Route::Creates(made), Some(body)) = (route, body) else {
+            return self.pass(client, request, route, None, host).await;
+        };
+        let Ok(mut described) = serde_json::from_slice::<Value>(body) else {
             // It is the daemon's to say what is wrong.
             return self.pass(client, request, route, Some(body), host).await;
         };
-        if let Err(why) = binds::resolve(&mut container, &*self.hosts, host).await {
+        if let Err(why) = binds::resolve(*made, &mut described, &*self.hosts, host).await {
             return self.say(client, request, true, Answer::error(400, why)).await.map(Forwarded::Answered);
         }
-        let (mut request, body) = (request.clone(), Bytes::from(container.to_string()));
+        let (mut request, body) = (request.clone(), Bytes::from(described.to_string()));
         request.has_body(body.len());
         self.pass(client, &request, route, Some(&body), host).await
     }

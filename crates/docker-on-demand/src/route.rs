@@ -17,8 +17,8 @@ pub(crate) enum Route {
     /// Credentials of a registry.
     Auth,
     Events,
-    /// `POST /containers/create`.
-    CreateContainer,
+    /// Makes something that may bind files of this machine.
+    Creates(Made),
     /// Needs a host, and waits for it.
     Needs,
     /// Needs a host, and has a stream in which it can be told how that comes along.
@@ -32,6 +32,15 @@ pub(crate) enum Route {
     Swarm,
     /// Anything else.
     Other,
+}
+
+/// What may bind files of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    Container,
+    Volume,
+    /// Of a Swarm. It may be another form of one that is there.
+    Service,
 }
 
 /// In which form a stream tells.
@@ -94,7 +103,12 @@ impl Route {
             ("GET", "/info") => Self::Info,
             ("POST", "/auth") => Self::Auth,
             ("GET", "/events") => Self::Events,
-            ("POST", "/containers/create") => Self::CreateContainer,
+            ("POST", "/containers/create") => Self::Creates(Made::Container),
+            ("POST", "/volumes/create") => Self::Creates(Made::Volume),
+            ("POST", "/services/create") => Self::Creates(Made::Service),
+            ("POST", path) if path.starts_with("/services/") && path.ends_with("/update") => {
+                Self::Creates(Made::Service)
+            }
             ("POST", "/images/create") if target.parameter("fromImage").is_some_and(|image| !image.is_empty()) => {
                 Self::Tells(Story::Status)
             }
@@ -107,8 +121,8 @@ impl Route {
             ("POST", "/build") => Self::Tells(Story::Stream),
             (
                 "POST",
-                "/session" | "/grpc" | "/commit" | "/networks/create" | "/volumes/create" | "/plugins/pull"
-                | "/plugins/create" | "/swarm/init" | "/swarm/join",
+                "/session" | "/grpc" | "/commit" | "/networks/create" | "/plugins/pull" | "/plugins/create"
+                | "/swarm/init" | "/swarm/join",
             ) => Self::Needs,
             ("GET", "/containers/json") => Self::List(List::Containers),
             ("GET", "/images/json") => Self::List(List::Images),
@@ -180,7 +194,6 @@ mod tests {
             "/grpc",
             "/commit?container=c",
             "/networks/create",
-            "/volumes/create",
             "/plugins/pull?remote=p",
             "/plugins/create?name=p",
             "/swarm/init",
@@ -191,7 +204,14 @@ mod tests {
             assert_eq!(route("POST", path), Route::Needs, "{path}");
             assert_eq!(route("POST", &format!("/v1.41{path}")), Route::Needs, "{path}");
         }
-        assert_eq!(route("POST", "/v1.41/containers/create?name=a"), Route::CreateContainer);
+        for (path, made) in [
+            ("/v1.41/containers/create?name=a", Made::Container),
+            ("/volumes/create", Made::Volume),
+            ("/v1.44/services/create", Made::Service),
+            ("/services/web/update?version=7", Made::Service),
+        ] {
+            assert_eq!(route("POST", path), Route::Creates(made), "{path}");
+        }
         for (path, story) in [
             ("/images/create?fromImage=busybox&tag=1", Story::Status),
             ("/images/create?fromSrc=-&repo=a", Story::Silent),

@@ -306,6 +306,57 @@ async fn binds_are_resolved_here_and_shared() {
     assert_eq!(fake.seen().len(), 2);
 }
 
+/// Binds that are volumes, and those of services, are the app's as well.
+#[tokio::test(start_paused = true)]
+async fn binds_of_volumes_and_services_are_resolved_and_shared() {
+    let place = tempfile::tempdir().expect("made");
+    let root = fs::canonicalize(place.path()).expect("there");
+    fs::create_dir(root.join("real")).expect("made");
+    std::os::unix::fs::symlink("real", root.join("link")).expect("linked");
+    let (link, real) = (root.join("link").display().to_string(), root.join("real").display().to_string());
+    let bind = |device: &str| serde_json::json!({"type": "none", "o": "rw,bind", "device": device});
+    let of_volume = |device: &str| serde_json::json!({"Name": "v", "Driver": "local", "DriverOpts": bind(device)});
+    let mounts = |source: &str| {
+        serde_json::json!([{"Type": "bind", "Source": source, "Target": "/a"},
+            {"Type": "volume", "Source": "w", "Target": "/b", "VolumeOptions": {"DriverConfig": {"Options": bind(source)}}}])
+    };
+    let of_service = |source: &str| serde_json::json!({"TaskTemplate": {"ContainerSpec": {"Mounts": mounts(source)}}});
+    let of_container = |source: &str| serde_json::json!({"Image": "a", "HostConfig": {"Mounts": mounts(source)}});
+    let fake = Fake::new(host());
+    let proxy = fake.proxy();
+    let ask = async |target: &str, body: &serde_json::Value| {
+        Client::of(&proxy).ask_with("POST", target, "", &body.to_string()).await
+    };
+    let mut shared = 0;
+    for (target, asked, expected, shares) in [
+        ("/v1.44/volumes/create", of_volume(&link), of_volume(&real), 1),
+        ("/v1.44/services/create", of_service(&link), of_service(&real), 2),
+        ("/v1.44/services/s/update", of_service(&link), of_service(&real), 2),
+        ("/v1.44/containers/create", of_container(&link), of_container(&real), 2),
+    ] {
+        ask(target, &asked).await;
+        let sent: serde_json::Value = serde_json::from_str(fake.seen().last().expect("sent")).expect("JSON");
+        assert_eq!(sent, expected, "{target}");
+        shared += shares;
+        assert_eq!(fake.world.lock().expect("sound").shared.len(), shared, "{target}");
+    }
+    // What can't be had is not left to a mount that fails later.
+    let missing = root.join("none").display().to_string();
+    for (target, body) in [("/volumes/create", of_volume(&missing)), ("/services/create", of_service(&missing))] {
+        let (status, said) = ask(target, &body).await;
+        assert!(status == 400 && said.contains("bind source path does not exist"), "{target}: {said}");
+    }
+    // A volume that is none is no business of ours; nor is another driver's.
+    let other = serde_json::json!({"Driver": "nfs", "DriverOpts": bind(&missing)});
+    let tmpfs = serde_json::json!({"DriverOpts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}});
+    for body in [serde_json::json!({"Name": "v"}), other, tmpfs] {
+        ask("/volumes/create", &body).await;
+        let sent: serde_json::Value = serde_json::from_str(fake.seen().last().expect("sent")).expect("JSON");
+        assert_eq!(sent, body);
+    }
+    assert_eq!(fake.world.lock().expect("sound").shared.len(), shared);
+}
+
 #[tokio::test(start_paused = true)]
 async fn events_go_on_over_a_launch_and_an_end() {
     let fake = Fake::new(nothing());
