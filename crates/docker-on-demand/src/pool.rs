@@ -57,6 +57,11 @@ impl Pool {
         idle.pop().map(|idle| idle.wire)
     }
 
+    /// Keeps none: one of them was found to lead nowhere.
+    pub(crate) fn clear(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Keeps a connection whose response has come to its end.
     pub(crate) fn put(&self, host: Arc<str>, wire: Wire) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

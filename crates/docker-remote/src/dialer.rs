@@ -12,6 +12,13 @@ use crate::{ClientCredentials, Endpoint, Error, transport};
 /// How long the two sides may take to know each other.
 const AGREES_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long what was sent may be on its way, and a connection that only waits may be without a sign of life beyond its first silence. Of itself
+/// the kernel tries for a quarter of an hour (tcp(7), `tcp_retries2`, `TCP_USER_TIMEOUT`).
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+/// How soon one that only waits is asked again.
+const ASKS_EVERY: Duration = Duration::from_secs(10);
+
 /// A connection to a daemon. Shut down, its one direction ends and the other goes on.
 pub type DaemonStream = TlsStream<TcpStream>;
 
@@ -55,6 +62,8 @@ impl Dialer {
         tcp.set_nodelay(true)?;
         sockopt::set_socket_keepalive(&tcp, true)?;
         sockopt::set_tcp_keepidle(&tcp, transport::KEEPALIVE)?;
+        sockopt::set_tcp_keepintvl(&tcp, ASKS_EVERY)?;
+        sockopt::set_tcp_user_timeout(&tcp, LOST_AFTER.as_millis().try_into().unwrap_or(u32::MAX))?;
         let agreed = self.tls.connect(self.name.clone(), tcp);
         tokio::time::timeout(AGREES_WITHIN, agreed).await.map_err(late)?
     }
