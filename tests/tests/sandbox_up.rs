@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sdocker_tests::{Docker, Home, Run, Space, eventually};
@@ -86,6 +86,42 @@ impl Up {
         processes[0]
     }
 
+    /// Has hosts that boot wait, until [`Self::let_go`].
+    fn hold(&self) {
+        self.0.run("mkfifo", &["hold"]).expect(0);
+    }
+
+    /// Lets the host go on that boots, once it waits.
+    fn let_go(&self) {
+        self.0.run("sh", &["-c", "echo >hold && rm hold"]).expect(0);
+    }
+
+    /// The host whose launch has begun.
+    fn launching(&self) -> String {
+        eventually(Duration::from_secs(60), "the launch has begun", || {
+            let records = self.0.records();
+            let instance =
+                records.first()?["instance"].as_str().or(records.first()?["instance"]["id"].as_str())?.to_owned();
+            let account = fs::read_dir(self.0.join(".sdocker/hosts")).ok()?.flatten();
+            let mut names = account.filter_map(|host| host.file_name().into_string().ok());
+            let name = names.find(|name| name.ends_with(&instance))?;
+            let status = fs::read_to_string(self.0.join(".sdocker/hosts").join(&name).join("status")).ok()?;
+            status.contains("daemon started").then_some(name)
+        })
+    }
+
+    /// The folder of a host's machine, as long as there is one.
+    fn instance(&self, host: &str) -> PathBuf {
+        self.0.join(".sdocker/sandbox/instances").join(host.rsplit_once('_').expect("a name").1)
+    }
+
+    /// Cuts a host's network, or mends it.
+    fn link(&self, host: &str, state: &str) {
+        let settings = fs::read_to_string(self.instance(host).join("settings")).expect("there");
+        let link = settings.lines().find_map(|line| line.strip_prefix("link=")).expect("it has one").trim_matches('\'');
+        assert!(Command::new("ip").args(["link", "set", link, state]).status().expect("it runs").success());
+    }
+
     fn launched(&self) -> usize {
         let log = fs::read_to_string(self.log()).expect("there");
         log.matches(": launching an instance in").count()
@@ -105,14 +141,48 @@ impl Drop for Up {
     }
 }
 
+/// `docker events`, followed.
+struct Events {
+    client: Child,
+    told: Box<dyn Iterator<Item = String>>,
+}
+
+impl Events {
+    fn of(up: &Up) -> Self {
+        let mut events = up.0.command("docker");
+        // What happens before the client is there is told as well.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("later").as_secs().to_string();
+        let events = events.args([
+            "events",
+            "--since",
+            &now,
+            "--format",
+            "{{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}",
+        ]);
+        let mut client = events.stdout(Stdio::piped()).spawn().expect("it runs");
+        let told = BufReader::new(client.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        Self { client, told: Box::new(told) }
+    }
+
+    /// Waits for an event; `false` where they end without it.
+    fn tell(&mut self, event: &str) -> bool {
+        self.told.any(|line| line.starts_with(event))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.client.kill().and_then(|()| self.client.wait());
+    }
+}
+
 fn kill(process: u32) {
     assert!(Command::new("kill").args(["-9", &process.to_string()]).status().expect("it runs").success());
 }
 
 /// The process that minds a host of the sandbox: its end is the host's.
 fn end_host(up: &Up, host: &str) {
-    let instance = host.rsplit_once('_').expect("a name").1;
-    let supervisor = up.0.join(".sdocker/sandbox/instances").join(instance).join("supervisor.pid");
+    let supervisor = up.instance(host).join("supervisor.pid");
     let supervisor = fs::read_to_string(supervisor).expect("there");
     assert!(Command::new("kill").arg(supervisor.trim()).status().expect("it runs").success());
 }
@@ -148,6 +218,16 @@ fn work(docker: Docker) {
         up.docker(&["version", "-f", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"]).expect(0).stdout,
         before
     );
+    // What knows hosts alone, such as the UI extension of the AWS samples, finds it where it looks.
+    let hosts = fs::read_to_string(up.0.join(".sdocker/sdocker-hosts.conf")).expect("there");
+    let hosts: Value = serde_json::from_str(&hosts).expect("JSON");
+    let listed = &hosts["ActiveHosts"][0];
+    let endpoint = format!("tcp://{}:{}", listed["InstanceDns"].as_str().expect("text"), listed["Port"]);
+    let certs = up.0.join(".sagemaker_studio_docker_cli").join(&host).join("certs/client");
+    let mut extension = up.0.command("docker");
+    extension.args(["--tlsverify", "-H", &endpoint, "images", "-q"]).env("DOCKER_CERT_PATH", certs);
+    assert_eq!(Run::new(extension.output().expect("it runs")).expect(0).stdout.lines().count(), 1);
+    up.docker(&["--context", &host, "ps"]).expect(0);
     let run = up.docker(&["run", "--rm", "box:1", "sh", "-c", "echo out; echo err >&2; exit 3"]).expect(3);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("out\n", "err\n"));
 
@@ -287,7 +367,7 @@ fn what_may_happen_to_the_process_and_the_host() {
         assert!(Command::new("kill").args([name, daemon.trim()]).status().expect("it runs").success());
     };
     signal("-STOP");
-    let stuck = up.0.run("timeout", &["-k", "1", "60", "docker", "volume", "create", "w"]);
+    let stuck = up.0.run("timeout", &["-k", "1", "60", "docker", "volume", "create", "stuck"]);
     signal("-CONT");
     assert_ne!(stuck.code, Some(0), "{stuck:?}");
     assert_eq!(up.launched(), 2);
@@ -319,6 +399,177 @@ fn what_may_happen_to_the_process_and_the_host() {
     assert_eq!(up.0.records(), Vec::<Value>::new());
     let instances = fs::read_dir(up.0.join(".sdocker/sandbox/instances")).expect("there").count();
     assert_eq!(instances, 0, "it was undone");
+}
+
+/// It is said before, by the host and by every command; `doctor` says how the socket is; and events go on over an idle end.
+#[test]
+fn what_goes_with_a_host_is_said_before_its_end() {
+    let Some(up) = Up::with(Docker::Old, &["--idle-timeout", "1m"]) else { return };
+    let about_socket = || {
+        let findings = up.sdocker(&["doctor", "--output", "json"]).json();
+        let findings = findings["findings"].as_array().expect("a list").clone();
+        let ours = findings.into_iter().filter(|finding| finding["subject"] == "socket");
+        ours.map(|finding| format!("{}: {}", finding["state"], finding["what"])).collect::<Vec<_>>()
+    };
+    let found = about_socket();
+    assert!(found.len() == 1 && found[0].starts_with("\"ok\"") && found[0].contains("a c5.xlarge"), "{found:?}");
+    let mut events = Events::of(&up);
+    up.import().expect(0);
+    up.docker(&["run", "--name", "left", "box:1", "echo"]).expect(0);
+    up.docker(&["volume", "create", "data"]).expect(0);
+    let host = up.status()["name"].as_str().expect("a host").to_owned();
+    let lost = "and with it container left; image box:1; volume data";
+    // No command asks the host more than once: whoever asks all the time uses it.
+    let account = up.0.join(".sdocker/hosts").join(&host).join("status");
+    eventually(Duration::from_secs(120), "the host itself warns", || {
+        fs::read_to_string(&account).expect("there").contains(lost).then_some(())
+    });
+    let said = up.sdocker(&["status"]).expect(0);
+    let warning =
+        said.stdout.lines().find(|line| line.contains("life warning: the host ends itself at") && line.contains(lost));
+    assert!(warning.is_some(), "{said:?}");
+    assert!(said.stderr.contains(&format!("{host} ends itself at ")) && said.stderr.contains(lost), "{said:?}");
+    let log = fs::read_to_string(up.log()).expect("there");
+    assert!(log.contains("unless it is used or kept"), "{log}");
+
+    eventually(Duration::from_secs(240), "it ends itself", || (!up.instance(&host).exists()).then_some(()));
+    let gone = up.docker(&["start", "left"]).expect(1).stderr;
+    assert!(gone.contains(&format!("its host {host} ended at")), "{gone}");
+    assert_eq!(up.launched(), 1);
+    up.docker(&["volume", "create", "again"]).expect(0);
+    assert!(events.tell("create again"), "events go on over an idle end");
+    assert_eq!(up.launched(), 2);
+
+    // What leads elsewhere is found.
+    up.docker(&["context", "use", "default"]).expect(0);
+    let found = about_socket();
+    assert!(found.iter().any(|found| found.contains("docker's context is default, and not sdocker")), "{found:?}");
+}
+
+/// Short of an answer from EC2, a host that is out of reach is there: nothing is launched, and what waits goes on when it is back.
+#[test]
+fn the_network_is_cut_at_each_stage() {
+    let Some(up) = Up::with(Docker::Old, &[]) else { return };
+    // While it boots: its client waits, and is told how it comes along.
+    up.hold();
+    let mut network = up.0.command("docker").args(["network", "create", "n"]).spawn().expect("it runs");
+    let host = up.launching();
+    up.link(&host, "down");
+    up.let_go();
+    let account = up.0.join(".sdocker/hosts").join(&host).join("status");
+    eventually(Duration::from_secs(90), "it is ready, and out of reach", || {
+        fs::read_to_string(&account).expect("there").contains("ready done").then_some(())
+    });
+    assert!(network.try_wait().expect("it is a child").is_none(), "the client waits");
+    up.link(&host, "up");
+    assert!(network.wait().expect("it ends").success());
+
+    // In the middle of a stream, which goes on as TCP does.
+    up.import().expect(0);
+    let mut command = up.0.command("docker");
+    let cat = command.args(["run", "--rm", "-i", "box:1", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut cat = cat.spawn().expect("it runs");
+    let mut lines = BufReader::new(cat.stdout.take().expect("piped")).lines();
+    let mut stdin = cat.stdin.take().expect("piped");
+    for (line, state) in [("before", "down"), ("meanwhile", "up"), ("after", "up")] {
+        writeln!(stdin, "{line}").expect("written");
+        if state == "up" {
+            up.link(&host, state);
+        }
+        assert_eq!(lines.next().expect("a line").expect("read"), line);
+        up.link(&host, state);
+    }
+    drop(stdin);
+    assert!(cat.wait().expect("it ends").success());
+
+    // While nothing goes on: what needs it is refused, and launches nothing.
+    let mut events = Events::of(&up);
+    up.docker(&["volume", "create", "seen"]).expect(0);
+    assert!(events.tell("create seen"));
+    up.link(&host, "down");
+    for request in [&["volume", "create", "later"][..], &["ps"]] {
+        let refused = up.docker(request);
+        assert!(refused.code == Some(1) && refused.stderr.contains("does not answer"), "{refused:?}");
+    }
+    assert_eq!((up.launched(), up.0.records().len()), (1, 1));
+    up.link(&host, "up");
+    eventually(Duration::from_secs(60), "it answers again", || {
+        (up.docker(&["volume", "create", "later"]).code == Some(0)).then_some(())
+    });
+    assert!(events.tell("create later"), "events go on over a cut");
+
+    // It ends out of reach: EC2 says so, and another may be launched.
+    up.link(&host, "down");
+    end_host(&up, &host);
+    eventually(Duration::from_secs(60), "its end is seen", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+    assert_eq!(up.docker(&["volume", "ls", "-q"]).expect(0).stdout, "");
+    assert_eq!((up.launched(), up.0.records()), (1, Vec::new()));
+    up.docker(&["volume", "create", "third"]).expect(0);
+    assert_eq!(up.launched(), 2);
+}
+
+/// Clients end, nothing is paid twice, and nothing is left.
+#[test]
+fn host_and_process_are_killed_at_each_stage() {
+    let Some(up) = Up::with(Docker::Old, &[]) else { return };
+    let spawn = |arguments: &[&str]| {
+        let mut command = up.0.command("docker");
+        let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("it runs")
+    };
+    // The host, while it boots, under a pull that shows how it comes along.
+    up.hold();
+    let mut pull = spawn(&["pull", "127.0.0.1:9/none"]);
+    let mut shown = BufReader::new(pull.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(shown.any(|line| line.contains("sdocker: launching c5.xlarge")), "from the first second");
+    let host = up.launching();
+    end_host(&up, &host);
+    let failed = Run::new(pull.wait_with_output().expect("it ends")).expect(1);
+    assert!(failed.stderr.contains("no host was launched"), "{failed:?}");
+    assert_eq!((up.launched(), up.0.records()), (1, Vec::new()), "it was undone");
+    fs::remove_file(up.0.join("hold")).expect("there");
+    // Another wish, and no pause.
+    up.sdocker(&["up", "m5.xlarge"]).expect(0);
+
+    // The host and the process, under a container whose output is followed.
+    up.import().expect(0);
+    for kills in ["the process", "the host"] {
+        let mut run = spawn(&["run", "--rm", "-i", "box:1", "sh", "-c", "echo there; cat"]);
+        let mut said = BufReader::new(run.stdout.take().expect("piped")).lines();
+        assert_eq!(said.next().expect("a line").expect("read"), "there");
+        let host = up.status()["name"].as_str().expect("a host").to_owned();
+        if kills == "the process" {
+            kill(up.socket_process());
+        } else {
+            end_host(&up, &host);
+        }
+        // Its input does not end before it.
+        let _input = run.stdin.take();
+        let ended = Run::new(run.wait_with_output().expect("it ends"));
+        assert_ne!(ended.code, Some(0), "{kills}: the client is told: {ended:?}");
+        up.sdocker(&["status"]);
+        eventually(Duration::from_secs(60), kills, || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+        assert_eq!(up.launched(), 2, "{kills}: nothing is launched for it");
+    }
+    eventually(Duration::from_secs(60), "its end is seen", || {
+        (up.docker(&["ps"]).code == Some(0) && up.0.records().is_empty()).then_some(())
+    });
+    assert_eq!(up.launched(), 2, "nothing is launched for it");
+
+    // Both, while it boots.
+    up.hold();
+    let network = spawn(&["network", "create", "n"]);
+    let host = up.launching();
+    kill(up.socket_process());
+    end_host(&up, &host);
+    Run::new(network.wait_with_output().expect("it ends")).expect(1);
+    fs::remove_file(up.0.join("hold")).expect("there");
+    up.sdocker(&["status"]);
+    eventually(Duration::from_secs(60), "it is answered", || (up.docker(&["ps"]).code == Some(0)).then_some(()));
+    up.docker(&["network", "create", "n"]).expect(0);
+    assert_eq!(up.0.records().len(), 1, "one host, and no record of another");
+    let instances = fs::read_dir(up.0.join(".sdocker/sandbox/instances")).expect("there").count();
+    assert_eq!(instances, 1);
 }
 
 /// Neither whoever restarts the process nor another command gets round the pause; another wish does.
@@ -382,10 +633,41 @@ fn a_space_has_its_folders_on_a_host_that_comes_when_it_is_needed() {
     }
     assert_eq!(run("/tmp/data/inner:/data", "cat /data/f").expect(0).stdout, "elsewhere");
 
+    // A single file, as configurations are given to containers: in the home, elsewhere, and by an editor's way of writing.
+    assert_eq!(run(&format!("{project}/f:/etc/file.conf:ro"), "cat /etc/file.conf").expect(0).stdout, "from the app");
+    shell("mkdir /tmp/conf && echo -n one >/tmp/conf/file.conf").expect(0);
+    let mount = "type=bind,source=/tmp/conf/file.conf,target=/etc/file.conf";
+    let read = ["run", "--rm", "--mount", mount, "box:1", "cat", "/etc/file.conf"];
+    assert_eq!(home.run("docker", &read).expect(0).stdout, "one");
+    shell("echo -n another >/tmp/conf/new && mv /tmp/conf/new /tmp/conf/file.conf").expect(0);
+    assert_eq!(home.run("docker", &read).expect(0).stdout, "another");
+    assert_eq!(
+        run("/tmp/conf/file.conf:/f", "ls -A / | grep -c conf").expect(1).stdout,
+        "0\n",
+        "only the file is seen"
+    );
+
+    // A volume that is a folder of the app, and a folder around one that is shared already.
+    let device = "device=/tmp/link/inner";
+    let volume = ["volume", "create", "-d", "local", "-o", "type=none", "-o", "o=bind", "-o", device, "bound"];
+    home.run("docker", &volume).expect(0);
+    assert_eq!(run("bound:/data", "cat /data/f").expect(0).stdout, "elsewhere");
+    shell("mkdir -p /tmp/outer/inner && echo -n inner >/tmp/outer/inner/f").expect(0);
+    home.run(
+        "docker",
+        &["run", "-di", "--name", "stays", "-v", "/tmp/outer/inner:/data", "box:1", "sh", "-c", "read wait"],
+    )
+    .expect(0);
+    let outer = run("/tmp/outer:/data", "cat /data/inner/f").expect(125).stderr;
+    assert!(outer.contains("/tmp/outer/inner, which is in it, is on this host by itself"), "{outer}");
+    home.run("docker", &["rm", "-f", "stays"]).expect(0);
+
     // What can't be had is said, and no empty folder is in its place.
+    shell("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/tmp/socket\")'").expect(0);
     for (bind, why) in [
         (format!("{}:/m", home.inside(".cache/models").display()), "is hidden in"),
-        ("/etc/hostname:/m".to_owned(), "is not in a folder that is shared"),
+        ("/etc/hostname:/m".to_owned(), "can't be shared"),
+        ("/tmp/socket:/m".to_owned(), "it is a socket"),
         ("/usr/bin:/m".to_owned(), "can't be shared"),
         (format!("{}:/m", home.inside(".sdocker").display()), "is hidden in"),
     ] {
@@ -400,6 +682,20 @@ fn a_space_has_its_folders_on_a_host_that_comes_when_it_is_needed() {
     assert_eq!(home.run("docker", &["info", "-f", "{{.Containers}} {{.Images}}"]).expect(0).stdout, "0 1\n");
     home.run("docker", &["system", "prune", "-f"]).expect(0);
     assert_eq!(run("/tmp/data:/data", "cat /data/inner/f").expect(0).stdout, "elsewhere");
+
+    // What containers have goes on when the process was killed and another takes its place.
+    home.run("docker", &["run", "-di", "--name", "reads", "-v", "/tmp/data:/data", "box:1", "sh", "-c", "read wait"])
+        .expect(0);
+    let processes = space.processes(SOCKET);
+    assert_eq!(processes.len(), 1, "{processes:?}");
+    kill(processes[0].parse().expect("a number"));
+    eventually(Duration::from_secs(20), "it is gone", || space.processes(SOCKET).is_empty().then_some(()));
+    home.sdocker(&["status"]).expect(0);
+    let reads = ["exec", "reads", "cat", "/data/inner/f"];
+    eventually(Duration::from_secs(60), "it is answered", || {
+        (home.run("docker", &["ps"]).code == Some(0)).then_some(())
+    });
+    assert_eq!(home.run("docker", &reads).expect(0).stdout, "elsewhere");
 
     home.sdocker(&["down"]).expect(0);
     home.sdocker(&["terminate-current-host"]).expect(0);

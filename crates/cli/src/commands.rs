@@ -53,6 +53,11 @@ pub(crate) async fn run(
             printer.warn(notice);
         }
     }
+    if touches_hosts(&command) || uses_host(&command) {
+        for notice in sdocker::on_demand::notices(surroundings) {
+            printer.warn(notice);
+        }
+    }
     if uses_host(&command) {
         up::again(surroundings);
         link::again(surroundings, printer);

@@ -28,16 +28,23 @@ impl Hidden {
 
     fn hide_containers(&self, list: &mut Value) {
         if let Some(containers) = list.as_array_mut() {
-            containers.retain(|container| container["Labels"].get(&self.label).is_none());
+            containers.retain(|container| {
+                container["Labels"].get(&self.label).is_none() && !self.is_image(&container["Image"])
+            });
         }
     }
 
+    /// Whether this is the name of an image that is hidden, with a tag.
+    fn is_image(&self, name: &Value) -> bool {
+        let name = name.as_str().and_then(|name| name.split_once(':'));
+        name.is_some_and(|(name, _)| self.images.iter().any(|hidden| hidden == name))
+    }
+
     fn hide_images(&self, list: &mut Value) {
-        let is_hidden = |tag: &Value| {
-            tag.as_str().and_then(|tag| tag.strip_prefix(&self.image)).is_some_and(|rest| rest.starts_with(':'))
-        };
         if let Some(images) = list.as_array_mut() {
-            images.retain(|image| !image["RepoTags"].as_array().is_some_and(|tags| tags.iter().any(is_hidden)));
+            images.retain(|image| {
+                !image["RepoTags"].as_array().is_some_and(|tags| tags.iter().any(|tag| self.is_image(tag)))
+            });
         }
     }
 
@@ -45,8 +52,9 @@ impl Hidden {
     pub(crate) fn hides_event(&self, event: &Value) -> bool {
         let actor = &event["Actor"]["Attributes"];
         let name = actor["name"].as_str().or_else(|| event["id"].as_str()).unwrap_or_default();
-        let of_image = event["Type"] == json!("image") && name.split(':').next() == Some(self.image.as_str());
-        actor.get(&self.label).is_some() || of_image
+        let name = name.split(':').next().unwrap_or_default();
+        let of_image = event["Type"] == json!("image") && self.images.iter().any(|hidden| hidden == name);
+        actor.get(&self.label).is_some() || of_image || self.is_image(&actor["image"])
     }
 }
 
@@ -56,8 +64,8 @@ mod tests {
 
     #[test]
     fn what_is_not_the_users_is_not_listed() {
-        let hidden = Hidden { label: "agent".to_owned(), image: "agents".to_owned() };
-        let containers = json!([{"Id": "1", "Labels": {"agent": "files"}}, {"Id": "2", "Labels": {}}, {"Id": "3"}]);
+        let hidden = Hidden { label: "agent".to_owned(), images: vec!["agents".to_owned()] };
+        let containers = json!([{"Id": "1", "Labels": {"agent": "files"}}, {"Id": "2", "Labels": {}}, {"Id": "3"}, {"Id": "4", "Image": "agents:1", "Labels": {}}]);
         let images = json!([{"RepoTags": ["agents:1"]}, {"RepoTags": ["agentsmith:1"]}, {"RepoTags": null}]);
         let mut usage = json!({"Containers": containers, "Images": images, "Volumes": null});
         let (mut listed, mut named) = (containers, images);
@@ -71,5 +79,6 @@ mod tests {
         assert!(hidden.hides_event(&event("image", "agents:1")) && !hidden.hides_event(&event("image", "busybox:1")));
         assert!(hidden.hides_event(&json!({"Type": "container", "Actor": {"Attributes": {"agent": "ports"}}})));
         assert!(!hidden.hides_event(&event("container", "agents")));
+        assert!(hidden.hides_event(&json!({"Type": "container", "Actor": {"Attributes": {"image": "agents:1"}}})));
     }
 }

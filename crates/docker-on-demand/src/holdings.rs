@@ -3,6 +3,7 @@
 //! It is looked at after a request that may have changed it, and at no other time: a host that is asked again and again is never idle.
 
 use std::{
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -59,6 +60,27 @@ impl Stock {
     }
 }
 
+/// How many of each kind are named.
+const NAMED: usize = 5;
+
+/// `containers a, b; volume c`.
+impl fmt::Display for Holdings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = [("container", &self.containers), ("image", &self.images), ("volume", &self.volumes)];
+        let mut between = "";
+        for (kind, names) in kinds.into_iter().filter(|(_, names)| !names.is_empty()) {
+            let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let plural = if names.len() == 1 { "" } else { "s" };
+            write!(f, "{between}{kind}{plural} {named}")?;
+            if names.len() > NAMED {
+                write!(f, " and {} more", names.len() - NAMED)?;
+            }
+            between = "; ";
+        }
+        Ok(())
+    }
+}
+
 impl Holdings {
     /// What a host holds by its lists of containers, images and volumes.
     pub(crate) fn of(host: &Arc<str>, mut lists: [Value; 3], hidden: &Hidden) -> Self {
@@ -99,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_nowhere_else_is_what_no_registry_has() {
-        let hidden = Hidden { label: "agent".to_owned(), image: "agents".to_owned() };
+        let hidden = Hidden { label: "agent".to_owned(), images: vec!["agents".to_owned()] };
         let containers = json!([{"Names": ["/web"]}, {"Names": ["/files"], "Labels": {"agent": "files"}}]);
         let images = json!([
             {"RepoTags": ["built:1", "built:2"], "RepoDigests": []},

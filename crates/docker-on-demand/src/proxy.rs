@@ -45,8 +45,8 @@ const MOST_HOSTS: usize = 4;
 pub struct Hidden {
     /// A label of containers.
     pub label: String,
-    /// The name of an image, without a tag.
-    pub image: String,
+    /// The names of images, without tags. Their containers are hidden as well.
+    pub images: Vec<String>,
 }
 
 /// How a socket behaves.
@@ -356,6 +356,7 @@ impl Proxy {
                 let within = if *route == Route::Ping { PINGS_WITHIN } else { Duration::MAX };
                 let asked = tokio::time::timeout(within, self.ask(&mut daemon.wire, request)).await;
                 let Ok(asked) = asked else {
+                    self.pool.clear();
                     let late = io::Error::new(io::ErrorKind::TimedOut, "it takes too long to answer");
                     return Ok(Forwarded::NotReached(self.hosts.lost(host, &late).await));
                 };
@@ -382,6 +383,7 @@ impl Proxy {
                     Err(Failed::Unanswered(error)) => error,
                 }
             };
+            self.pool.clear();
             // A connection that was used before may have been closed meanwhile. What changes something is not asked twice.
             if daemon.is_used && matches!(request.method.as_str(), "GET" | "HEAD") {
                 fresh = true;
@@ -438,7 +440,7 @@ impl Proxy {
             Request::get(&format!("{path}filters={filters}"))
         };
         let containers = list("/containers/json?all=1&", json!({"label": [hidden.label]}));
-        let images = list("/images/json?", json!({"reference": [hidden.image]}));
+        let images = list("/images/json?", json!({"reference": hidden.images}));
         let Some([containers, images]) = self.ask_all(host, [containers, images]).await else { return };
         let (Some(containers), Some(images)) = (containers.as_array(), images.as_array()) else { return };
         let mut less = |key: &str, by: usize| {

@@ -27,7 +27,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 pub use build::BuildRequest;
 pub use containers::{ContainerLog, ContainerOutcome, LogLine, RunRequest};
-pub use host_folder::HostPath;
+pub use host_folder::{FOLDER_IMAGE, HostPath};
 #[cfg(fuzzing)]
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;

@@ -6,6 +6,7 @@ mod finding;
 mod hosts;
 mod registry;
 mod repair;
+mod socket;
 mod studio;
 
 use self::finding::Findings;
@@ -31,6 +32,7 @@ pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer:
     }
     clients::tools(surroundings, &mut findings);
     clients::environment(surroundings, &lookup, &mut findings);
+    socket::examine(surroundings, &lookup, &mut findings).await;
     let mut places = Places::new(surroundings, observer);
     hosts::examine(surroundings, &lookup, &mut places, &mut findings).await;
     let mut findings = findings.into_list();

@@ -3,6 +3,7 @@
 //! One process per app answers the socket, in the background: [`up`] starts it, [`down`] ends it, and a program that embeds this library
 //! calls [`serve`] in a task of its own, or in a process that it starts by `up`.
 
+mod ending;
 mod engine;
 mod hosts;
 mod launched;
@@ -24,7 +25,7 @@ use docker_on_demand::{Hidden, Limits, Proxy, Settings};
 use host_link::{Claim, Service};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 pub use wanted::Wish;
@@ -36,6 +37,7 @@ use crate::{
     lookup::Lookup,
     socket::{self, CONTEXT},
 };
+use ending::Ending;
 use hosts::StudioHosts;
 use wanted::Wanted;
 
@@ -75,6 +77,25 @@ pub struct SocketState {
     pub failure: Option<String>,
     /// What the host holds that is nowhere else, or the one before held: it goes with it.
     pub holdings: Option<Holdings>,
+    /// When the host ends itself (RFC 3339), where that is near.
+    pub ends: Option<String>,
+}
+
+impl SocketState {
+    /// That the host ends itself soon, and what goes with it; `None` where it does not.
+    pub fn warning(&self) -> Option<String> {
+        let (host, ends) = (self.host.as_ref()?, self.ends.as_ref()?);
+        let at = ends.parse::<Timestamp>().ok()?.strftime("%H:%M UTC");
+        let held = self.holdings.as_ref().filter(|holdings| holdings.host == *host && !holdings.is_empty());
+        let held = held.map(|holdings| format!(", and with it {holdings}")).unwrap_or_default();
+        Some(format!("{host} ends itself at {at} unless it is used or kept{held}"))
+    }
+}
+
+/// What the user should know of the socket's host now.
+pub fn notices(surroundings: &Surroundings) -> Vec<String> {
+    let said: Option<SocketState> = service(surroundings).state();
+    said.and_then(|state| state.warning()).into_iter().collect()
 }
 
 /// A socket that answers.
@@ -122,6 +143,11 @@ pub fn variables(surroundings: &Surroundings) -> Option<Vec<(&'static str, Optio
             ("DOCKER_CERT_PATH", None),
         ]
     })
+}
+
+/// Whether the usual place of Docker's socket leads to this one.
+pub(crate) fn is_linked(surroundings: &Surroundings) -> bool {
+    root_link::leads(&socket::path(surroundings))
 }
 
 /// Where the process says what it does.
@@ -200,6 +226,7 @@ pub async fn down(surroundings: &Surroundings, observer: &dyn Observer) -> crate
     root_link::remove(surroundings, &socket::path(surroundings)).await;
     lookup.contexts.remove(CONTEXT, host.as_deref().or(previous.as_deref()))?;
     Wanted::remove(surroundings)?;
+    shares::forget(surroundings);
     // An undo may take longer than the process was given.
     hosts::settle(surroundings, observer, &CancellationToken::new()).await?;
     Ok(ran || wanted.is_some())
@@ -243,10 +270,15 @@ pub async fn serve(
     let settings = Settings {
         patience: PATIENCE,
         limits: Limits::default(),
-        hidden: Hidden { label: host_agent::LABEL.to_owned(), image: host_agent::IMAGE.to_owned() },
+        hidden: Hidden {
+            label: host_agent::LABEL.to_owned(),
+            images: [host_agent::IMAGE, docker_remote::FOLDER_IMAGE].map(str::to_owned).into(),
+        },
         other_kind: "`sdocker up --instance-type g5.xlarge` asks for another".to_owned(),
     };
     let proxy = Proxy::new(hosts.clone(), settings);
+    let resuming = hosts.clone();
+    tokio::spawn(async move { resuming.resume().await });
     let serving = proxy.clone().serve(listener, stop.clone());
     let first = SocketState {
         socket: path.clone(),
@@ -254,10 +286,17 @@ pub async fn serve(
         instance_type: wanted.wish.instance_type.clone(),
         ..SocketState::default()
     };
-    let telling = tell(&claim, first, &proxy, &hosts);
+    let (near, ending) = watch::channel(None);
+    let watching = ending::watch(&hosts, |ending: Option<Ending>| {
+        if near.borrow().as_ref() != ending.as_ref() {
+            near.send_replace(ending);
+        }
+    });
+    let telling = tell(&claim, first, &proxy, &hosts, &ending);
     tokio::select! {
         () = serving => {}
         () = telling => {}
+        () = watching => {}
     }
     // What it has made is undone, and then it has come to its end.
     while proxy.status().launching.is_some() {
@@ -269,12 +308,21 @@ pub async fn serve(
 }
 
 /// Says how the socket is, whenever that has changed.
-async fn tell(claim: &Claim, first: SocketState, proxy: &Proxy, hosts: &StudioHosts) {
+async fn tell(
+    claim: &Claim,
+    first: SocketState,
+    proxy: &Proxy,
+    hosts: &StudioHosts,
+    ending: &watch::Receiver<Option<Ending>>,
+) {
     let mut told = None;
+    let mut warned = None;
     loop {
         let now = proxy.status();
         let (host, ended) = hosts.known().await;
+        let ends = ending.borrow().clone().filter(|ending| host.as_ref() == Some(&ending.host));
         let state = SocketState {
+            ends: ends.map(|ending| ending.at.to_string()),
             // It may be another app's.
             failure: now.failure.filter(|_| host.is_none()),
             host,
@@ -283,6 +331,12 @@ async fn tell(claim: &Claim, first: SocketState, proxy: &Proxy, hosts: &StudioHo
             holdings: now.holdings.filter(|holdings| !holdings.is_empty()),
             ..first.clone()
         };
+        if state.ends != warned {
+            if let Some(warning) = state.warning() {
+                tracing::warn!("{warning}");
+            }
+            warned.clone_from(&state.ends);
+        }
         if told.as_ref() != Some(&state) {
             if let Err(error) = claim.tell(&state) {
                 tracing::warn!("{error}");

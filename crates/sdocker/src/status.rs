@@ -17,6 +17,7 @@ use crate::{
     lookup::{KnownHost, Lookup},
     permission::Caller,
     places::{Look, Places},
+    storage,
 };
 
 /// How a host is, as `--output json` prints it.
@@ -204,6 +205,21 @@ pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
             api: None,
         },
     }
+}
+
+/// What a host says of its own life; `None` where it says nothing, or nobody hears it.
+///
+/// # Cancel safety
+/// It can be dropped at any time, as [`status`].
+pub(crate) async fn life_of(host: &KnownHost, lookup: &Lookup) -> Option<Life> {
+    let folder = lookup.layout.host(&host.name);
+    let account = if account::is_shared(&folder) {
+        storage::in_time("read what the host says of itself", move || Ok(account::shared(&folder)?)).await.ok()?
+    } else {
+        let client = HostFiles::new(lookup).client(&host.entry()).await.ok()?;
+        account::through(&client, &folder).await.ok()?
+    };
+    serde_json::from_str(&account.life?).ok()
 }
 
 /// The host's account of itself: in the folder that it shares, else through its daemon.

@@ -6,7 +6,7 @@ use host_provisioner::{InstanceType, MarketChoice};
 use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
-    on_demand::{self, Holdings, SocketState, Wish},
+    on_demand::{self, SocketState, Wish},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde_json::json;
@@ -160,23 +160,7 @@ pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
     rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));
     if let Some(holdings) = &state.holdings {
         let is_there = state.host.as_ref() == Some(&holdings.host);
-        rows.push((if is_there { "goes with it" } else { "went with it" }, held(holdings)));
+        rows.push((if is_there { "goes with it" } else { "went with it" }, holdings.to_string()));
     }
     rows
-}
-
-/// How many of each kind are named.
-const NAMED: usize = 5;
-
-fn held(holdings: &Holdings) -> String {
-    let kinds = [("container", &holdings.containers), ("image", &holdings.images), ("volume", &holdings.volumes)];
-    let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty()).map(|(kind, names)| {
-        let named = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let plural = if names.len() == 1 { "" } else { "s" };
-        match names.len().saturating_sub(NAMED) {
-            0 => format!("{kind}{plural} {named}"),
-            more => format!("{kind}{plural} {named} and {more} more"),
-        }
-    });
-    kinds.collect::<Vec<_>>().join("; ")
 }

@@ -71,7 +71,7 @@ impl Fake {
         let settings = Settings {
             patience: Duration::from_secs(45),
             limits: Limits::default(),
-            hidden: Hidden { label: "agent".to_owned(), image: "agents".to_owned() },
+            hidden: Hidden { label: "agent".to_owned(), images: vec!["agents".to_owned()] },
             other_kind: "ask for another".to_owned(),
         };
         Proxy::new(self.clone(), settings)

@@ -19,8 +19,11 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use super::{Client, temporary::Temporary};
 use crate::Error;
 
-/// An image without a program.
-const IMAGE: (&str, &str) = ("sdocker-nothing", "1");
+/// An image without a program, whose containers [`Client::files_of_host`] makes.
+pub const FOLDER_IMAGE: &str = "sdocker-nothing";
+
+/// Its tag.
+const TAG: &str = "1";
 
 /// Where the folder is in the container.
 const AT: &str = "/folder";
@@ -153,13 +156,12 @@ impl Client {
 
     async fn container_with(&self, folder: &str, read_only: bool) -> Result<Temporary, Error> {
         let attempted = format!("look at {folder} of the host");
-        let (name, tag) = IMAGE;
-        let image = format!("{name}:{tag}");
+        let image = format!("{FOLDER_IMAGE}:{TAG}");
         if self.short.inspect_image(&image).await.is_err() {
             let nothing =
                 archive_of("nothing", b"").map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
             let nothing = stream::once(async { Ok(nothing.into()) });
-            self.import(name, tag, nothing).try_for_each(|_| async { Ok(()) }).await?;
+            self.import(FOLDER_IMAGE, TAG, nothing).try_for_each(|_| async { Ok(()) }).await?;
         }
         // As a mount, which makes no folder where there is none.
         let mount = Mount {

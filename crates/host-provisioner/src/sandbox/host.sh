@@ -170,7 +170,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
         ((idle_end >= end)) || end=$idle_end
     fi
     if ((end - time < 600)) && [[ $warned != "$end" ]]; then
-        say life warning "the host ends itself at $(at "$end")"
+        say life warning "the host ends itself at $(at "$end")$(losses)"
         warned=$end
     fi
     if [[ -d $told ]]; then

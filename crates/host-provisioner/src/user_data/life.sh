@@ -83,7 +83,7 @@ if ((used > 85)) && [[ -e /run/sdocker/ready ]]; then
     used=$after
 fi
 if ((ends - time <= 600)) && [[ $(mem warned) != "$ends" ]]; then
-    say life warning "the host ends itself at $(at "$ends")"
+    say life warning "the host ends itself at $(at "$ends")$(losses)"
     echo "$ends" >/var/lib/sdocker/warned
 fi
 list() {

@@ -52,3 +52,24 @@ look() {
     echo "$total $clock" >"$1"
     [[ -z $before ]] || ((total - before <= (clock - since) * 16384)) || uses+=("data on its way")
 }
+# The user's things on the host, of one kind, that are nowhere else.
+belongings() {
+    case $1 in
+    container) daemon ps -a --format '{{if .Label "sdocker.agent"}}{{else}}{{.Names}}{{end}}' ;;
+    volume) daemon volume ls -q ;;
+    # Those of no registry have no digest.
+    image) daemon image ls --format '{{.Digest}} {{.Repository}}:{{.Tag}}' | sed -n 's/^<none> \([^<]\)/\1/p' | grep -vE '^sdocker-(agent|nothing):' ;;
+    esac 2>/dev/null | sed '/^$/d'
+}
+# What goes with the host, as the rest of a sentence.
+losses() {
+    local kind names count lost=
+    for kind in container image volume; do
+        names=$(belongings "$kind")
+        [[ -n $names ]] || continue
+        count=$(wc -l <<<"$names")
+        names=$(head -n 5 <<<"$names" | paste -sd ,)
+        lost+="${lost:+; }$kind$( ((count == 1)) || echo s) ${names//,/, }$( ((count <= 5)) || echo " and $((count - 5)) more")"
+    done
+    [[ -z $lost ]] || echo ", and with it $lost"
+}

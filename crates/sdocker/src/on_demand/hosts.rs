@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use whole_file::Links;
 
-use super::{LinkCommand, engine::Facts, launched, shares::Shares, wanted::Wanted};
+use super::{LinkCommand, ending::Ending, engine::Facts, launched, shares::Shares, wanted::Wanted};
 use crate::{
     Error, Notice, Observer, Surroundings, Unobserved,
     client_files::HostFiles,
@@ -28,7 +28,7 @@ use crate::{
     link::{self, Means},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
-    recovery, socket,
+    recovery, socket, status,
     storage::in_time,
     termination::{self, Which},
 };
@@ -116,6 +116,26 @@ impl StudioHosts {
         };
         let ended = self.seen.lock().await.ended.clone().filter(|_| host.is_none());
         (host, ended)
+    }
+
+    /// When a host says that it ends itself; `None` where it says nothing.
+    pub(super) async fn ending(&self, host: &str) -> Option<Ending> {
+        let known = self.by_name(host).await.ok()?;
+        let life = status::life_of(&known.host, &Lookup::new(&self.surroundings)).await?;
+        let times = [life.expires_at, life.idle_deadline].into_iter().flatten();
+        let at = times.filter_map(|time| time.parse().ok()).min()?;
+        Some(Ending { host: host.to_owned(), at })
+    }
+
+    /// Serves again what a process that was killed served to the host that there is.
+    pub(super) async fn resume(&self) {
+        let Ok(Some(known)) = self.look().await else { return };
+        let lookup = Lookup::new(&self.surroundings);
+        let client = HostFiles::new(&lookup).client(&known.host.entry()).await;
+        match client {
+            Ok(client) => self.shares.resume(client, &known.name, &self.surroundings).await,
+            Err(error) => tracing::warn!("{error:#}"),
+        }
     }
 
     /// Waits until nothing of this process is on a host any more.
@@ -368,13 +388,11 @@ impl Hosts for StudioHosts {
                 "it is hidden in {outer}; `sdocker up --share {outer} --share {path}` has both on the host"
             ));
         }
-        if !path.is_dir() {
-            return Err("it is not in a folder that is shared with the host; bind the folder that it is in".to_owned());
-        }
+        let folder = folder_of(path)?;
         let lookup = Lookup::new(&self.surroundings);
         let files = HostFiles::new(&lookup);
         let entry = known.host.entry();
-        self.shares.have(files.client(&entry), host, path, &self.surroundings).await
+        self.shares.have(files.client(&entry), host, folder, &self.surroundings).await
     }
 
     async fn daemon_socket(&self, host: &str) -> PathBuf {
@@ -386,6 +404,20 @@ impl Hosts for StudioHosts {
     fn engine(&self) -> Engine {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner).engine()
     }
+}
+
+/// The folder by which a host gets something: a single file comes with the one that it is in, of which its container sees nothing else.
+fn folder_of(path: &Path) -> Result<&Path, String> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = fs::metadata(path).map_err(|error| error.to_string())?.file_type();
+    if kind.is_dir() {
+        return Ok(path);
+    }
+    if kind.is_file() {
+        return path.parent().ok_or_else(|| "it is in no folder".to_owned());
+    }
+    let kind = if kind.is_socket() { "a socket" } else { "no file" };
+    Err(format!("it is {kind}, and what listens here is not on the host"))
 }
 
 /// Finishes or undoes what a process left that was ended in the middle of a launch, so that nothing is paid for twice.

@@ -15,10 +15,15 @@ const USUAL: &str = "/var/run/docker.sock";
 /// How long `sudo` may take, which is not to ask for a password.
 const TAKES: Duration = Duration::from_secs(5);
 
+/// Whether the usual place leads to this socket.
+pub(super) fn leads(socket: &Path) -> bool {
+    fs::read_link(USUAL).is_ok_and(|to| to == socket)
+}
+
 /// Links the usual place to a socket, where nothing is there and this user may; `None` where it does not lead there.
 pub(super) async fn make(surroundings: &Surroundings, socket: &Path) -> Option<PathBuf> {
     let usual = PathBuf::from(USUAL);
-    if fs::read_link(&usual).is_ok_and(|to| to == socket) {
+    if leads(socket) {
         return Some(usual);
     }
     // Hosts of the sandbox are on this very machine, and so may be its own daemon.
@@ -34,7 +39,7 @@ pub(super) async fn make(surroundings: &Surroundings, socket: &Path) -> Option<P
 /// Removes the link, if it leads to this socket.
 pub(super) async fn remove(surroundings: &Surroundings, socket: &Path) {
     let usual = Path::new(USUAL);
-    if fs::read_link(usual).is_ok_and(|to| to == socket) && fs::remove_file(usual).is_err() {
+    if leads(socket) && fs::remove_file(usual).is_err() {
         as_root(surroundings, "rm", &[usual]).await;
     }
 }

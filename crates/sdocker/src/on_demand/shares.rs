@@ -1,20 +1,29 @@
 //! Folders that a container asks for and that nothing shares yet: each by an agent of its own, for as long as the host lasts.
+//!
+//! They are remembered beside the socket, so that a process that takes the place of one that was killed serves them again: containers wait for
+//! that, and their open files go on.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use docker_remote::{Client, with_causes};
 use host_files::{Event, Share, Sharing};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Mutex, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Surroundings, link, link::Means};
+use whole_file::Links;
+
+use crate::{Surroundings, link, link::Means, socket};
+
+/// The largest list that is read.
+const MOST: u64 = 1 << 20;
 
 /// How long a folder may take to be on the host.
 const SHARED_WITHIN: Duration = Duration::from_secs(40);
@@ -24,6 +33,42 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// How a folder is: on its way, there, or why not.
 type How = Option<Result<(), String>>;
+
+/// What a host has, for whoever serves it next.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Remembered {
+    host: String,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Remembered {
+    fn file(surroundings: &Surroundings) -> PathBuf {
+        socket::folder(surroundings).join("shared.json")
+    }
+
+    /// Those of this host. Without a list there are none: nothing that it says is needed for anything new.
+    fn of(host: &str, surroundings: &Surroundings) -> Self {
+        let text = whole_file::read(&Self::file(surroundings), MOST, Links::Refuse).unwrap_or_default();
+        let all: Self = serde_json::from_slice(&text).unwrap_or_default();
+        if all.host == host { all } else { Self { host: host.to_owned(), folders: BTreeSet::new() } }
+    }
+
+    fn add(host: &str, path: &Path, surroundings: &Surroundings) {
+        let mut all = Self::of(host, surroundings);
+        if all.folders.insert(path.to_owned())
+            && let Ok(text) = serde_json::to_vec(&all)
+            && let Err(error) = whole_file::replace(&Self::file(surroundings), &text, 0o600)
+        {
+            tracing::warn!("{} is not served again if this process is killed: {error}", path.display());
+        }
+    }
+}
+
+/// Forgets what a host had: the socket is taken away.
+pub(super) fn forget(surroundings: &Surroundings) {
+    let _ = std::fs::remove_file(Remembered::file(surroundings));
+}
 
 /// The folders, by host and path.
 pub(super) struct Shares {
@@ -55,11 +100,21 @@ impl Shares {
             match outer {
                 Some((_, how)) => how.clone(),
                 None => {
+                    let inner = folders
+                        .iter()
+                        .find(|((on, inner), how)| on == host && inner.starts_with(path) && is_served(how));
+                    if let Some(((_, inner), _)) = inner {
+                        let (inner, path) = (inner.display(), path.display());
+                        return Err(format!(
+                            "{inner}, which is in it, is on this host by itself; `sdocker up --share {path}` has all of it on the next"
+                        ));
+                    }
                     let share =
                         link::share(&path.to_string_lossy(), surroundings).map_err(|error| format!("{error:#}"))?;
                     let client = client.await.map_err(|error| format!("{error:#}"))?;
                     let how = self.serve(client, share, surroundings).await;
                     folders.insert((host.to_owned(), path.to_owned()), how.clone());
+                    Remembered::add(host, path, surroundings);
                     how
                 }
             }
@@ -69,6 +124,23 @@ impl Shares {
             Ok(Ok(how)) => how.clone().unwrap_or(Ok(())),
             Ok(Err(_)) => Err("it is not shared any more".to_owned()),
             Err(_) => Err(format!("it is not on the host after {} s", SHARED_WITHIN.as_secs())),
+        }
+    }
+
+    /// Serves again what a process that was killed served to this host. Nothing is waited for.
+    pub(super) async fn resume(&self, client: Client, host: &str, surroundings: &Surroundings) {
+        let mut folders = self.folders.lock().await;
+        for path in Remembered::of(host, surroundings).folders {
+            if folders.contains_key(&(host.to_owned(), path.clone())) {
+                continue;
+            }
+            match link::share(&path.to_string_lossy(), surroundings) {
+                Ok(share) => {
+                    let how = self.serve(client.clone(), share, surroundings).await;
+                    folders.insert((host.to_owned(), path), how);
+                }
+                Err(error) => tracing::warn!("{} is not served any more: {error:#}", path.display()),
+            }
         }
     }
 
