@@ -125,7 +125,7 @@ fn the_main_job() {
     asked_before_an_end(&home, &first);
 
     // A second host beside the first, and back.
-    let planned = home.sdocker(&["create-host", "m5.large", "--dry-run"]).expect(0);
+    let planned = home.sdocker(&["create-host", "m5.large", "--dry-run", "--retry-for", "30m"]).expect(0);
     assert!(planned.stderr.contains(&format!("{first} runs as well, for ")), "{}", planned.stderr);
     let launched = home.sdocker(&["create", "m5.large", "--no-wait", "--output", "json"]).expect(0).json();
     let second = launched["name"].as_str().expect("a name").to_owned();
@@ -152,6 +152,10 @@ fn the_main_job() {
     let dockerd = home.sdocker(&["logs", "dockerd", &first[..20]]).expect(0).stdout;
     assert!(dockerd.contains("API listen on"), "{dockerd}");
     home.sdocker(&["logs"]).expect(0);
+    let life = home.sdocker(&["logs", "life"]).expect(0).stdout;
+    assert!(life.contains(" boot done") && life.contains(" life looked "), "{life}");
+    let shown = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(shown.contains("came up") && shown.contains("boot "), "{shown}");
     fs::remove_file(home.join(format!(".sdocker/hosts/{first}/logs/bootstrap.log"))).expect("there");
     let none = home.sdocker(&["logs"]).expect(1).stderr;
     assert!(none.contains("there is no bootstrap log") && none.contains("`sdocker status"), "{none}");

@@ -57,7 +57,9 @@ fn runs_on(docker: Docker) {
     let told = home.sdocker(&["shell", "--", "printf", "[%s]", "a  b", "$HOME", ";"]).expect(0);
     assert_eq!(told.stdout, "[a  b][$HOME][;]");
     let both = home.sdocker(&["shell", &name, "--", "sh", "-c", "id -u; pwd; echo no >&2; exit 7"]).expect(7);
-    assert_eq!((both.stdout.as_str(), both.stderr.as_str()), ("0\n/root\n", "no\n"));
+    assert_eq!(both.stdout, "0\n/root\n");
+    // On a slow machine it is said before what is waited for.
+    assert!(both.stderr.ends_with("no\n"), "{}", both.stderr);
     assert!(home.sdocker(&["shell", "--", "no-such-program"]).expect(127).stderr.contains("not found"));
 
     // Whatever the bytes, to the end of the input.

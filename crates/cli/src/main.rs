@@ -3,6 +3,8 @@
 mod args;
 mod commands;
 mod completion;
+#[cfg(test)]
+mod documented;
 mod environment;
 mod options;
 

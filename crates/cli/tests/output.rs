@@ -124,3 +124,19 @@ echo '{"DOCKER_HOST": "tcp://h:1111", "OLD": null}'"#;
     assert_eq!(starts(asked), "tcp://h:1111 None\n");
     assert_eq!(starts("echo there is no current host >&2; exit 1"), "None 1\nthere is no current host\n");
 }
+
+/// What is printed for somebody else, of whose app nothing is there.
+#[test]
+fn what_is_for_administrators_needs_no_app() {
+    let explained = sdocker(&["policy", "--domain-wide", "--explain", "--offline"]).output().expect("it runs");
+    let policy = String::from_utf8_lossy(&explained.stdout);
+    assert!(explained.status.success() && policy.starts_with("Studio: finds the domain's network"), "{policy}");
+    let binary = format!("s3://bucket/sdocker#sha256={}", "a".repeat(64));
+    let arguments = ["lifecycle-config", "--app-type", "JupyterLab", "--binary-from", &binary, "--up", "c5.xlarge"];
+    let script = sdocker(&arguments).output().expect("it runs").stdout;
+    let mut shell = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().expect("bash runs");
+    std::io::Write::write_all(&mut shell.stdin.take().expect("piped"), &script).expect("taken");
+    assert!(shell.wait().expect("it ends").success());
+    let script = String::from_utf8(script).expect("text");
+    assert!(script.contains("binary=s3://bucket/sdocker\n") && script.contains("up=c5.xlarge\n"), "{script}");
+}

@@ -12,6 +12,7 @@ use tokio::{
     io::AsyncWriteExt as _,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    task::JoinHandle,
     time::{Instant, sleep_until},
 };
 
@@ -49,10 +50,13 @@ pub async fn attach(
         hosts: Vec::new(),
     })?;
     let terminal = RawTerminal::is_there().then(RawTerminal::enter).transpose()?;
-    if let Some(input) = process.take_input() {
-        pass_on(input);
-    }
+    let input = process.take_input().map(pass_on);
     let passed = pass(&mut process, interrupt).await;
+    // Its half of the connection goes with it.
+    if let Some(input) = input {
+        input.abort();
+        let _ = input.await;
+    }
     drop(terminal);
     let ended = process.end().await;
     let code = passed?;
@@ -133,7 +137,7 @@ async fn write(piece: LogLine) -> anyhow::Result<bool> {
 }
 
 /// Passes this process's input on to its end. A read can't be cancelled: its thread ends with the process.
-fn pass_on(mut input: HostInput) {
+fn pass_on(mut input: HostInput) -> JoinHandle<()> {
     let (sender, mut pieces) = mpsc::channel(1);
     let reading = thread::Builder::new().name("input".to_owned()).spawn(move || {
         let mut stdin = io::stdin().lock();
@@ -154,5 +158,5 @@ fn pass_on(mut input: HostInput) {
             }
         }
         let _ = input.shutdown().await;
-    });
+    })
 }

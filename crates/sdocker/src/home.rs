@@ -22,7 +22,7 @@ use crate::{
     history::History,
     keep,
     local_mode::{self, Configured},
-    logs::{self, HostLog},
+    logs::{self, HostLog, LogText},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
     readiness::{self, BootingHost},
@@ -116,15 +116,16 @@ impl Home {
         status::status(host, &self.surroundings, observer).await
     }
 
-    /// The end of a host's log, at most a mebibyte; as it was last seen here, where the host does not answer, which the observer is told.
+    /// The end of a host's log, at most a mebibyte; as it was last seen here, where the host does not answer, which the observer is told. Of a
+    /// host that failed and was terminated, as it was kept: of the newest such, where there is no host at all.
     ///
     /// # Cancel safety
     /// It only reads, and can be dropped at any time.
     ///
     /// # Errors
-    /// There is no such log here, or it can't be read.
-    pub async fn log(&self, host: &KnownHost, log: HostLog, observer: &dyn Observer) -> Result<String> {
-        logs::read(host, log, &self.lookup(), observer).await
+    /// There is no such host or log here, or it can't be read.
+    pub async fn log(&self, host: Option<&HostSelector>, log: HostLog, observer: &dyn Observer) -> Result<LogText> {
+        logs::of(host, log, &self.lookup(), observer).await
     }
 
     /// Starts a program on a host, as its root, through its daemon. While it runs, the host is in use.

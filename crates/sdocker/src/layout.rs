@@ -155,7 +155,7 @@ impl Layout {
     /// Keeps the logs of a host that failed, and whose files go. Of the newest hosts only.
     pub(crate) fn keep_logs(&self, name: &str) -> io::Result<()> {
         let kept = self.failed(name);
-        for log in ["status", "logs/bootstrap.log", "logs/dockerd.log"] {
+        for log in ["status", "life.json", "logs/bootstrap.log", "logs/dockerd.log", "logs/life.log"] {
             // The host wrote it, and may have written anything.
             let bytes = match whole_file::read_end(&self.host(name).join(log), LOG, whole_file::Links::Refuse) {
                 Ok(bytes) => bytes,

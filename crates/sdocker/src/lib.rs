@@ -84,7 +84,7 @@ pub use error::{Error, Result};
 pub use forgetting::Forgotten;
 pub use home::{Home, Used};
 pub use hosts_conf::ActiveHost;
-pub use logs::HostLog;
+pub use logs::{HostLog, LogText};
 #[cfg(feature = "mock")]
 pub use observer::MockObserver;
 pub use observer::{Notice, Observer, Unobserved};

@@ -35,6 +35,11 @@ impl HostSelector {
         }
     }
 
+    /// Whether it may mean a host of this name.
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        name.starts_with(&self.0) || name.rsplit_once('_').is_some_and(|(_, instance)| instance.starts_with(&self.0))
+    }
+
     /// The instance, where a whole id was given.
     pub(crate) fn instance(&self) -> Option<InstanceId> {
         self.0.parse().ok()

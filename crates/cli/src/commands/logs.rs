@@ -1,4 +1,4 @@
-//! `sdocker logs`: what a host did to come up, and what its daemon says.
+//! `sdocker logs`: what a host did to come up, what its daemon says, and what becomes of it.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -13,7 +13,8 @@ const LOOKS_EACH: Duration = Duration::from_secs(5);
 
 /// Print a log of a host.
 ///
-/// It needs no permission in AWS. Where the host does not answer, it is the log as it was last seen here.
+/// It needs no permission in AWS. Where the host does not answer, it is the log as it was last seen here; of a host that failed and was
+/// terminated, as it was kept: those of the last five are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Which log.
@@ -40,19 +41,20 @@ pub(crate) async fn run(
     interrupt: &Interrupt,
 ) -> anyhow::Result<ExitCode> {
     let observer = Progress::new(printer);
-    let host = home.host(args.host.selector(), &observer)?;
-    let mut shown = home.log(&host, args.log, &observer).await?;
+    let host = args.host.selector();
+    let first = home.log(host, args.log, &observer).await?;
     let print = |text: &str| {
-        let part = Part { host: &host.name, log: args.log.name(), text };
+        let part = Part { host: &first.host, log: args.log.name(), text };
         printer.result(&part, || text.trim_end().to_owned())
     };
-    print(&shown)?;
-    if !args.follow {
+    print(&first.text)?;
+    if !args.follow || first.is_over {
         return Ok(ExitCode::SUCCESS);
     }
     interrupt.say("no longer following");
+    let mut shown = first.text.clone();
     while interrupt.stop().run_until_cancelled(tokio::time::sleep(LOOKS_EACH)).await.is_some() {
-        let now = home.log(&host, args.log, &observer).await?;
+        let now = home.log(host, args.log, &observer).await?.text;
         let added = added(&shown, &now);
         if !added.is_empty() {
             print(added)?;

@@ -125,6 +125,11 @@ fn human(status: &Status) -> String {
     if let Some(unserved) = &status.unserved {
         row("files and ports", format!("not served now: {unserved}"));
     }
+    let done = status.stages.iter().filter(|stage| stage.state == "done");
+    let done: Vec<String> = done.map(|stage| format!("{} {}", stage.stage, clock(&stage.time))).collect();
+    if !done.is_empty() {
+        row("came up", done.join(", "));
+    }
     if let (false, Some(stage)) = (status.daemon.answers, status.stages.last()) {
         let detail = if stage.detail.is_empty() { String::new() } else { format!(": {}", stage.detail) };
         row("bootstrap", format!("{} {} at {}{detail}", stage.stage, stage.state, minutes(&stage.time)));
@@ -178,6 +183,11 @@ fn idle(life: &Life) -> String {
         (Some(since), None) => format!("since {}; idleness does not end it", minutes(since)),
         (None, _) => "no".to_owned(),
     }
+}
+
+/// The time of a day, to the second.
+fn clock(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(|_| time.to_owned(), |time| time.strftime("%H:%M:%S").to_string())
 }
 
 /// A time to the minute.

@@ -289,7 +289,7 @@ impl HostProcess {
         self.client.wait(self.container.id()).await
     }
 
-    /// Ends it at once, unless it has ended, and removes what is left of it.
+    /// Ends it at once, unless it has ended, and removes what is left of it. Whoever took its input drops that before.
     ///
     /// # Cancel safety
     /// Dropped, it is ended in a task that goes on for as long as the runtime does.
@@ -297,7 +297,10 @@ impl HostProcess {
     /// # Errors
     /// The daemon does not answer: it may run on.
     pub async fn end(self) -> Result<(), Error> {
-        self.client.remove_temporary(self.container).await
+        let Self { client, container, input, output, .. } = self;
+        // A daemon that has output left for somebody who does not read it removes nothing (moby 20.10 waits for the attached stream).
+        drop((input, output));
+        client.remove_temporary(container).await
     }
 }
 
