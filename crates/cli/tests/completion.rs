@@ -52,15 +52,19 @@ fn bash_offers_commands_hosts_types_and_settings() {
 #[test]
 fn zsh_and_fish_are_answered() {
     let home = home();
-    for shell in ["zsh", "fish"] {
+    let asked = [
+        ("use", "m", "m5.large_i-0fedcba9876543210", "c5.xlarge"),
+        ("use", "i-0f", "i-0fedcba9876543210", "c5.xlarge"),
+        ("create", "m7g.", "m7g.xlarge", "c5.xlarge"),
+    ];
+    for (shell, (task, typed, offer, other)) in
+        ["zsh", "fish"].into_iter().flat_map(|shell| asked.map(|one| (shell, one)))
+    {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sdocker"));
-        command.args(["--", "sdocker", "use", "m"]).env_clear().env("HOME", home.path());
+        command.args(["--", "sdocker", task, typed]).env_clear().env("HOME", home.path());
         command.env("SDOCKER_COMPLETE", shell).env("_CLAP_COMPLETE_INDEX", "2").env("_CLAP_IFS", "\n");
         let output = command.output().expect("it runs");
         let offered = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            offered.contains("m5.large_i-0fedcba9876543210") && !offered.contains("c5.xlarge"),
-            "{shell}: {offered}"
-        );
+        assert!(offered.contains(offer) && !offered.contains(other), "{shell} {typed}: {offered}");
     }
 }

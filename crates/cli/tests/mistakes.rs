@@ -19,7 +19,7 @@ fn home() -> TempDir {
 /// Arguments, and variables that are set.
 type Mistake = (&'static [&'static str], &'static [(&'static str, &'static str)]);
 
-const MISTAKES: [Mistake; 24] = [
+const MISTAKES: [Mistake; 30] = [
     // Names.
     (&["rm", "c5"], &[]),
     (&["rm", "m5.large"], &[]),
@@ -43,6 +43,13 @@ const MISTAKES: [Mistake; 24] = [
     (&["forward", "localhost:8080"], &[]),
     (&["ls", "--region", "Ireland"], &[]),
     (&["ls", "--offline"], &[("SDOCKER_CLOUD", "gcp")]),
+    // Places.
+    (&["shell", "c5", "--", "ls"], &[]),
+    (&["shell", "ls", "-l"], &[]),
+    (&["cp", "model.bin", "/mnt"], &[]),
+    (&["cp", "c5.xlarge:model.bin", "."], &[]),
+    (&["share", "no-such-folder"], &[]),
+    (&["lifecycle-config", "--app-type", "JupyterLab", "--binary-from", "sdocker"], &[]),
     // Settings.
     (&["config", "set", "Instance", "c5.xlarge"], &[]),
     (&["config", "set", "Port", "8080"], &[]),
