@@ -197,3 +197,127 @@ fn a_swarm_that_loses_nodes_finishes_its_work() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!(home.records(), Vec::<Value>::new());
 }
+
+/// An image of Debian's registry, with what its program is linked to. Where it is pulled from refuses at once, and the nodes take what they have.
+fn import_registry(home: &Home, hosts: &[String]) {
+    let root = home.join("registry");
+    let program = Path::new("/usr/bin/docker-registry");
+    let linked = Command::new("ldd").arg(program).output().expect("ldd runs");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+    for file in libraries.chain([program]) {
+        let copy = root.join(file.strip_prefix("/").expect("absolute"));
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("made");
+        fs::copy(file, copy).expect("copied");
+    }
+    let config = "version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ':5000'}\n";
+    fs::write(root.join("config.yml"), config).expect("written");
+    let script = "for host in \"$@\"; do tar -C registry -c . | docker --context $host import \
+        -c 'ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]' - localhost:1/registry || exit; done";
+    let arguments: Vec<&str> = ["-c", script, "sh"].into_iter().chain(hosts.iter().map(String::as_str)).collect();
+    home.run("sh", &arguments).expect(0);
+}
+
+/// Of a Swarm whose nodes have a GPU each, as dockerd is told: images that one node has are had by all, GPUs are given out, and nodes that end hand on
+/// what they do, be it their time, EC2 or the user that ends them.
+#[test]
+fn nodes_of_a_swarm_get_images_and_leave_in_order() {
+    let Some(mut home) = Home::in_sandbox() else { return };
+    let programs = home.join("programs");
+    fs::create_dir(&programs).expect("a folder");
+    let asked = programs.join("nvidia-smi");
+    fs::write(&asked, "#!/bin/sh\necho GPU-5f3c\n").expect("written");
+    fs::set_permissions(&asked, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("set");
+    home.put_on_path(&programs);
+    let arguments = ["create-host", "g4dn.xlarge", "--count", "3", "--swarm", "--output", "json"];
+    let names = names(&home.sdocker(&arguments).expect(0).json());
+    let status = || home.sdocker(&["swarm", "status", "--output", "json"]).expect(0).json();
+    let node = |status: &Value, name: &str| {
+        status["nodes"].as_array().expect("nodes").iter().find(|node| node["name"] == json!(name)).cloned()
+    };
+
+    // The image is on the manager only.
+    import_registry(&home, &names);
+    import_busybox(&home, &names[..1]);
+    let push = |image: &str| {
+        home.sdocker(&["swarm", "push", image, "--registry-image", "localhost:1/registry", "--output", "json"])
+    };
+    let missing = push("no-such-image").expect(1).stderr;
+    assert!(missing.contains(&format!("{} has no image no-such-image", names[0])), "{missing}");
+    let pushed = push("localhost:1/busybox").expect(0).json();
+    let shared = &pushed["images"][0];
+    assert_eq!(
+        (&shared["shared_as"], shared["hosts"].as_array().map(Vec::len)),
+        (&json!("localhost:5000/busybox:latest"), Some(3)),
+        "{pushed}"
+    );
+    for name in &names {
+        home.run("docker", &["--context", name, "image", "inspect", "localhost:5000/busybox"]).expect(0);
+    }
+
+    // A GPU each: the fourth task waits for one.
+    let service = [
+        "service",
+        "create",
+        "-q",
+        "-d",
+        "--name",
+        "gpus",
+        "--replicas",
+        "4",
+        "--endpoint-mode",
+        "dnsrr",
+        "--generic-resource",
+        "NVIDIA-GPU=1",
+        "--stop-grace-period",
+        "1s",
+        "localhost:5000/busybox:latest",
+        "sh",
+        "-c",
+        "trap exit TERM; while :; do sleep 1; done",
+    ];
+    home.run("docker", &service).expect(0);
+    eventually(Duration::from_secs(90), "a task on each GPU", || {
+        let now = status();
+        let running = now["nodes"].as_array()?.iter().filter(|node| node["running_tasks"] == json!(2)).count();
+        (running == 3 && now["waiting_tasks"] == json!(1)).then_some(())
+    });
+    let script = "docker exec $(docker ps -qf name=gpus) env";
+    let environment = home.run("sh", &["-c", script]).expect(0).stdout;
+    assert!(environment.contains("DOCKER_RESOURCE_NVIDIA-GPU=GPU-5f3c"), "{environment}");
+
+    // One ends soon, and others live longer: it is given no more tasks, until it is kept.
+    let id = home.run("docker", &["--context", &names[1], "info", "-f", "{{.Swarm.NodeID}}"]).expect(0).stdout;
+    let soon = jiff::Timestamp::now().as_second() + 300;
+    home.run("docker", &["node", "update", "--label-add", &format!("sdocker.ends={soon}"), id.trim()]).expect(0);
+    let is = |name: &str, availability: &str, tasks: usize| {
+        eventually(Duration::from_secs(90), &format!("{name} to be {availability}"), || {
+            let node = node(&status(), name)?;
+            let is_so = node["availability"] == json!(availability) && node["running_tasks"] == json!(tasks);
+            is_so.then_some(())
+        });
+    };
+    is(&names[1], "drain", 0);
+    home.sdocker(&["keep", "--instance-id", names[1].split_once('_').expect("a name").1, "--for", "20h"]).expect(0);
+    is(&names[1], "active", 2);
+
+    // EC2 takes one back.
+    let instance = names[2].split_once('_').expect("a name").1;
+    fs::write(home.join(".sdocker/sandbox/instances").join(instance).join("spot-notice"), "").expect("written");
+    eventually(Duration::from_secs(90), "it to leave the Swarm", || {
+        let state = home.run("docker", &["--context", &names[2], "info", "-f", "{{.Swarm.LocalNodeState}}"]).expect(0);
+        (state.stdout.trim() == "inactive").then_some(())
+    });
+    let left = home.run("docker", &["--context", &names[2], "ps", "-q"]).expect(0).stdout;
+    assert_eq!(left, "", "nothing of the Swarm runs on it any more");
+
+    // The user ends the only manager: another node takes over.
+    home.sdocker(&["terminate-host", &names[0]]).expect(0);
+    let manages = home.run("docker", &["--context", &names[1], "node", "ls", "--format", "{{.Self}} {{.Status}}"]);
+    let manages = manages.expect(0).stdout;
+    assert_eq!(manages.lines().filter(|line| *line == "true Ready").count(), 1, "{manages}");
+    let tasks = home.run("docker", &["--context", &names[1], "service", "ps", "gpus", "-f", "desired-state=running"]);
+    assert!(tasks.expect(0).stdout.contains("gpus."), "its service goes on");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(home.records(), Vec::<Value>::new());
+}

@@ -11,6 +11,7 @@ They are counted in calls, so that no test waits for longer than the program's o
 
 import fnmatch
 import re
+from xml.etree import ElementTree
 
 from moto.backends import get_backend
 from moto.ec2.models.instances import StateReason
@@ -73,20 +74,39 @@ class Consistency:
                     die(backend.get_instance(named), *self.fates.pop(0))
                 text = without_name(text)
         if call.action == "DescribeInstances":
-            # An item of a reservation, of which moto makes one for each launch.
-            each = r"<item>\s*<reservationId>(?:(?!<reservationId>).)*?<instanceId>(i-[0-9a-f]+)</instanceId>(?:(?!<reservationId>).)*"
-            text = re.sub(rf"{each}</instancesSet>\s*</item>", self.of_reservation, text, flags=re.DOTALL)
+            return self.known(text)
         return text.encode()
 
-    def of_reservation(self, item):
-        if spend(self.missing, item[1]):
-            return ""
-        return without_name(item[0]) if spend(self.unnamed, item[1]) else item[0]
+    def known(self, text):
+        """The reservations, one for each launch, with what is known of their instances."""
+        whole = ElementTree.fromstring(text)
+        if whole.tag.startswith("{"):
+            ElementTree.register_namespace("", whole.tag[1:].partition("}")[0])
+        reservations = whole.find("{*}reservationSet")
+        for reservation in list(reservations if reservations is not None else []):
+            instances = reservation.find("{*}instancesSet")
+            for instance in list(instances):
+                named = instance.findtext("{*}instanceId")
+                if spend(self.missing, named):
+                    instances.remove(instance)
+                elif spend(self.unnamed, named):
+                    forget_name(instance)
+            if not len(instances):
+                reservations.remove(reservation)
+        return ElementTree.tostring(whole, encoding="utf-8", xml_declaration=True)
 
 
 def without_name(text):
     nameless = re.sub(r"<privateDnsName>[^<]*<", "<privateDnsName><", text)
     return RUNNING.sub("<instanceState><code>0</code><name>pending</name></instanceState>", nameless)
+
+
+def forget_name(instance):
+    for name in instance.iterfind(".//{*}privateDnsName"):
+        name.text = ""
+    state = instance.find("{*}instanceState")
+    if state.findtext("{*}name") == "running":
+        state.find("{*}code").text, state.find("{*}name").text = "0", "pending"
 
 
 def spend(counts, name):

@@ -105,7 +105,7 @@ class Control:
         return place.seed
 
     def on_instances(self, place, _):
-        tokens = {instance: token for (_, _, token), (_, _, instance) in self.state.tokens.items()}
+        tokens = {instance: token for (_, _, token), (_, _, launched) in self.state.tokens.items() for instance in launched}
         return [{**instance, "token": tokens.get(instance["id"])} for instance in place.live_instances()]
 
     def on_forget(self, place, _):

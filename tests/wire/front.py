@@ -25,6 +25,7 @@ import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler
+from xml.etree import ElementTree
 
 from moto.moto_api._internal import mock_random
 from moto.server import ThreadedMotoServer
@@ -258,21 +259,23 @@ class Front(BaseHTTPRequestHandler):
                 if before != form:
                     return answers.error("ec2", "IdempotentParameterMismatch", "the token was used with other parameters", 400)
                 return answer
-            answer = self.forward(call, call.body)
-            private = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body)
+            # "Amazon EC2 launches the largest possible number of instances above the specified minimum count" (EC2 API reference, RunInstances,
+            # MaxCount); moto launches the minimum.
+            answer = self.forward(call, re.sub(rb"(?<![^&])MinCount=[0-9]+", b"MinCount=" + call.request["MaxCount"].encode(), call.body))
+            private = addresses(answer)
             answer.body = reachable(answer.body)
             if answer.status == 200:
-                instance = re.search(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body).group(1).decode()
-                state.tokens[token] = (form, answer, instance)
-                address = re.search(rb"<privateIpAddress>([0-9.]+)</privateIpAddress>", answer.body).group(1).decode()
-                if state.machines:
-                    state.running[instance] = state.machines.launch(private.group(1), call.request["UserData"])
-                    state.running[instance].start()
-                elif state.hosts_folders:
-                    name = f"{call.request['InstanceType']}_{instance}"
-                    host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
-                    state.running[instance] = host
-                    host.start()
+                launched = addresses(answer)
+                state.tokens[token] = (form, answer, list(launched))
+                for instance, address in launched.items():
+                    if state.machines:
+                        state.running[instance] = state.machines.launch(private[instance].encode(), call.request["UserData"])
+                        state.running[instance].start()
+                    elif state.hosts_folders:
+                        name = f"{call.request['InstanceType']}_{instance}"
+                        host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
+                        state.running[instance] = host
+                        host.start()
                 answer.body = state.consistency.after(call, answer.body)
             return answer
 
@@ -291,6 +294,14 @@ class Front(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = handle_any
 
 
+def addresses(answer):
+    """The instances of a launch, in their order, with their addresses."""
+    if answer.status != 200:
+        return {}
+    launched = ElementTree.fromstring(answer.body).findall("{*}instancesSet/{*}item")
+    return {instance.findtext("{*}instanceId"): instance.findtext("{*}privateIpAddress") for instance in launched}
+
+
 def by_token(call):
     """moto has no filter client-token: the instances of the token, by their ids, instead."""
     form = urllib.parse.parse_qsl(call.body.decode())
@@ -299,7 +310,7 @@ def by_token(call):
         return call.body
     filter_key = names["client-token"]
     wanted = {(call.account, call.region, value) for key, value in form if key.startswith(f"{filter_key}.Value")}
-    ids = [instance for token, (_, _, instance) in state.tokens.items() if token in wanted]
+    ids = [instance for token, (_, _, launched) in state.tokens.items() if token in wanted for instance in launched]
     form = [(key, value) for key, value in form if not key.startswith(f"{filter_key}.")]
     form.append((f"{filter_key}.Name", "instance-id"))
     form.extend((f"{filter_key}.Value.{n}", value) for n, value in enumerate(ids or ["i-00000000000000000"], 1))

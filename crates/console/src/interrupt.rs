@@ -293,11 +293,11 @@ impl Interrupt {
 }
 
 impl Working<'_> {
-    /// Goes on to this host, unless a signal came.
-    pub fn take_on(&self, host: Option<&HostId>) -> bool {
+    /// Goes on to these hosts, unless a signal came.
+    pub fn take_on(&self, hosts: Vec<HostId>) -> bool {
         let mut state = self.interrupt.state();
         if let (None, Some(work)) = (state.first, &mut state.work) {
-            work.hosts = host.cloned().into_iter().collect();
+            work.hosts = hosts;
             return true;
         }
         false

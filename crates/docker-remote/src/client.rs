@@ -7,6 +7,7 @@ mod host_folder;
 mod ignore_rules;
 mod images;
 mod on_host;
+mod services;
 mod swarm;
 mod temporary;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use host_folder::{FOLDER_IMAGE, HostPath};
 pub(crate) use ignore_rules::IgnoreRules;
 pub use images::ImageProgress;
 pub use on_host::{HostInput, HostProcess, HostProgram};
+pub use services::ServiceRequest;
 pub use swarm::{JoinTokens, NodeRole, SWARM_PORT, SwarmNode, SwarmPart, SwarmService, SwarmTask};
 
 use crate::{

@@ -15,6 +15,7 @@ mod quotas;
 mod security_groups;
 mod territory;
 mod volumes;
+mod together;
 
 use std::sync::Arc;
 

@@ -27,6 +27,26 @@ impl HostId {
     pub fn generate() -> Self {
         Self::new(uuid::Uuid::new_v4().simple().to_string())
     }
+
+    /// New names for hosts that are created together: what they begin with tells that they were.
+    pub fn generate_several(count: usize) -> Vec<Self> {
+        let family = Self::generate();
+        match count {
+            0 | 1 => vec![family],
+            _ => (1..=count).map(|number| Self::new(format!("{family}-{number}"))).collect(),
+        }
+    }
+
+    /// What the names of hosts that were created together begin with, which is what an instance that was launched with others is tagged with; of a
+    /// host that was created by itself, its name.
+    #[must_use]
+    pub fn family(&self) -> Self {
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match self.as_str().rsplit_once('-') {
+            Some((family, number)) if !family.is_empty() && is_number(number) => Self::new(family.to_owned()),
+            _ => self.clone(),
+        }
+    }
 }
 
 impl ClientToken {
@@ -48,6 +68,12 @@ mod tests {
         for name in ["c5.xlarge", "u-6tb1.112xlarge", "mac2-m2pro.metal", "u7i-12tb.224xlarge", "c5.xlrage"] {
             assert!(name.parse::<InstanceType>().is_ok(), "{name}");
         }
+        let several = HostId::generate_several(12);
+        assert!(
+            several.iter().all(|host| host.family() == several[0].family() && host.as_str().parse::<HostId>().is_ok())
+        );
+        let alone = HostId::generate_several(1);
+        assert_eq!((several.len(), &alone[0].family()), (12, &alone[0]));
         assert!(HostId::generate().as_str().parse::<HostId>().is_ok());
         assert!(ClientToken::generate().as_str().parse::<ClientToken>().is_ok());
         assert!("i-".parse::<InstanceId>().is_err() && "i-xyz".parse::<InstanceId>().is_err());

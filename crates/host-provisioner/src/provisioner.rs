@@ -54,6 +54,7 @@ impl Provisioner {
         stop: CancellationToken,
     ) -> Self {
         let bounds = Bounds::new(Patience::default(), observer.clone(), stop.clone());
+        let cloud = cloud.together();
         let work = Work { cloud: bounds.around(cloud.clone()), unbounded: cloud, bounds, journal, observer, stop };
         Self { work, files }
     }

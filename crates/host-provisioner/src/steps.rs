@@ -16,7 +16,7 @@ mod work;
 pub(crate) use call::Asks;
 pub use call::PlannedCall;
 pub(crate) use executor::Executor;
-pub(crate) use instance::{LaunchStep, WantedLaunch, recorded};
+pub(crate) use instance::{Asked, LaunchStep, WantedLaunch, recorded};
 pub(crate) use mount_access::AccessStep;
 pub use permission::{Action, Condition, On, Permission, Task, Whose, permissions};
 pub(crate) use planned::{Made, PlannedStep, steps};

@@ -61,9 +61,19 @@ pub(crate) async fn forget(
             let mut may_remain = Vec::new();
             match places.of(None).await {
                 Ok(clouds) => {
-                    let tags = vec![Tag::new(TAG_HOST, stem.as_str())];
-                    let filter = InstanceFilter { tags, ..InstanceFilter::default() };
-                    match none_runs(&clouds, &filter, &stem).await? {
+                    let host = HostId::new(stem.clone());
+                    let records = lookup.journal.records()?;
+                    // One that was launched with others is tagged with what their names begin with; those of the others are known.
+                    let is_anothers = |instance: &Instance| {
+                        records.iter().any(|record| record.launches().any(|(_, launch)| launch.launched(instance)))
+                    };
+                    let mut none = Ok(());
+                    for tag in [&host, &host.family()] {
+                        let tags = vec![Tag::new(TAG_HOST, tag.as_str())];
+                        let filter = InstanceFilter { tags, ..InstanceFilter::default() };
+                        none = none.and(none_runs(&clouds, &filter, |found| !is_anothers(found), &stem).await?);
+                    }
+                    match none {
                         Ok(()) => may_remain.push(format!(
                             "an instance outside of {}, in which none is tagged with {TAG_HOST}={stem}",
                             clouds.cloud.territory.place()
@@ -144,7 +154,8 @@ async fn of_record(record: &Record, clouds: crate::Result<Clouds>) -> crate::Res
     for (_, launch) in launches.iter().filter(|(_, launch)| launch.id.is_none()) {
         let token = Some(launch.client_token.clone());
         let filter = InstanceFilter { client_token: token, ..InstanceFilter::default() };
-        let why = none_runs(&clouds, &filter, record.host.as_str()).await?.err();
+        let is_it = |found: &Instance| launch.launched(found);
+        let why = none_runs(&clouds, &filter, is_it, record.host.as_str()).await?.err();
         let why = why.map(|error| format!(": {error}")).unwrap_or_default();
         may_remain.push(format!("an instance with client token {}{why}", launch.client_token));
     }
@@ -159,9 +170,14 @@ async fn of_record(record: &Record, clouds: crate::Result<Clouds>) -> crate::Res
 }
 
 /// Whether no instance that this matches is alive; the inner error says why that can't be told.
-async fn none_runs(clouds: &Clouds, filter: &InstanceFilter, host: &str) -> crate::Result<Result<(), CloudError>> {
+async fn none_runs(
+    clouds: &Clouds,
+    filter: &InstanceFilter,
+    is_it: impl Fn(&Instance) -> bool,
+    host: &str,
+) -> crate::Result<Result<(), CloudError>> {
     match clouds.cloud.instances.list(filter).await {
-        Ok(found) => match found.into_iter().find(|instance| !instance.state.is_ended()) {
+        Ok(found) => match found.into_iter().find(|instance| !instance.state.is_ended() && is_it(instance)) {
             Some(instance) => Err(running(&instance, host)),
             None => Ok(Ok(())),
         },

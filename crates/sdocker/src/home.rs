@@ -28,7 +28,7 @@ use crate::{
     readiness::{self, BootingHost},
     recovery::{self, Recovery, Unrecorded},
     status::{self, Status},
-    swarm::{Mended, Removed, Swarm, SwarmReport},
+    swarm::{self, Mended, Removed, SharedImage, Swarm, SwarmReport},
     termination::{self, InUse, Target, Terminations, Which},
 };
 
@@ -223,7 +223,8 @@ impl Home {
     /// It can be dropped at any time, and repeated.
     ///
     /// # Errors
-    /// A host that can't be told, that has not been seen for minutes, or that can't be kept for so long.
+    /// A host that can't be told, that has not been seen for minutes, or that can't be kept for so long. A Swarm whose managers can't be told: the host
+    /// is kept, and given no more tasks from ten minutes before its former end.
     pub async fn keep(&self, host: &KnownHost, duration: Duration) -> Result<Timestamp> {
         let lookup = self.lookup();
         let (folder, now) = (lookup.layout.host(&host.name), Timestamp::now());
@@ -239,6 +240,7 @@ impl Home {
         {
             open.update(|record| record.expires = until)?;
         }
+        swarm::kept(&self.surroundings, host, until).await?;
         Ok(until)
     }
 
@@ -386,6 +388,22 @@ impl Home {
         observer: &dyn Observer,
     ) -> Result<Removed> {
         Swarm::find(&self.surroundings, observer).await?.remove(host, within).await
+    }
+
+    /// Gives images that a manager's daemon has to all nodes of the Swarm, through a registry that runs in it. `registry` is the registry's image.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated; the registry may be there then.
+    ///
+    /// # Errors
+    /// An image that is not there; a node that can't pull it.
+    pub async fn share_images(
+        &self,
+        images: &[String],
+        registry: &str,
+        observer: &dyn Observer,
+    ) -> Result<Vec<SharedImage>> {
+        Swarm::find(&self.surroundings, observer).await?.share_images(images, registry).await
     }
 
     /// Takes nodes off the Swarm's list whose hosts have ended, and makes workers managers where too few are left.

@@ -9,21 +9,24 @@
 
 mod changes;
 mod formation;
+mod images;
 mod report;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use docker_remote::{Client, SwarmPart};
 use futures_util::future::join_all;
 use host_provisioner::{Instance, InstanceId};
+use jiff::Timestamp;
 
 pub use changes::{Mended, Removed};
+pub use images::{REGISTRY_IMAGE, SharedImage};
 pub use report::{Job, NodeReport, SwarmReport};
 
 pub(crate) use formation::{Member, form};
 
 use crate::{
-    Error, HostSelector, Observer, Result, Surroundings,
+    Error, HostSelector, Observer, Result, Surroundings, Unobserved,
     client_files::HostFiles,
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
@@ -32,6 +35,13 @@ use crate::{
 /// The label of a node that names its instance.
 pub const INSTANCE_LABEL: &str = "sdocker.instance";
 
+/// The label of a node that says when its host ends itself at the latest, in seconds since 1970: ten minutes before, a manager gives it no more tasks
+/// (`tend` of host-provisioner's `user_data/uses.sh`).
+const ENDS_LABEL: &str = "sdocker.ends";
+
+/// How long before a host's end that is.
+const DRAINED_BEFORE: Duration = Duration::from_secs(600);
+
 /// How many managers a Swarm of so many nodes is to have: one, or three, of which one may be lost (Docker documentation, "Administer and maintain
 /// a swarm of Docker Engines": an odd number; a majority has to be there).
 pub(crate) fn managers(nodes: usize) -> usize {
@@ -39,7 +49,7 @@ pub(crate) fn managers(nodes: usize) -> usize {
 }
 
 /// What a node is labelled with.
-pub(crate) fn labels(instance: &Instance, has_nvidia: bool) -> BTreeMap<String, String> {
+pub(crate) fn labels(instance: &Instance, has_nvidia: bool, ends: Option<Timestamp>) -> BTreeMap<String, String> {
     let market = match instance.market {
         host_provisioner::Market::OnDemand => "on-demand",
         host_provisioner::Market::Spot => "spot",
@@ -50,6 +60,7 @@ pub(crate) fn labels(instance: &Instance, has_nvidia: bool) -> BTreeMap<String, 
         ("sdocker.market".to_owned(), market.to_owned()),
         ("sdocker.gpu".to_owned(), if has_nvidia { "nvidia" } else { "none" }.to_owned()),
     ]);
+    labels.extend(ends.map(|ends| (ENDS_LABEL.to_owned(), ends.as_second().to_string())));
     labels.extend(instance.zone.as_ref().map(|zone| ("sdocker.zone".to_owned(), zone.to_string())));
     labels
 }
@@ -70,6 +81,23 @@ struct Seen {
     host: KnownHost,
     /// `None` where the daemon does not answer.
     daemon: Option<(Client, Option<SwarmPart>)>,
+}
+
+/// How long a host may take to say whether it is in a Swarm.
+pub(crate) const SAYS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The id of a host as a node of a Swarm; `None` where it is in none, or does not say so soon.
+pub(crate) async fn node_of(host: &KnownHost, files: &HostFiles) -> Option<String> {
+    let says = async { files.client(&host.entry()).await.ok()?.swarm_part().await.ok().flatten() };
+    Some(tokio::time::timeout(SAYS_WITHIN, says).await.ok().flatten()?.node)
+}
+
+/// Tells the managers of the Swarm that a host is in, if any, that it ends later.
+pub(crate) async fn kept(surroundings: &Surroundings, host: &KnownHost, until: Timestamp) -> Result<()> {
+    if node_of(host, &HostFiles::new(&Lookup::new(surroundings))).await.is_none() {
+        return Ok(());
+    }
+    Swarm::find(surroundings, &Unobserved).await?.ends_later(host, until).await
 }
 
 /// The Swarm of this home's hosts.
@@ -123,6 +151,35 @@ impl<'a> Swarm<'a> {
             }
         };
         Ok(Self { surroundings, observer, hosts, manager })
+    }
+
+    /// Tells the managers that a host ends later than they were told.
+    pub(crate) async fn ends_later(&self, host: &KnownHost, until: Timestamp) -> Result<()> {
+        let nodes = self.manager.swarm_nodes().await?;
+        let is_it = |node: &&docker_remote::SwarmNode| {
+            node.labels.get(INSTANCE_LABEL).is_some_and(|id| id == host.instance.as_str())
+        };
+        let Some(node) = nodes.iter().find(is_it) else { return Ok(()) };
+        let before = node.labels.get(ENDS_LABEL).and_then(|ends| Timestamp::from_second(ends.parse().ok()?).ok());
+        let labels = BTreeMap::from([(ENDS_LABEL.to_owned(), until.as_second().to_string())]);
+        self.manager.label_node(&node.id, &labels).await?;
+        // It was given no more tasks because of its end, which is later now.
+        let soon =
+            before.is_some_and(|before| before.duration_since(Timestamp::now()).unsigned_abs() <= DRAINED_BEFORE);
+        if node.availability == "drain" && soon {
+            self.manager.drain_node(&node.id, false).await?;
+        }
+        Ok(())
+    }
+
+    /// The nodes.
+    pub(crate) async fn nodes(&self) -> Result<Vec<docker_remote::SwarmNode>> {
+        Ok(self.manager.swarm_nodes().await?)
+    }
+
+    /// Gives a node no more tasks, and takes those away that it has.
+    pub(crate) async fn drain_first(&self, node: &str) -> Result<()> {
+        Ok(self.manager.drain_node(node, true).await?)
     }
 
     /// The host that is a node.

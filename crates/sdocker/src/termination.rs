@@ -1,9 +1,11 @@
 //! The end of hosts: instances are seen to go, then what is kept of them here goes.
 
+mod departure;
 mod in_use;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use futures_util::future::join_all;
 use host_provisioner::{
     Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, Terminated,
 };
@@ -132,8 +134,8 @@ pub struct Terminations {
     pub failed: Vec<(String, Error)>,
     /// Those that were not ended, or not to the end, because the work was asked to stop.
     pub left: Vec<String>,
-    /// The one of these that is being ended.
-    pub unfinished: Option<String>,
+    /// Those of these that are being ended.
+    pub unfinished: Vec<String>,
     /// What became of the security groups; `None` where they were not to be removed, or were not reached.
     pub purged: Option<PurgeReport>,
 }
@@ -148,10 +150,11 @@ pub struct TerminatedHost {
     pub already: bool,
 }
 
-/// Ends hosts, one after the other. With `purge`, removes the security groups as well once no host is left to end.
+/// Ends hosts: a few one after the other, many together, with calls for all. Nodes of a Swarm that goes on leave it first, so that their tasks go on
+/// elsewhere. With `purge`, removes the security groups as well once no host is left to end.
 ///
 /// # Cancel safety
-/// Not to be dropped: what was begun then is finished by a recovery. Stopping is for `stop`: the host that is being ended is given a moment,
+/// Not to be dropped: what was begun then is finished by a recovery. Stopping is for `stop`: hosts that are being ended are given a moment,
 /// and the others are left as they are.
 ///
 /// # Errors
@@ -167,46 +170,72 @@ pub async fn terminate(
     let progress = Progress::new(observer);
     let mut done = Terminations::default();
     let mut places = Places::new(surroundings, observer);
+    let targets = each_once(targets);
+    let _ = for_a_moment(stop.token(), departure::leave_swarms(&targets, surroundings, lookup, observer)).await;
     let mut owner = None;
-    for target in each_once(targets) {
-        let name = target.name();
-        let target = target.0;
-        if !stop.take_on(target.record().map(|record| &record.host)) {
-            done.left.push(name);
+    // Those of one place ask its cloud together.
+    let mut provisioners: HashMap<Option<Place>, Provisioner> = HashMap::new();
+    for wave in waves(targets) {
+        let records = wave.iter().filter_map(|target| target.0.record());
+        let hosts: Vec<_> = records.map(|record| record.host.clone()).collect();
+        if !stop.take_on_several(&hosts) {
+            done.left.extend(wave.iter().map(Target::name));
             continue;
         }
         let ending = async {
-            let clouds = match &target {
-                Kind::Unreadable(error) => return Err(Error::new(lookup::unusable(error))),
-                target => places.of(target.place().as_ref()).await?,
-            };
-            let provisioner = session::provisioner(&clouds, lookup, &progress, stop.token().clone());
-            // A host without a record is ended only where its tags say that it is this user's.
-            if target.record().is_none() && owner.is_none() {
-                owner = places.owner(lookup).await;
+            let mut endings = Vec::new();
+            for target in &wave {
+                let provisioner = match &target.0 {
+                    Kind::Unreadable(error) => Err(Error::new(lookup::unusable(error))),
+                    target => {
+                        let place = target.place();
+                        match provisioners.get(&place) {
+                            Some(known) => Ok(known.clone()),
+                            None => places.of(place.as_ref()).await.map(|clouds| {
+                                let made = session::provisioner(&clouds, lookup, &progress, stop.token().clone());
+                                provisioners.insert(place, made.clone());
+                                made
+                            }),
+                        }
+                    }
+                };
+                // A host without a record is ended only where its tags say that it is this user's.
+                if target.0.record().is_none() && owner.is_none() {
+                    owner = places.owner(lookup).await;
+                }
+                endings.push((target, provisioner));
             }
             let owner = owner.as_ref().map(|(domain, owner)| (domain, owner));
-            Ok(progress.drive(end(&target, owner, &provisioner, lookup, observer)).await?)
+            let endings = endings.into_iter().map(|(target, provisioner)| async move {
+                let ended = async { Ok(end(&target.0, owner, &provisioner?, lookup, observer).await?) };
+                for_a_moment(stop.token(), ended).await
+            });
+            progress.drive(join_all(endings)).await
         };
-        let outcome = for_a_moment(stop.token(), ending).await;
+        let outcomes: Vec<Option<crate::Result<Terminated>>> = ending.await;
         let is_stopped = stop.token().is_cancelled();
-        match outcome {
-            Some(Ok(terminated)) => {
-                if let Err(error) = link::stop_serving(surroundings, &name).await {
-                    observer.warn(format!("files and ports are still served, to nobody: {error:#}"));
+        for (target, outcome) in wave.iter().zip(outcomes) {
+            let name = target.name();
+            match outcome {
+                Some(Ok(terminated)) => {
+                    if let Err(error) = link::stop_serving(surroundings, &name).await {
+                        observer.warn(format!("files and ports are still served, to nobody: {error:#}"));
+                    }
+                    done.terminated.push(TerminatedHost {
+                        instance: terminated.instance,
+                        already: terminated.ended == Ended::Already,
+                    });
                 }
-                done.terminated.push(TerminatedHost {
-                    instance: terminated.instance,
-                    already: terminated.ended == Ended::Already,
-                });
-            }
-            Some(Err(error)) if !(is_stopped && matches!(error.cause(), Some(ProvisionError::StillThere { .. }))) => {
-                done.failed.push((name, error));
-            }
-            // Asked to stop, an instance is not seen to go.
-            _ => {
-                done.left.push(name.clone());
-                done.unfinished = Some(name);
+                Some(Err(error))
+                    if !(is_stopped && matches!(error.cause(), Some(ProvisionError::StillThere { .. }))) =>
+                {
+                    done.failed.push((name, error));
+                }
+                // Asked to stop, an instance is not seen to go.
+                _ => {
+                    done.left.push(name.clone());
+                    done.unfinished.push(name);
+                }
             }
         }
     }
@@ -215,6 +244,20 @@ pub async fn terminate(
         done.purged = for_a_moment(stop.token(), purging).await.transpose()?;
     }
     Ok(done)
+}
+
+/// So many hosts are ended one after the other, so that who changes their mind keeps the rest.
+const FEW: usize = 8;
+
+/// So many at most are ended together.
+const WAVE: usize = 100;
+
+/// What is ended at a time.
+fn waves(targets: Vec<Target>) -> Vec<Vec<Target>> {
+    let size = if targets.len() <= FEW { 1 } else { WAVE };
+    let mut targets = targets.into_iter();
+    std::iter::from_fn(|| Some(targets.by_ref().take(size).collect::<Vec<_>>()).filter(|wave| !wave.is_empty()))
+        .collect()
 }
 
 /// Every host once, however often it was named.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use sdocker::{
     Home, HostSelector, durations,
-    swarm::{Job, SwarmReport},
+    swarm::{Job, REGISTRY_IMAGE, SharedImage, SwarmReport},
 };
 use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
@@ -27,6 +27,10 @@ enum What {
     Remove(RemoveArgs),
     /// Take nodes off the list whose hosts have ended, and make up for lost managers.
     Mend,
+    /// Give images of the current host to all nodes.
+    ///
+    /// A registry in the Swarm, on its nodes' own disks, has them then: on each node they are `localhost:5000/IMAGE`.
+    Push(PushArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +48,16 @@ struct RemoveArgs {
     /// How long their tasks may take to stop; after that the node stays.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "5m")]
     timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+struct PushArgs {
+    /// The images, as the manager's daemon has them.
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<String>,
+    /// The image of the registry.
+    #[arg(long, value_name = "IMAGE", default_value = REGISTRY_IMAGE)]
+    registry_image: String,
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
@@ -67,6 +81,18 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
                 let names: Vec<String> =
                     removed.iter().filter_map(|host| Some(host["host"].as_str()?.to_owned())).collect();
                 listed(&names, "is no node of the Swarm any more")
+            })
+        }
+        What::Push(push) => {
+            let shared = home.share_images(&push.images, &push.registry_image, &observer).await?;
+            let value: Vec<_> = shared
+                .iter()
+                .map(|one| json!({"image": one.image, "shared_as": one.shared, "hosts": one.hosts}))
+                .collect();
+            printer.result(&json!({"images": value}), || {
+                let line =
+                    |one: &SharedImage| format!("{} is {} on {} nodes\n", one.image, one.shared, one.hosts.len());
+                shared.iter().map(line).collect::<String>()
             })
         }
         What::Mend => {

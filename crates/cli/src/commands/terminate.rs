@@ -113,7 +113,11 @@ impl Stop for Stopping<'_> {
     }
 
     fn take_on(&self, host: Option<&HostId>) -> bool {
-        self.working.take_on(host)
+        self.working.take_on(host.cloned().into_iter().collect())
+    }
+
+    fn take_on_several(&self, hosts: &[HostId]) -> bool {
+        self.working.take_on(hosts.to_vec())
     }
 }
 
@@ -203,13 +207,14 @@ fn stopped(ended: Terminations, working: Working<'_>) -> Error {
         error = error.remains(name).also(failure);
     }
     for name in &ended.left {
-        if ended.unfinished.as_ref() != Some(name) {
+        if !ended.unfinished.contains(name) {
             error = error.leaves(format!("{name}, which nothing was done to"));
         }
     }
-    let error = match ended.unfinished {
-        Some(name) => working.hand_on(error, &format!("{name}, which is being terminated")),
-        None => error,
+    let error = match ended.unfinished.as_slice() {
+        [] => error,
+        [name] => working.hand_on(error, &format!("{name}, which is being terminated")),
+        names => working.hand_on(error, &format!("{}, which are being terminated", names.join(", "))),
     };
     error.hint("`sdocker terminate-host --all` goes on; `sdocker list-hosts` shows what is left")
 }

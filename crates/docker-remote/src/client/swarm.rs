@@ -93,6 +93,8 @@ pub struct SwarmTask {
     pub state: String,
     /// Whether its container was started at some time. Of a task that was lost with its node the Swarm does not say; it may have been.
     pub started: bool,
+    /// What is wrong with it, in the daemon's words.
+    pub error: Option<String>,
     /// When it was made, as the daemon writes it: texts of two tasks compare as their times do.
     pub created: String,
 }
@@ -112,6 +114,8 @@ pub struct SwarmService {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// How many tasks are to complete, where it is a job.
     pub completions: Option<u64>,
 }
@@ -180,6 +184,7 @@ struct TaskSaid {
 #[serde(rename_all = "PascalCase")]
 struct TaskStatusSaid {
     state: String,
+    err: Option<String>,
     container_status: Option<ContainerSaid>,
 }
 
@@ -201,6 +206,8 @@ struct ServiceSaid {
 #[serde(rename_all = "PascalCase")]
 struct ServiceSpecSaid {
     name: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
     mode: ModeSaid,
 }
 
@@ -375,6 +382,7 @@ impl Client {
             started: matches!(said.status.state.as_str(), "running" | "complete" | "failed" | "orphaned")
                 || said.status.container_status.is_some_and(|status| status.pid > 0),
             state: said.status.state,
+            error: said.status.err.filter(|error| !error.is_empty()),
             created: said.created_at,
         };
         Ok(tasks.into_iter().map(task).collect())
@@ -392,6 +400,7 @@ impl Client {
         let service = |said: ServiceSaid| SwarmService {
             id: said.id,
             name: said.spec.name,
+            labels: said.spec.labels.unwrap_or_default(),
             completions: said.spec.mode.replicated_job.and_then(|job| job.total_completions),
         };
         Ok(services.into_iter().map(service).collect())
@@ -468,7 +477,7 @@ impl Client {
         unreachable!("the loop returns in its last round")
     }
 
-    async fn changes<T>(
+    pub(super) async fn changes<T>(
         &self,
         attempted: &str,
         change: impl Future<Output = Result<T, bollard::errors::Error>>,
@@ -482,6 +491,15 @@ impl Client {
     fn late(&self, attempted: &str) -> Error {
         self.reported(attempted, format!("no answer within {} s", CHANGES_WITHIN.as_secs()))
     }
+}
+
+/// Whether the daemon answered with this HTTP status.
+pub(super) fn is_status(error: &Error, status: u16) -> bool {
+    let causes = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+    let mut said = causes.filter_map(|error| error.downcast_ref::<bollard::errors::Error>());
+    said.any(|error| {
+        matches!(error, bollard::errors::Error::DockerResponseServerError { status_code, .. } if *status_code == status)
+    })
 }
 
 #[cfg(test)]

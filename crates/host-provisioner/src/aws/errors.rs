@@ -57,7 +57,7 @@ impl Classifier {
                 let (endpoint, region) = (self.endpoint.clone(), self.region.clone());
                 let kind = CloudErrorKind::NoAnswer { endpoint, region, never_sent };
                 CloudError {
-                    source: Some(source),
+                    source: Some(source.into()),
                     ..CloudError::new(action, resource, kind).with_message(None, message)
                 }
             }

@@ -1,6 +1,6 @@
 //! Something around every call of a cloud.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
@@ -124,8 +124,8 @@ impl<A: Around> MountTargets for Through<A> {
 
 #[async_trait]
 impl<A: Around> Instances for Through<A> {
-    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
-        self.around.call("ec2:RunInstances", self.cloud.instances.run(spec)).await
+    async fn run_several(&self, spec: &LaunchSpec, at_most: NonZeroU32) -> Result<Vec<Instance>, CloudError> {
+        self.around.call("ec2:RunInstances", self.cloud.instances.run_several(spec, at_most)).await
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -136,8 +136,8 @@ impl<A: Around> Instances for Through<A> {
         self.around.call("ec2:DescribeInstances", self.cloud.instances.list(filter)).await
     }
 
-    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
-        self.around.call("ec2:TerminateInstances", self.cloud.instances.terminate(id)).await
+    async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
+        self.around.call("ec2:TerminateInstances", self.cloud.instances.terminate_all(ids)).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! Why a call to the cloud failed, sorted by what the caller can do about it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 #[cfg(any(feature = "aws", feature = "fake"))]
 use aws_answers::Meaning;
 use aws_answers::{ForeignAnswer, codes};
 
 /// A call to the cloud failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CloudError {
     /// The IAM action of the call, such as `ec2:RunInstances`.
@@ -21,7 +21,7 @@ pub struct CloudError {
     /// The service's or the transport's own words.
     pub message: String,
     /// The transport's error, where there was no answer.
-    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 /// What a failure means to the caller.

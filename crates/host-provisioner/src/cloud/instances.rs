@@ -1,13 +1,13 @@
 //! Instances.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroU32};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
-use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceType, UserData, Zone};
+use crate::{Bootstrap, ClientToken, CloudError, CloudErrorKind, ImageId, InstanceId, InstanceType, UserData, Zone};
 
 /// EC2 instances.
 ///
@@ -18,12 +18,23 @@ use crate::{Bootstrap, ClientToken, CloudError, ImageId, InstanceId, InstanceTyp
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 #[async_trait]
 pub trait Instances: Send + Sync {
-    /// Launches one instance (`ec2:RunInstances`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
-    /// is deleted with the instance, instance-initiated shutdown terminates, tags in the same call.
+    /// Launches instances, with one call (`ec2:RunInstances`): as many as there is capacity for in the subnet, one at least and so many at most
+    /// (EC2 API reference, `RunInstances`, `MaxCount`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
+    /// is deleted with the instance, instance-initiated shutdown terminates, tags in the same call, which are those of all of them.
     ///
-    /// Repeated with the same token and the same spec: the same instance, in whatever state it is now. An implementation never
+    /// Repeated with the same token, spec and number: the same instances, in whatever state they are now. An implementation never
     /// repeats it by itself: the caller has to know when an answer was lost.
-    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError>;
+    async fn run_several(&self, spec: &LaunchSpec, at_most: NonZeroU32) -> Result<Vec<Instance>, CloudError>;
+
+    /// Launches one instance: [`run_several`](Self::run_several) of one.
+    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+        let launched = self.run_several(spec, NonZeroU32::MIN).await?;
+        launched.into_iter().next().ok_or_else(|| {
+            let resource = format!("{} in {}", spec.instance_type, spec.subnet);
+            let error = CloudError::new("ec2:RunInstances", resource, CloudErrorKind::Unavailable);
+            error.with_message(None, "the answer names no instance")
+        })
+    }
 
     /// One instance (`ec2:DescribeInstances`); `None` where there is none of that id (or not yet, or no more).
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError>;
@@ -32,9 +43,14 @@ pub trait Instances: Send + Sync {
     /// every page).
     async fn list(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError>;
 
-    /// Terminates an instance (`ec2:TerminateInstances`). One that is shutting down or terminated already: no error.
-    /// One that never was, or that EC2 has forgotten: `NotFound`.
-    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError>;
+    /// Terminates instances, with one call (`ec2:TerminateInstances`). One that is shutting down or terminated already: no error.
+    /// One that never was, or that EC2 has forgotten: `NotFound`, and then it may be that none was terminated.
+    async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError>;
+
+    /// Terminates one instance.
+    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.terminate_all(std::slice::from_ref(id)).await
+    }
 }
 
 /// What to launch.
@@ -158,6 +174,9 @@ pub struct Instance {
     pub launched: Option<Timestamp>,
     /// The token it was launched with.
     pub client_token: Option<ClientToken>,
+    /// Which of the instances of its launch it is, from 0 (EC2 API reference, `Instance`, `AmiLaunchIndex`).
+    #[serde(default)]
+    pub launch_index: u32,
     /// Spot or on demand.
     pub market: Market,
     /// Its virtual CPUs; `None` where EC2 does not say.
@@ -223,6 +242,7 @@ impl Instance {
             zone: None,
             launched: None,
             client_token: None,
+            launch_index: 0,
             market: Market::OnDemand,
             vcpus: None,
             security_groups: Vec::new(),

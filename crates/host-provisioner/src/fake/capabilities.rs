@@ -1,5 +1,7 @@
 //! The cloud's traits over an account.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use studio_discovery::{
     ApiError, DomainDescription, DomainId, FileSystemId, SecurityGroupId, SpaceDescription, SpaceName, StudioApi, Tag,
@@ -117,8 +119,8 @@ impl<S: Store> MountTargets for Account<S> {
 
 #[async_trait]
 impl<S: Store> Instances for Account<S> {
-    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
-        self.with(|state| state.run(spec))?
+    async fn run_several(&self, spec: &LaunchSpec, at_most: NonZeroU32) -> Result<Vec<Instance>, CloudError> {
+        self.with(|state| state.run(spec, at_most.get()))?
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -130,8 +132,8 @@ impl<S: Store> Instances for Account<S> {
         self.with(|state| state.list(filter))?
     }
 
-    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
-        self.with(|state| state.terminate(id))?
+    async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
+        self.with(|state| state.terminate(ids))?
     }
 }
 

@@ -270,15 +270,17 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn run(&mut self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+    pub(crate) fn run(&mut self, spec: &LaunchSpec, at_most: u32) -> Result<Vec<Instance>, CloudError> {
         let action = "ec2:RunInstances";
         self.allow_tagged(action, spec.subnet.as_str(), &spec.tags)?;
         self.answer(action, false)?;
-        let described = format!("{spec:?}");
+        let described = format!("{at_most} of {spec:?}");
         let token = Some(&spec.client_token);
-        if let Some(known) = self.instances.iter().find(|known| known.instance.client_token.as_ref() == token) {
-            if known.spec == described {
-                return Ok(known.instance.clone());
+        let launched = self.instances.iter().filter(|known| known.instance.client_token.as_ref() == token);
+        let known: Vec<&InstanceRecord> = launched.collect();
+        if let Some(first) = known.first() {
+            if first.spec == described {
+                return Ok(known.iter().map(|known| known.instance.clone()).collect());
             }
             let error = CloudError::new(action, spec.client_token.as_str(), CloudErrorKind::Invalid);
             return Err(error
@@ -305,10 +307,24 @@ impl State {
                 error.with_message("InsufficientInstanceCapacity".to_owned(), "there is no capacity in this zone")
             );
         }
+        let count = at_most.min(capacity.unwrap_or(u32::MAX));
         if let Some(left) = capacity {
-            *left -= 1;
+            *left -= count;
         }
-        let (network, zone) = (subnet.network, subnet.zone.clone());
+        let place = (subnet.network, subnet.zone.clone());
+        let vcpus = info.and_then(|info| info.vcpus);
+        Ok((0..count).map(|index| self.launch(spec, index, &described, &place, vcpus)).collect())
+    }
+
+    /// One of the instances of a launch.
+    fn launch(
+        &mut self,
+        spec: &LaunchSpec,
+        index: u32,
+        described: &str,
+        (network, zone): &([u8; 3], Zone),
+        vcpus: Option<u32>,
+    ) -> Instance {
         let id = InstanceId::new(self.next("i"));
         // .1 to .3 are AWS's own, .4 the mount target's.
         let host = u8::try_from(self.counter % 250).unwrap_or_default() + 5;
@@ -320,11 +336,12 @@ impl State {
             private_dns: None,
             private_address: Some(IpAddr::V4(address)),
             subnet: Some(spec.subnet.clone()),
-            zone: Some(zone),
+            zone: Some(zone.clone()),
             launched: Some(Timestamp::now()),
             client_token: Some(spec.client_token.clone()),
+            launch_index: index,
             market: spec.market,
-            vcpus: info.and_then(|info| info.vcpus),
+            vcpus,
             security_groups: spec.security_groups.clone(),
             tags: spec.tags.clone(),
             state_reason: None,
@@ -339,12 +356,12 @@ impl State {
         let name = format!("ip-{}.eu-west-1.compute.internal", address.to_string().replace('.', "-"));
         let record = InstanceRecord {
             instance: record_of,
-            spec: described,
+            spec: described.to_owned(),
             unseen: self.appears_after,
             private_dns: Some(name),
         };
         self.instances.push(record);
-        Ok(instance)
+        instance
     }
 
     pub(super) fn list(&mut self, filter: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
@@ -371,21 +388,28 @@ impl State {
         Ok(found)
     }
 
-    pub(super) fn terminate(&mut self, id: &InstanceId) -> Result<(), CloudError> {
+    /// All of them or, where there is one that is not there, none (EC2 API reference, `TerminateInstances`).
+    pub(super) fn terminate(&mut self, ids: &[InstanceId]) -> Result<(), CloudError> {
         let action = "ec2:TerminateInstances";
-        self.allow(action, id.as_str())?;
-        let found = self.instances.iter_mut().find(|record| record.instance.id == *id && record.unseen == 0);
-        let Some(found) = found else {
+        for id in ids {
+            self.allow(action, id.as_str())?;
+        }
+        for id in ids {
+            if self.instances.iter().any(|record| record.instance.id == *id && record.unseen == 0) {
+                continue;
+            }
             // Asking counts as a look.
             for record in self.instances.iter_mut().filter(|record| record.instance.id == *id) {
                 record.unseen -= 1;
             }
             return Err(CloudError::new(action, id.as_str(), CloudErrorKind::NotFound));
-        };
-        if !found.instance.state.is_ended() {
-            found.instance.state = InstanceState::ShuttingDown;
-            found.instance.state_reason = Some("Client.UserInitiatedShutdown: User initiated shutdown".to_owned());
-            found.instance.state_code = Some("Client.UserInitiatedShutdown".to_owned());
+        }
+        let asked =
+            |record: &&mut InstanceRecord| ids.contains(&record.instance.id) && !record.instance.state.is_ended();
+        for InstanceRecord { instance, .. } in self.instances.iter_mut().filter(asked) {
+            instance.state = InstanceState::ShuttingDown;
+            instance.state_reason = Some("Client.UserInitiatedShutdown: User initiated shutdown".to_owned());
+            instance.state_code = Some("Client.UserInitiatedShutdown".to_owned());
         }
         Ok(())
     }

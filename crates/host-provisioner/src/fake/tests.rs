@@ -1,9 +1,9 @@
 //! The fake keeps the promises that the traits make, as EC2 and EFS do.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use crate::{
-    Cloud, CloudErrorKind, HostPlan, InstanceFilter, InstanceState, LaunchSpec, Market, Peer, Rule, Survey,
+    Cloud, CloudErrorKind, HostPlan, Instance, InstanceFilter, InstanceState, LaunchSpec, Market, Peer, Rule, Survey,
     USUAL_SECURITY_GROUPS,
     fake::{Account, environment},
     provisioner::tests::request,
@@ -24,7 +24,7 @@ pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::sta
     super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, private_dns: None }
 }
 
-async fn spec(cloud: &Cloud) -> LaunchSpec {
+pub(crate) async fn spec(cloud: &Cloud) -> LaunchSpec {
     let survey = Survey::take(cloud, &environment(), &request("h")).await.expect("surveyed");
     let plan = HostPlan::new(&environment(), &request("h"), &survey).expect("planned");
     let place = plan.placements[0].clone();
@@ -63,6 +63,31 @@ async fn a_token_launches_once() {
     assert!(matches!(ended.state, InstanceState::ShuttingDown | InstanceState::Terminated));
     let unknown = cloud.instances.terminate(&"i-0".into()).await.expect_err("never there");
     assert_eq!(unknown.kind, CloudErrorKind::NotFound);
+}
+
+/// As many as there is capacity for, the same again for the same token; and all are ended, or none.
+#[tokio::test]
+async fn a_call_launches_and_ends_several() {
+    let account = Arc::new(Account::studio());
+    account.with(|state| state.subnets[0].on_demand_capacity = Some(3)).expect("in memory");
+    let cloud = Cloud::of(account.clone());
+    let spec = spec(&cloud).await;
+    let at_most = NonZeroU32::new(5).expect("five");
+    let first = cloud.instances.run_several(&spec, at_most).await.expect("launched");
+    let places: Vec<u32> = first.iter().map(|instance| instance.launch_index).collect();
+    assert_eq!(places, [0, 1, 2]);
+    let ids = |instances: &[Instance]| instances.iter().map(|instance| instance.id.clone()).collect::<Vec<_>>();
+    let again = cloud.instances.run_several(&spec, at_most).await.expect("answered");
+    assert_eq!(ids(&first), ids(&again));
+    let more = cloud.instances.run_several(&spec, NonZeroU32::new(6).expect("six")).await;
+    assert_eq!(more.expect_err("another number").code.as_deref(), Some("IdempotentParameterMismatch"));
+
+    let live = || account.world().expect("in memory").live_instances.len();
+    let with_one_too_many = [ids(&first), vec!["i-0".into()]].concat();
+    cloud.instances.terminate_all(&with_one_too_many).await.expect_err("one never was");
+    assert_eq!(live(), 3);
+    cloud.instances.terminate_all(&ids(&first)).await.expect("ended");
+    assert_eq!(live(), 0);
 }
 
 #[tokio::test]

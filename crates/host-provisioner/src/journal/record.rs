@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{DomainId, OwnerName, SecurityGroupId, SubnetId, VpcId};
 
-use crate::{ClientToken, HostId, InstanceId, InstanceType, Market, MountTargetId, Place};
+use crate::{ClientToken, HostId, Instance, InstanceId, InstanceType, Market, MountTargetId, Place};
 
 /// What is known of one host: where it is, and the steps of its creation, each with what became of it.
 ///
@@ -164,6 +164,9 @@ pub struct AccessIntent {
 pub struct LaunchIntent {
     /// The token of its launch.
     pub client_token: ClientToken,
+    /// Which of the instances of that launch it is to be, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub launch_index: u32,
     /// The subnet it was asked for in.
     pub subnet: SubnetId,
     /// Spot or on demand.
@@ -172,6 +175,23 @@ pub struct LaunchIntent {
     pub asked: Timestamp,
     /// Its id, once known.
     pub id: Option<InstanceId>,
+}
+
+impl LaunchIntent {
+    /// Whether this instance is the one that was to be launched, as far as the record knows.
+    pub fn launched(&self, instance: &Instance) -> bool {
+        match &self.id {
+            Some(id) => *id == instance.id,
+            None => {
+                Some(&self.client_token) == instance.client_token.as_ref() && self.launch_index == instance.launch_index
+            }
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(index: &u32) -> bool {
+    *index == 0
 }
 
 impl fmt::Display for Intent {
@@ -183,8 +203,9 @@ impl fmt::Display for Intent {
                 write!(f, "NFS access of {group} to mount target {mount_target}")
             }
             Self::Instance(LaunchIntent { id: Some(id), .. }) => write!(f, "instance {id}"),
-            Self::Instance(LaunchIntent { client_token, id: None, .. }) => {
-                write!(f, "an instance with client token {client_token}")
+            Self::Instance(LaunchIntent { client_token, launch_index, id: None, .. }) => {
+                write!(f, "an instance with client token {client_token}")?;
+                if *launch_index > 0 { write!(f, ", number {} of its launch", launch_index + 1) } else { Ok(()) }
             }
         }
     }

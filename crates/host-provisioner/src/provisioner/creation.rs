@@ -95,7 +95,7 @@ pub(super) enum Failed {
 }
 
 /// The record with which the creation of a host begins.
-fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) -> Record {
+pub(super) fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<String>) -> Record {
     let bootstrap = plan.placements.first().map(|placement| &placement.bootstrap);
     Record {
         host: plan.host.clone(),
@@ -309,6 +309,10 @@ fn names_a_group(error: &CloudError) -> bool {
 }
 
 impl Creation {
+    pub(super) fn of(open: OpenRecord, instance: Instance) -> Self {
+        Self { open, instance }
+    }
+
     /// The host's record.
     pub fn record(&self) -> &Record {
         self.open.record()

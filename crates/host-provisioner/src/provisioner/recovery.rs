@@ -252,7 +252,10 @@ impl Provisioner {
         let expires = instance.tag(TAG_EXPIRES).and_then(|time| time.parse().ok());
         let token = instance.client_token.clone().unwrap_or_else(ClientToken::generate);
         // A tag is what anybody may have written: it names a host only if it could be a host's name.
-        let host = instance.tag(TAG_HOST).and_then(|tag| tag.parse().ok());
+        let host = instance.tag(TAG_HOST).and_then(|tag| tag.parse::<HostId>().ok());
+        // Those that were launched together have the same.
+        let known = self.work.journal.records()?;
+        let host = host.filter(|host| known.iter().all(|record| record.host != *host));
         let record = Record {
             host: host.unwrap_or_else(HostId::generate),
             state: RecordState::Creating,
@@ -273,6 +276,7 @@ impl Provisioner {
                 state: StepState::Adopted,
                 intent: Intent::Instance(LaunchIntent {
                     client_token: token,
+                    launch_index: instance.launch_index,
                     subnet,
                     market: instance.market,
                     asked: launched,
@@ -310,7 +314,8 @@ impl Provisioner {
         found.retain(|instance| {
             let recorded = records.iter().any(|record| {
                 let host = instance.tag(TAG_HOST).is_some_and(|host| host == record.host.as_str());
-                host || instance_of(record).as_ref() == Some(&instance.id)
+                host || record.launches().any(|(_, launch)| launch.launched(instance))
+                    || instance_of(record).as_ref() == Some(&instance.id)
             });
             !instance.state.is_ended() && !recorded
         });

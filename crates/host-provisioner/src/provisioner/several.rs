@@ -1,8 +1,13 @@
 //! Creating several hosts at once: all of them, or at least so many, or none.
 
+mod launch;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all, stream};
+
+use launch::{Alike, Member, left_of};
+use tokio::time::Instant;
 
 use super::{Creation, Provisioner, creation::Failed};
 use crate::{HostGroups, HostPlan, Observer, OpenRecord, ProvisionError, UndoReport, bounds::Bounds};
@@ -55,7 +60,9 @@ impl Provisioner {
     /// Creates several hosts, each up to the instance that has its address: all, or else at least so many, or none. As soon as too many have
     /// failed, the others are given up, and what was made is undone, host by host.
     ///
-    /// One is launched before the others, and makes what they share. So what no host can do without is said once, of one launch.
+    /// One is launched before the others, and makes what they share. So what no host can do without is said once, of one launch. Those that differ
+    /// from it in nothing but their names are launched with one call, in the same place; where that has not enough capacity, the next one is
+    /// launched by itself wherever there is some, and so on.
     ///
     /// # Cancel safety
     /// As [`create`](Self::create): each host has a record of its own.
@@ -71,20 +78,52 @@ impl Provisioner {
     ) -> Result<Several, ProvisionError> {
         let provisioner = self.stoppable();
         let may_fail = orders.len().saturating_sub(at_least);
+        let began = Instant::now();
         let mut tally = Tally::default();
-        let mut waiting = orders.iter().enumerate();
-        while tally.created.is_empty() && tally.failed.len() <= may_fail {
-            let Some((position, order)) = waiting.next() else { break };
-            tally.take(provisioner.one(position, order, &order.plans, retry_for, previous_context).await);
+        let mut waiting: Vec<usize> = (0..orders.len()).collect();
+        let mut shared = None;
+        while !waiting.is_empty() && tally.failed.len() <= may_fail {
+            let (position, made) = (waiting.remove(0), tally.created.len());
+            let plans = plans(&orders[position], shared.as_ref());
+            let left = left_of(retry_for, began);
+            tally.take(provisioner.one(position, &orders[position], &plans, left, previous_context).await);
+            if tally.created.len() == made && made == 0 {
+                continue;
+            }
+            if tally.created.len() == made || waiting.is_empty() {
+                break;
+            }
+            if shared.is_none() {
+                shared = provisioner.shared(orders).await;
+            }
+            // Where it found capacity, there may be some for those that are like it.
+            let plans = self::plans(&orders[position], shared.as_ref());
+            let Some(alike) = tally.created.last().and_then(|(_, first)| Alike::to(first, &plans)) else { break };
+            let member = |position: usize| {
+                let order = &orders[position];
+                alike.of(order).map(|plan| Member { position, order, plan })
+            };
+            let (members, others): (Vec<_>, Vec<_>) = waiting.iter().partition(|position| member(**position).is_some());
+            if members.len() < 2 {
+                break;
+            }
+            let members: Vec<Member<'_>> = members.into_iter().filter_map(member).collect();
+            let asked = members.len();
+            let mut lacking = provisioner.launch_alike(&alike, members, previous_context, &mut tally).await;
+            let none = lacking.len() == asked;
+            lacking.extend(others);
+            lacking.sort_unstable();
+            waiting = lacking;
+            if none {
+                break;
+            }
         }
-        if !tally.created.is_empty() && waiting.len() > 0 {
-            let shared = provisioner.shared(orders).await;
+        if !tally.created.is_empty() && !waiting.is_empty() && tally.failed.len() <= may_fail {
             let mut others = Vec::new();
-            for (position, order) in waiting {
-                let plans: Vec<HostPlan> = order.plans.iter().map(|plan| with_groups(plan, shared.as_ref())).collect();
-                let provisioner = &provisioner;
-                let creation =
-                    async move { provisioner.one(position, order, &plans, retry_for, previous_context).await };
+            for position in waiting {
+                let (order, plans) = (&orders[position], plans(&orders[position], shared.as_ref()));
+                let (provisioner, left) = (&provisioner, left_of(retry_for, began));
+                let creation = async move { provisioner.one(position, order, &plans, left, previous_context).await };
                 others.push(creation.boxed());
             }
             let mut others = stream::iter(others).buffer_unordered(AT_A_TIME);
@@ -223,8 +262,10 @@ fn undone(error: ProvisionError, report: UndoReport) -> ProvisionError {
     if report.is_empty() { error } else { ProvisionError::Undone { error: Box::new(error), report } }
 }
 
-fn with_groups(plan: &HostPlan, groups: Option<&HostGroups>) -> HostPlan {
-    HostPlan { groups: groups.unwrap_or(&plan.groups).clone(), ..plan.clone() }
+/// The plans of a host, with the groups as they are by now.
+fn plans(order: &Order, groups: Option<&HostGroups>) -> Vec<HostPlan> {
+    let with_groups = |plan: &HostPlan| HostPlan { groups: groups.unwrap_or(&plan.groups).clone(), ..plan.clone() };
+    order.plans.iter().map(with_groups).collect()
 }
 
 impl UndoReport {

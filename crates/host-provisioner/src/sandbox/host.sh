@@ -5,11 +5,11 @@
 #   host.sh stop FOLDER     ends it, however it was left, and removes everything it had
 #
 # FOLDER/settings holds, as shell assignments: link, namespace, outer, inner, lease, port, endpoint_port, shared, max_lifetime,
-# idle_timeout (seconds; empty: never).
+# idle_timeout (seconds; empty: never), gpu_node (not empty: GPUs are resources of a Swarm's node).
 set -uo pipefail
 
 command=$1 folder=$2
-link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout=''
+link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout='' gpu_node=''
 # shellcheck source=/dev/null
 . "$folder/settings"
 # Not in the folder: the path of a socket has at most 107 bytes.
@@ -23,7 +23,7 @@ at() { date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ; }
 # Where what the host says is: in the shared folder, else where its daemon has it, as on a real host.
 told=${shared:-$folder/account}
 say() { [[ ! -d $told ]] || echo "$(now) $*" >>"$told/status"; }
-daemon() { docker -H "unix://$socket" "$@"; }
+daemon() { timeout -s KILL "${patience:-60}" docker -H "unix://$socket" "$@"; }
 dockerds() { cat "$folder/docker.pid"; }
 # shellcheck source=/dev/null
 [[ ! -e $folder/uses.sh ]] || . "$folder/uses.sh"
@@ -125,6 +125,8 @@ else
 fi
 
 log=$told/logs/dockerd.log
+gpus=()
+[[ -z $gpu_node ]] || mapfile -t gpus < <(gpu_resources)
 say daemon started
 # nsenter, rather than `ip netns exec`, which would hide the control groups. A mount namespace of its own: the daemon's mounts end with it, and it does not see another daemon's containerd.
 # shellcheck disable=SC2016
@@ -136,7 +138,7 @@ nsenter --net="/run/netns/$namespace" unshare -m bash -c '
     --data-root "$folder/data" --exec-root "$state" --pidfile "$folder/docker.pid" \
     --host "unix://$socket" --host "tcp://$inner:$port" \
     --tlsverify --tlscacert "$certs/ca.pem" --tlscert "$certs/cert.pem" --tlskey "$certs/key.pem" \
-    --log-opt max-size=10m --log-opt max-file=3 >"$log" 2>&1 &
+    --log-opt max-size=10m --log-opt max-file=3 "${gpus[@]}" >"$log" 2>&1 &
 dockerd=$!
 waited=0
 until daemon version >/dev/null 2>&1; do
@@ -184,12 +186,17 @@ while kill -0 "$dockerd" 2>/dev/null; do
             "$(now)" "$(at $((expires > keep ? expires : keep)))" "$(at "$latest")" "$idle" "$deadline" "${idle_timeout:-null}" "$list" "${used:-null}" \
             >"$told/.life.json.new" && mv "$told/.life.json.new" "$told/life.json"
     fi
+    # EC2's notice that it takes a Spot instance back.
+    if [[ -e $folder/spot-notice && ! -e $folder/spot-noticed ]]; then
+        touch "$folder/spot-noticed"
+        say spot warning "EC2 takes this Spot instance back"
+        depart
+    fi
     # Whoever removed its folder wanted it gone.
     [[ -e $folder/settings ]] || exit 0
     if ((time >= end)); then
         say life info "the host ends itself"
-        # The others in its Swarm know at once.
-        timeout 10 docker -H "unix://$socket" swarm leave --force >/dev/null 2>&1
+        depart
         exit 0
     fi
     pause=$((end - time))

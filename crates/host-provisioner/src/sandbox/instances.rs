@@ -1,8 +1,9 @@
 //! Instances that are Docker daemons on this machine.
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{io, net::IpAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 
 use super::{addresses::Addresses, disk::Disk, machine::Machine};
 use crate::{CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, Instances, LaunchSpec, fake::Account};
@@ -61,29 +62,34 @@ fn failed(action: &'static str, id: &InstanceId, error: &io::Error) -> CloudErro
 
 #[async_trait]
 impl Instances for SandboxInstances {
-    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+    async fn run_several(&self, spec: &LaunchSpec, at_most: NonZeroU32) -> Result<Vec<Instance>, CloudError> {
         let action = "ec2:RunInstances";
-        let instance = self.account.with(|state| {
-            let mut instance = state.run(spec)?;
-            let known = matches!(instance.private_address, Some(IpAddr::V4(address)) if Addresses::contains(address));
-            if !instance.state.is_ended() && !known {
-                let address = Addresses::of_this_machine().lease(&self.folder.join(instance.id.as_str()));
-                let address = address.map_err(|error| failed(action, &instance.id, &error))?;
-                instance.private_address = Some(IpAddr::V4(address));
+        let instances = self.account.with(|state| {
+            let mut instances = state.run(spec, at_most.get())?;
+            for instance in &mut instances {
+                let known =
+                    matches!(instance.private_address, Some(IpAddr::V4(address)) if Addresses::contains(address));
+                if !instance.state.is_ended() && !known {
+                    let address = Addresses::of_this_machine().lease(&self.folder.join(instance.id.as_str()));
+                    let address = address.map_err(|error| failed(action, &instance.id, &error))?;
+                    instance.private_address = Some(IpAddr::V4(address));
+                }
+                for record in state.instances.iter_mut().filter(|record| record.instance.id == instance.id) {
+                    record.instance.private_address = instance.private_address;
+                    // Nothing here resolves names.
+                    record.private_dns = None;
+                }
             }
-            for record in state.instances.iter_mut().filter(|record| record.instance.id == instance.id) {
-                record.instance.private_address = instance.private_address;
-                // Nothing here resolves names.
-                record.private_dns = None;
-            }
-            Ok::<_, CloudError>(instance)
+            Ok::<_, CloudError>(instances)
         })??;
-        if let (Some(IpAddr::V4(address)), false) = (instance.private_address, instance.state.is_ended()) {
-            let machine = self.machine(&instance.id);
-            let started = machine.start(&instance.id, &instance.instance_type, address, &spec.bootstrap);
-            started.map_err(|error| failed(action, &instance.id, &error))?;
+        for instance in &instances {
+            if let (Some(IpAddr::V4(address)), false) = (instance.private_address, instance.state.is_ended()) {
+                let machine = self.machine(&instance.id);
+                let started = machine.start(&instance.id, &instance.instance_type, address, &spec.bootstrap);
+                started.map_err(|error| failed(action, &instance.id, &error))?;
+            }
         }
-        Ok(instance)
+        Ok(instances)
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -96,8 +102,11 @@ impl Instances for SandboxInstances {
         self.account.list(filter).await
     }
 
-    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
-        self.account.terminate(id).await?;
-        self.machine(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
+    async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
+        self.account.terminate_all(ids).await?;
+        let stopped = ids.iter().map(|id| async {
+            self.machine(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
+        });
+        try_join_all(stopped).await.map(drop)
     }
 }

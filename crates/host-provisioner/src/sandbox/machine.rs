@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::addresses::Addresses;
-use crate::{Bootstrap, Identity, InstanceId, InstanceType};
+use crate::{Bootstrap, Engine, Identity, InstanceId, InstanceType};
 
 const HOST: &str = include_str!("host.sh");
 const CERTIFY: &str = include_str!("../user_data/certify.sh");
@@ -127,6 +127,7 @@ fn settings(
     // The host's own address is the second of four; the first is this machine's end of the link.
     let outer = Ipv4Addr::from_bits(address.to_bits() - 1);
     let idle = bootstrap.idle_timeout.map(|timeout| timeout.as_secs().to_string()).unwrap_or_default();
+    let gpus = bootstrap.swarm && bootstrap.engine == Engine::Native { nvidia: true };
     let values = [
         ("link", Addresses::link(address)),
         ("namespace", Addresses::namespace(address)),
@@ -138,6 +139,7 @@ fn settings(
         ("shared", shared.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()),
         ("max_lifetime", bootstrap.max_lifetime.as_secs().to_string()),
         ("idle_timeout", idle),
+        ("gpu_node", if gpus { "1".to_owned() } else { String::new() }),
     ];
     let mut text = String::new();
     for (name, value) in values {

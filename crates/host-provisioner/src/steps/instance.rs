@@ -1,6 +1,6 @@
 //! An instance: launched once, by a token that the journal holds before; found again by that token; ended for good.
 
-use std::sync::Mutex;
+use std::{num::NonZeroU32, sync::Mutex};
 
 use aws_answers::{Meaning, codes};
 use jiff::Timestamp;
@@ -141,6 +141,7 @@ impl Kind for LaunchStep {
         let spec = &wanted.spec;
         Intent::Instance(LaunchIntent {
             client_token: spec.client_token.clone(),
+            launch_index: 0,
             subnet: spec.subnet.clone(),
             market: spec.market,
             asked: Timestamp::now(),
@@ -158,15 +159,18 @@ impl Kind for LaunchStep {
         wanted: &WantedLaunch,
         slot: &mut Slot<'_>,
     ) -> Result<Applied<Instance>, ProvisionError> {
-        let error = match work.ask_to_launch(&wanted.spec, slot).await? {
-            Asked::Launched(instance) => return Ok(Applied::Made(*instance)),
+        let error = match work.ask_to_launch(&wanted.spec, NonZeroU32::MIN, || slot.ask_again()).await? {
+            Asked::Launched(launched) => {
+                let launched = launched.into_iter().next();
+                return Ok(launched.map_or_else(|| Applied::Refused(ProvisionError::NoPlan), Applied::Made));
+            }
             Asked::Failed(error) => return Ok(Applied::failed(error)),
             Asked::RefusedAtLast(error) => error,
         };
         // An earlier request was not answered and may have made an instance, whatever this one was told. Nothing else is launched before
         // that is known.
         work.started(&Activity::Resolve);
-        let found = work.find_launched(&wanted.spec.client_token, slot.asked()).await?;
+        let found = work.find_launched(&wanted.spec.client_token, 0, slot.asked()).await?;
         work.finished(Activity::Resolve);
         Ok(found.map_or_else(|| Applied::Refused(error.into()), Applied::Made))
     }
@@ -208,7 +212,7 @@ impl Kind for LaunchStep {
         _record: &Record,
     ) -> Result<Resolved<InstanceId>, ProvisionError> {
         work.started(&Activity::Resolve);
-        let found = work.find_launched(&intended.client_token, intended.asked).await;
+        let found = work.find_launched(&intended.client_token, intended.launch_index, intended.asked).await;
         work.finished(Activity::Resolve);
         Ok(found?.map_or(Resolved::Never, |instance| Resolved::Made(instance.id)))
     }
@@ -291,8 +295,9 @@ pub(super) fn asks(own_host: Option<&InstanceId>, asks: &mut Asks) {
 }
 
 /// What came of asking for a launch.
-enum Asked {
-    Launched(Box<Instance>),
+pub(crate) enum Asked {
+    /// One at least.
+    Launched(Vec<Instance>),
     /// It was refused each time it was answered, and it was answered each time; or it was not answered in the end.
     Failed(CloudError),
     /// It was refused in the end, but an earlier request was not answered.
@@ -308,7 +313,8 @@ impl Slot<'_> {
         }
     }
 
-    fn ask_again(&mut self) -> Result<(), ProvisionError> {
+    /// Another request is about to be made.
+    pub(crate) fn ask_again(&mut self) -> Result<(), ProvisionError> {
         let number = self.number;
         Ok(self.open.update(|record| {
             if let Intent::Instance(launch) = &mut record.steps[number].intent {
@@ -319,15 +325,20 @@ impl Slot<'_> {
 }
 
 impl Work {
-    /// Asks for a launch until it is clear what came of it, or the time is up. The token makes asking again safe: it can only ever be
-    /// one instance.
-    async fn ask_to_launch(&self, spec: &LaunchSpec, slot: &mut Slot<'_>) -> Result<Asked, ProvisionError> {
+    /// Asks for a launch of so many at most until it is clear what came of it, or the time is up. The token makes asking again safe: it can only
+    /// ever be the same instances. `again` writes down that it is asked for again.
+    pub(crate) async fn ask_to_launch(
+        &self,
+        spec: &LaunchSpec,
+        at_most: NonZeroU32,
+        mut again: impl FnMut() -> Result<(), ProvisionError>,
+    ) -> Result<Asked, ProvisionError> {
         let wait = Wait::Success { doing: "the launch" };
         let mut tries = self.bounds.tries(wait, self.bounds.patience.launch);
         let mut unknown = false;
         loop {
-            let error = match self.cloud.instances.run(spec).await {
-                Ok(instance) => return Ok(Asked::Launched(Box::new(instance))),
+            let error = match self.cloud.instances.run_several(spec, at_most).await {
+                Ok(launched) => return Ok(Asked::Launched(launched)),
                 Err(error) => error,
             };
             unknown |= error.outcome_is_unknown();
@@ -336,7 +347,7 @@ impl Work {
                 return Ok(if refused_at_last { Asked::RefusedAtLast(error) } else { Asked::Failed(error) });
             }
             // What the next request makes may take as long to appear as what the first one made.
-            slot.ask_again()?;
+            again()?;
         }
     }
 
@@ -387,16 +398,17 @@ impl Work {
         Ok((instance, true))
     }
 
-    /// The instance that carries a token; `None` once there is certainly none.
+    /// The instance that carries a token, or this one of those that do; `None` once there is certainly none.
     pub(crate) async fn find_launched(
         &self,
         token: &ClientToken,
+        index: u32,
         asked: Timestamp,
     ) -> Result<Option<Instance>, CloudError> {
         let filter = InstanceFilter { client_token: Some(token.clone()), ..InstanceFilter::default() };
         let look = || async {
             let found = self.bounds.persistently("looking for a launch", || self.cloud.instances.list(&filter)).await?;
-            found.into_iter().next().ok_or_else(|| {
+            found.into_iter().find(|instance| instance.launch_index == index).ok_or_else(|| {
                 CloudError::new("ec2:DescribeInstances", format!("instance of token {token}"), CloudErrorKind::NotFound)
             })
         };

@@ -223,10 +223,14 @@ dind() {
 
 native() {
     local said
+    if [[ -n ${swarm-} ]] && ((nvidia)); then
+        /usr/local/lib/sdocker/daemon.sh gpus
+        systemctl daemon-reload
+    fi
     systemctl start docker && return
     said=$(journalctl -u docker -n 20 --no-pager -o cat | grep -v '^$')
     if raises "$said"; then
-        /usr/local/lib/sdocker/daemon.sh
+        /usr/local/lib/sdocker/daemon.sh gpus
         systemctl daemon-reload
         systemctl reset-failed docker
         systemctl restart docker && return

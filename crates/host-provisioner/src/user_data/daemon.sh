@@ -1,6 +1,7 @@
 #!/bin/bash
 # What the image's own daemon is started with: the proxies, networks clear of the VPC, and with engine native our command line.
 . /usr/local/lib/sdocker/host.sh
+. /usr/local/lib/sdocker/uses.sh
 settings=("${proxies[@]}")
 flags=()
 if [[ $engine == native ]]; then
@@ -9,6 +10,14 @@ if [[ $engine == native ]]; then
     grep -qs '"log-' /etc/docker/daemon.json || flags+=(--log-opt max-size=10m --log-opt max-file=3)
     # Swarm takes no daemon with it (moby, `errSwarmLiveRestore`).
     [[ -n ${swarm-} ]] || grep -qs '"live-restore"' /etc/docker/daemon.json || flags+=(--live-restore)
+    # Swarm gives GPUs to the services that ask for them; which one a container has, NVIDIA's runtime reads from its environment (Docker
+    # documentation, "dockerd", "Node generic resources"). The driver is there when the bootstrap asks, and not yet when cloud-init does.
+    if [[ -n ${swarm-} && ${1-} == gpus ]]; then
+        mapfile -t gpus < <(gpu_resources)
+        flags+=("${gpus[@]}")
+        ((${#gpus[@]} == 0)) || grep -qs '"default-runtime"' /etc/docker/daemon.json || flags+=(--default-runtime nvidia)
+        sed -i 's/^#\? *swarm-resource *=.*/swarm-resource = "DOCKER_RESOURCE_NVIDIA-GPU"/' /etc/nvidia-container-runtime/config.toml
+    fi
     # By their control group the host's firewall knows containers. The name of a slice is systemd's; with cgroupfs there is none.
     grep -qsE '"cgroup-parent"|cgroupdriver=cgroupfs' /etc/docker/daemon.json || flags+=(--cgroup-parent sdocker.slice)
 fi

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute.
 . /usr/local/lib/sdocker/host.sh
+. /usr/local/lib/sdocker/uses.sh
 time=$(date +%s)
 mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
 # Until when the user keeps the host, and no longer than was said at its launch: whoever is root in a container can write there, too.
@@ -18,8 +19,7 @@ kept() {
 }
 end() {
     say life info "the host ends itself: $1"
-    # The others in its Swarm know at once, and take over its tasks.
-    [[ -z ${swarm-} ]] || patience=20 daemon swarm leave --force
+    [[ -z ${swarm-} ]] || depart
     publish
     systemctl poweroff
     exit 0
@@ -29,7 +29,6 @@ if [[ $1 == lifetime ]]; then
     end "its maximum lifetime is over"
 fi
 
-. /usr/local/lib/sdocker/uses.sh
 dockerds() { pgrep -x dockerd; }
 uses=() notices=() failing=
 if [[ ! -e /run/sdocker/ready ]]; then
@@ -67,7 +66,7 @@ if ((spot)); then
         notices+=("EC2 takes this Spot instance back: $action")
         [[ -e /run/sdocker/spot-notice ]] || {
             say spot warning "EC2 takes this Spot instance back: $action"
-            [[ -z ${swarm-} ]] || patience=20 daemon swarm leave --force
+            [[ -z ${swarm-} ]] || depart
         }
         touch /run/sdocker/spot-notice
     fi

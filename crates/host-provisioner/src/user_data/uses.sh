@@ -10,13 +10,18 @@ moved() {
     echo "$sum"
 }
 # tend FILE: what a manager does for its Swarm, whose tasks are a use of it, wherever they run. A node that is seen to be down twice in a row is taken
-# off the list: the tasks of jobs wait for it as long as it is there. FILE keeps what the next look needs.
+# off the list: the tasks of jobs wait for it as long as it is there. One that ends soon is given no more tasks, where there is one that lives longer.
+# FILE keeps what the next look needs.
 tend() {
-    local nodes id state down=" " before="" services
-    nodes=$(daemon node ls --format '{{.ID}} {{.Status}}' 2>/dev/null) || return 0
+    local nodes id state availability ends down=" " before="" services last=0 soon=$(($(date +%s) + ${drain_before:-600}))
+    nodes=$(daemon node ls -q 2>/dev/null) && [[ -n $nodes ]] || return 0
+    # shellcheck disable=SC2086
+    nodes=$(daemon node inspect -f '{{.ID}} {{.Status.State}} {{.Spec.Availability}} {{index .Spec.Labels "sdocker.ends"}}' $nodes)
     [[ ! -e $1 ]] || before=$(<"$1")
-    while read -r id state; do
-        [[ $state == Down ]] || continue
+    while read -r id state availability ends; do
+        ends=${ends//[!0-9]/}
+        [[ $state != ready || $availability != active ]] || ((${ends:-9999999999} <= last)) || last=${ends:-9999999999}
+        [[ $state == down ]] || continue
         if [[ $before == *" $id "* ]]; then
             daemon node demote "$id"
             daemon node rm --force "$id"
@@ -25,11 +30,41 @@ tend() {
         fi >/dev/null 2>&1
     done <<<"$nodes"
     echo "$down" >"$1"
-    services=$(daemon service ls -q)
+    while read -r id state availability ends; do
+        ends=${ends//[!0-9]/}
+        [[ -z $ends || $availability != active ]] || ((ends > soon || ends >= last)) || daemon node update --availability drain "$id" >/dev/null 2>&1
+    done <<<"$nodes"
+    # What is to be no use of a host is none of the Swarm either.
+    services=$(daemon service ls -q | grep -vxFf <(daemon service ls -q -f label=sdocker.idle=ignore))
     # shellcheck disable=SC2086
     [[ -z $services ]] || ! daemon service ps --format '{{.CurrentState}}' $services | grep -qE '^(New|Allocated|Pending|Assigned|Accepted|Preparing|Ready|Starting|Running)' ||
         uses+=("tasks in the Swarm")
 }
+# gpu_resources: the GPUs as resources of a node, each an option of dockerd.
+gpu_resources() { nvidia-smi --query-gpu=uuid --format=csv,noheader 2>/dev/null | sed -n 's/^GPU-/--node-generic-resource=NVIDIA-GPU=&/p'; }
+manages() { [[ $(daemon info -f '{{.Swarm.ControlAvailable}}' 2>/dev/null) == true ]]; }
+# depart: takes this node out of its Swarm, where it is in one. What runs on it is told to stop, and goes on elsewhere. A manager hands on what it is
+# before, so that those that are left agree without it.
+depart() {
+    local tasks other patience=20
+    [[ $(daemon info -f '{{.Swarm.LocalNodeState}}' 2>/dev/null) == active ]] || return 0
+    ! manages || {
+        daemon node update --availability drain self
+        if [[ $(daemon node ls -q -f role=manager | wc -l) == 1 ]]; then
+            other=$(daemon node ls -f role=worker --format '{{.ID}} {{.Status}} {{.Availability}}' | sed -n 's/ Ready Active$//p' | head -n 1)
+            [[ -z $other ]] || daemon node promote "$other"
+        fi
+    }
+    tasks=$(daemon ps -qf label=com.docker.swarm.task.id)
+    # shellcheck disable=SC2086
+    [[ -z $tasks ]] || patience=60 daemon stop $tasks
+    for _ in {1..20}; do
+        manages || break
+        daemon node demote self
+        sleep 1
+    done
+    daemon swarm leave --force
+} >/dev/null 2>&1
 # look FILE: the uses, into `uses`; fails where the daemon does not answer. FILE keeps what the next look needs.
 look() {
     local names count total clock before="" since=0 pid

@@ -7,7 +7,8 @@ use std::{
 
 use docker_remote::{HostCredentials, HostNames};
 use futures_util::future::try_join_all;
-use host_provisioner::{HostPlan, InstanceType, InstanceTypeInfo, Survey, Warning};
+use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, Survey, Warning};
+use jiff::Timestamp;
 use studio_discovery::StudioEnvironment;
 
 use crate::{Error, HostRequest, Surroundings, clouds::Clouds, config::Config, hooks::Hooks, layout::Layout, request};
@@ -96,14 +97,17 @@ pub(super) async fn plan_hosts(
         Some(_) => Hooks::find(&Layout::new(surroundings))?,
         None => Hooks::default(),
     };
+    // All the same but for their names: then they can be launched with one call.
+    let now = Timestamp::now();
     let mut requests = Vec::new();
-    for _ in 0..count.max(1) {
+    for host in HostId::generate_several(count) {
         let embedded = match &shared_home {
             Some(_) => None,
             None => Some(embedded_credentials(environment, asked)?),
         };
         let shared = (shared_home.clone(), hooks.told());
-        requests.push((request::request(asked, surroundings, config, shared, embedded.as_ref()), embedded));
+        let request = request::request(asked, surroundings, config, shared, embedded.as_ref());
+        requests.push((host_provisioner::HostRequest { host, now, ..request }, embedded));
     }
     let types = asked.instance_types();
     let of_type = |request: &host_provisioner::HostRequest, instance_type: &InstanceType| {

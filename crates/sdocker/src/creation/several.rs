@@ -228,7 +228,8 @@ impl Together<'_> {
             let answered = answered.as_ref().context("the hosts of a Swarm are waited for")?;
             let client = answered.client().clone();
             let address = creation.instance().private_address.context("the instance has no address")?;
-            let labels = swarm::labels(creation.instance(), swarm::has_nvidia(&client).await?);
+            let nvidia = swarm::has_nvidia(&client).await?;
+            let labels = swarm::labels(creation.instance(), nvidia, Some(creation.record().expires));
             members.push(Member { name: host.name(), client, address, labels });
         }
         let stop = self.flow.stop.token();

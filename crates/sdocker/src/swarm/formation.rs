@@ -130,7 +130,8 @@ impl Swarm<'_> {
             .filter_map(|node| node.address.parse().ok())
             .collect();
         let role = if present.len() < managers(nodes.len() + 1) { NodeRole::Manager } else { NodeRole::Worker };
-        let labels = labels(&instance, has_nvidia(client).await?);
+        let labels =
+            labels(&instance, has_nvidia(client).await?, seen.host.record.as_ref().map(|record| record.expires));
         let member = Member { name: name.clone(), client: client.clone(), address, labels };
         let tokens = self.manager.join_tokens().await?;
         // A manager that is reached by name has another address here.

@@ -1,5 +1,7 @@
 //! Instances.
 
+use std::num::NonZeroU32;
+
 use async_trait::async_trait;
 use aws_sdk_ec2::{
     config::{Config, retry::RetryConfig},
@@ -23,20 +25,23 @@ use crate::{
 
 #[async_trait]
 impl Instances for Ec2 {
-    async fn run(&self, spec: &LaunchSpec) -> Result<Instance, CloudError> {
+    async fn run_several(&self, spec: &LaunchSpec, at_most: NonZeroU32) -> Result<Vec<Instance>, CloudError> {
         let resource = launched(spec);
         let answer = self
             .launch(spec)
+            .max_count(at_most.get().try_into().unwrap_or(i32::MAX))
             .customize()
             // The caller must hear of every lost answer, so that the SDK does not try again by itself.
             .config_override(Config::builder().retry_config(RetryConfig::disabled()))
             .send()
             .await
             .map_err(|error| self.classifier.classify(RUN, resource.as_str(), error))?;
-        answer.instances().first().and_then(instance).ok_or_else(|| {
-            CloudError::new(RUN, resource, CloudErrorKind::Unavailable)
-                .with_message(None, "the answer names no instance")
-        })
+        let instances: Vec<Instance> = answer.instances().iter().filter_map(instance).collect();
+        if instances.is_empty() {
+            let error = CloudError::new(RUN, resource, CloudErrorKind::Unavailable);
+            return Err(error.with_message(None, "the answer names no instance"));
+        }
+        Ok(instances)
     }
 
     async fn describe(&self, id: &InstanceId) -> Result<Option<Instance>, CloudError> {
@@ -45,6 +50,13 @@ impl Instances for Ec2 {
     }
 
     async fn list(&self, wanted: &InstanceFilter) -> Result<Vec<Instance>, CloudError> {
+        if wanted.ids.len() > FILTER_VALUES {
+            let mut found = Vec::new();
+            for ids in wanted.ids.chunks(FILTER_VALUES) {
+                found.extend(self.list(&InstanceFilter { ids: ids.to_vec(), ..wanted.clone() }).await?);
+            }
+            return Ok(found);
+        }
         let mut filters = Vec::new();
         if !wanted.ids.is_empty() {
             // A filter leaves out ids that do not exist, where the parameter InstanceIds would fail.
@@ -72,9 +84,10 @@ impl Instances for Ec2 {
         Ok(found)
     }
 
-    async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
-        let answer = self.client.terminate_instances().instance_ids(id.as_str()).send().await;
-        answer.map_err(|error| self.classifier.classify("ec2:TerminateInstances", id.as_str(), error))?;
+    async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let answer = self.client.terminate_instances().set_instance_ids(Some(ids.clone())).send().await;
+        answer.map_err(|error| self.classifier.classify("ec2:TerminateInstances", ids.join(", "), error))?;
         Ok(())
     }
 }
@@ -143,6 +156,9 @@ impl Ec2 {
 
 const RUN: &str = "ec2:RunInstances";
 
+/// How many values a filter takes (EC2 user guide, "List and filter your resources").
+const FILTER_VALUES: usize = 200;
+
 /// What errors of a launch name.
 fn launched(spec: &LaunchSpec) -> String {
     format!("{} in {}", spec.instance_type, spec.subnet)
@@ -164,6 +180,7 @@ fn instance(found: &aws_sdk_ec2::types::Instance) -> Option<Instance> {
         zone: zone.map(Into::into),
         launched: found.launch_time().and_then(timestamp),
         client_token: text(found.client_token()).map(Into::into),
+        launch_index: found.ami_launch_index().and_then(|index| index.try_into().ok()).unwrap_or_default(),
         market: match found.instance_lifecycle() {
             Some(InstanceLifecycleType::Spot) => Market::Spot,
             _ => Market::OnDemand,

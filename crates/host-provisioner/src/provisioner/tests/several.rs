@@ -1,7 +1,7 @@
 //! Several hosts at once: the failure matrix over their number.
 
 use super::*;
-use crate::{Order, Several};
+use crate::{Order, Several, TAG_HOST};
 
 const COUNT: usize = 3;
 
@@ -77,7 +77,8 @@ async fn every_failure_among_several_is_cleared() {
         assert_eq!(setting.world().live_instances.len(), COUNT);
         script.calls()
     };
-    assert_eq!(calls.iter().filter(|call| **call == "ec2:RunInstances").count(), COUNT);
+    // One by itself, and the others with one call.
+    assert_eq!(calls.iter().filter(|call| **call == "ec2:RunInstances").count(), 2);
     let mut cases = 0;
     for (number, call) in calls.iter().enumerate() {
         for (position, fault) in FAULTS.into_iter().enumerate() {
@@ -142,6 +143,79 @@ async fn every_death_at_a_journal_write_of_several_is_cleared() {
         check(&setting, outcome, COUNT, &format!("death at moment {moment} of the journal")).await;
     }
     println!("journal of several: {} cases", fuse.moments());
+}
+
+/// A cloud whose calls take 40 ms each.
+struct Late;
+
+impl crate::cloud::Around for Late {
+    async fn call<T: Send>(
+        &self,
+        _action: &'static str,
+        call: impl Future<Output = Result<T, crate::CloudError>> + Send,
+    ) -> Result<T, crate::CloudError> {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        call.await
+    }
+}
+
+/// Two hundred hosts take hardly more calls than three: EC2 launches, lists and ends many with one.
+#[tokio::test(start_paused = true)]
+async fn two_hundred_hosts_take_few_calls_and_seconds() {
+    const MANY: usize = 200;
+    let setting = Setting::new();
+    let script = Script::new([]);
+    let cloud = Faulty::new(Cloud::of(setting.account.clone()).with(Late), script.clone());
+    let journal = Journal::new(setting.home.path().join("journal"));
+    let files = Arc::new(Files { answers: false, script: Script::new([]) });
+    let provisioner = Provisioner::new(cloud, journal, files, Arc::new(Unobserved), CancellationToken::new());
+    let first = plan(&setting.account, &request("h")).await;
+    let named = |number: usize| {
+        let mut plan = HostPlan { host: HostId::new(format!("h-{number}")), ..first.clone() };
+        plan.tags.retain(|tag| tag.key != TAG_HOST);
+        plan.tags.push(Tag::new(TAG_HOST, plan.host.as_str()));
+        plan.tags.sort();
+        plan
+    };
+    let order = |number: usize| Order { plans: vec![named(number)], observer: Arc::new(Unobserved) };
+    let orders: Vec<Order> = (1..=MANY).map(order).collect();
+    let seen = std::cell::Cell::new(0);
+    let calls = |action: &str| {
+        let calls = script.calls();
+        let of_action = calls[seen.get()..].iter().filter(|call| **call == action).count();
+        (of_action, calls.len() - seen.get())
+    };
+    let began = tokio::time::Instant::now();
+    let several = provisioner.create_several(&orders, MANY, Duration::ZERO, None).await.expect("created");
+    assert_eq!((several.created.len(), several.failed.len()), (MANY, 0));
+    for (_, mut creation) in several.created {
+        creation.hand_over().expect("written");
+    }
+    let took = began.elapsed();
+    assert!(calls("ec2:RunInstances").0 == 2 && calls("").1 < 25, "{:?}", script.calls());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    let tags = setting.instances().iter().filter_map(|made| made.tag(TAG_HOST).map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(tags.iter().filter(|tag| *tag == "h").count(), MANY - 1, "those of one call have one tag");
+
+    seen.set(script.calls().len());
+    let began = tokio::time::Instant::now();
+    let records = setting.records();
+    let ids: Vec<InstanceId> = records.iter().filter_map(|record| Some(record.instance.as_ref()?.id.clone())).collect();
+    let asked: Vec<_> = ids.iter().map(|instance| crate::AskedAbout { instance, record: None }).collect();
+    let found = provisioner.work.cloud.presence(&asked).await;
+    assert!(found.iter().all(|found| matches!(found, crate::Presence::Alive(_))) && found.len() == MANY);
+    assert_eq!((calls("ec2:DescribeInstances"), began.elapsed()), ((1, 1), Duration::from_millis(40)));
+
+    seen.set(script.calls().len());
+    let began = tokio::time::Instant::now();
+    let ended = records.iter().map(|record| provisioner.terminate(&record.host));
+    for ended in futures_util::future::join_all(ended).await {
+        ended.expect("ended");
+    }
+    let took = began.elapsed();
+    assert!(calls("ec2:TerminateInstances").0 <= 2 && calls("").1 < 25, "{:?}", &script.calls()[seen.get()..]);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!((setting.world().live_instances.len(), setting.records()), (0, vec![]));
 }
 
 /// Capacity for two of three: all, at least two, at least three.

@@ -458,6 +458,28 @@ fn a_daemon_that_wants_a_newer_api_is_asked_for_it() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("Docker does not start: {refusal}\n"));
 }
 
+/// Docker documentation, "dockerd", "Node generic resources".
+#[test]
+fn the_gpus_of_a_swarms_node_are_resources() {
+    let flags = |settings: &str| {
+        let root = Root::new(&format!("engine=native\nproxies=()\ndaemon_port=1111\n{settings}"));
+        root.program("nvidia-smi", "echo GPU-5f3c; echo GPU-77aa");
+        root.program("systemctl", "[[ $1 != cat ]] || echo 'ExecStart=/usr/bin/dockerd -H fd://'");
+        let output = root.run("native");
+        assert!(output.status.success(), "{output:?}");
+        let unit = root.read("systemd/docker.service.d/sdocker.conf");
+        unit.lines().last().expect("a command").to_owned()
+    };
+    let node = flags("swarm=1\nnvidia=1");
+    for said in [
+        " --node-generic-resource=NVIDIA-GPU=GPU-5f3c --node-generic-resource=NVIDIA-GPU=GPU-77aa ",
+        " --default-runtime nvidia",
+    ] {
+        assert!(node.contains(said), "{node}");
+    }
+    assert!(!node.contains("--live-restore"), "{node}");
+}
+
 #[test]
 fn containers_of_docker_in_docker_have_the_gpus() {
     let settings =
