@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use bollard::{
+    errors::Error as DockerError,
     models::{NetworkCreateRequest, PushImageInfo, ServiceSpec},
     query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder},
 };
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use super::{Client, ImageProgress, Stream, swarm::is_status};
+use super::{Client, ImageProgress, Stream};
 use crate::Error;
 
 /// A service that has a port of its nodes for itself.
@@ -85,10 +86,8 @@ impl Client {
     /// # Errors
     /// This is no manager, or too few managers are there.
     pub async fn remove_service(&self, name: &str) -> Result<(), Error> {
-        match self.changes(&format!("remove service {name}"), self.docker.delete_service(name)).await {
-            Err(error) if is_status(&error, 404) => Ok(()),
-            removed => removed,
-        }
+        let removed = unless(404, self.docker.delete_service(name));
+        self.changes(&format!("remove service {name}"), removed).await
     }
 
     /// Makes a network of all nodes, on a manager. One that is there: no error.
@@ -104,10 +103,8 @@ impl Client {
             driver: Some("overlay".to_owned()),
             ..NetworkCreateRequest::default()
         };
-        match self.changes(&format!("create network {name}"), self.docker.create_network(request)).await {
-            Err(error) if is_status(&error, 409) => Ok(()),
-            made => made.map(drop),
-        }
+        let made = async { self.docker.create_network(request).await.map(drop) };
+        self.changes(&format!("create network {name}"), unless(409, made)).await
     }
 
     /// Gives an image another name.
@@ -133,6 +130,14 @@ impl Client {
             client.progress(&attempted, None, status, progress_detail, error_detail)
         });
         Box::pin(progress)
+    }
+}
+
+/// The outcome of a call, for which an answer with this HTTP status is a success: what it was to do is done.
+async fn unless(status: u16, call: impl Future<Output = Result<(), DockerError>>) -> Result<(), DockerError> {
+    match call.await {
+        Err(DockerError::DockerResponseServerError { status_code, .. }) if status_code == status => Ok(()),
+        outcome => outcome,
     }
 }
 

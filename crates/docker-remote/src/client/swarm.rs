@@ -493,15 +493,6 @@ impl Client {
     }
 }
 
-/// Whether the daemon answered with this HTTP status.
-pub(super) fn is_status(error: &Error, status: u16) -> bool {
-    let causes = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
-    let mut said = causes.filter_map(|error| error.downcast_ref::<bollard::errors::Error>());
-    said.any(|error| {
-        matches!(error, bollard::errors::Error::DockerResponseServerError { status_code, .. } if *status_code == status)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use docker_remote::{Client, ServiceRequest, SwarmService, with_causes};
+use docker_remote::{Client, ServiceRequest, SwarmService};
 use futures_util::{StreamExt as _, future::join_all};
 use tokio::time::{Instant, sleep};
 
@@ -230,7 +230,7 @@ async fn pull(client: &Client, name: &Name) -> Result<(), docker_remote::Error> 
     Ok(())
 }
 
-/// The outcome of a call to a registry, which runs a moment before it answers.
+/// The outcome of a call to a registry, which runs a moment before it answers, and refuses in many words until then.
 async fn until_it_answers<R>(mut call: impl FnMut() -> R) -> Result<(), docker_remote::Error>
 where
     R: Future<Output = Result<(), docker_remote::Error>>,
@@ -238,16 +238,10 @@ where
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match call().await {
-            Err(error) if Instant::now() < deadline && is_early(&with_causes(&error)) => sleep(PAUSE).await,
+            Err(_) if Instant::now() < deadline => sleep(PAUSE).await,
             outcome => return outcome,
         }
     }
-}
-
-fn is_early(said: &str) -> bool {
-    ["refused", "reset", "EOF", "no route", "lookup", "502", "503", "timeout", "manifest unknown", "not found"]
-        .iter()
-        .any(|sign| said.contains(sign))
 }
 
 /// What an image is called in the registry.
