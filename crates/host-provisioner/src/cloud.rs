@@ -14,8 +14,8 @@ mod networks;
 mod quotas;
 mod security_groups;
 mod territory;
-mod volumes;
 mod together;
+mod volumes;
 
 use std::sync::Arc;
 

@@ -191,6 +191,12 @@ impl<'a> Swarm<'a> {
         })
     }
 
+    /// The daemon of a node that answers here, and says that it is that node: one that has left is on the list as it was for a while.
+    fn daemon_of(&self, node: &docker_remote::SwarmNode) -> Option<&Client> {
+        let (client, part) = self.host_of(node)?.daemon.as_ref()?;
+        part.as_ref().is_some_and(|part| part.node == node.id).then_some(client)
+    }
+
     fn selected(&self, selector: &HostSelector) -> Result<&Seen> {
         let hosts: Vec<KnownHost> = self.hosts.iter().map(|seen| seen.host.clone()).collect();
         let chosen = selector.choose(&hosts)?.ok_or_else(|| crate::lookup::unknown(selector, &hosts))?;

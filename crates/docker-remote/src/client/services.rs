@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use bollard::{
     errors::Error as DockerError,
-    models::{NetworkCreateRequest, PushImageInfo, ServiceSpec},
-    query_parameters::{PushImageOptionsBuilder, TagImageOptionsBuilder},
+    models::{NetworkCreateRequest, ServiceSpec},
+    query_parameters::TagImageOptionsBuilder,
 };
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::{Client, ImageProgress, Stream};
-use crate::Error;
+use crate::{Error, transport};
 
 /// A service that has a port of its nodes for itself.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +76,7 @@ impl Client {
         let attempted = format!("create service {}", request.name);
         let spec: ServiceSpec =
             serde_json::from_value(request.spec()).map_err(|error| self.reported(&attempted, error.to_string()))?;
-        self.changes(&attempted, self.docker.create_service(spec, None)).await.map(drop)
+        self.changes(&attempted, self.short.create_service(spec, None)).await.map(drop)
     }
 
     /// Removes a service, on a manager. One that is not there: no error.
@@ -86,7 +87,7 @@ impl Client {
     /// # Errors
     /// This is no manager, or too few managers are there.
     pub async fn remove_service(&self, name: &str) -> Result<(), Error> {
-        let removed = unless(404, self.docker.delete_service(name));
+        let removed = unless(404, self.short.delete_service(name));
         self.changes(&format!("remove service {name}"), removed).await
     }
 
@@ -103,7 +104,7 @@ impl Client {
             driver: Some("overlay".to_owned()),
             ..NetworkCreateRequest::default()
         };
-        let made = async { self.docker.create_network(request).await.map(drop) };
+        let made = async { self.short.create_network(request).await.map(drop) };
         self.changes(&format!("create network {name}"), unless(409, made)).await
     }
 
@@ -116,20 +117,15 @@ impl Client {
     /// The daemon has no such image.
     pub async fn tag(&self, image: &str, repository: &str, tag: &str) -> Result<(), Error> {
         let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.changes(&format!("tag {image}"), self.docker.tag_image(image, Some(options))).await
+        self.changes(&format!("tag {image}"), self.short.tag_image(image, Some(options))).await
     }
 
     /// Pushes an image to a registry that wants no login. The push goes on while the stream is read; its last item tells whether it failed.
     pub fn push(&self, repository: &str, tag: &str) -> Stream<ImageProgress> {
-        let attempted = format!("push {repository}:{tag}");
-        let options = PushImageOptionsBuilder::new().tag(tag).build();
-        let client = self.clone();
-        let progress = self.docker.push_image(repository, Some(options), None).map(move |info| {
-            let PushImageInfo { error_detail, status, progress_detail, .. } =
-                info.map_err(client.failed(&attempted))?;
-            client.progress(&attempted, None, status, progress_detail, error_detail)
-        });
-        Box::pin(progress)
+        // Without a header with a login, daemons read one from the body (moby, `postImagesPush`).
+        let nobody = stream::iter([Ok(Bytes::from_static(b"{}"))]);
+        let path = format!("/images/{repository}/push?{}", transport::query(&[("tag", tag)]));
+        self.progress(&path, transport::streamed(nobody), format!("push {repository}:{tag}"))
     }
 }
 

@@ -103,9 +103,7 @@ impl Swarm<'_> {
 
     /// A manager other than this node, which is made where there is none.
     async fn another_manager(&self, node: &SwarmNode, nodes: &[SwarmNode]) -> Result<docker_remote::Client> {
-        let client_of = |other: &SwarmNode| {
-            self.host_of(other).and_then(|seen| seen.daemon.as_ref()).map(|(client, _)| client.clone())
-        };
+        let client_of = |other: &SwarmNode| self.daemon_of(other).cloned();
         let others = || nodes.iter().filter(|other| other.id != node.id && other.state == "ready");
         let reached = others().filter(|other| other.reachable == Some(true)).find_map(client_of);
         if let Some(client) = reached {
@@ -153,7 +151,7 @@ impl Swarm<'_> {
         let wanted = if before >= 3 && left.len() >= 3 { 3 } else { managers(left.len()) };
         let managing = left.iter().filter(|node| node.role == NodeRole::Manager).count();
         // A node may be lost and not be seen so yet: only one whose daemon answers here will do.
-        let answers = |node: &&SwarmNode| self.host_of(node).is_some_and(|seen| seen.daemon.is_some());
+        let answers = |node: &&SwarmNode| self.daemon_of(node).is_some();
         let is_free = |node: &&SwarmNode| node.role == NodeRole::Worker && node.availability == "active";
         let workers = left.iter().filter(is_free).filter(answers);
         for node in workers.take(wanted.saturating_sub(managing)) {

@@ -80,10 +80,8 @@ impl Swarm<'_> {
         .await?;
         let nodes = self.manager.swarm_nodes().await?;
         let pulls = nodes.iter().filter(|node| node.state == "ready").map(|node| async move {
-            let seen = self.host_of(node);
-            let host = seen.map_or(&node.hostname, |seen| &seen.host.name);
-            let client = seen.and_then(|seen| seen.daemon.as_ref()).map(|(client, _)| client);
-            let client = client.with_context(|| format!("{host} does not answer here"))?;
+            let host = self.host_of(node).map_or(&node.hostname, |seen| &seen.host.name);
+            let client = self.daemon_of(node).with_context(|| format!("{host} does not answer here"))?;
             until_it_answers(|| pull(client, name)).await.with_context(|| format!("{host} can't pull {name}"))?;
             Ok(host.clone())
         });
