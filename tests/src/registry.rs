@@ -2,11 +2,16 @@
 
 use std::{
     collections::HashMap,
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
+    process::Command,
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
+
+use crate::Home;
 
 /// What it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,4 +95,28 @@ impl Registry {
         };
         write!(client, "HTTP/1.1 {status} Status\r\n{header}Content-Length: 0\r\nConnection: close\r\n\r\n")
     }
+}
+
+/// Gives hosts an image of Debian's registry, with what its program is linked to, by a name of which the registry refuses at once: the nodes of a Swarm
+/// take what they have.
+///
+/// # Panics
+/// It is not there, or a host does not take it.
+pub fn import_registry(home: &Home, hosts: &[String], name: &str) {
+    let root = home.join("registry");
+    let program = Path::new("/usr/bin/docker-registry");
+    let linked = Command::new("ldd").arg(program).output().expect("ldd runs");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+    for file in libraries.chain([program]) {
+        let copy = root.join(file.strip_prefix("/").expect("absolute"));
+        fs::create_dir_all(copy.parent().expect("a folder")).expect("made");
+        fs::copy(file, copy).expect("copied");
+    }
+    let config = "version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ':5000'}\n";
+    fs::write(root.join("config.yml"), config).expect("written");
+    let script = "for host in \"$@\"; do tar -C registry -c . | docker --context $host import \
+        -c 'ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]' - $0 || exit; done";
+    let arguments: Vec<&str> = ["-c", script, name].into_iter().chain(hosts.iter().map(String::as_str)).collect();
+    home.run("sh", &arguments).expect(0);
 }

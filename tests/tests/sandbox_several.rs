@@ -4,7 +4,7 @@ use std::fs;
 
 use std::{path::Path, process::Command, time::Duration};
 
-use sdocker_tests::{Home, eventually};
+use sdocker_tests::{Home, eventually, import_registry};
 use serde_json::{Value, json};
 
 fn names(created: &Value) -> Vec<String> {
@@ -198,26 +198,6 @@ fn a_swarm_that_loses_nodes_finishes_its_work() {
     assert_eq!(home.records(), Vec::<Value>::new());
 }
 
-/// An image of Debian's registry, with what its program is linked to. Where it is pulled from refuses at once, and the nodes take what they have.
-fn import_registry(home: &Home, hosts: &[String]) {
-    let root = home.join("registry");
-    let program = Path::new("/usr/bin/docker-registry");
-    let linked = Command::new("ldd").arg(program).output().expect("ldd runs");
-    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
-    let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
-    for file in libraries.chain([program]) {
-        let copy = root.join(file.strip_prefix("/").expect("absolute"));
-        fs::create_dir_all(copy.parent().expect("a folder")).expect("made");
-        fs::copy(file, copy).expect("copied");
-    }
-    let config = "version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ':5000'}\n";
-    fs::write(root.join("config.yml"), config).expect("written");
-    let script = "for host in \"$@\"; do tar -C registry -c . | docker --context $host import \
-        -c 'ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]' - localhost:1/registry || exit; done";
-    let arguments: Vec<&str> = ["-c", script, "sh"].into_iter().chain(hosts.iter().map(String::as_str)).collect();
-    home.run("sh", &arguments).expect(0);
-}
-
 /// Of a Swarm whose nodes have a GPU each, as dockerd is told: images that one node has are had by all, GPUs are given out, and nodes that end hand on
 /// what they do, be it their time, EC2 or the user that ends them.
 #[test]
@@ -237,7 +217,7 @@ fn nodes_of_a_swarm_get_images_and_leave_in_order() {
     };
 
     // The image is on the manager only.
-    import_registry(&home, &names);
+    import_registry(&home, &names, "localhost:1/registry");
     import_busybox(&home, &names[..1]);
     let push = |image: &str| {
         home.sdocker(&["swarm", "push", image, "--registry-image", "localhost:1/registry", "--output", "json"])

@@ -10,7 +10,7 @@ use std::{
 };
 
 use localmode_config::{ComposeVerdict, Sdk, Version, compose_accepted};
-use sdocker_tests::{Docker, Home, Run, Space, eventually, network, skip};
+use sdocker_tests::{Docker, Home, Run, Space, eventually, import_registry, network, skip};
 use serde_json::Value;
 
 /// How most of them get their host.
@@ -500,4 +500,48 @@ fn the_notebook() {
     assert!(printed("sdocker create-host").contains("is ready: Docker"));
     assert!(printed("/ping").lines().any(|line| line == "200"));
     assert!(printed("rings predicted").contains("counted"));
+}
+
+/// The example of a sweep, as its script has it: learned on two nodes, from an image that only one of them had, into files that both share.
+#[test]
+fn a_sweep_over_a_swarm_ends_in_a_table_and_a_plot() {
+    let Some(cache) = cache() else { return };
+    let Some(mut home) = Home::in_sandbox() else { return };
+    let arguments = ["create-host", "c5.xlarge", "--count", "2", "--swarm", "--output", "json"];
+    let created = home.sdocker(&arguments).expect(0).json();
+    let hosts = created["hosts"].as_array().expect("hosts").iter();
+    let hosts: Vec<String> = hosts.map(|host| host["name"].as_str().expect("a name").to_owned()).collect();
+    import_registry(&home, &hosts, "localhost:1/registry");
+
+    let example = home.join("example");
+    fs::create_dir_all(example.join("wheels")).expect("made");
+    for wheel in fs::read_dir(cache.join("wheels")).expect("prepared").flatten() {
+        fs::copy(wheel.path(), example.join("wheels").join(wheel.file_name())).expect("copied");
+    }
+    for file in ["sweep.py", "sweep.sh"] {
+        fs::copy(repository().join("docs/examples/sweep").join(file), example.join(file)).expect("copied");
+    }
+    // As the example's own, from what is here.
+    let unpack = "for wheel in /wheels/*.whl; do python3 -m zipfile -e $wheel /usr/lib/python3/dist-packages; done";
+    let dockerfile = format!("FROM python:debian\nCOPY wheels /wheels\nRUN {unpack}\nCOPY sweep.py /sweep.py\n");
+    fs::write(example.join("Dockerfile"), dockerfile).expect("written");
+    home.run("docker", &["import", &cache.join("python-debian.tar").display().to_string(), "python:debian"]).expect(0);
+    let binary = std::env::var_os("SDOCKER_BIN").map(PathBuf::from).expect("the binary under test");
+    let programs = home.join("programs");
+    fs::create_dir(&programs).expect("made");
+    std::os::unix::fs::symlink(binary, programs.join("sdocker")).expect("linked");
+    home.put_on_path(&programs);
+    home.set("DOCKER_BUILDKIT", "0");
+    let swept = home.run("bash", &["example/sweep.sh", "--registry-image", "localhost:1/registry"]).expect(0).stdout;
+    assert!(swept.contains("job sweep: 12 of 12 done") && swept.contains("12 of 12 runs"), "{swept}");
+    let errors = || {
+        let rows = swept.lines().skip_while(|line| !line.contains("max_depth")).skip(1);
+        rows.filter_map(|row| row.split_whitespace().nth(3)?.parse::<f64>().ok())
+    };
+    let (best, worst) = (errors().fold(f64::MAX, f64::min), errors().fold(0.0, f64::max));
+    assert_eq!(errors().count(), 12, "{swept}");
+    assert!(best < 0.5 && worst > 1.0, "the parameters make a difference: {swept}");
+    let plot = fs::read_to_string(home.join("sweep/sweep.svg")).expect("a plot");
+    assert_eq!(plot.matches("<rect").count(), 12);
+    home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
