@@ -37,8 +37,8 @@ pub use api::{ApiRange, ApiVersion, NoApiVersion};
 pub use bollard::models;
 pub use client::{
     BuildRequest, Client, ContainerLog, ContainerOutcome, FOLDER_IMAGE, HostInput, HostPath, HostProcess, HostProgram,
-    ImageProgress, JoinTokens, LogLine, NodeRole, RunRequest, SWARM_PORT, ServiceRequest, Stream, SwarmNode, SwarmPart, SwarmService,
-    SwarmTask, with_causes,
+    ImageProgress, JoinTokens, LogLine, NodeRole, RunRequest, SWARM_PORT, ServiceRequest, Stream, SwarmNode, SwarmPart,
+    SwarmService, SwarmTask, with_causes,
 };
 pub use context::{Context, ContextSpec, ContextStore};
 pub use credentials::{ClientCredentials, HostCredentials, HostNames, WriteServerKey};
