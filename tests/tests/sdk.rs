@@ -323,7 +323,14 @@ fn todays_docker() {
 /// By the socket, which takes the place of a host in whatever these look at.
 #[test]
 fn a_host_on_demand() {
-    let Some(lab) = Lab::on_demand() else { return };
+    let Some(mut lab) = Lab::on_demand() else { return };
+    // Where testcontainers takes itself for a container's program, it looks for ports at the gateway of Docker's network, unless it is told.
+    for (name, value) in
+        [("TESTCONTAINERS_HOST_OVERRIDE", "localhost"), ("TESTCONTAINERS_CONNECTION_MODE", "docker_host")]
+    {
+        lab.home_mut().set(name, value);
+    }
+    lab.runs("sdk-2", "clients", None);
     lab.runs("sdk-oldest", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
 }

@@ -3,12 +3,16 @@
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use crate::{Connection, body::Body, head::Head, head::malformed};
 
 /// How much is read at a time.
 const PIECE: usize = 64 << 10;
+
+/// How much is taken along that is there already: TLS gives no more than 16 KiB at a time, and each piece is written by itself.
+const TAKEN_ALONG: usize = 256 << 10;
 
 /// How long a head may be: one of the CLI holds the credentials of every registry.
 const MOST_HEAD: usize = 1 << 20;
@@ -44,7 +48,17 @@ impl Reader {
     /// Reads more; `false` at the end. Dropped, nothing is lost.
     pub(crate) async fn fill(&mut self) -> io::Result<bool> {
         self.buffer.reserve(PIECE);
-        Ok(self.half.read_buf(&mut self.buffer).await? > 0)
+        if self.half.read_buf(&mut self.buffer).await? == 0 {
+            return Ok(false);
+        }
+        while self.buffer.len() < TAKEN_ALONG {
+            self.buffer.reserve(PIECE);
+            // An end or an error is found again by whoever reads next.
+            if !matches!(self.half.read_buf(&mut self.buffer).now_or_never(), Some(Ok(1..))) {
+                break;
+            }
+        }
+        Ok(true)
     }
 
     /// What was read and not used.

@@ -126,6 +126,53 @@ async fn who_can_wait_no_longer_is_told_and_the_launch_goes_on() {
     assert_eq!(fake.launches(), 1);
 }
 
+/// Each client, by what it says of itself: it waits as long as it has time, and gets an answer before it gives up; a pull is told to each at once.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_takes_150_seconds() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    let began = Instant::now();
+    let clients = [
+        ("Docker-Client/20.10.24+dfsg1 (linux)", true),
+        ("Docker-Client/28.5.2 (linux)", true),
+        ("compose/2.40.3", true),
+        ("docker-compose/1.29.2 docker-py/5.0.3 Linux/6.1", false),
+        ("docker-sdk-python/7.1.0", false),
+        ("tc-python/4.15.0", false),
+    ];
+    let waiting = clients.map(|(agent, waits)| {
+        let mut client = Client::of(&proxy);
+        let asked = async move {
+            let answered = client.ask_with("POST", "/networks/create", &format!("User-Agent: {agent}\r\n"), "").await;
+            (answered, began.elapsed().as_secs())
+        };
+        (agent, waits, tokio::spawn(asked))
+    });
+    let pulling = clients.map(|(agent, _)| {
+        let mut client = Client::of(&proxy);
+        tokio::spawn(async move {
+            client.send(&format!("POST /images/create?fromImage=a HTTP/1.1\r\nUser-Agent: {agent}\r\n\r\n")).await;
+            client.until("\"launching\"").await;
+            let told = began.elapsed();
+            client.until("\r\n0\r\n\r\n").await;
+            (told.as_secs(), began.elapsed().as_secs())
+        })
+    });
+    sleep(Duration::from_secs(150)).await;
+    fake.may_end.add_permits(1);
+    for (agent, waits, answered) in waiting {
+        let ((status, said), after) = answered.await.expect("no panic");
+        match waits {
+            true => assert_eq!((status, after), (404, 150), "{agent}: it has the daemon's answer: {said}"),
+            false => assert_eq!((status, after), (503, 45), "{agent}: {said}"),
+        }
+    }
+    for pulled in pulling {
+        assert_eq!(pulled.await.expect("no panic"), (0, 150));
+    }
+    assert_eq!(fake.launches(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pull_tells_the_launch_from_the_first_second_and_then_what_the_daemon_says() {
     let fake = Fake::new(nothing());
