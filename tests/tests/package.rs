@@ -227,3 +227,76 @@ fn a_binary_is_small_and_starts_at_once() {
     println!("--help: {median:?}, the median of {}", times.len());
     assert!(median < MAXIMUM_START, "{times:?}");
 }
+
+/// What somebody sees who has never seen it: each line of the first hour, from the wheel to the end of a host.
+#[test]
+fn the_first_hour() {
+    let Some(packages) = Packages::made() else { return };
+    let Some(front) = Front::start() else { return };
+    let wheel = packages.one(&format!("_{ARCH}.whl"));
+    let mut system = System::unpack(SYSTEMS[0], &front, &packages, &wheel);
+    // Whatever metadata service and terminal this machine has.
+    system.home.set("AWS_EC2_METADATA_DISABLED", "true");
+    // An app has Python with the SDK. What is downloaded is here: a clean system asks nobody.
+    let prepare = r#"
+        mkdir -p /opt/sdk app/docker
+        printf '#!/bin/sh\necho 2.257.7\n' >/opt/sdk/python3
+        cat >app/docker/docker <<'END'
+#!/bin/sh
+case "$*" in
+    *version*) echo "Docker version 28.5.1, build e180ab8" ;;
+    "context inspect"*) echo "[$(cat ~/.docker/contexts/meta/*/meta.json)]" ;;
+esac
+END
+        chmod +x /opt/sdk/python3 app/docker/docker
+        tar -C app -czf docker.tgz docker
+        printf '#!/bin/sh\necho 2.40.2\n' >compose
+        python3 -m venv .venv"#;
+    system.run(prepare).expect(0);
+    let steps = [
+        (0, ".venv/bin/pip install --quiet --no-index ./*.whl"),
+        (0, "sdocker --version"),
+        (0, "sdocker doctor --instance-type c5.xlarge"),
+        (
+            0,
+            "sdocker setup --docker-from docker.tgz#sha256=$(sha256sum docker.tgz | cut -c1-64) --compose-from compose#sha256=$(sha256sum compose | cut -c1-64)",
+        ),
+        (0, "sdocker doctor --instance-type c5.xlarge"),
+        (0, "sdocker create c5.xlarge --dry-run | grep -e costs -e 'ends itself'"),
+        (0, "sdocker create c5.xlarge"),
+        (0, "sdocker ls"),
+        (0, "sdocker status"),
+        (0, "sdocker env"),
+        (0, "sdocker keep --for 2h"),
+        (0, "sdocker rm c5"),
+        (0, "sdocker ls"),
+    ];
+    let mut hour = String::new();
+    for (code, step) in steps {
+        let run = system.run(&format!("PATH=/opt/sdk:~/.venv/bin:$PATH; {step}"));
+        hour.push_str(&format!("$ {step}\n{}{}", run.stdout, run.stderr));
+        assert_eq!(run.code, Some(code), "{hour}");
+    }
+    assert_eq!(front.live(), Vec::<String>::new());
+    let home = system.home.path().to_string_lossy().into_owned();
+    insta::with_settings!({filters => vec![
+        (home.as_str(), "~"),
+        (r"(i|vpc|subnet|fsmt|fs|ami|sg|eni)-[0-9a-f]{8,17}\b", "$1-[id]"),
+        (r"user data of \d+", "user data of [n]"),
+        (r"\b127\.\d+\.\d+\.\d+|\bip-[0-9-]+\.\S+?(:|\b)", "[address]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z)?", "[time]"),
+        (r"\(\d+\.\d+s\)", "([seconds])"),
+        (r"\b\d\d:\d\d:\d\d\b", "[time]"),
+        // By how long this takes.
+        (r"\$0\.\d+ so far", "[little] so far"),
+        (r"(?m)\$0\.0\d+$", "[little]"),
+        // Said as soon as it is known, which may be later.
+        (r"(?m)^(ports|files and ports) +.*\n", ""),
+        (r"(?m)^✓ host: .*\n", ""),
+        (r"(?m)^ *waiting for .* \(at most \d+ s\)\n", ""),
+        (r"(?m)^… .* \(\d+ s\)\n", ""),
+        (r" {2,}", "  "),
+    ]}, {
+        insta::assert_snapshot!(hour);
+    });
+}
