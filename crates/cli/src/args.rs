@@ -6,13 +6,13 @@ use crate::{commands, options::Global};
 
 /// A real Docker host for SageMaker Studio.
 ///
-/// `sdocker create-host` launches an EC2 instance in Studio's own subnet, mounts your EFS home on it at the same paths, runs a
-/// Docker daemon there behind mutual TLS, makes a Docker context current and configures the SageMaker Python SDK's Local Mode.
-/// The host ends itself when it is idle or too old.
+/// `sdocker create-host` launches an EC2 instance in Studio's own subnet, makes your files available on it at the same paths, runs a
+/// Docker daemon there behind mutual TLS, makes its Docker context current and configures the SageMaker Python SDK's Local Mode.
+/// The host terminates itself when it is idle or reaches its maximum lifetime.
 #[derive(Debug, Parser)]
 #[command(name = "sdocker", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 failed and resources may remain, 130 stopped by Ctrl-C and nothing remains."
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 failed and resources may remain, 130 stopped by Ctrl-C and nothing was left behind."
 )]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -12,16 +12,16 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_enum, default_value_t = Output::Human, value_name = "FORMAT")]
     pub(crate) output: Output,
 
-    /// The AWS Region, instead of the app's own; AWS_REGION and REGION_NAME count only outside Studio.
+    /// The AWS Region, instead of the app's own; AWS_REGION and REGION_NAME are used only outside Studio.
     #[arg(long, global = true, value_name = "REGION", value_parser = region)]
     pub(crate) region: Option<String>,
 
-    /// Where hosts run: in AWS, or in the sandbox on this machine, as SDOCKER_CLOUD says where this does not. The sandbox is the default on a
+    /// Where hosts run: in AWS, or in the sandbox on this machine. Takes precedence over SDOCKER_CLOUD. The sandbox is the default on a
     /// machine without AWS.
     #[arg(long, global = true, value_enum, value_name = "CLOUD")]
     pub(crate) cloud: Option<CloudChoice>,
 
-    /// Print more on standard error; give it twice for much more.
+    /// Print more on standard error; repeat it for much more.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 

@@ -22,10 +22,10 @@ const MOST: u64 = 1 << 20;
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[non_exhaustive]
 pub enum HostLog {
-    /// What the host did to come up.
+    /// What the host did while it was coming up.
     #[default]
     Bootstrap,
-    /// What its Docker daemon said last. The host writes it down each minute.
+    /// The last output of its Docker daemon, which the host saves each minute.
     Dockerd,
     /// Its stages, warnings and end, and who used it when it looked last.
     Life,

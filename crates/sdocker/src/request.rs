@@ -32,7 +32,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 pub enum Files {
     /// The app shares them over the daemon's own connection; EFS is not touched.
     Share,
-    /// The host mounts what of them is on EFS.
+    /// The host mounts the ones that are on EFS.
     Efs,
     /// Not at all.
     None,

@@ -16,7 +16,7 @@ use crate::{completion, environment};
 
 /// Show and change the settings of sdocker.conf.
 ///
-/// What is set there holds for every `create-host` that is not given the option. Other programs' keys and the file's layout stay as they are.
+/// `create-host` uses these settings for every option that you do not give. Unknown keys and the file's layout stay as they are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print every setting, and where its value comes from.
+    /// Print every setting and where its value comes from.
     #[command(visible_alias = "ls")]
     List,
     /// Print a setting's value.
@@ -39,17 +39,17 @@ enum Action {
         /// The setting, such as InstanceType.
         #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
         key: &'static Key,
-        /// Its value; several for a list, and KEY=VALUE for Tags.
+        /// The value; several for a list, and KEY=VALUE for Tags.
         #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
         values: Vec<String>,
     },
-    /// Take a setting out: its default holds again.
+    /// Remove a setting, so that its default applies again.
     Unset {
         /// The setting, such as InstanceType.
         #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
         key: &'static Key,
     },
-    /// Open the file in the editor that VISUAL or EDITOR names.
+    /// Open the file in $VISUAL or $EDITOR.
     Edit,
 }
 
@@ -94,8 +94,8 @@ fn list(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<()>
     let path = file.exists().then(|| file.path().display().to_string());
     printer.result(&json!({"file": path, "settings": settings}), || human(&settings))?;
     match path {
-        Some(path) => printer.info(format!("sdocker.conf is {path}; options of `create-host` go before it")),
-        None => printer.info(format!("there is no {} yet; `sdocker config set` makes it", file.path().display())),
+        Some(path) => printer.info(format!("sdocker.conf is {path}; options of `create-host` take precedence")),
+        None => printer.info(format!("there is no {} yet; `sdocker config set` creates it", file.path().display())),
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn edit(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<Exi
     }
     let edited = home.settings();
     let edited =
-        edited.map_err(|error| error.hint("`sdocker config edit` once more; until then no host is created"))?;
+        edited.map_err(|error| error.hint("run `sdocker config edit` again; until then no host can be created"))?;
     for warning in edited.warnings {
         printer.warn(warning);
     }

@@ -8,18 +8,18 @@ use serde::Serialize;
 
 /// Configure the SageMaker Python SDK's Local Mode.
 ///
-/// Makes the temporary folder that containers share with the SDK, on storage that the host sees, and names it in
-/// ~/.sagemaker/config.yaml. What is in the way is moved aside as it is, and --undo gives it back. Says what else would stand in
-/// Local Mode's way.
+/// Creates the temporary folder that containers share with the SDK, on storage that the host can see, and sets it in
+/// ~/.sagemaker/config.yaml. Anything in the way is moved aside unchanged, and --undo moves it back. Also warns about anything else that
+/// would keep Local Mode from working.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Put back what was there before.
+    /// Restore what was there before.
     #[arg(long, conflicts_with = "dry_run")]
     undo: bool,
-    /// Say what would be done, without changing anything.
+    /// Print what would be done, without changing anything.
     #[arg(long)]
     dry_run: bool,
-    /// Folders with data for containers, to be told which of them the host does not see; beside the working directory.
+    /// Folders with data for containers: warns about those that the host can't see. The working directory is always checked.
     #[arg(value_name = "FOLDERS", conflicts_with = "undo")]
     folders: Vec<PathBuf>,
 }

@@ -4,17 +4,17 @@ use sdocker::{Home, copy::Place};
 use sdocker_console::{Interrupt, Printer, Progress, Work};
 use serde::Serialize;
 
-/// Copy files to a host, or from one.
+/// Copy files to or from a host.
 ///
-/// They go through the daemon's own connection. One side is HOST:/PATH, or :/PATH for the current host; the other is here. As with `cp`, what is
-/// copied to an existing folder goes into it. On the host, files belong to root. Where the daemon runs in a container (docker-in-docker), paths
-/// are those of that container.
+/// Files go through the daemon's own connection. One path is HOST:/PATH, or :/PATH for the current host; the other is local. As with `cp`, if the
+/// destination is an existing folder, files are copied into it. On the host, files belong to root. If the daemon runs in a container (Docker in
+/// Docker), paths are those in that container.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What is copied: a path here, or HOST:/PATH.
+    /// What to copy: a local path, or HOST:/PATH.
     #[arg(value_name = "FROM")]
     from: Place,
-    /// Where to: a path here, or HOST:/PATH.
+    /// Where to copy it: a local path, or HOST:/PATH.
     #[arg(value_name = "TO")]
     to: Place,
 }

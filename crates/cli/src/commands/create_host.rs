@@ -23,43 +23,43 @@ use crate::{commands::link, completion};
 
 /// Create a Docker host, and make it the current one.
 ///
-/// Launches an EC2 instance in the domain's own subnet, mounts your EFS home on it at the same paths, runs a Docker daemon there
-/// behind mutual TLS, makes a Docker context current and configures Local Mode. Whatever fails, or when you press Ctrl-C, what was
-/// made is undone.
+/// Launches an EC2 instance in the domain's own subnet, makes your files available on it at the same paths, runs a Docker daemon there
+/// behind mutual TLS, makes its Docker context current and configures Local Mode. If anything fails, or you press Ctrl-C, everything it
+/// created is removed again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU); or several of one architecture, such as
-    /// c5.xlarge,c6i.xlarge, of which the first with capacity is taken. [default: InstanceType in sdocker.conf]
+    /// The EC2 instance type, such as c5.xlarge, m7g.large (arm64) or g5.xlarge (GPU). Or several of the same architecture, such as
+    /// c5.xlarge,c6i.xlarge: the first one with capacity is launched. [default: InstanceType in sdocker.conf]
     #[arg(value_name = "TYPE", value_parser = types, add = ArgValueCompleter::new(completion::instance_types))]
     type_of_instance: Option<Types>,
-    /// The same, as the first sdocker took it.
+    /// The same as TYPE, for compatibility with sdocker 2022.
     #[arg(long, value_name = "TYPE", value_parser = types, conflicts_with = "type_of_instance", add = ArgValueCompleter::new(completion::instance_types))]
     instance_type: Option<Types>,
-    /// Create this many hosts at once; the first becomes the current one. With --at-least, fewer will do.
+    /// Create this many hosts at once; the first becomes the current one. See also --at-least.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST))]
     count: Option<u16>,
-    /// Keep what can be created if it is at least this many hosts. Without it, it is all or none.
+    /// Succeed if at least this many of the hosts can be created. By default it is all or none.
     #[arg(long, value_name = "M", requires = "count", value_parser = clap::value_parser!(u16).range(1..=MOST))]
     at_least: Option<u16>,
-    /// Let the hosts form one Docker Swarm: one of them is its manager, from five on three. Their daemons are the image's own.
+    /// Form one Docker Swarm of the hosts, with one manager, or three if there are five hosts or more. Uses --engine native.
     #[arg(long, conflicts_with_all = ["no_wait", "keep_failed"])]
     swarm: bool,
-    /// Where there is no capacity, ask for it again each minute for this long, such as 30m.
+    /// If there is no capacity, try again every minute for this long, such as 30m.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     retry_for: Option<std::time::Duration>,
-    /// The subnet, instead of the first of the domain's that has a mount target and capacity.
+    /// The subnet, instead of the domain's first subnet with a mount target and capacity.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
-    /// What runs the daemon: Docker in Docker, or the image's own daemon. auto: dind, but native on GPU types. [default: auto]
+    /// What runs the daemon: Docker in Docker (dind), or the image's own daemon (native). [default: auto]
     #[arg(long, value_enum)]
     engine: Option<EngineChoice>,
-    /// End the host after this long without use, such as 30m or 2h; or never. [default: 60m]
+    /// Terminate the host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
-    /// Terminate the host after this long, whatever runs on it. [default: 12h]
+    /// Terminate the host after this long, even if it is in use. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
-    /// Terminate the host before it costs more than this, in US dollars. Refused where AWS's prices can't be looked up.
+    /// Terminate the host before it costs more than this, in US dollars. Fails if AWS's prices can't be looked up.
     #[arg(long, value_name = "USD", value_parser = usd)]
     max_cost: Option<f64>,
     /// Use Spot only; fail if there is no Spot capacity.
@@ -71,17 +71,17 @@ pub(crate) struct Args {
     /// Do not use Spot, whatever Market in sdocker.conf says.
     #[arg(long)]
     on_demand: bool,
-    /// How the host gets this app's files. By default over EFS in Studio Classic; in a space this app shares them, besides any EFS that is
-    /// mounted in it.
+    /// How the host gets this app's files. By default, over EFS in Studio Classic; in a space, this app shares them, in addition to any EFS
+    /// that it has mounted.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
-    /// Share this folder instead of the home without its dot entries; with `:ro` containers can only read it. Can be given several times.
+    /// Share this folder, instead of the home without its hidden files; with `:ro`, containers can only read it. Can be repeated.
     #[arg(long = "share", value_name = "FOLDER[:ro]")]
     shares: Vec<String>,
-    /// Give this tag to everything that is made for the host; can be given several times. It goes before Tags in sdocker.conf.
+    /// Add this tag to everything that is created for the host. Can be repeated. Takes precedence over Tags in sdocker.conf.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<Tag>,
-    /// Return as soon as the instance is launched; `sdocker use` connects to it once it is ready.
+    /// Return as soon as the instance is launched; connect later with `sdocker use`.
     #[arg(long)]
     no_wait: bool,
     /// How long to wait for the host to become ready. [default: 15m]
@@ -216,9 +216,9 @@ impl Stop for Stopping<'_> {
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
-    interrupt.say("interrupted before anything was made");
+    interrupt.say("interrupted before anything was created");
     if args.swarm && args.engine == Some(EngineChoice::Dind) {
-        let words = "the daemon of a node of a Swarm is the image's own: leave out --engine dind";
+        let words = "a Swarm needs the image's own daemon: leave out --engine dind";
         return Err(crate::args::Args::command().error(ErrorKind::ArgumentConflict, words).into());
     }
     let request = args.request(args.instance_types(home)?);

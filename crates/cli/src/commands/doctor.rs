@@ -18,18 +18,18 @@ use crate::{commands::setup, completion};
 
 /// Check that a host can be created, before any money is spent.
 ///
-/// Reads what `create-host` reads, asks EC2 whether it would allow each change (DryRun), and looks at what Docker clients and Local Mode
-/// need here; changes nothing. Ends with 0 only if a host could be expected to come up.
+/// Makes the same read calls as `create-host`, asks EC2 whether it would allow each change (DryRun), and checks what Docker clients and
+/// Local Mode need in this app. Changes nothing. The exit code is 0 only if a host is likely to come up.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The EC2 instance type to launch. [default: InstanceType in sdocker.conf, else c5.xlarge]
     #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, add = ArgValueCompleter::new(completion::instance_types))]
     instance_type: Option<InstanceType>,
-    /// The subnet, instead of the first of the domain's that has a mount target.
+    /// The subnet, instead of the domain's first subnet with a mount target.
     #[arg(long, value_name = "ID", value_parser = str::parse::<SubnetId>)]
     subnet_id: Option<SubnetId>,
-    /// Mend what can be mended safely here: remove what is kept of hosts that are gone, and do what `setup` does, once it is said what would
-    /// be installed and confirmed. Nothing in AWS is changed.
+    /// Fix what can safely be fixed in this app: remove the files of hosts that are gone, and do what `setup` does, after showing what it
+    /// would install and asking. Nothing in AWS is changed.
     #[arg(long)]
     fix: bool,
     /// Install what is missing without asking.
@@ -79,7 +79,7 @@ fn may_install(home: &Home, observer: &Progress<'_>, printer: &Printer) -> anyho
     match setup::confirm(&planned, printer) {
         Some(answer) => Ok(answer),
         None => {
-            printer.hint("nothing is installed without being asked for: `sdocker doctor --fix --yes` does this");
+            printer.hint("nothing is installed without confirmation: `sdocker doctor --fix --yes` does this");
             Ok(false)
         }
     }

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 /// Log the Docker CLI in to the account's Amazon ECR.
 ///
-/// The login holds for twelve hours; run it again to renew it.
+/// The login is valid for twelve hours; run this again to renew it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The account, instead of the app's own: such as 763104351884, which holds AWS's Deep Learning Containers.
+    /// The account, instead of the app's own, such as 763104351884 for AWS's Deep Learning Containers.
     #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
 }
@@ -21,7 +21,7 @@ fn account(text: &str) -> Result<String, String> {
     if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is no AWS account id: twelve digits"))
+        Err(format!("`{text}` is not an AWS account id: expected twelve digits"))
     }
 }
 

@@ -9,17 +9,17 @@ use crate::commands::one_host::OneHost;
 
 /// Print the environment variables for tools that ignore Docker contexts.
 ///
-/// In bash: `eval "$(sdocker env)"`, and `eval "$(sdocker env --unset)"` to undo it. docker-py (`docker.from_env()`) and what is built on it read nothing else. Where a proxy is set,
-/// NO_PROXY and no_proxy are printed as well, with the host added to what is in them.
+/// In bash: `eval "$(sdocker env)"`, and `eval "$(sdocker env --unset)"` to undo it. docker-py (`docker.from_env()`) before 7.2 reads nothing else.
+/// If a proxy is set, NO_PROXY and no_proxy are printed as well, with the host added to them.
 ///
-/// For every notebook: `sdocker env --shell ipython > ~/.ipython/profile_default/startup/50-sdocker.py`. Kernels then have the variables of the
-/// current host from their start, and `%sdocker_env` reads them anew.
+/// For every notebook: `sdocker env --shell ipython > ~/.ipython/profile_default/startup/50-sdocker.py`. Kernels then start with the variables of
+/// the current host, and `%sdocker_env` reloads them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The syntax to print.
     #[arg(long, value_enum, default_value_t = Shell::Bash)]
     shell: Shell,
-    /// Print what takes these variables out again: the shell's programs follow Docker's contexts then.
+    /// Print commands that unset these variables, so that programs use Docker's current context again.
     #[arg(long, conflicts_with_all = ["host", "instance_id"])]
     unset: bool,
     #[command(flatten)]
@@ -33,7 +33,7 @@ enum Shell {
     Sh,
     Fish,
     Json,
-    /// A startup file for kernels.
+    /// A startup file for notebook kernels.
     Ipython,
 }
 

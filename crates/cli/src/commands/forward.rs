@@ -14,14 +14,14 @@ use crate::completion;
 
 /// Make ports of a host available on localhost.
 ///
-/// It goes on until Ctrl-C. They are reached over the daemon's own connection: any TCP port that the host reaches, open to this app or not. Ports that containers
-/// publish on the current host are at localhost without this, while they run.
+/// Runs until Ctrl-C. Works through the daemon's own connection, for any TCP port on the host, open to this app or not. Ports that
+/// containers publish on the current host are on localhost without this command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The ports of the host, or LOCAL:HOST. A local port of 0 takes any free one.
+    /// The host's ports, or LOCAL:HOST. A local port of 0 picks any free one.
     #[arg(value_name = "PORT[:PORT]", value_parser = Ports::parse, required = true)]
     ports: Vec<Ports>,
-    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    /// The host, instead of the current one: its name, its instance id, or the beginning of either.
     #[arg(long, visible_alias = "host", value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
 }
@@ -34,7 +34,7 @@ struct Ports {
 
 impl Ports {
     fn parse(text: &str) -> Result<Self, String> {
-        let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port between 0 and 65535"));
+        let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is not a port between 0 and 65535"));
         let (local, host) = match text.split_once(':') {
             Some((local, host)) => (port(local)?, port(host)?),
             None => (port(text)?, port(text)?),

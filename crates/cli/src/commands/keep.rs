@@ -10,10 +10,10 @@ use crate::commands::one_host::OneHost;
 
 /// Keep a host running longer.
 ///
-/// Neither idleness nor age end it before then.
+/// It will not terminate itself before then, neither when idle nor at its maximum lifetime.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// For how long, from now.
+    /// How long to keep it running, from now.
     #[arg(long = "for", value_name = "DURATION", value_parser = durations::parse, default_value = "4h")]
     duration: Duration,
     #[command(flatten)]
@@ -32,6 +32,6 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
     printer.result(&kept, || {
         let until = until.strftime("%Y-%m-%d %H:%M UTC");
-        format!("{} stays until {until} at least; the host takes note within a minute", kept.name)
+        format!("{} is kept running until {until} at least; the host notices within a minute", kept.name)
     })
 }

@@ -8,23 +8,23 @@ use studio_discovery::AppKind;
 
 /// Print or register a script that installs sdocker at app start.
 ///
-/// The script puts the binary into ~/.local/bin where it is missing, and runs `sdocker setup` and `sdocker configure` in the background,
+/// The script installs the binary into ~/.local/bin if it is missing, and runs `sdocker setup` and `sdocker configure` in the background,
 /// with their output in ~/.sdocker/lifecycle.log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The type of app it is for, instead of this app's.
+    /// The type of app to write the script for, instead of this app's type.
     #[arg(long, value_enum, value_name = "TYPE")]
     app_type: Option<AppKind>,
-    /// Where apps find the binary, with its checksum: https:// or s3://. Without it, it must be in ~/.local/bin of the home, which stays.
+    /// Where apps download the binary, an https:// or s3:// URL with its checksum. Without this, it must already be in ~/.local/bin.
     #[arg(long, value_name = "URL#sha256=SUM")]
     binary_from: Option<Source>,
     /// The SDK that `sdocker setup` installs if it is missing.
     #[arg(long, value_name = "REQUIREMENT", default_value = "sagemaker>=2.80.0")]
     sdk: String,
-    /// Have the socket of `sdocker up` from the app's start on, for hosts of this type.
+    /// Run `sdocker up` with this instance type when the app starts.
     #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
     up: Option<InstanceType>,
-    /// Register it with SageMaker under this name.
+    /// Register the script with SageMaker under this name.
     #[arg(long, value_name = "NAME")]
     create: Option<String>,
 }

@@ -55,10 +55,10 @@ pub(crate) fn start(surroundings: &Surroundings, host: &str, printer: &Printer) 
         Ok(Some(state)) => told(&state, printer),
         Ok(None) if !lends => Vec::new(),
         Ok(None) => {
-            vec!["this app's files and localhost are still on their way; `sdocker status` shows them".to_owned()]
+            vec!["this app's files and ports are not available yet; `sdocker status` shows their state".to_owned()]
         }
         Err(error) => {
-            printer.warn(format!("this app's files and localhost are not served: {error:#}"));
+            printer.warn(format!("this app's files and ports are not served: {error:#}"));
             printer.hint(format!("{} says more; the next command tries again", link::log(surroundings).display()));
             Vec::new()
         }

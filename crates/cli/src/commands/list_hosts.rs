@@ -8,10 +8,10 @@ use sdocker::{
 use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
 
-/// List the hosts that this home knows.
+/// List the hosts of this home.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Make no AWS calls: print what this home has recorded.
+    /// Make no AWS calls: print what is recorded in this home.
     #[arg(long)]
     offline: bool,
 }

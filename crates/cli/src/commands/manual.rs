@@ -14,8 +14,7 @@ use crate::completion::COMPLETE;
 ///
 /// In bash: `source <(sdocker completions bash)`.
 ///
-/// It completes commands, options, the hosts that this home knows, instance types and settings. It asks this program, which makes no call
-/// in AWS for it.
+/// It completes commands, options, hosts, instance types and settings, without any AWS calls.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell.

@@ -8,10 +8,10 @@ use crate::completion;
 /// Which host it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct OneHost {
-    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    /// The host, instead of the current one: its name, its instance id, or the beginning of either.
     #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     host: Option<HostSelector>,
-    /// The same, as the first sdocker took it.
+    /// The same as HOST, for compatibility with sdocker 2022.
     #[arg(long, value_name = "ID", conflicts_with = "host", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
 }

@@ -8,11 +8,11 @@ use sdocker_console::{Printer, Progress};
 use serde_json::json;
 use studio_discovery::SecurityGroupId;
 
-/// Print the smallest IAM policy that each command needs.
+/// Print the smallest IAM policy that the commands need.
 ///
-/// It is for the policy of an execution role.
+/// Attach it to an execution role.
 ///
-/// Inside Studio it is narrowed to this domain's VPC, file system and user profile; elsewhere to what the options say.
+/// Inside Studio, it is limited to this domain's VPC, file system and user profile; elsewhere, limit it with the options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The tasks to allow, instead of all.
@@ -22,22 +22,22 @@ pub(crate) struct Args {
     /// groups or mount targets at all.
     #[arg(long)]
     prepared: bool,
-    /// For hosts that are created with this `--files`: share and none leave out everything about EFS and its mount targets.
+    /// For hosts created with this value of `--files`: share and none leave out everything about EFS and its mount targets.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
     /// For every user profile of the domain, instead of this one.
     #[arg(long)]
     domain_wide: bool,
-    /// As a Terraform resource.
+    /// Print a Terraform resource.
     #[arg(long, conflicts_with = "cloudformation")]
     terraform: bool,
-    /// As a CloudFormation template.
+    /// Print a CloudFormation template.
     #[arg(long)]
     cloudformation: bool,
-    /// Say why each statement is there.
+    /// Explain why each statement is there.
     #[arg(long, conflicts_with_all = ["terraform", "cloudformation"])]
     explain: bool,
-    /// Make no AWS calls: limit the policy by the options alone.
+    /// Make no AWS calls: limit the policy by the options only.
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -56,7 +56,7 @@ struct Options {
     /// The SageMaker domain.
     #[arg(long, value_name = "ID")]
     domain_id: Option<String>,
-    /// The user profile whose hosts they are.
+    /// The user profile that owns the hosts.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
     /// The domain's EFS file system.
@@ -68,10 +68,10 @@ struct Options {
     /// The instance types that may be launched, such as `c5.*,g4dn.xlarge`, instead of all.
     #[arg(long, value_delimiter = ',', value_name = "TYPES")]
     instance_types: Vec<String>,
-    /// With --prepared: the groups of HostSGs in sdocker.conf, instead of all of the VPC.
+    /// With --prepared: the groups that HostSGs in sdocker.conf names, instead of all groups of the VPC.
     #[arg(long, value_delimiter = ',', value_name = "IDS", requires = "prepared", value_parser = str::parse::<SecurityGroupId>)]
     security_groups: Vec<SecurityGroupId>,
-    /// The customer-managed key by which the account encrypts volumes, where it has one.
+    /// The customer managed KMS key that the account encrypts volumes with, if any.
     #[arg(long, value_name = "ARN")]
     kms_key: Option<String>,
 }

@@ -12,21 +12,21 @@ use tokio_util::sync::CancellationToken;
 
 /// Clean up after interrupted commands, and find hosts without a record.
 ///
-/// An interrupted creation is finished where its host came up, and undone otherwise; an interrupted termination is finished.
-/// Hosts of this user that no record knows are listed; `--adopt` makes records of them, `--terminate` ends them.
+/// If the host of an interrupted creation came up, the creation is completed; otherwise it is undone. An interrupted termination is
+/// completed. Your hosts without a record are listed: `--adopt` takes them back into use, `--terminate` terminates them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Terminate hosts of this user that have no record.
+    /// Terminate your hosts that have no record.
     #[arg(long, conflicts_with = "adopt")]
     terminate: bool,
-    /// Take hosts of this user that have no record back into use, where their credentials are on shared storage.
+    /// Take your hosts that have no record back into use, if their credentials are on shared storage.
     #[arg(long)]
     adopt: bool,
-    /// Drop the record of a host that can't be settled: by the host's name, its instance's id, or the name of the record's file. Says first
-    /// what may remain of it, and does it with `--yes`. Never of an instance that is seen running; nothing in AWS is changed.
+    /// Drop the record of a host that can't be recovered, given by the host's name, its instance id, or the name of the record's file.
+    /// Without --yes, only prints what may remain. Refused if the instance is seen running. Nothing in AWS is changed.
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["terminate", "adopt"])]
     forget: Option<String>,
-    /// Drop it: you know what may remain.
+    /// Drop the record, now that you know what may remain.
     #[arg(long, requires = "forget")]
     yes: bool,
 }
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     for settled in report.settled.iter().filter(|settled| matches!(settled.outcome, "unknown" | "failed")) {
         let (host, record) = (&settled.host, &settled.record);
         printer.hint(format!(
-            "should {host} never be settled: `sdocker recover --forget {record}` says what may remain of it"
+            "if {host} can never be settled: `sdocker recover --forget {record}` says what may remain of it"
         ));
     }
     report.failure.map_or(Ok(()), |failure| Err(failure.into()))

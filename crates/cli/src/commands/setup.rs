@@ -9,31 +9,30 @@ use sdocker::{
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 
-/// Install docker, compose and the SageMaker SDK if they are missing.
+/// Install Docker, Compose and the SageMaker SDK if they are missing.
 ///
-/// Takes the package manager that it finds and may use (apt-get, dnf or yum as root or with sudo, else conda), or the archives that
-/// are named. Does nothing that is done already.
+/// Uses apt-get, dnf or yum as root or with sudo, else conda; or the archives that you name. What is already installed is left alone.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Say what would be done, without changing anything.
+    /// Print what would be done, without changing anything.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask. Without it, what would be installed is said and asked about on a terminal, and nowhere else.
+    /// Do not ask before installing. sdocker asks only on a terminal.
     #[arg(long, short, conflicts_with = "dry_run")]
     yes: bool,
-    /// A static archive of the Docker CLI, such as download.docker.com has, with its checksum. A URL or a file.
+    /// A static archive of the Docker CLI, such as those on download.docker.com, with its checksum. A URL or a file.
     #[arg(long, value_name = "URL#sha256=SUM")]
     docker_from: Option<Source>,
-    /// The program of Docker Compose, with its checksum. A URL or a file.
+    /// The Docker Compose binary, with its checksum. A URL or a file.
     #[arg(long, value_name = "URL#sha256=SUM")]
     compose_from: Option<Source>,
     /// The SDK to install with pip if it is missing.
     #[arg(long, value_name = "REQUIREMENT", default_value = DEFAULT_SDK)]
     sdk: String,
-    /// The Python that runs the SDK, instead of the first on PATH.
+    /// The Python to install the SDK for, instead of the first on PATH.
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
-    /// Where programs go, in its folder `bin`: by default /usr/local as root, else ~/.local.
+    /// Install programs into the folder `bin` of this prefix: by default /usr/local as root, else ~/.local.
     #[arg(long, value_name = "FOLDER")]
     prefix: Option<PathBuf>,
 }
@@ -48,7 +47,7 @@ struct Report {
 
 /// Says what would be installed, and asks; `None` where nobody can answer.
 pub(super) fn confirm(planned: &SetUp, printer: &Printer) -> Option<bool> {
-    printer.stderr("what Local Mode does not find would be installed:");
+    printer.stderr("Local Mode can't find the following, which would be installed:");
     for action in &planned.actions {
         printer.stderr(&format!("  {action}"));
     }
@@ -70,7 +69,7 @@ pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -
         let planned = set_up(&SetupRequest { dry_run: true, ..request.clone() }, surroundings, &Unobserved)?;
         if !planned.actions.is_empty() && confirm(&planned, printer) == Some(false) {
             return Err(Error::new("nothing was installed")
-                .hint("`sdocker setup --yes` installs without a question")
+                .hint("`sdocker setup --yes` installs without asking")
                 .into());
         }
     }
@@ -82,7 +81,7 @@ pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -
         } else if report.dry_run {
             format!("{}\nnothing was changed (--dry-run)", report.actions.join("\n"))
         } else {
-            "everything that Local Mode needs is there".to_owned()
+            "everything that Local Mode needs is installed".to_owned()
         }
     })
 }

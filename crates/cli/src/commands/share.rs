@@ -28,17 +28,17 @@ const OWN_DESCRIPTORS: u64 = 128;
 
 /// Share folders of this app with a host, live and at the same paths.
 ///
-/// It goes on until Ctrl-C. Containers on the host see them with `docker run -v FOLDER:...`, like on this machine; what they write belongs to you here. Nothing
-/// is needed for it but the connection to the daemon: no EFS, no port.
+/// Runs until Ctrl-C. Mount them into containers with `docker run -v FOLDER:...`, as on this machine; files that containers write belong to you
+/// in this app. This needs only the connection to the daemon: no EFS, no port.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folders. With `:ro` containers can only read them.
+    /// The folders. With `:ro`, containers can only read them.
     #[arg(value_name = "FOLDER[:ro]", required = true)]
     folders: Vec<String>,
-    /// The host, instead of the current one: its name, its instance's id, or the beginning of either.
+    /// The host, instead of the current one: its name, its instance id, or the beginning of either.
     #[arg(long, visible_alias = "host", value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
-    /// How long containers wait for files while this command is not running or not reaching the host, before they get errors.
+    /// How long containers wait for files before they get errors, if this command is not running or can't reach the host.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = durations::parse_wait)]
     give_up_after: Duration,
 }

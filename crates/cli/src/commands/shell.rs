@@ -11,14 +11,14 @@ use crate::{commands::one_host::OneHost, environment};
 /// Get a root shell on a host, or run a command there.
 ///
 /// It goes through the daemon's own connection, so it needs no SSH, no key and no open port. On a terminal, the host gets a terminal of the same
-/// size; in a pipe, input, output and errors are passed on unchanged. The exit code is the command's own. Where the daemon runs in a container
-/// (docker-in-docker), you are in that container, not on the instance around it. The host counts as in use meanwhile; a shell that waits at its
-/// prompt for an hour ends.
+/// size; in a pipe, input, output and errors are passed on unchanged. The exit code is the command's own. If the daemon runs in a container
+/// (Docker in Docker), you are in that container, not on the instance itself. The host counts as in use meanwhile. A shell that is left at its
+/// prompt for an hour exits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
     host: OneHost,
-    /// A command and its arguments, run as they are, without a shell.
+    /// A command and its arguments, run without a shell.
     #[arg(value_name = "COMMAND", last = true)]
     command: Vec<String>,
 }

@@ -149,7 +149,7 @@ fn link_rows(link: &LinkState) -> Vec<(&'static str, String)> {
             FolderState::Starting => "on its way",
             FolderState::Shared => "live",
             FolderState::Waiting => "containers wait for it",
-            _ => "containers see nothing of it",
+            _ => "containers can't see it",
         };
         let read_only = if folder.read_only { ", to be read" } else { "" };
         ("files", format!("{}: {state}{read_only}{}", folder.path.display(), why(&folder.why)))

@@ -10,7 +10,7 @@ use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
 use serde_json::json;
 
-/// Look at the Docker Swarm of your hosts, or change its nodes.
+/// Show or change the Docker Swarm of your hosts.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,13 +19,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Show the nodes, and how far the jobs are.
+    /// Show the nodes and the progress of the jobs.
     Status,
-    /// Make hosts nodes; they must have been created with --swarm.
+    /// Add hosts as nodes; they must have been created with --swarm.
     Add(AddArgs),
-    /// Take hosts out, once their tasks have moved to the other nodes. The hosts go on.
+    /// Remove hosts, after moving their tasks to the other nodes. The hosts keep running.
     Remove(RemoveArgs),
-    /// Take nodes off the list whose hosts have ended, and make up for lost managers.
+    /// Remove nodes whose hosts have terminated, and replace lost managers.
     Mend,
     /// Give images of the current host to all nodes.
     ///
@@ -45,7 +45,7 @@ struct RemoveArgs {
     /// The hosts.
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<HostSelector>,
-    /// How long their tasks may take to stop; after that the node stays.
+    /// How long to wait for their tasks to stop. A node whose tasks do not stop in time stays.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "5m")]
     timeout: Duration,
 }

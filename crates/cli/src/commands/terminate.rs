@@ -14,7 +14,8 @@ use crate::completion;
 
 /// Terminate the current host.
 ///
-/// The instance is seen to go; then its context, credentials and records go. Docker's current context becomes what it was before.
+/// Waits until the instance is shutting down, then removes its context, credentials and record. The Docker context that was current before
+/// the host becomes current again.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CurrentArgs {
     #[command(flatten)]
@@ -25,13 +26,13 @@ pub(crate) struct CurrentArgs {
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["hosts", "instance_id", "all"]))]
 pub(crate) struct Args {
-    /// The hosts: their names, their instances' ids, or the beginning of either.
+    /// The hosts: their names, their instance ids, or the beginning of either.
     #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     hosts: Vec<HostSelector>,
-    /// The same for one host, as the first sdocker took it.
+    /// The same as HOST, for compatibility with sdocker 2022.
     #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
-    /// Every host that this home knows, unfinished ones included.
+    /// Terminate all hosts of this home, including unfinished ones.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -40,10 +41,10 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct How {
-    /// Remove the domain's two security groups as well, unless something else uses them.
+    /// Also remove the domain's two security groups, unless something else uses them.
     #[arg(long)]
     purge: bool,
-    /// Do not ask. Without it, `--all` and hosts on which containers run are asked about on a terminal, and nowhere else.
+    /// Do not ask. By default, on a terminal, sdocker asks before --all and before terminating a host with running containers.
     #[arg(long, short)]
     yes: bool,
 }
@@ -133,7 +134,7 @@ async fn run_on(
         targets.extend(home.targets(which)?);
     }
     if !how.yes && !may_end(&targets, which == [Which::All], home, printer).await {
-        return Err(Error::new("nothing was terminated").hint("`--yes` terminates without a question").into());
+        return Err(Error::new("nothing was terminated").hint("`--yes` terminates without asking").into());
     }
     let purge = how.purge;
     let stopping = Stopping { interrupt, working: interrupt.begin(work(&targets))? };
@@ -208,7 +209,7 @@ fn stopped(ended: Terminations, working: Working<'_>) -> Error {
     }
     for name in &ended.left {
         if !ended.unfinished.contains(name) {
-            error = error.leaves(format!("{name}, which nothing was done to"));
+            error = error.leaves(format!("{name}, which was not touched"));
         }
     }
     let error = match ended.unfinished.as_slice() {
@@ -216,7 +217,7 @@ fn stopped(ended: Terminations, working: Working<'_>) -> Error {
         [name] => working.hand_on(error, &format!("{name}, which is being terminated")),
         names => working.hand_on(error, &format!("{}, which are being terminated", names.join(", "))),
     };
-    error.hint("`sdocker terminate-host --all` goes on; `sdocker list-hosts` shows what is left")
+    error.hint("`sdocker terminate-host --all` continues; `sdocker list-hosts` shows what is left")
 }
 
 fn human(done: &Done) -> String {

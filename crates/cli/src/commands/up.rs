@@ -13,24 +13,24 @@ use serde_json::json;
 
 use super::link;
 
-/// Get a Docker socket whose host is launched when it is needed.
+/// Start a Docker socket that launches a host when one is needed.
 ///
-/// Nothing is launched now. `docker run`, `docker pull`, `docker build` and `docker compose up` launch the host; `docker ps` and whatever else
-/// only asks does not. The host ends itself when it is idle, and the next command that needs one launches another. Images, volumes and
-/// stopped containers go with it.
+/// Nothing is launched yet. `docker run`, `docker pull`, `docker build` and `docker compose up` launch the host; `docker ps` and other commands
+/// that only read do not. The host terminates itself when it is idle, and the next command that needs one launches another. Images, volumes and
+/// stopped containers are lost with the host.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The EC2 instance type.
     /// [default: InstanceType in sdocker.conf]
     #[arg(value_name = "TYPE", value_parser = str::parse::<InstanceType>)]
     type_of_instance: Option<InstanceType>,
-    /// The same, as create-host takes it.
+    /// The same as TYPE, as in create-host.
     #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance")]
     instance_type: Option<InstanceType>,
-    /// End each host after this long without use, such as 30m or 2h; or never. [default: 60m]
+    /// Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
-    /// Terminate each host after this long, whatever runs on it. [default: 12h]
+    /// Terminate each host after this long, even if it is in use. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
     /// Use Spot only.
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// How a host gets this app's files, as for create-host.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
-    /// Share this folder with each host, as for create-host. Can be given several times.
+    /// Share this folder with each host, as for create-host. Can be repeated.
     #[arg(long = "share", value_name = "FOLDER[:ro]")]
     shares: Vec<String>,
 }
@@ -95,9 +95,9 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     Ok(())
 }
 
-/// Take the socket of `sdocker up` away.
+/// Remove the socket of `sdocker up`.
 ///
-/// A host that runs goes on, and its own context is current then.
+/// If a host is running, it keeps running, and its own context becomes current.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DownArgs {}
 

@@ -10,14 +10,14 @@ use crate::{commands::link, completion};
 
 /// Make a host the current one.
 ///
-/// It is current for Docker's contexts, and for sdocker's own commands.
+/// It becomes current for the Docker CLI, and for sdocker's own commands.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {
-    /// The host: its name, its instance's id, or the beginning of either.
+    /// The host: its name, its instance id, or the beginning of either.
     #[arg(value_name = "HOST", add = ArgValueCompleter::new(completion::hosts))]
     host: Option<HostSelector>,
-    /// The same, as the first sdocker took it.
+    /// The same as HOST, for compatibility with sdocker 2022.
     #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completion::hosts))]
     instance_id: Option<HostSelector>,
     /// Wait until the host is ready, as `create-host` does.

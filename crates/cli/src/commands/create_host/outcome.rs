@@ -76,7 +76,7 @@ pub(super) fn end(who: &str, host: &NewHost) -> String {
         Some(idle) => {
             format!("{who} ends itself after {} without use, and at {expires} at the latest", durations::show(idle))
         }
-        None => format!("{who} ends itself at {expires}, however idle it is before"),
+        None => format!("{who} ends itself at {expires}, even if it is idle before then"),
     }
 }
 
