@@ -27,7 +27,7 @@ pub enum HostLog {
     Bootstrap,
     /// The last output of its Docker daemon, which the host saves each minute.
     Dockerd,
-    /// Its stages, warnings and end, and who used it when it looked last.
+    /// Its stages, warnings and end, and what was using it when it last checked.
     Life,
 }
 
