@@ -220,7 +220,7 @@ fn a_path_on_a_host_belongs_to_one_app() {
     let owner = "the Studio app d-wire/mine/JupyterLab/default";
     assert!(refused.stderr.contains(&format!("on the host is shared by {owner}")), "{}", refused.stderr);
     let said = second.home.sdocker(&["status"]).expect(0).stdout;
-    assert!(said.contains("containers see nothing of it") && said.contains(owner), "{said}");
+    assert!(said.contains("containers can't see it") && said.contains(owner), "{said}");
     // The first is served as before.
     let binds = ["project", ".config"].map(|folder| format!("{}:/{folder}", first.home.inside(folder).display()));
     let script =
