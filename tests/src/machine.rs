@@ -261,32 +261,44 @@ impl Machine {
         }
     }
 
-    /// Whether a root shell answers within a few seconds. The terminal's echo of what is typed comes first, perhaps long before the answer.
+    /// Whether a root shell answers within a few seconds.
     pub fn has_shell(&self) -> bool {
-        let Ok(mut shell) = UnixStream::connect(&self.shell) else { return false };
+        self.says("true").is_some()
+    }
+
+    /// What a command prints, in one line, where a root shell answers within a few seconds. The terminal's echo of what is typed comes first,
+    /// perhaps long before the answer.
+    fn says(&self, command: &str) -> Option<String> {
+        let mut shell = UnixStream::connect(&self.shell).ok()?;
         let until = Instant::now() + Duration::from_secs(5);
         let mut heard = Vec::new();
         let mut buffer = [0; 4096];
-        if shell.write_all(b"\x03\necho he''re\n").is_err() {
-            return false;
-        }
-        while !String::from_utf8_lossy(&heard).contains("here") {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || shell.set_read_timeout(Some(left)).is_err() {
-                return false;
+        shell.write_all(format!("\x03\necho SA''YS $({command}) AN''D\n").as_bytes()).ok()?;
+        loop {
+            let text = String::from_utf8_lossy(&heard);
+            if let Some((said, _)) = text.split_once("SAYS ").and_then(|(_, said)| said.split_once("AND")) {
+                return Some(said.trim().to_owned());
             }
+            let left = until.saturating_duration_since(Instant::now());
+            // A timeout of zero is an error.
+            shell.set_read_timeout(Some(left)).ok()?;
             match shell.read(&mut buffer) {
                 Ok(count) if count > 0 => heard.extend_from_slice(&buffer[..count]),
-                _ => return false,
+                _ => return None,
             }
         }
-        true
     }
 
-    /// Starts the machine anew.
-    pub fn reboot(&self) {
+    /// Starts the machine anew, and waits until it has begun to: what answers from then on is of the new boot.
+    ///
+    /// # Panics
+    /// It does not come back within that time.
+    pub fn reboot(&self, within: Duration) {
+        let boot = || self.says("cat /proc/sys/kernel/random/boot_id").filter(|boot| boot.len() == 36);
+        let before = eventually(within, "the machine's boot", boot);
         // The shell answers before it goes.
         self.shell("systemd-run -q --on-active=1 systemctl reboot");
+        eventually(within, "another boot", || boot().filter(|boot| *boot != before));
     }
 
     /// Whether it still runs.

@@ -339,11 +339,7 @@ impl Host {
 
     /// Starts it anew, and waits until it is back.
     async fn reboots(&self) {
-        self.machine.reboot();
-        let address = (Subnet::HOST, 1111).into();
-        eventually(WORK, "the daemon goes", || {
-            std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).err()
-        });
+        self.machine.reboot(BOOT);
         self.ready().await.expect("it comes back");
     }
 
