@@ -12,6 +12,7 @@ mod swarm;
 mod temporary;
 #[cfg(test)]
 pub(crate) mod tests;
+mod written;
 
 use std::{collections::HashMap, pin::Pin, time::Duration};
 
@@ -35,6 +36,7 @@ pub use images::ImageProgress;
 pub use on_host::{HostInput, HostProcess, HostProgram};
 pub use services::ServiceRequest;
 pub use swarm::{JoinTokens, NodeRole, SWARM_PORT, SwarmNode, SwarmPart, SwarmService, SwarmTask};
+pub use written::written;
 
 use crate::{
     ApiVersion, ClientCredentials, Endpoint, Error, probe_once,
@@ -233,11 +235,9 @@ impl Client {
         if found.is_some() {
             return Ok(());
         }
-        match self.short.create_network(request).await {
-            // Somebody else made it in between.
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(self.failed(&format!("create network {name}"))(error)),
-        }
+        // Somebody else may make it in between.
+        let made = async { self.short.create_network(request).await.map(drop) };
+        unless(409, made).await.map_err(self.failed(&format!("create network {name}")))
     }
 
     fn failed(&self, attempted: &str) -> impl FnOnce(bollard::errors::Error) -> Error + use<> {
@@ -269,6 +269,17 @@ where
     let docker = Docker::connect_with_custom_transport(transport, Some(address), within.as_secs(), &version(api));
     // The call makes no connection and has nothing that could fail.
     docker.unwrap_or_else(|_| unreachable!("a custom transport is only stored"))
+}
+
+/// The outcome of a call, for which an answer with this HTTP status is a success: what it was to do is done.
+async fn unless(
+    status: u16,
+    call: impl Future<Output = Result<(), bollard::errors::Error>>,
+) -> Result<(), bollard::errors::Error> {
+    match call.await {
+        Err(bollard::errors::Error::DockerResponseServerError { status_code, .. }) if status_code == status => Ok(()),
+        outcome => outcome,
+    }
 }
 
 /// An error with its causes, in one line.

@@ -38,7 +38,7 @@ pub use bollard::models;
 pub use client::{
     BuildRequest, Client, ContainerLog, ContainerOutcome, FOLDER_IMAGE, HostInput, HostPath, HostProcess, HostProgram,
     ImageProgress, JoinTokens, LogLine, NodeRole, RunRequest, SWARM_PORT, ServiceRequest, Stream, SwarmNode, SwarmPart,
-    SwarmService, SwarmTask, with_causes,
+    SwarmService, SwarmTask, with_causes, written,
 };
 pub use context::{Context, ContextSpec, ContextStore};
 pub use credentials::{ClientCredentials, HostCredentials, HostNames, WriteServerKey};

@@ -118,7 +118,7 @@ fn sizes(plan: &HostPlan) -> Check {
 async fn dns(cloud: &Cloud, plan: &HostPlan) -> Check {
     match cloud.networks.dns(&plan.vpc).await {
         Ok(dns) => Check::Dns { vpc: plan.vpc.clone(), dns },
-        Err(error) => Check::Unproven { action: error.action, why: Unproven::Asked(error) },
+        Err(error) => unproven(error),
     }
 }
 
@@ -172,7 +172,7 @@ async fn offered(cloud: &Cloud, plan: &HostPlan) -> Check {
             let wanted = plan.placements.iter().filter_map(|placement| placement.zone.clone()).collect();
             Check::Offered { instance_type: plan.instance_type.clone(), zones, wanted }
         }
-        Err(error) => Check::Unproven { action: error.action, why: Unproven::Asked(error) },
+        Err(error) => unproven(error),
     }
 }
 
@@ -181,7 +181,7 @@ async fn encryption(cloud: &Cloud) -> Option<Check> {
     match cloud.volumes.default_key().await {
         Ok(VolumeKey::Aws) => None,
         Ok(VolumeKey::Customer(key)) => Some(Check::Encryption { key }),
-        Err(error) => Some(Check::Unproven { action: error.action, why: Unproven::Asked(error) }),
+        Err(error) => Some(unproven(error)),
     }
 }
 
@@ -203,7 +203,7 @@ async fn quota(
     let market = *plan.markets.last()?;
     let limit = match cloud.quotas.vcpus(class, market).await {
         Ok(limit) => limit,
-        Err(error) => return Some(Check::Unproven { action: error.action, why: Unproven::Asked(error) }),
+        Err(error) => return Some(unproven(error)),
     };
     let counts = |instance: &&Instance| {
         !instance.state.is_ended()
@@ -214,12 +214,12 @@ async fn quota(
     Some(Check::Quota { class, limit, running, wanted: instance_type.vcpus.map(u64::from) })
 }
 
+fn unproven(error: CloudError) -> Check {
+    Check::Unproven { action: error.action, why: Unproven::Asked(error) }
+}
+
 fn refused_or_unproven(error: CloudError) -> Check {
-    if error.is_refusal() {
-        Check::Refused { error, only_tags: false }
-    } else {
-        Check::Unproven { action: error.action, why: Unproven::Asked(error) }
-    }
+    if error.is_refusal() { Check::Refused { error, only_tags: false } } else { unproven(error) }
 }
 
 #[cfg(all(test, feature = "fake"))]

@@ -9,26 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::ignore_rules::IgnoreRules;
-
-/// How much is sent at a time, and how many such chunks wait to be sent at most: together a few MiB, however large the folder.
-const CHUNK: usize = 256 * 1024;
-const WAITING: usize = 8;
+use super::{ignore_rules::IgnoreRules, written};
 
 /// The archive of a folder. What can't be read ends the stream with an error, and with it the build.
 pub(super) fn stream(folder: PathBuf, dockerfile: PathBuf) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::task::spawn_blocking(move || {
-        let chunks = Chunks { sender: sender.clone(), buffer: Vec::with_capacity(CHUNK) };
-        if let Err(error) = archive(&folder, &dockerfile, chunks) {
-            // The receiver is gone where the build was given up, and then nobody asks.
-            let _ = sender.blocking_send(Err(error));
-        }
-    });
-    ReceiverStream::new(receiver)
+    written(move |writer| archive(&folder, &dockerfile, writer)).0
 }
 
 /// A Dockerfile's path as it is in the archive: `./a/Dockerfile` is `a/Dockerfile`. The daemon refuses one that leads out of the folder.
@@ -36,15 +22,15 @@ pub(super) fn normal(dockerfile: &str) -> PathBuf {
     Path::new(dockerfile).components().filter(|component| !matches!(component, Component::CurDir)).collect()
 }
 
-fn archive(folder: &Path, dockerfile: &Path, chunks: Chunks) -> io::Result<()> {
+fn archive(folder: &Path, dockerfile: &Path, writer: impl Write) -> io::Result<()> {
     let rules = IgnoreRules::read(folder, dockerfile)?;
-    let mut archive = tar::Builder::new(chunks);
+    let mut archive = tar::Builder::new(writer);
     archive.follow_symlinks(false);
     add(&mut archive, folder, Path::new(""), &rules)?;
     archive.into_inner()?.flush()
 }
 
-fn add(archive: &mut tar::Builder<Chunks>, root: &Path, below: &Path, rules: &IgnoreRules) -> io::Result<()> {
+fn add(archive: &mut tar::Builder<impl Write>, root: &Path, below: &Path, rules: &IgnoreRules) -> io::Result<()> {
     let folder = root.join(below);
     let named = |error: io::Error, path: &Path| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let mut entries: Vec<_> = fs::read_dir(&folder)
@@ -89,31 +75,6 @@ fn add_file(archive: &mut tar::Builder<impl Write>, file: &Path, path: &Path) ->
     match bytes.limit() {
         0 => Ok(()),
         missing => Err(io::Error::other(format!("it became {missing} bytes shorter while it was read"))),
-    }
-}
-
-/// Collects what is written into chunks, and waits while too many of them are unsent.
-struct Chunks {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-}
-
-impl Write for Chunks {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK));
-        let given_up = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-        self.sender.blocking_send(Ok(chunk.into())).map_err(given_up)
     }
 }
 
@@ -162,12 +123,8 @@ mod tests {
         for spelling in ["a/Dockerfile", "./a/Dockerfile", "a/./Dockerfile", "a//Dockerfile"] {
             let dockerfile = normal(spelling);
             assert_eq!(dockerfile, Path::new("a/Dockerfile"), "{spelling}");
-            let (sender, mut receiver) = mpsc::channel(WAITING);
-            archive(folder.path(), &dockerfile, Chunks { sender, buffer: Vec::new() }).expect("archived");
             let mut bytes = Vec::new();
-            while let Ok(chunk) = receiver.try_recv() {
-                bytes.extend_from_slice(&chunk.expect("no error"));
-            }
+            archive(folder.path(), &dockerfile, &mut bytes).expect("archived");
             let mut archive = tar::Archive::new(bytes.as_slice());
             let paths = archive
                 .entries()

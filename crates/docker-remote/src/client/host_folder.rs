@@ -76,7 +76,7 @@ impl HostPath {
     /// # Errors
     /// The daemon does not answer.
     pub async fn close(self) -> Result<(), Error> {
-        self.client.remove_temporary(self.container).await
+        self.container.remove().await
     }
 }
 
@@ -102,7 +102,7 @@ impl Client {
                 Ok(Some(HostPath { client: self.clone(), container, path: path.to_owned(), is_folder }))
             }
             Err(error) => {
-                self.remove_temporary(container).await?;
+                container.remove().await?;
                 Err(self.failed(&attempted)(error))
             }
         }
@@ -131,7 +131,7 @@ impl Client {
             Ok(())
         };
         let read = read.await;
-        let removed = self.remove_temporary(container).await;
+        let removed = container.remove().await;
         read.and(removed)?;
         files(&archive).map_err(|error| self.reported(attempted, error.to_string()))
     }
@@ -150,7 +150,7 @@ impl Client {
         let container = self.container_with(folder, false).await?;
         let options = UploadToContainerOptionsBuilder::new().path(AT).build();
         let written = self.short.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
-        let removed = self.remove_temporary(container).await;
+        let removed = container.remove().await;
         written.map_err(self.failed(&attempted)).and(removed)
     }
 

@@ -10,10 +10,7 @@ use std::{
 
 use bollard::{
     models::{ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, Mount, MountType},
-    query_parameters::{
-        CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-        ResizeContainerTTYOptionsBuilder,
-    },
+    query_parameters::{CreateContainerOptionsBuilder, KillContainerOptionsBuilder, ResizeContainerTTYOptionsBuilder},
 };
 use bytes::{Buf as _, BytesMut};
 use futures_util::{TryStreamExt as _, stream};
@@ -168,7 +165,7 @@ impl Client {
         let container = Temporary::create(self, Some(options), program.container(rights), attempted).await?;
         let (output, input) = tokio::io::split(self.attached(container.id(), attempted).await?);
         if let Err(error) = self.short.start_container(container.id(), None).await {
-            self.remove_temporary(container).await?;
+            container.remove().await?;
             return Err(self.failed(attempted)(error));
         }
         Ok(HostProcess {
@@ -297,24 +294,10 @@ impl HostProcess {
     /// # Errors
     /// The daemon does not answer: it may run on.
     pub async fn end(self) -> Result<(), Error> {
-        let Self { client, container, input, output, .. } = self;
+        let Self { container, input, output, .. } = self;
         // A daemon that has output left for somebody who does not read it removes nothing (moby 20.10 waits for the attached stream).
         drop((input, output));
-        client.remove_temporary(container).await
-    }
-}
-
-impl Client {
-    pub(super) async fn remove_temporary(&self, container: Temporary) -> Result<(), Error> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        let removed = self.short.remove_container(container.id(), Some(options)).await;
-        let id = container.id().to_owned();
-        container.removed();
-        match removed {
-            // Somebody else removes everything.
-            Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
-            Err(error) => Err(self.failed(&format!("remove container {id}"))(error)),
-        }
+        container.remove().await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use bollard::{
-    errors::Error as DockerError,
     models::{NetworkCreateRequest, ServiceSpec},
     query_parameters::TagImageOptionsBuilder,
 };
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::{Client, ImageProgress, Stream};
+use super::{Client, ImageProgress, Stream, unless};
 use crate::{Error, transport};
 
 /// A service that has a port of its nodes for itself.
@@ -126,14 +125,6 @@ impl Client {
         let nobody = stream::iter([Ok(Bytes::from_static(b"{}"))]);
         let path = format!("/images/{repository}/push?{}", transport::query(&[("tag", tag)]));
         self.progress(&path, transport::streamed(nobody), format!("push {repository}:{tag}"))
-    }
-}
-
-/// The outcome of a call, for which an answer with this HTTP status is a success: what it was to do is done.
-async fn unless(status: u16, call: impl Future<Output = Result<(), DockerError>>) -> Result<(), DockerError> {
-    match call.await {
-        Err(DockerError::DockerResponseServerError { status_code, .. }) if status_code == status => Ok(()),
-        outcome => outcome,
     }
 }
 

@@ -8,7 +8,7 @@ use bollard::{
 };
 use serde::Deserialize;
 
-use super::{Client, SAYS_WITHIN};
+use super::{Client, SAYS_WITHIN, unless};
 use crate::Error;
 
 /// The port by which nodes reach managers (Docker documentation, "Getting started with Swarm mode").
@@ -454,12 +454,8 @@ impl Client {
     /// This is no manager; the node is a manager still.
     pub async fn remove_node(&self, node: &str) -> Result<(), Error> {
         let options = DeleteNodeOptionsBuilder::new().force(true).build();
-        let removed = tokio::time::timeout(CHANGES_WITHIN, self.short.delete_node(node, Some(options))).await;
-        match removed {
-            Ok(Ok(()) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })) => Ok(()),
-            Ok(Err(error)) => Err(self.failed(&format!("remove node {node}"))(error)),
-            Err(_) => Err(self.late(&format!("remove node {node}"))),
-        }
+        let removed = unless(404, self.short.delete_node(node, Some(options)));
+        self.changes(&format!("remove node {node}"), removed).await
     }
 
     async fn change_node(&self, node: &str, attempted: &str, change: impl Fn(&mut NodeSpec)) -> Result<(), Error> {

@@ -1,8 +1,9 @@
 //! A container that is made for one piece of work.
 
 use bollard::{
+    errors::Error as DaemonError,
     models::ContainerCreateBody,
-    query_parameters::{CreateContainerOptions, RemoveContainerOptionsBuilder},
+    query_parameters::{CreateContainerOptions, RemoveContainerOptions, RemoveContainerOptionsBuilder},
 };
 use tokio::runtime::Handle;
 
@@ -39,6 +40,17 @@ impl Temporary {
         &self.id
     }
 
+    /// Removes it, running or not. One that somebody else removes is no error.
+    pub(super) async fn remove(self) -> Result<(), Error> {
+        let removed = self.client.short.remove_container(&self.id, Some(removal())).await;
+        let failed = self.client.failed(&format!("remove container {}", self.id));
+        self.removed();
+        match removed {
+            Ok(()) | Err(DaemonError::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
     /// Its removal was answered, whatever the answer.
     pub(super) fn removed(mut self) {
         self.was_removed = true;
@@ -53,9 +65,12 @@ impl Drop for Temporary {
         let Ok(runtime) = Handle::try_current() else { return };
         let (docker, id) = (self.client.short.clone(), std::mem::take(&mut self.id));
         runtime.spawn(async move {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             // Nobody is left to be told.
-            let _ = docker.remove_container(&id, Some(options)).await;
+            let _ = docker.remove_container(&id, Some(removal())).await;
         });
     }
+}
+
+fn removal() -> RemoveContainerOptions {
+    RemoveContainerOptionsBuilder::new().force(true).v(true).build()
 }

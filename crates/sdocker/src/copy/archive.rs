@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, BufWriter, Read, Write},
+    io::{self, Read, Write},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -18,9 +18,6 @@ use tokio::{
 
 /// How many pieces may be on their way.
 const PIECES: usize = 4;
-
-/// How much a piece has.
-const PIECE: usize = 256 << 10;
 
 /// How much was copied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,20 +47,14 @@ pub(super) fn given(
     source: &Path,
     name: &str,
 ) -> (impl Stream<Item = io::Result<Bytes>> + Send + use<>, JoinHandle<io::Result<Amount>>) {
-    let (sender, mut pieces) = mpsc::channel(PIECES);
     let (source, name) = (source.to_owned(), PathBuf::from(name));
-    let given = tokio::task::spawn_blocking(move || {
-        let mut archive = Builder::new(BufWriter::with_capacity(PIECE, Pipe(sender.clone())));
+    docker_remote::written(move |writer| {
+        let mut archive = Builder::new(writer);
         let mut amount = Amount::default();
-        let packed = pack(&mut archive, &source, &name, &mut amount);
-        let packed = packed.and_then(|()| archive.into_inner()?.flush());
-        if let Err(error) = &packed {
-            // What has an end is taken for whole.
-            let _ = sender.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
-        }
-        packed.map(|()| amount)
-    });
-    (stream::poll_fn(move |context| pieces.poll_recv(context)), given)
+        pack(&mut archive, &source, &name, &mut amount)?;
+        archive.finish()?;
+        Ok(amount)
+    })
 }
 
 /// Files become the host's root's, as `scp` to root makes them.
@@ -84,10 +75,14 @@ fn pack(archive: &mut Builder<impl Write>, path: &Path, name: &Path, amount: &mu
         amount.files += 1;
         archive.append_link(&mut header, name, fs::read_link(path).map_err(of)?)?;
     } else if metadata.is_file() {
-        let file = File::open(path).map_err(of)?;
+        // As much as it had: one that grows makes no archive that is broken.
+        let mut bytes = File::open(path).map_err(of)?.take(metadata.len());
         amount.files += 1;
         amount.bytes += metadata.len();
-        archive.append_data(&mut header, name, Exactly { file, left: metadata.len() }).map_err(of)?;
+        archive.append_data(&mut header, name, &mut bytes).map_err(of)?;
+        if bytes.limit() > 0 {
+            return Err(of(io::Error::other("it became shorter while it was read")));
+        }
     } else {
         amount.left_out += 1;
     }
@@ -161,38 +156,6 @@ impl Read for Pieces {
         }
         let count = self.now.len().min(into.len());
         into[..count].copy_from_slice(&self.now.split_to(count));
-        Ok(count)
-    }
-}
-
-/// The pieces of an archive, as they are written.
-struct Pipe(Sender<io::Result<Bytes>>);
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
-        sent.map(|()| bytes.len()).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A file of which as much is read as it had: one that grows makes no archive that is broken, and one that shrinks is an error.
-struct Exactly {
-    file: File,
-    left: u64,
-}
-
-impl Read for Exactly {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let count = self.file.read(&mut into[..most])?;
-        if count == 0 && most > 0 {
-            return Err(io::Error::other("it became shorter while it was read"));
-        }
-        self.left -= count as u64;
         Ok(count)
     }
 }

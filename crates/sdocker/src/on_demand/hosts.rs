@@ -352,7 +352,8 @@ impl Hosts for StudioHosts {
 
     async fn history(&self) -> Result<History, String> {
         let surroundings = self.surroundings.clone();
-        let history = in_time("read of this home's launches", move || launched::read(&surroundings)).await;
+        let history =
+            in_time("read what is remembered of this home's launches", move || launched::read(&surroundings)).await;
         history.map_err(|error| format!("{error:#}"))
     }
 

@@ -8,7 +8,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use docker_remote::{Client, ServiceRequest, SwarmService};
-use futures_util::{StreamExt as _, future::join_all};
+use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::time::{Instant, sleep};
 
 use super::Swarm;
@@ -71,11 +71,7 @@ impl Swarm<'_> {
 
     async fn share(&self, name: &Name) -> Result<Vec<String>> {
         until_it_answers(|| async {
-            let mut push = self.manager.push(&name.repository, &name.tag);
-            while let Some(progress) = push.next().await {
-                progress?;
-            }
-            Ok(())
+            self.manager.push(&name.repository, &name.tag).try_for_each(|_| async { Ok(()) }).await
         })
         .await?;
         let nodes = self.manager.swarm_nodes().await?;
@@ -221,11 +217,7 @@ fn mirror(image: &str, own: &str) -> ServiceRequest {
 }
 
 async fn pull(client: &Client, name: &Name) -> Result<(), docker_remote::Error> {
-    let mut pull = client.pull(&name.to_string());
-    while let Some(progress) = pull.next().await {
-        progress?;
-    }
-    Ok(())
+    client.pull(&name.to_string()).try_for_each(|_| async { Ok(()) }).await
 }
 
 /// The outcome of a call to a registry, which runs a moment before it answers, and refuses in many words until then.
