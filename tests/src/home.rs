@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    Docker,
+    Docker, network,
     studio_user::{StudioUser, for_everybody},
 };
 
@@ -96,7 +96,7 @@ impl Home {
         Self::in_sandbox_with(Docker::Old)
     }
 
-    /// A home whose hosts are in the sandbox, with this Docker.
+    /// A home whose hosts are in the sandbox, with this Docker. The test has a network of its own from here on.
     pub fn in_sandbox_with(docker: Docker) -> Option<Self> {
         let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
         let there =
@@ -111,6 +111,10 @@ impl Home {
         }
         if !is_root {
             crate::skip("the sandbox suite needs root");
+            return None;
+        }
+        if let Err(error) = network::of_this_test() {
+            crate::skip(&format!("an app needs a network namespace of its own: {error}"));
             return None;
         }
         let mut home = Self::new();

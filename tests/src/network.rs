@@ -1,6 +1,6 @@
 //! Networks of tests, apart from this machine's.
 
-use std::{io, process::Command};
+use std::{cell::Cell, io, process::Command};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -16,5 +16,22 @@ pub fn of_its_own() -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNET)?;
     let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip runs");
     assert!(up.success(), "a namespace without loopback");
+    Ok(())
+}
+
+/// Moves this thread, unless it was moved before, into a network namespace of its own: on a shared loopback interface, the port of one app's
+/// container would be answered by another's, or be taken by it. Needs root.
+///
+/// # Errors
+/// Whoever this is may not have one.
+///
+/// # Panics
+/// The loopback interface can't be set up.
+pub fn of_this_test() -> io::Result<()> {
+    thread_local!(static MOVED: Cell<bool> = const { Cell::new(false) });
+    if !MOVED.get() {
+        of_its_own()?;
+        MOVED.set(true);
+    }
     Ok(())
 }

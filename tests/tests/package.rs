@@ -6,9 +6,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use nix::{
+    sys::wait::{Id, WaitPidFlag, WaitStatus, waitid},
+    unistd::Pid,
+};
 use sdocker_tests::{Front, Home, Run, skip};
 use tempfile::TempDir;
 
@@ -204,6 +208,19 @@ fn a_binary_needs_glibc_2_17_and_nothing_else() {
     }
 }
 
+/// How long a program runs on a processor: on the clock, others that have it would count too.
+fn processor_time(command: &mut Command) -> Duration {
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it runs");
+    let id = child.id();
+    // It has ended, and its figures are there until it is waited for.
+    let ended = waitid(Id::Pid(Pid::from_raw(id.cast_signed())), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+    let figures = fs::read_to_string(format!("/proc/{id}/schedstat")).expect("proc(5)");
+    assert!(matches!(ended, Ok(WaitStatus::Exited(_, 0))), "{ended:?}");
+    child.wait().expect("it ended");
+    let nanoseconds = figures.split(' ').next().and_then(|time| time.parse().ok()).expect("a time");
+    Duration::from_nanos(nanoseconds)
+}
+
 #[test]
 fn a_binary_is_small_and_starts_at_once() {
     let Some(packages) = Packages::made() else { return };
@@ -213,17 +230,10 @@ fn a_binary_is_small_and_starts_at_once() {
         assert!(size < MAXIMUM_SIZE, "{size}");
     }
     let native = &packages.binaries()[0];
-    let mut times: Vec<Duration> = (0..31)
-        .map(|_| {
-            let began = Instant::now();
-            let status = Command::new(native).arg("--help").stdout(Stdio::null()).status().expect("it runs");
-            assert!(status.success());
-            began.elapsed()
-        })
-        .collect();
+    let mut times: Vec<Duration> = (0..31).map(|_| processor_time(Command::new(native).arg("--help"))).collect();
     times.sort();
     let median = times[times.len() / 2];
-    println!("--help: {median:?}, the median of {}", times.len());
+    println!("--help: {median:?} of a processor, the median of {}", times.len());
     assert!(median < MAXIMUM_START, "{times:?}");
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use localmode_config::{ComposeVerdict, Sdk, Version, compose_accepted};
-use sdocker_tests::{Docker, Home, Run, Space, eventually, import_registry, network, skip};
+use sdocker_tests::{Docker, Home, Run, Space, eventually, import_registry, skip};
 use serde_json::Value;
 
 /// How most of them get their host.
@@ -55,17 +55,12 @@ impl App {
     }
 }
 
-/// What tests/sdk/prepare made, once this thread has a network of its own: localhost:8080 is where each app has its endpoint, and
-/// the endpoint of another would answer as well. `None` where it did not run, which is said.
+/// What tests/sdk/prepare made; `None` where it did not run, which is said.
 fn cache() -> Option<PathBuf> {
     let Some(cache) = std::env::var_os("SDOCKER_SDK").map(PathBuf::from) else {
         skip("SDOCKER_SDK names what tests/sdk/prepare made: use scripts/test sdk");
         return None;
     };
-    if let Err(error) = network::of_its_own() {
-        skip(&format!("an app needs a network namespace of its own: {error}"));
-        return None;
-    }
     Some(cache)
 }
 
