@@ -1,7 +1,7 @@
-//! Files that are opened again, only to be read: the kernel has its answer at once, without the way to the server and back.
+//! Files and folders that are opened again, only to be read: the kernel has its answer at once, without the way to the server and back.
 //!
-//! What is read then is in the kernel's memory as a rule, and the server never hears of it: so `tar` or a second epoch over a folder of small
-//! files takes no messages at all. The server is asked to open the file when it is needed: when something is to be read that the kernel does
+//! What is read then is in the kernel's memory as a rule, and the server never hears of it: so `tar`, `git status` or a second epoch over a folder
+//! of small files takes no messages at all. The server is asked to open the file when it is needed: when something is to be read that the kernel does
 //! not have, and before any change that could take the file away from who has it open. The server answers such messages in their order.
 //!
 //! The server says of which files that may be (`OPEN_AGAIN`): those of whose changes it tells. A notice about a file ends it.
@@ -16,7 +16,8 @@ use rustix::{fs::OFlags, io::Errno};
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::message::{
-    self, Answer, HEADER, InHeader, KEEP_CACHE, NO_FLUSH, OPEN_AGAIN, OpenIn, OpenOut, SetAttrIn, fattr, opcode,
+    self, Answer, CACHE_DIR, HEADER, InHeader, KEEP_CACHE, NO_FLUSH, OPEN_AGAIN, OpenIn, OpenOut, SetAttrIn, fattr,
+    opcode,
 };
 
 /// How many files are kept in mind, at some 16 bytes each. Beyond, one begins anew.
@@ -78,7 +79,8 @@ impl Opens {
     /// A request of the kernel; in `first` are those that the server must get before.
     pub(super) fn take(&mut self, header: &InHeader, request: Bytes, first: &mut Vec<Bytes>) -> Taken {
         match header.opcode {
-            opcode::OPEN => return self.open(header, request),
+            opcode::OPEN => return self.open(header, request, KEEP_CACHE | NO_FLUSH),
+            opcode::OPENDIR => return self.open(header, request, KEEP_CACHE | CACHE_DIR),
             // They may take a file away from who has it open: its last name, or the right to read it.
             opcode::UNLINK | opcode::RENAME | opcode::RENAME2 => self.tell(|_| true, first),
             opcode::SETATTR => {
@@ -89,7 +91,7 @@ impl Opens {
         }
         let Some((at, number)) = handle_in(header, &request) else { return Taken::Ask(request) };
         let Some(early) = self.early.get_mut(&number) else { return Taken::Ask(request) };
-        let is_release = header.opcode == opcode::RELEASE;
+        let is_release = matches!(header.opcode, opcode::RELEASE | opcode::RELEASEDIR);
         match &mut early.state {
             State::Untold(_) | State::Refused(_) if is_release => {
                 self.early.remove(&number);
@@ -116,14 +118,14 @@ impl Opens {
         }
     }
 
-    fn open(&mut self, header: &InHeader, request: Bytes) -> Taken {
+    fn open(&mut self, header: &InHeader, request: Bytes, open_flags: u32) -> Taken {
         if !self.known.contains(&header.nodeid) || self.early.len() >= MAX_EARLY || !only_reads(&request) {
             return Taken::Ask(request);
         }
         let number = self.next;
         self.next += 1;
         self.early.insert(number, Early { node: header.nodeid, state: State::Untold(request) });
-        let opened = OpenOut { fh: number, open_flags: KEEP_CACHE | NO_FLUSH, padding: 0 };
+        let opened = OpenOut { fh: number, open_flags, padding: 0 };
         Taken::Answer(message::reply(header.unique, Ok(Answer::of(&opened))))
     }
 
@@ -147,9 +149,8 @@ impl Opens {
         answer: &'a [u8],
         next: &mut Vec<Taken>,
     ) -> Option<Cow<'a, [u8]>> {
-        let Some(header) = message::header(request).filter(|header| header.opcode == opcode::OPEN) else {
-            return Some(answer.into());
-        };
+        let is_open = |header: &InHeader| matches!(header.opcode, opcode::OPEN | opcode::OPENDIR);
+        let Some(header) = message::header(request).filter(is_open) else { return Some(answer.into()) };
         let outcome = opened(answer);
         let Some(number) = self.asked.remove(&header.unique) else { return Some(self.learn(&header, answer, outcome)) };
         let early = self.early.get_mut(&number)?;
@@ -216,6 +217,7 @@ fn only_reads(request: &[u8]) -> bool {
 fn handle_in(header: &InHeader, request: &[u8]) -> Option<(usize, u64)> {
     let at = match header.opcode {
         opcode::READ | opcode::RELEASE | opcode::FSYNC | opcode::LSEEK | opcode::COPY_FILE_RANGE => HEADER,
+        opcode::READDIR | opcode::READDIRPLUS | opcode::RELEASEDIR | opcode::FSYNCDIR => HEADER,
         opcode::SETATTR => {
             let (arguments, _) = SetAttrIn::read_from_prefix(request.get(HEADER..)?).ok()?;
             (arguments.valid & fattr::FH != 0).then_some(HEADER + 8)?
@@ -345,6 +347,34 @@ mod tests {
         assert_eq!(server_opened(&mut opens, &early.1, 71, &mut next), None, "the kernel had its answer");
         let with = |(_, request): (InHeader, Bytes)| Taken::Ask(request);
         assert_eq!(next, [with(read(6, 71)), with(read(8, 71)), with(release(10, 71))]);
+        assert!(opens.early.is_empty() && opens.asked.is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_opened_as_a_file_is() {
+        let mut opens = Opens::new();
+        let open = |unique| request(opcode::OPENDIR, unique, OpenIn::default().as_bytes());
+        let list = |unique, fh| request(opcode::READDIRPLUS, unique, ReadIn { fh, ..ReadIn::default() }.as_bytes());
+        let close =
+            |unique, fh| request(opcode::RELEASEDIR, unique, ReleaseIn { fh, ..ReleaseIn::default() }.as_bytes());
+        let first = open(2);
+        assert_eq!(take(&mut opens, &first), Taken::Ask(first.1.clone()));
+        server_opened(&mut opens, &first.1, 70, &mut Vec::new()).expect("the kernel waits");
+        // What the kernel has of it is read without asking.
+        let Taken::Answer(answer) = take(&mut opens, &open(4)) else { panic!("the server is asked") };
+        let told = opened(&answer).expect("opened");
+        assert_eq!(told.open_flags, KEEP_CACHE | CACHE_DIR);
+        assert_eq!(take(&mut opens, &close(6, told.fh)), done(6));
+        // And where it has not got it all.
+        let early = open(8);
+        let number = opened_early(&mut opens, &early);
+        let (header, request) = list(10, number);
+        let mut sent = Vec::new();
+        assert_eq!((opens.take(&header, request, &mut sent), &sent[..]), (Taken::Wait, &[early.1.clone()][..]));
+        let mut next = Vec::new();
+        assert_eq!(server_opened(&mut opens, &early.1, 71, &mut next), None);
+        assert_eq!(next, [Taken::Ask(list(10, 71).1)]);
+        assert_eq!(take(&mut opens, &close(12, number)), Taken::Ask(close(12, 71).1));
         assert!(opens.early.is_empty() && opens.asked.is_empty());
     }
 

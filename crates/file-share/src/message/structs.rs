@@ -81,11 +81,14 @@ pub(crate) mod notify {
 /// (`FOPEN_KEEP_CACHE`).
 pub(crate) const KEEP_CACHE: u32 = 1 << 1;
 
+/// Another, for folders: the kernel keeps the names that it reads, as long as the folder's time of modification stays (`FOPEN_CACHE_DIR`).
+pub(crate) const CACHE_DIR: u32 = 1 << 3;
+
 /// Another: closing the file is told to nobody (`FOPEN_NOFLUSH`). A kernel before 5.16 tells it all the same.
 pub(crate) const NO_FLUSH: u32 = 1 << 5;
 
-/// Another, which is our own, and which the kernel never sees: the agent may open the file again by itself, to be read, until it is told that
-/// the file has changed.
+/// Another, which is our own, and which the kernel never sees: the agent may open the file or folder again by itself, to be read, until it is
+/// told that it has changed.
 pub(crate) const OPEN_AGAIN: u32 = 1 << 31;
 
 /// A flag of the notice `INVAL_ENTRY`: to look up again, and not to tear away from those who use it. Kernels before 6.2 do the latter.

@@ -167,7 +167,7 @@ impl Server {
         let Some(((folder, _), _)) = names.first() else { return };
         let folder = *folder;
         let found = self.find_folder(folder).ok();
-        let mut is_folder_changed = false;
+        let (mut is_folder_changed, mut notices) = (false, Vec::new());
         for ((_, name), events) in names {
             // What is in a folder that can't be found any more is looked up anew.
             let status = match (&found, Name::new(name)) {
@@ -187,16 +187,20 @@ impl Server {
             };
             drop(state);
             if is_named {
-                self.notice(message::name_changed(folder, name));
+                notices.push(message::name_changed(folder, name));
                 is_folder_changed = true;
             }
             if let Some((node, status)) = changed {
                 let only_attributes = Identity::of(status).is_folder || !is_of_content(*events);
-                self.notice(message::file_changed(node, only_attributes));
+                notices.push(message::file_changed(node, only_attributes));
             }
         }
+        // With the names that were read of it; first, so that whoever finds one of them finds it in the folder, too.
         if is_folder_changed {
-            self.notice(message::file_changed(folder, true));
+            self.notice(message::file_changed(folder, false));
+        }
+        for notice in notices {
+            self.notice(notice);
         }
     }
 

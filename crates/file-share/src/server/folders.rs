@@ -1,9 +1,13 @@
 //! Operations on folders.
 
-use std::{mem::MaybeUninit, os::fd::AsFd};
+use std::{
+    mem::MaybeUninit,
+    os::fd::AsFd,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustix::{
-    fs::{self, OFlags, RawDir, SeekFrom},
+    fs::{self, OFlags, RawDir, SeekFrom, Statx},
     io::Errno,
 };
 use zerocopy::IntoBytes as _;
@@ -11,9 +15,12 @@ use zerocopy::IntoBytes as _;
 use super::{Fd, Found, Server};
 use crate::{
     handles::Kind,
-    message::{Answer, DirEnt, EntryOut, MAX_WRITE, Name, ReadIn},
+    message::{Answer, CACHE_DIR, DirEnt, EntryOut, KEEP_CACHE, MAX_WRITE, Name, OPEN_AGAIN, ReadIn},
     tree::{self, Identity},
 };
+
+/// A change that comes so long after another has another time: file systems take theirs from the kernel's tick, of 10 ms at most.
+const SETTLES_IN: Duration = Duration::from_millis(50);
 
 impl Server {
     pub(super) fn open_folder(&self, node: u64) -> Result<Answer, Errno> {
@@ -21,8 +28,15 @@ impl Server {
             return Err(Errno::NFILE);
         }
         let folder = self.find_folder(node)?;
+        // Before it is read: whoever keeps what is read is told of every change after that.
+        let is_watched = self.watch(node, &folder);
         let fd = tree::reopen(&folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        Ok(Answer::of(&self.opened(node, fd, Kind::Folder)?))
+        let mut opened = self.opened(node, fd, Kind::Folder)?;
+        // The kernel takes the names that it keeps for those of a time of modification. So none may come under that time any more.
+        if is_watched && is_settled(&folder.status, SystemTime::now()) {
+            opened.open_flags |= KEEP_CACHE | CACHE_DIR | OPEN_AGAIN;
+        }
+        Ok(Answer::of(&opened))
     }
 
     /// Entries from a position on, as the file system numbers them: so an entry is neither left out nor repeated where others are removed
@@ -69,4 +83,11 @@ impl Server {
         }
         Ok(answer)
     }
+}
+
+/// Whether another change of a folder would show in its time of modification.
+fn is_settled(status: &Statx, now: SystemTime) -> bool {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos().cast_signed();
+    let modified = i128::from(status.stx_mtime.tv_sec) * 1_000_000_000 + i128::from(status.stx_mtime.tv_nsec);
+    now.abs_diff(modified) > SETTLES_IN.as_nanos()
 }

@@ -58,7 +58,7 @@ fn edits_are_seen_within_50_ms() {
             assert!(!share.host.join(text("d/inner/n")).exists(), "that it is not there may be kept");
             fs::write(share.app.join("d/inner").join(text("n")), text("n")).expect("written");
             took.push(seen("a new file", || read(share, &text("d/inner/n")) == text("n")));
-            assert_eq!(listed(), before + 1);
+            took.push(seen("the new file in its folder", || listed() == before + 1));
             fs::remove_file(share.app.join("d/inner").join(text("n"))).expect("removed");
             took.push(seen("a removal", || !share.host.join(text("d/inner/n")).exists()));
             // Folders that move, with what is in them.
@@ -180,10 +180,13 @@ fn what_is_read_again_takes_no_messages() {
         (0..FILES).for_each(|n| fs::write(app.join(name(n)), format!("text {n}")).expect("written"));
     };
     mounted_with(kept_for_an_hour, prepare, |share| {
-        let all = || (0..FILES).filter(|n| read(share, &name(*n)) == format!("text {n}")).count();
-        assert_eq!(all(), FILES);
+        let listed = || fs::read_dir(share.host.join("d")).expect("there").count();
+        let all = || listed() + (0..FILES).filter(|n| read(share, &name(*n)) == format!("text {n}")).count();
+        // The names are kept once their folder has not changed for a moment.
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(all(), 2 * FILES);
         let before = share.asked();
-        assert_eq!(all(), FILES);
+        assert_eq!(all(), 2 * FILES);
         let asked = share.asked() - before;
         // Whether the server is there is asked now and then.
         assert!(asked < 1000, "{asked} bytes for {FILES} files");
@@ -199,6 +202,48 @@ fn what_is_read_again_takes_no_messages() {
         assert_eq!(text, "text 2");
         assert!(!share.app.join(name(2)).exists());
     });
+}
+
+#[test]
+fn a_folder_is_listed_as_it_is_however_soon_changes_follow() {
+    mounted_with(
+        kept_for_an_hour,
+        |app| fs::create_dir(app.join("d")).expect("made"),
+        |share| {
+            let names = |at: &std::path::Path| {
+                let names = fs::read_dir(at.join("d")).expect("there").map(|entry| entry.expect("read").file_name());
+                names.collect::<std::collections::BTreeSet<_>>()
+            };
+            for round in 0..60_u64 {
+                // Two changes, and somebody who lists all the time: before, between and after them.
+                let name = |n: u64| share.app.join(format!("d/{round}-{n}"));
+                let until = Instant::now() + Duration::from_millis(100 + round);
+                let listing = || {
+                    while Instant::now() < until {
+                        names(&share.host);
+                    }
+                };
+                std::thread::scope(|scope| {
+                    scope.spawn(listing);
+                    std::thread::sleep(Duration::from_millis(60));
+                    fs::write(name(0), "").expect("written");
+                    // Up to several of the kernel's ticks, by whose number a file system says when it was changed.
+                    std::thread::sleep(Duration::from_micros(170 * round));
+                    fs::write(name(1), "").expect("written");
+                    // What `tar -x` and `rsync` do: the folder looks as old as before.
+                    if round % 3 == 0 {
+                        let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+                        fs::File::open(share.app.join("d")).and_then(|d| d.set_modified(old)).expect("set");
+                    }
+                });
+                seen("both", || names(&share.host) == names(&share.app));
+                // Of the host itself, it knows at once.
+                fs::remove_file(share.host.join(format!("d/{round}-0"))).expect("removed");
+                fs::write(share.host.join(format!("d/{round}-2")), "").expect("written");
+                assert_eq!(names(&share.host), names(&share.app));
+            }
+        },
+    );
 }
 
 #[test]

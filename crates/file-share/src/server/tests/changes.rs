@@ -1,13 +1,17 @@
 //! What the other side is told of changes, and what not.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use zerocopy::IntoBytes as _;
 
 use super::peer::{Peer, server, text};
 use crate::{
     Server, ShareSettings,
-    message::{self, OUT_HEADER, Rename2In, notify, opcode},
+    message::{self, CACHE_DIR, KEEP_CACHE, OPEN_AGAIN, OUT_HEADER, OpenIn, OpenOut, Rename2In, notify, opcode},
     nodes::ROOT,
 };
 
@@ -44,15 +48,17 @@ async fn the_other_side_is_told_of_changes_and_not_of_its_own() {
     // A change by the app, whose notice comes after all that there may be of those.
     fs::write(path("last"), "").expect("written");
     peer.notice(&name(ROOT, "last")).await;
-    let of_app = [name(ROOT, "meanwhile"), name(ROOT, "last"), file(ROOT, true)];
+    let of_app = [name(ROOT, "meanwhile"), name(ROOT, "last"), file(ROOT, false)];
     let own = |notice: &&(i32, Vec<u8>)| !of_app.contains(notice);
     assert_eq!(peer.notices.iter().filter(own).collect::<Vec<_>>(), Vec::<&(i32, Vec<u8>)>::new());
 
     // The app's change of what the other side wrote.
     fs::write(path("renamed"), "TEXT").expect("written");
     peer.notice(&file(entry.nodeid, false)).await;
+    peer.notices.clear();
     fs::remove_file(path("renamed")).expect("removed");
     peer.notice(&name(ROOT, "renamed")).await;
+    assert_eq!(peer.notices[0], file(ROOT, false), "the names that are kept of the folder go first");
 }
 
 #[tokio::test]
@@ -86,6 +92,31 @@ async fn only_what_is_noticed_may_be_kept_for_long() {
     fs::write(path("d/f"), "").expect("written");
     let found = peer.lookup(d, "f").await.expect("there");
     assert_eq!((found.entry_valid, found.attr_valid), (short, short));
+}
+
+#[tokio::test]
+async fn the_names_in_a_folder_may_be_kept_once_no_more_come_under_its_time() {
+    const KEPT: u32 = KEEP_CACHE | CACHE_DIR | OPEN_AGAIN;
+    let folder = tempfile::tempdir().expect("made");
+    let settings = ShareSettings { max_watches: 1, ..ShareSettings::new(folder.path()) };
+    fs::create_dir(folder.path().join("d")).expect("made");
+    let changed = |name: &str, ago: Duration| {
+        let at = SystemTime::now() - ago;
+        fs::File::open(folder.path().join(name)).and_then(|folder| folder.set_modified(at)).expect("set");
+    };
+    let mut peer = Peer::mount(&Arc::new(Server::new(settings).expect("shared"))).await;
+    let flags = async |peer: &mut Peer, node: u64| {
+        let opened = peer.ask::<OpenOut>(opcode::OPENDIR, node, OpenIn::default().as_bytes()).await.expect("opened");
+        opened.open_flags
+    };
+    changed("", Duration::ZERO);
+    assert_eq!(flags(&mut peer, ROOT).await, 0);
+    changed("", Duration::from_secs(1));
+    assert_eq!(flags(&mut peer, ROOT).await, KEPT);
+    // One of which nobody would tell that it has changed.
+    changed("d", Duration::from_secs(1));
+    let d = peer.lookup(ROOT, "d").await.expect("there").nodeid;
+    assert_eq!(flags(&mut peer, d).await, 0);
 }
 
 #[tokio::test]
