@@ -1,6 +1,6 @@
 //! Networks of tests, apart from this machine's.
 
-use std::{cell::Cell, io, process::Command};
+use std::{cell::Cell, fs, io, process::Command};
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -31,6 +31,8 @@ pub fn of_this_test() -> io::Result<()> {
     thread_local!(static MOVED: Cell<bool> = const { Cell::new(false) });
     if !MOVED.get() {
         of_its_own()?;
+        // The hosts of the sandbox reach each other by way of it.
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1")?;
         MOVED.set(true);
     }
     Ok(())
