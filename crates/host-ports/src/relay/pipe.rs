@@ -19,17 +19,9 @@ pub(super) async fn both(tcp: TcpStream, mut sending: SendStream<Bytes>, mut rec
     let outgoing = async {
         let mut buffer = BytesMut::new();
         loop {
-            sending.reserve_capacity(CHUNK);
+            // Room is asked for by what there is to send: what a connection holds and does not use, no other has.
             buffer.reserve(CHUNK);
-            let room = match poll_fn(|context| sending.poll_capacity(context)).await {
-                Some(room) => room.map_err(io::Error::other)?,
-                None => return Err(io::ErrorKind::BrokenPipe.into()),
-            };
-            if room == 0 {
-                continue;
-            }
-            // No more than there is room for.
-            let mut limited = (&mut read).take(room.min(CHUNK) as u64);
+            let mut limited = (&mut read).take(CHUNK as u64);
             let read = tokio::select! {
                 read = limited.read_buf(&mut buffer) => read?,
                 // The other side wants no more, while this one has nothing to say.
@@ -37,10 +29,17 @@ pub(super) async fn both(tcp: TcpStream, mut sending: SendStream<Bytes>, mut rec
                     return Err(io::Error::other(format!("closed by the other side: {reset:?}")));
                 }
             };
-            let ends = read == 0;
-            sending.send_data(buffer.split().freeze(), ends).map_err(io::Error::other)?;
-            if ends {
-                return Ok(());
+            if read == 0 {
+                return sending.send_data(Bytes::new(), true).map_err(io::Error::other);
+            }
+            while !buffer.is_empty() {
+                sending.reserve_capacity(buffer.len());
+                let room = match poll_fn(|context| sending.poll_capacity(context)).await {
+                    Some(room) => room.map_err(io::Error::other)?,
+                    None => return Err(io::ErrorKind::BrokenPipe.into()),
+                };
+                let next = buffer.split_to(room.min(buffer.len())).freeze();
+                sending.send_data(next, false).map_err(io::Error::other)?;
             }
         }
     };

@@ -7,6 +7,9 @@ use tokio::{
 
 use super::*;
 
+/// How long something may take that takes no time.
+const SOON: Duration = Duration::from_secs(10);
+
 /// A relay to an agent of this process, through a narrow stream.
 async fn relay() -> Relay {
     let (near, far) = duplex(4 << 10);
@@ -74,6 +77,85 @@ async fn a_connection_that_nobody_reads_holds_up_no_other() {
         assert_eq!(client.read_u8().await.expect("read"), b'x');
     }
     drop(unread);
+}
+
+/// As many as [`MAX_CONNECTIONS`] allows would take more files than a process may have open here.
+#[tokio::test]
+async fn connections_that_say_nothing_hold_up_no_other() {
+    let relay = relay().await;
+    let (listener, port) = target().await;
+    let mut idle = Vec::new();
+    for number in 0..=150_u8 {
+        let connection = relay.connect("127.0.0.1", port).await.expect("connected");
+        let (mut server, _) = listener.accept().await.expect("accepted");
+        let (mut client, passed) = pair().await;
+        tokio::spawn(connection.join(passed));
+        let echoed = async {
+            client.write_u8(number).await?;
+            assert_eq!(server.read_u8().await?, number);
+            server.write_u8(number).await?;
+            client.read_u8().await
+        };
+        let echoed = timeout(SOON, echoed).await.unwrap_or_else(|_| panic!("connection {number} stands still"));
+        assert_eq!(echoed.expect("passed on"), number);
+        idle.push((client, server));
+    }
+}
+
+/// Each end of a connection, by whichever side, as TCP itself tells it.
+#[tokio::test]
+async fn an_end_is_the_same_on_the_other_side() {
+    let relay = relay().await;
+    let (listener, port) = target().await;
+    let connected = async || {
+        let connection = relay.connect("127.0.0.1", port).await.expect("connected");
+        let (server, _) = listener.accept().await.expect("accepted");
+        let (client, passed) = pair().await;
+        (client, server, tokio::spawn(connection.join(passed)))
+    };
+    let read = async |from: &mut TcpStream| {
+        let mut text = String::new();
+        timeout(SOON, from.read_to_string(&mut text)).await.expect("its end").map(|_| text)
+    };
+
+    // The client closes, and then the server.
+    let (client, mut server, joined) = connected().await;
+    drop(client);
+    assert_eq!(read(&mut server).await.expect("closed"), "");
+    drop(server);
+    timeout(SOON, joined).await.expect("it ends").expect("no panic").expect("both ended well");
+
+    // The server closes, with something for the client.
+    let (mut client, mut server, joined) = connected().await;
+    server.write_all(b"farewell").await.expect("written");
+    drop(server);
+    assert_eq!(read(&mut client).await.expect("closed"), "farewell");
+    drop(client);
+    timeout(SOON, joined).await.expect("it ends").expect("no panic").expect("both ended well");
+
+    // One direction ends before the other, by either side.
+    for client_first in [true, false] {
+        let (client, server, joined) = connected().await;
+        let (mut first, mut second) = if client_first { (client, server) } else { (server, client) };
+        first.shutdown().await.expect("shut down");
+        assert_eq!(read(&mut second).await.expect("ended"), "");
+        second.write_all(b"still open").await.expect("written");
+        drop(second);
+        assert_eq!(read(&mut first).await.expect("closed"), "still open");
+        timeout(SOON, joined).await.expect("it ends").expect("no panic").expect("both ended well");
+    }
+
+    // Whoever closes with something unread resets (RFC 2525, section 2.17): testcontainers never reads what ryuk acknowledges.
+    for client_first in [true, false] {
+        let (client, server, joined) = connected().await;
+        let (first, mut second) = if client_first { (client, server) } else { (server, client) };
+        second.write_all(b"ACK\n").await.expect("written");
+        timeout(SOON, first.peek(&mut [0])).await.expect("it comes").expect("readable");
+        drop(first);
+        let reset = read(&mut second).await.expect_err("reset");
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+        timeout(SOON, joined).await.expect("it ends").expect("no panic").expect_err("it broke");
+    }
 }
 
 #[tokio::test]
