@@ -447,7 +447,7 @@ fn what_is_the_users_in_a_space_keeps_no_host_away() {
     for said in [
         "tmp.before-sdocker/tmp: Local Mode needs that path",
         "configure --undo",
-        "config.yaml is left as it is",
+        "config.yaml is left unchanged",
         "  container_root: \"",
     ] {
         assert!(created.stderr.contains(said), "{said}: {}", created.stderr);

@@ -301,7 +301,7 @@ fn accidents_are_survived_or_said_and_mended() {
     image(home);
     until("it is back", served);
     let why = status(home)["link"]["folders"][0]["why"].as_str().unwrap_or_default().to_owned();
-    assert!(why.contains("start containers from before again"), "{why}");
+    assert!(why.contains("restart the containers that were started before"), "{why}");
     let port = free_port();
     docker(
         home,

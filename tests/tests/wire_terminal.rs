@@ -108,7 +108,7 @@ fn a_closed_terminal_leaves_nothing() {
         nothing_is_left(&front, &home, &format!("{fault:?} at {action} {nth}"));
     }
     let log = log(&home);
-    assert!(log.contains("standard error takes nothing any more") && log.contains("undone: "), "{log}");
+    assert!(log.contains("can't write to standard error any more") && log.contains("undone: "), "{log}");
     println!("{} cases of a closed terminal", cases.len());
 }
 

@@ -177,9 +177,9 @@ impl Interrupt {
         let log = self.0.log.display();
         let what_then = match &started {
             Some(Ok(_)) => {
-                format!("should this command be ended first, that is finished in the background (log: {log})")
+                format!("if this command is killed first, that is finished in the background (log: {log})")
             }
-            Some(Err(_)) | None => "once more to stop at once".to_owned(),
+            Some(Err(_)) | None => "interrupt again to stop at once".to_owned(),
         };
         let line = format!("stopping: {}; {what_then}", work.stopping);
         let failure = match started {

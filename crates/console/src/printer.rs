@@ -45,7 +45,7 @@ pub struct Printer {
     has_result: AtomicBool,
     /// Why a result did not reach standard output.
     lost: Mutex<Option<io::Error>>,
-    /// Whether standard error takes nothing any more, which is logged once.
+    /// Whether can't write to standard error any more, which is logged once.
     is_unheard: AtomicBool,
 }
 
@@ -177,7 +177,7 @@ impl Printer {
             if let Err(error) = io::stderr().lock().write_all(format!("{line}\n").as_bytes())
                 && !self.is_unheard.swap(true, Ordering::Relaxed)
             {
-                tracing::warn!("standard error takes nothing any more ({error}); the work goes on");
+                tracing::warn!("can't write to standard error any more ({error}); the work goes on");
             }
         });
         self.waits.heard();

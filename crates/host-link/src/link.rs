@@ -76,7 +76,9 @@ impl Link {
             follows |= matches!(news, News::Port(PortEvent::Following | PortEvent::Lost(_)));
             if matches!(news, News::File(Event::AgentReplaced)) {
                 let when = Timestamp::now().strftime("%H:%M UTC");
-                past = Some(format!("it was away for a moment at {when}: start containers from before again"));
+                past = Some(format!(
+                    "it was away for a moment at {when}: restart the containers that were started before"
+                ));
             }
             apply(news, &mut state, past.as_ref());
             state.settled = follows && state.folders.iter().all(|folder| folder.state != FolderState::Starting);
@@ -108,7 +110,7 @@ impl Link {
             let outcome = sharing.serve(until(stopped.clone()), told).await;
             if *stopped.borrow() {
                 if let Err(error) = outcome {
-                    tracing::warn!("the folders were not taken from the host: {}", with_causes(&error));
+                    tracing::warn!("the folders were not unmounted on the host: {}", with_causes(&error));
                 }
                 return;
             }
@@ -135,7 +137,7 @@ impl Link {
                 let dialer = dialer.clone();
                 tokio::spawn(async move {
                     if let Err(error) = dialer.prepare().await {
-                        tracing::warn!("the agent for ports does not start: {}", with_causes(&error));
+                        tracing::warn!("the port agent does not start: {}", with_causes(&error));
                     }
                 });
             }
@@ -179,7 +181,7 @@ fn apply(news: News, state: &mut LinkState, past: Option<&String>) {
         }
         News::Port(PortEvent::Following) => state.unreachable = None,
         News::Port(PortEvent::Lost(why)) => {
-            tracing::warn!("the daemon is not followed: {why}");
+            tracing::warn!("the daemon's events can't be followed: {why}");
             state.unreachable = Some(why);
         }
         News::File(_) | News::Port(_) => {}

@@ -73,7 +73,7 @@ impl From<host_ports::PortLine> for PortLine {
             PortState::Open(port) if port == line.host_port => (Some(port), None),
             PortState::Open(port) => (Some(port), Some(format!("{} is taken in this app", line.host_port))),
             PortState::Failed(why) => (None, Some(why)),
-            PortState::Udp => (None, Some("UDP is not brought here, only TCP".to_owned())),
+            PortState::Udp => (None, Some("UDP ports are not forwarded, only TCP".to_owned())),
             _ => (None, None),
         };
         Self { container: line.container, host_port: line.host_port, local_port, why }

@@ -18,7 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Daemon(#[from] docker_remote::Error),
     /// The daemon tells nothing any more.
-    #[error("the daemon ended the stream of its events")]
+    #[error("the daemon closed its event stream")]
     Ended,
     /// The daemon has a time that is none.
     #[error("the daemon does not tell its time")]

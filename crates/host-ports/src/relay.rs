@@ -45,7 +45,7 @@ pub enum RelayError {
         reason: String,
     },
     /// No address.
-    #[error("{0:?} is no address of a host")]
+    #[error("{0:?} is not the address of a host")]
     NoAddress(String),
 }
 
@@ -79,7 +79,7 @@ impl Relay {
                 ended = &mut connection => if let Err(error) = ended {
                     tracing::debug!("the stream to the agent ended: {error}");
                 },
-                () = silence(pings) => tracing::warn!("the agent does not answer any more"),
+                () = silence(pings) => tracing::warn!("the agent no longer answers"),
             }
         });
         Ok(Self(requests))

@@ -157,7 +157,7 @@ impl Plan {
                 self.actions.push(Action::MakeFolder { folder, aside });
             }
             Ok(_) => self.left.push(Left {
-                what: format!("{} is left as it is: it is no folder", folder.display()),
+                what: format!("{} is left unchanged: it is not a folder", folder.display()),
                 advice: Vec::new(),
             }),
         }
@@ -174,7 +174,7 @@ impl Plan {
             _ if is_needed => Some(aside::place_for(link)),
             _ => {
                 return self.left.push(Left {
-                    what: format!("{} is left as it is: a host does not see it", link.display()),
+                    what: format!("{} is left unchanged: a host can't see it", link.display()),
                     advice: vec![format!("containers share {} with this app", link.with_file_name(NEEDED).display())],
                 });
             }
@@ -189,7 +189,7 @@ impl Plan {
 }
 
 fn not_edited(config: &Path, value: &str, error: &Error) -> Left {
-    let mut what = format!("{} is left as it is: {error}", config.display());
+    let mut what = format!("{} is left unchanged: {error}", config.display());
     if let Error::File { source, .. } = error {
         what = format!("{what}: {source}");
     }
@@ -239,7 +239,7 @@ fn carry_out(action: &Action) -> Result<Option<Left>, Error> {
     if let Some((path, to)) = action.moves()
         && let Err(error) = aside::move_to(path, to)
     {
-        let what = format!("{} is left as it is: it can't be moved to {}: {error}", path.display(), to.display());
+        let what = format!("{} is left unchanged: it cannot be moved to {}: {error}", path.display(), to.display());
         let advice = "Local Mode needs a folder there: move it away, and run `sdocker configure`";
         return Ok(Some(Left { what, advice: vec![advice.to_owned()] }));
     }

@@ -53,7 +53,7 @@ pub struct Surroundings {
     pub docker_context: Option<String>,
     /// The Region that was asked for; it goes before the app's own.
     pub region: Option<String>,
-    /// `AWS_REGION`, which counts only where the app names no Region.
+    /// `AWS_REGION`, which is used only where the app names no Region.
     pub aws_region: Option<String>,
     /// Studio's own variable, `REGION_NAME`, which comes last.
     pub region_name: Option<String>,

@@ -31,7 +31,7 @@ pub enum DiscoveryWarning {
 impl fmt::Display for DiscoveryWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TagsNotRead { why } => write!(f, "the host will not carry the user profile's tags: {why}"),
+            Self::TagsNotRead { why } => write!(f, "the host won't have the user profile's tags: {why}"),
         }
     }
 }

@@ -135,7 +135,7 @@ pub enum DiscoveryError {
         domain: crate::DomainId,
     },
     /// The domain's answer lacks something that every domain has.
-    #[error("the answer of {action} for {resource} has no {field}")]
+    #[error("the response to {action} for {resource} has no {field}")]
     Incomplete {
         /// The IAM action.
         action: &'static str,

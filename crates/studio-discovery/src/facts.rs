@@ -28,7 +28,7 @@ pub struct LocalSources {
     pub home: PathBuf,
     /// A Region that the user asks for, which goes before the app's own.
     pub region: Option<String>,
-    /// `AWS_REGION`, which counts only where the app's ARN names no Region.
+    /// `AWS_REGION`, which is used only where the app's ARN names no Region.
     pub aws_region: Option<String>,
     /// Studio's own variable, `REGION_NAME`, which comes last.
     pub region_name: Option<String>,
@@ -96,8 +96,8 @@ impl LocalFacts {
         let arn = given(&metadata.resource_arn);
         let kind = kind(&metadata, arn.as_deref())?;
         let domain =
-            given(&metadata.domain_id).ok_or_else(|| missing("DomainId", "it names the domain to be asked about"))?;
-        let arn = arn.ok_or_else(|| missing("ResourceArn", "it names the Region and the account"))?;
+            given(&metadata.domain_id).ok_or_else(|| missing("DomainId", "it is needed to look up the domain"))?;
+        let arn = arn.ok_or_else(|| missing("ResourceArn", "it is needed for the Region and the account ID"))?;
         // arn:<partition>:sagemaker:<region>:<account>:app/...
         let part = |index| arn.split(':').nth(index).filter(|part| !part.is_empty());
         let invalid = |field| move |source| DiscoveryError::InvalidField { path: path.to_owned(), field, source };
@@ -108,10 +108,10 @@ impl LocalFacts {
             region_name: sources.region_name.clone(),
         };
         let choice = choice.choose().map_err(DiscoveryError::InvalidRegion)?.ok_or(DiscoveryError::NoRegion)?;
-        let account = part(4).ok_or_else(|| missing("ResourceArn", "it should name the account in its fifth part"))?;
+        let account = part(4).ok_or_else(|| missing("ResourceArn", "expected the account ID as its fifth part"))?;
         let (profile, space) = (given(&metadata.user_profile_name), given(&metadata.space_name));
         if profile.is_none() && space.is_none() {
-            return Err(missing("UserProfileName", "it, or SpaceName, tells whose app this is"));
+            return Err(missing("UserProfileName", "it, or SpaceName, is needed to tell whose app this is"));
         }
         Ok(Self {
             region: choice.region,
@@ -202,7 +202,7 @@ fn kind(metadata: &Metadata, arn: Option<&str>) -> Result<AppKind, DiscoveryErro
         None if metadata.domain_id.is_some() => Ok(AppKind::JupyterServer),
         None => Err(DiscoveryError::UnsupportedApp {
             what: "a SageMaker notebook instance".to_owned(),
-            why: "it runs its own Docker daemon, so that it needs no host: use `docker` and Local Mode there directly",
+            why: "it runs its own Docker daemon, so it needs no host: use `docker` and Local Mode there directly",
         }),
         Some(other) => Err(DiscoveryError::UnsupportedApp {
             what: format!("a Studio app of type {other}"),

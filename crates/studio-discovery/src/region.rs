@@ -39,7 +39,7 @@ pub struct RegionConflict {
 impl fmt::Display for RegionConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { region, named_by, other, other_named_by } = self;
-        write!(f, "{other_named_by} says Region {other}, but {named_by} says {region}, which counts")
+        write!(f, "{other_named_by} says Region {other}, but {named_by} says {region}, which is used")
     }
 }
 

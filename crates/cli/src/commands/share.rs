@@ -76,8 +76,7 @@ pub(crate) async fn run(
         hosts: Vec::new(),
     })?;
     let mut said = Ok(());
-    let events = |event: Event| {
-        match event {
+    let events = |event: Event| match event {
         Event::Ready => {
             said = printer.result(&shared, || {
                 let folders: Vec<String> = shared.folders.iter().map(|path| path.display().to_string()).collect();
@@ -86,10 +85,9 @@ pub(crate) async fn run(
         }
         Event::Reconnecting { path, reason } => tracing::warn!("{}: {reason}; connecting again", path.display()),
         Event::AgentReplaced => printer.warn(
-            "the container that shares the folders was removed, and is back; containers that use them must be started again",
+            "the container that shares the folders was removed, and is back; restart the containers that use them",
         ),
         _ => {}
-    }
     };
     sharing.serve(interrupt.stop().cancelled(), events).await?;
     said?;

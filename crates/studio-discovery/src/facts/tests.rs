@@ -142,9 +142,9 @@ fn the_region_is_what_was_asked_for_or_the_apps_own_and_others_are_named() {
         ]
         .join("\n"),
         @r"
-    eu-west-1: AWS_REGION says Region us-east-1, but the app's ARN says eu-west-1, which counts; REGION_NAME says Region us-east-2, but the app's ARN says eu-west-1, which counts
-    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which counts
-    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which counts; REGION_NAME says Region eu-west-1, but --region says us-east-1, which counts
+    eu-west-1: AWS_REGION says Region us-east-1, but the app's ARN says eu-west-1, which is used; REGION_NAME says Region us-east-2, but the app's ARN says eu-west-1, which is used
+    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which is used
+    us-east-1: the app's ARN says Region eu-west-1, but --region says us-east-1, which is used; REGION_NAME says Region eu-west-1, but --region says us-east-1, which is used
     "
     );
 }
