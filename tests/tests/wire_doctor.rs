@@ -248,7 +248,7 @@ fn registries_that_do_not_answer_are_said() {
 }
 
 /// A KernelGateway app of a user profile asks nothing of spaces; and without a price a host comes up as well.
-const NOT_NEEDED_HERE: [&str; 2] = ["sagemaker:DescribeSpace", "pricing:GetProducts"];
+const NOT_NEEDED_HERE: [&str; 3] = ["sagemaker:DescribeSpace", "pricing:GetProducts", "ec2:DescribeSpotPriceHistory"];
 
 /// Of a permission that is missing `doctor` says so, or that it can't be told; never that all is well.
 #[test]

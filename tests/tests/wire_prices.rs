@@ -1,4 +1,4 @@
-//! What a host costs, by AWS's Price List: where it answers, where it does not, and that nothing waits for it.
+//! What a host costs, by AWS's Price List and EC2's Spot prices: where they answer, where they do not, and that nothing waits for them.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +6,12 @@ use sdocker_tests::{Front, Home};
 use serde_json::{Value, json};
 
 fn plan(home: &Home, more: &[&str]) -> (Value, Duration) {
+    plan_of(home, "c5.xlarge", more)
+}
+
+fn plan_of(home: &Home, instance_type: &str, more: &[&str]) -> (Value, Duration) {
     let began = Instant::now();
-    let arguments = [&["create-host", "c5.xlarge", "--dry-run", "--output", "json"], more].concat();
+    let arguments = [&["create-host", instance_type, "--dry-run", "--output", "json"], more].concat();
     (home.sdocker(&arguments).expect(0).json(), began.elapsed())
 }
 
@@ -98,6 +102,78 @@ fn a_limit_in_dollars_is_one_in_time() {
     let (planned, _) = plan(&home, &["--max-cost", "100", "--max-lifetime", "1h"]);
     assert!(close(&planned["cost"]["at_most_usd"], 0.192 + VOLUME), "{planned:#}");
     let refused = home.sdocker(&["create-host", "c5.xlarge", "--max-cost", "0.001", "--dry-run"]).expect(1).stderr;
-    assert!(refused.contains("does not pay for a minute of a c5.xlarge: an hour of one is $0.24"), "{refused}");
+    assert!(
+        refused.contains("does not pay for a minute of a c5.xlarge: an hour of one is $0.24 on demand"),
+        "{refused}"
+    );
     front.enforce(&Value::Null);
+}
+
+/// On Spot a host costs what its zone costs at the moment; a limit in dollars, and what it can cost at the most, are by the price on demand.
+#[test]
+fn a_host_on_spot_says_what_spot_costs() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.enforce(&home.sdocker(&["policy", "--for", "create,status,terminate,purge"]).expect(0).json());
+    let (planned, _) = plan(&home, &["--spot"]);
+    let cost = &planned["cost"];
+    assert_eq!(cost["hourly_usd"]["market"], "spot", "{planned:#}");
+    let zone = planned["plan"]["placements"][0]["zone"].as_str().expect("a zone").to_owned();
+    let of_zone = if zone == "eu-west-1a" { 0.0702 } else { 0.0741 };
+    let exactly = |found: &Value, usd: f64| found.as_f64().is_some_and(|found| (found - usd).abs() < 1e-6);
+    assert!(exactly(&cost["hourly_usd"]["instance"], of_zone), "{zone}: {cost:#}");
+    assert!(exactly(&cost["hourly_usd"]["instance_at_most"], 0.192), "{cost:#}");
+    assert!(close(&cost["at_most_usd"], 12.0 * (0.192 + VOLUME)), "{cost:#}");
+    let mut asked = front.priced();
+    asked.sort();
+    assert_eq!(asked, ["priced", "priced", "spot priced"]);
+    let said = home.sdocker(&["create-host", "c5.xlarge", "--dry-run", "--spot"]).expect(0).stdout;
+    assert!(said.contains("$0.12 an hour at today's Spot price ($0.07"), "{said}");
+    assert!(said.contains("never more than the on-demand price: $2.88 at the most"), "{said}");
+    // Nobody is asked again within the hour, and nobody is asked for Spot where that is not wanted.
+    assert_eq!(front.priced().len(), 3);
+
+    // It lasts as long as the amount does on demand.
+    let (planned, _) = plan(&home, &["--spot", "--max-cost", "1"]);
+    assert!(planned["cost"]["at_most_usd"].as_f64().is_some_and(|most| most > 0.99 && most <= 1.0), "{planned:#}");
+
+    let created = home.sdocker(&["create-host", "c5.xlarge", "--spot", "--output", "json"]).expect(0).json();
+    assert_eq!(created["cost"]["hourly_usd"]["market"], "spot", "{created:#}");
+    assert!(created["cost"]["hourly_usd"]["instance"].as_f64() < Some(0.08), "{created:#}");
+    let status = home.sdocker(&["status"]).expect(0).stdout;
+    assert!(status.contains("$0.12 an hour, $0.00 so far, $2.88 at the most until it ends itself"), "{status}");
+    let table = home.sdocker(&["list-hosts"]).expect(0).stdout;
+    assert!(table.contains("$0.12"), "{table}");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    front.enforce(&Value::Null);
+}
+
+/// Without that one permission, what Spot costs is unknown, and a limit in dollars holds nevertheless.
+#[test]
+fn a_spot_price_that_is_not_there_is_unknown() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.deny(&["ec2:DescribeSpotPriceHistory"]);
+    let (planned, _) = plan(&home, &["--spot", "--max-cost", "1"]);
+    assert_eq!(planned["cost"], Value::Null);
+    assert!(front.priced().contains(&"spot denied".to_owned()));
+    let now: jiff::Timestamp = jiff::Timestamp::now();
+    let expires: jiff::Timestamp = planned["plan"]["expires"].as_str().and_then(|at| at.parse().ok()).expect("a time");
+    let hours = expires.duration_since(now).as_secs_f64() / 3600.0;
+    assert!((hours - 1.0 / (0.192 + VOLUME)).abs() < 0.1, "{hours}");
+    front.deny(&[]);
+
+    front.answer_prices(&json!("silent"));
+    let (planned, took) = plan(&home, &["--spot-or-on-demand"]);
+    assert_eq!(planned["cost"], Value::Null);
+    assert!(
+        took >= Duration::from_secs(2) && took < Duration::from_secs(6),
+        "once, and not one after the other: {took:?}"
+    );
+    front.release();
+    front.answer_prices(&Value::Null);
+    // What EC2 does not sell as Spot has no price there.
+    let (planned, _) = plan_of(&home, "m5.large", &["--spot"]);
+    assert_eq!(planned["cost"], Value::Null);
+    assert!(front.priced().contains(&"spot no price".to_owned()), "{:?}", front.priced());
 }

@@ -21,7 +21,7 @@ Ask = namedtuple("Ask", "action resource context call")
 UNNARROWED = {
     "DescribeAvailabilityZones", "DescribeImages", "DescribeInstanceTypeOfferings", "DescribeInstanceTypes", "DescribeInstances",
     "DescribeNetworkInterfaceAttribute", "DescribeNetworkInterfaces", "DescribeRouteTables", "DescribeSecurityGroupRules",
-    "DescribeSecurityGroups", "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "GetEbsDefaultKmsKeyId",
+    "DescribeSecurityGroups", "DescribeSpotPriceHistory", "DescribeSubnets", "DescribeVpcEndpoints", "DescribeVpcs", "GetEbsDefaultKmsKeyId",
 }
 RULES = {
     "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupEgress", "RevokeSecurityGroupIngress",

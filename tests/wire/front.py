@@ -155,7 +155,7 @@ class Front(BaseHTTPRequestHandler):
             call = Call(self, body)
         except authorization.Unknown as unknown:
             return self.send(answers.error("ec2", "InvalidAction", f"the front does not know {unknown}", 400))
-        if call.service == "pricing":
+        if call.service == "pricing" or call.action == "DescribeSpotPriceHistory":
             return self.price(call)
         fault = state.faults.next(call.name, call.account, call.region)
         if fault and not fault.done:
@@ -166,17 +166,19 @@ class Front(BaseHTTPRequestHandler):
     def price(self, call):
         """Not written down with the account's calls: it comes whenever it comes, beside them."""
         if state.prices.how == "silent":
-            state.prices.asked.append("silent")
+            state.prices.note(call, "silent")
             return state.faults.keep_silent(call.name, self.connection)
         if state.prices.how == "page":
-            state.prices.asked.append("page")
+            state.prices.note(call, "page")
             return self.send(Answer(200, "text/html; charset=utf-8", PAGE, request=None))
         ask = authorization.Authorization(call.account, call.region).asked(call.service, call.action, call.request)[0]
         why = authorization.denial(state.organization, state.policies, ask)
         if why:
-            state.prices.asked.append("denied")
-            return self.send(answers.error("pricing", "AccessDeniedException", why, 400))
-        self.send(state.prices.answer(self, call))
+            state.prices.note(call, "denied")
+            user = accounts.get(call.account, call.region).user
+            return self.send(answers.error(call.service, *authorization.refusal(user, ask, why, state.encoded)))
+        answer = state.prices.answer(self, call) if call.service == "pricing" else state.prices.spot_answer(call, state.pages)
+        self.send(answer)
 
     def fail(self, fault, call, answer):
         """Answers in place of AWS, or not at all; `answer` is AWS's, where the call took effect."""

@@ -1,12 +1,14 @@
-"""AWS's Price List, as its one call in use answers: a few products, found by filters, each a document in a text.
+"""AWS's Price List, as its one call in use answers: a few products, found by filters, each a document in a text; and EC2's Spot prices.
 
-A call of it is no call of the account: it is written down apart, and no fault strikes it but its own (`answer`). Its signature is made by this
-program itself, so it is computed anew here, by botocore.
+A call of either is no call of the account: it is written down apart, and no fault strikes it but its own (`answer`). The signature of the first is
+made by sdocker itself, so it is computed anew here, by botocore.
 """
 
 import json
 import re
+import time
 import urllib.parse
+from datetime import datetime, timezone
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -44,6 +46,17 @@ PRODUCTS = [
     product("System Operation", "IOPS-Mo", "0.0055000000", volumeApiName="gp3", regionCode="eu-west-1", productFamily="System Operation"),
     product("Storage", "GB-Mo", "0.1100000000", volumeApiName="gp2", regionCode="eu-west-1", productFamily="Storage"),
 ]
+# Changes of Spot prices: how many hours ago, where, of what, to what. moto's are random, and have no times.
+CHANGES = [
+    (hours, "eu-west-1", zone, "c5.xlarge", product, usd)
+    for hours, zone, product, usd in (
+        (100, "a", "Linux/UNIX", "0.091000"), (30, "a", "Linux/UNIX", "0.085000"), (3, "a", "Linux/UNIX", "0.070200"),
+        (20, "b", "Linux/UNIX", "0.074100"), (50, "c", "Linux/UNIX", "0.066000"),
+        (2, "a", "Windows", "0.254200"), (2, "b", "SUSE Linux", "0.174100"),
+    )
+]
+# EC2 API reference, DescribeSpotPriceHistory: StartTime, "up to the past 90 days"; MaxResults, "a value between 1 and 1000".
+OLDEST, MOST_RESULTS = 90 * 24 * 3600, 1000
 FIELDS = {field for known in PRODUCTS for field in known["attributes"]}
 
 
@@ -51,7 +64,12 @@ class Prices:
     """What was asked, with what came of it; and how it is answered from now on: None, `silent`, `page` or `denied`."""
 
     def __init__(self):
-        self.asked, self.how = [], None
+        self.asked, self.how, self.began = [], None, time.time()
+
+    def note(self, call, outcome):
+        """Writes down what came of a call; a further page belongs to its first."""
+        if not call.further:
+            self.asked.append(outcome if call.service == "pricing" else f"spot {outcome}")
 
     def check_signature(self, headers, path, body):
         found = SIGNED.fullmatch(headers.get("Authorization", ""))
@@ -88,10 +106,68 @@ class Prices:
             value = {"FormatVersion": "aws_v1", "PriceList": [document(n, known) for n, known in enumerate(self.products(call.request))]}
             models.check_answer("pricing", call.action, value)
         except models.Refused as no:
-            self.asked.append(no.code)
+            self.note(call, no.code)
             return answers.error("pricing", no.code, str(no), no.status)
-        self.asked.append("priced" if value["PriceList"] else "no product")
+        self.note(call, "priced" if value["PriceList"] else "no product")
         return answers.result(value)
+
+    def spot_answer(self, call, pages):
+        """DescribeSpotPriceHistory's answer."""
+        try:
+            models.check("ec2", call.action, call.request)
+            if call.dry:
+                return answers.error("ec2", "DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
+            if call.further:
+                return answers.Answer(200, answers.XML, pages.further(call))
+            found = self.spot_history(call.region, call.request)
+        except models.Refused as no:
+            self.note(call, no.code)
+            return answers.error("ec2", no.code, str(no), no.status)
+        self.note(call, "priced" if found else "no price")
+        items = "".join(
+            f"<item><instanceType>{kind}</instanceType><productDescription>{product}</productDescription><spotPrice>{usd}</spotPrice>"
+            f"<timestamp>{stamp(at)}</timestamp><availabilityZone>{zone}</availabilityZone></item>"
+            for at, zone, kind, product, usd in found
+        )
+        members = f"<spotPriceHistorySet>{items}</spotPriceHistorySet><nextToken></nextToken>"
+        return pages.first(call, answers.ec2(call.action, members))
+
+    def spot_history(self, region, form):
+        """The changes within a time, and of each price the last one before it: "the effective price as of the start time" (EC2 API reference,
+        DescribeSpotPriceHistory)."""
+        if "AvailabilityZone" in form and "AvailabilityZoneId" in form:
+            raise models.Refused("InvalidParameterCombination", "AvailabilityZone and AvailabilityZoneId can't both be specified")
+        if any(name.startswith("Filter.") or name == "AvailabilityZoneId" for name in form):
+            raise models.Refused("InvalidParameter", "the front knows no filters of Spot prices, and no ids of zones")
+        if not 1 <= int(form.get("MaxResults", MOST_RESULTS)) <= MOST_RESULTS:
+            raise models.Refused("InvalidParameterValue", "Value for parameter maxResults is invalid. Expecting a value between 1 and 1000.")
+        now = time.time()
+        start, end = instant(form, "StartTime", now - OLDEST), instant(form, "EndTime", now)
+        wanted = lambda name, value: (of := values_of(form, name)) == [] or value in of
+        changes = sorted(
+            (self.began - hours * 3600, f"{of}{zone}", kind, product, usd) for hours, of, zone, kind, product, usd in CHANGES
+            if of == region and wanted("InstanceType", kind) and wanted("ProductDescription", product)
+            and form.get("AvailabilityZone") in (None, f"{of}{zone}")
+        )
+        before = {change[1:4]: change for change in changes if change[0] <= start}
+        return sorted([*before.values(), *(change for change in changes if start < change[0] <= end)])
+
+
+def values_of(form, name):
+    return [value for key, value in form.items() if re.fullmatch(rf"{name}\.\d+", key)]
+
+
+def instant(form, name, default):
+    """A time of a form (EC2 API reference, DescribeSpotPriceHistory: UTC, YYYY-MM-DDTHH:MM:SSZ)."""
+    if name not in form:
+        return default
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", form[name]):
+        raise models.Refused("InvalidParameterValue", f"Invalid format for parameter {name}: {form[name]}")
+    return datetime.fromisoformat(form[name]).timestamp()
+
+
+def stamp(at):
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def document(number, known):

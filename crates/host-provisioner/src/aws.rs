@@ -32,6 +32,7 @@ pub fn cloud(config: &SdkConfig) -> Cloud {
         instances: ec2.clone(),
         networks: ec2.clone(),
         quotas: Arc::new(quotas::ServiceQuotas::new(config)),
+        spot_prices: ec2.clone(),
         volumes: ec2.clone(),
         dry_runs: ec2.clone(),
         territory: ec2,

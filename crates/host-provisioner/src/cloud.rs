@@ -13,6 +13,7 @@ mod mount_targets;
 mod networks;
 mod quotas;
 mod security_groups;
+mod spot_prices;
 mod territory;
 mod together;
 mod volumes;
@@ -32,13 +33,14 @@ pub use mount_targets::{MountTarget, MountTargets, USUAL_SECURITY_GROUPS};
 pub use networks::{Networks, VpcDns};
 pub use quotas::{GROUPS_PER_INTERFACE, QuotaClass, Quotas};
 pub use security_groups::{Peer, Protocol, Rule, SecurityGroup, SecurityGroups};
+pub use spot_prices::SpotPrices;
 pub use territory::{Seen, Territory};
 pub use volumes::{VolumeKey, Volumes};
 #[cfg(any(test, feature = "mock"))]
 pub use {
     dry_runs::MockDryRuns, images::MockImages, instance_types::MockInstanceTypes, instances::MockInstances,
     mount_targets::MockMountTargets, networks::MockNetworks, quotas::MockQuotas, security_groups::MockSecurityGroups,
-    territory::MockTerritory, volumes::MockVolumes,
+    spot_prices::MockSpotPrices, territory::MockTerritory, volumes::MockVolumes,
 };
 
 /// A cloud: one object per capability. Cloning shares them.
@@ -58,6 +60,8 @@ pub struct Cloud {
     pub networks: Arc<dyn Networks>,
     /// Service quotas.
     pub quotas: Arc<dyn Quotas>,
+    /// Prices of Spot instances.
+    pub spot_prices: Arc<dyn SpotPrices>,
     /// Settings for volumes.
     pub volumes: Arc<dyn Volumes>,
     /// Permissions, asked for without making the call.
@@ -77,6 +81,7 @@ impl Cloud {
             + Instances
             + Networks
             + Quotas
+            + SpotPrices
             + Volumes
             + DryRuns
             + Territory
@@ -90,6 +95,7 @@ impl Cloud {
             instances: all.clone(),
             networks: all.clone(),
             quotas: all.clone(),
+            spot_prices: all.clone(),
             volumes: all.clone(),
             dry_runs: all.clone(),
             territory: all,

@@ -38,7 +38,7 @@ pub use cloud::{
     Architecture, Cloud, CloudError, CloudErrorKind, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, Images,
     Instance, InstanceFilter, InstanceState, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
     MountTarget, MountTargets, Networks, Peer, Protocol, QuotaClass, Quotas, RootVolume, Rule, SecurityGroup,
-    SecurityGroups, Seen, Tagged, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns,
+    SecurityGroups, Seen, SpotPrices, Tagged, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns,
 };
 pub use error::{ProvisionError, Remaining, UndoReport};
 pub use group_plan::{GroupPlan, PlannedRule};
@@ -65,7 +65,7 @@ pub use {
     client_files::MockClientFiles,
     cloud::{
         MockDryRuns, MockImages, MockInstanceTypes, MockInstances, MockMountTargets, MockNetworks, MockQuotas,
-        MockSecurityGroups, MockTerritory, MockVolumes,
+        MockSecurityGroups, MockSpotPrices, MockTerritory, MockVolumes,
     },
     observer::MockObserver,
 };

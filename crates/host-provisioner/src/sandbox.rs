@@ -98,6 +98,7 @@ impl Sandbox {
             instances: Arc::new(instances),
             networks: account.clone(),
             quotas: account.clone(),
+            spot_prices: account.clone(),
             volumes: account.clone(),
             dry_runs: account.clone(),
             territory: Arc::new(SandboxTerritory { account }),

@@ -8,8 +8,8 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    CloudName, Creation, HostPlan, InstanceTypeInfo, ProvisionError, Provisioner, Record, RecordedInstance, preflight,
-    shared_paths,
+    CloudName, Creation, HostPlan, InstanceTypeInfo, MarketChoice, ProvisionError, Provisioner, Record,
+    RecordedInstance, preflight, shared_paths,
 };
 use studio_discovery::StudioEnvironment;
 use tokio_util::sync::CancellationToken;
@@ -101,8 +101,11 @@ pub async fn dry_run(
     let lookup = Lookup::new(surroundings);
     let prepared =
         prepare(asked, count.map_or(1, |count| count.of), surroundings, &lookup, None, observer, false).await?;
-    let hourly = prepared.price.whole(&prepared.asked.instance_type).await;
-    Ok((prepared.planned.first().clone(), hourly))
+    let plan = prepared.planned.first().clone();
+    let market = plan.markets.first().copied().unwrap_or_default();
+    let zone = plan.placements.first().and_then(|placement| placement.zone.as_ref());
+    let hourly = prepared.price.whole(&prepared.asked.instance_type).await.hourly(market, zone);
+    Ok((plan, hourly))
 }
 
 /// What a host would be, for whoever launches it later.
@@ -161,7 +164,9 @@ async fn prepare(
     }
     let lent = if ways.lends { Lent::of(&asked.shares, surroundings)? } else { Lent::default() };
     let types = asked.instance_types();
-    let price = Asked::begin(&session.clouds, &lookup.layout, &environment.region, types, config.host.volume_gib);
+    let spot = asked.market.unwrap_or_default() != MarketChoice::OnDemand;
+    let volume_gib = config.host.volume_gib;
+    let price = Asked::begin(&session.clouds, &lookup.layout, &environment.region, types, spot, volume_gib);
     if let Some(most) = asked.max_cost {
         let asking = observer.asking("asking AWS for prices");
         asked.max_lifetime = Some(pricing::affordable(&asked, most, count, &price).await?);
@@ -240,7 +245,7 @@ pub async fn create(
         Ok(mut ready) => {
             let warnings = progress.warnings().into_iter().chain(prepared.planned.warnings().cloned());
             ready.warnings = warnings.map(|warning| warning.to_string()).collect();
-            pricing::remember(&mut ready, &prepared.price, &lookup);
+            pricing::remember(&mut ready, &prepared, &lookup);
             Ok(ready)
         }
         // Who interrupts does not want it kept.

@@ -88,7 +88,8 @@ mod tests {
         let home = tempfile::tempdir().expect("made");
         let layout = Layout::new(&Surroundings::new(home.path()));
         let add = |number: u64, kind: &str, seconds: Option<u64>| {
-            let hourly = Some(Hourly { instance: 0.2, volume: 0.05 });
+            let market = host_provisioner::Market::OnDemand;
+            let hourly = Some(Hourly { market, instance: 0.2, instance_at_most: 0.2, volume: 0.05 });
             let host = format!("{kind}_i-{number}");
             History::add(&layout, Created { host, instance_type: kind.into(), ready_after_seconds: seconds, hourly });
         };

@@ -3,6 +3,7 @@
 mod dry_runs;
 mod instances;
 mod rules;
+mod spot_prices;
 mod territory;
 
 use std::collections::HashMap;

@@ -120,6 +120,7 @@ async fn every_call(cloud: &Cloud) -> Vec<(&'static str, Asked<'_>)> {
         ("terminate", told(cloud.instances.terminate(leak!("i-1".into())))),
         ("DNS of a VPC", told(cloud.networks.dns(leak!("vpc-1".into())))),
         ("a quota", told(cloud.quotas.vcpus(QuotaClass::Standard, Market::OnDemand))),
+        ("Spot prices", told(cloud.spot_prices.current(leak!("c5.xlarge".into())))),
         ("a dry run", told(cloud.dry_runs.dry_run(leak!(DryRun::Terminate("i-1".into()))))),
     ]
 }
@@ -314,4 +315,24 @@ async fn what_leaves_a_group_is_closed_for_ipv6_as_well() {
     let bodies = recorded.bodies();
     assert!(bodies.len() == 2 && bodies[0].contains("CidrIp=0.0.0.0%2F0"), "{bodies:?}");
     assert!(bodies[1].contains("CidrIpv6=%3A%3A%2F0"), "{bodies:?}");
+}
+
+/// The newest price of each zone counts, in whatever order they come, and what can't be one does not.
+#[tokio::test]
+async fn a_spot_price_is_the_newest_of_its_zone() {
+    let answer = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeSpotPriceHistoryResponse><requestId>1</requestId><spotPriceHistorySet>\
+        <item><spotPrice>0.071000</spotPrice><timestamp>2026-01-02T10:00:00.000Z</timestamp><availabilityZone>eu-west-1a</availabilityZone></item>\
+        <item><spotPrice>0.070200</spotPrice><timestamp>2026-01-02T12:00:00.000Z</timestamp><availabilityZone>eu-west-1a</availabilityZone></item>\
+        <item><spotPrice>0.090000</spotPrice><timestamp>2026-01-01T10:00:00.000Z</timestamp><availabilityZone>eu-west-1a</availabilityZone></item>\
+        <item><spotPrice>0.074100</spotPrice><timestamp>2026-01-02T10:00:00.000Z</timestamp><availabilityZone>eu-west-1b</availabilityZone></item>\
+        <item><spotPrice>none</spotPrice><timestamp>2026-01-02T10:00:00.000Z</timestamp><availabilityZone>eu-west-1c</availabilityZone></item>\
+        </spotPriceHistorySet><nextToken></nextToken></DescribeSpotPriceHistoryResponse>";
+    let recorded = Recorded::new(200, answer);
+    let cloud = over(SharedHttpConnector::new(recorded.clone()));
+    let found = cloud.spot_prices.current(&"c5.xlarge".into()).await.expect("AWS's");
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), [("eu-west-1a".into(), 0.0702), ("eu-west-1b".into(), 0.0741)]);
+    // An empty token ends the list.
+    let bodies = recorded.bodies();
+    assert_eq!(bodies.len(), 1);
+    assert!(bodies[0].contains("InstanceType.1=c5.xlarge") && bodies[0].contains("StartTime=20"), "{bodies:?}");
 }

@@ -1,6 +1,6 @@
 //! Something around every call of a cloud.
 
-use std::{future::Future, num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeMap, future::Future, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
@@ -8,7 +8,7 @@ use studio_discovery::{FileSystemId, SecurityGroupId, Tag, VpcId};
 use super::{
     Cloud, CloudError, DryRun, DryRuns, Image, ImageFilter, Images, Instance, InstanceFilter, InstanceTypeInfo,
     InstanceTypes, Instances, LaunchSpec, Market, MountTarget, MountTargets, Networks, QuotaClass, Quotas, Rule,
-    SecurityGroup, SecurityGroups, Seen, Territory, VolumeKey, Volumes, VpcDns,
+    SecurityGroup, SecurityGroups, Seen, SpotPrices, Territory, VolumeKey, Volumes, VpcDns,
 };
 use crate::{ImageId, InstanceId, InstanceType, MountTargetId, Place, Zone};
 
@@ -156,6 +156,13 @@ impl<A: Around> Quotas for Through<A> {
 
     async fn groups_per_interface(&self) -> Result<u64, CloudError> {
         self.around.call("servicequotas:GetServiceQuota", self.cloud.quotas.groups_per_interface()).await
+    }
+}
+
+#[async_trait]
+impl<A: Around> SpotPrices for Through<A> {
+    async fn current(&self, instance_type: &InstanceType) -> Result<BTreeMap<Zone, f64>, CloudError> {
+        self.around.call("ec2:DescribeSpotPriceHistory", self.cloud.spot_prices.current(instance_type)).await
     }
 }
 

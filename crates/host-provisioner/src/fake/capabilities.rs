@@ -1,6 +1,6 @@
 //! The cloud's traits over an account.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use async_trait::async_trait;
 use studio_discovery::{
@@ -13,7 +13,7 @@ use crate::{
     CloudError, CloudErrorKind, CloudName, DryRun, DryRuns, GROUPS_PER_INTERFACE, Image, ImageFilter, ImageId, Images,
     Instance, InstanceFilter, InstanceId, InstanceType, InstanceTypeInfo, InstanceTypes, Instances, LaunchSpec, Market,
     MountTarget, MountTargetId, MountTargets, Networks, Place, QuotaClass, Quotas, Rule, SecurityGroup, SecurityGroups,
-    Seen, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns, Zone,
+    Seen, SpotPrices, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns, Zone,
 };
 
 #[async_trait]
@@ -159,6 +159,17 @@ impl<S: Store> Quotas for Account<S> {
         self.with(|state| {
             state.allow("servicequotas:GetServiceQuota", GROUPS_PER_INTERFACE)?;
             Ok(state.groups_per_interface.unwrap_or(USUAL_SECURITY_GROUPS) as u64)
+        })?
+    }
+}
+
+#[async_trait]
+impl<S: Store> SpotPrices for Account<S> {
+    async fn current(&self, instance_type: &InstanceType) -> Result<BTreeMap<Zone, f64>, CloudError> {
+        self.with(|state| {
+            state.allow("ec2:DescribeSpotPriceHistory", instance_type.as_str())?;
+            let of_type = state.spot_prices.iter().filter(|(named, ..)| named == instance_type);
+            Ok(of_type.map(|(_, zone, usd)| (zone.clone(), *usd)).collect())
         })?
     }
 }

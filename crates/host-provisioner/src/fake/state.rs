@@ -46,6 +46,8 @@ pub struct State {
     pub instance_types: Vec<InstanceTypeInfo>,
     /// The zones that do not offer a type nevertheless.
     pub not_offered: Vec<(InstanceType, Zone)>,
+    /// What an hour of an instance type costs as Spot in a zone, in US dollars.
+    pub spot_prices: Vec<(InstanceType, Zone, f64)>,
     /// The DNS attributes of every VPC.
     pub dns: VpcDns,
     /// The key with which volumes are encrypted that name none; `None`: AWS's own.

@@ -7,9 +7,9 @@ use std::{
 
 use docker_remote::{HostCredentials, HostNames};
 use futures_util::future::try_join_all;
-use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, Survey, Warning};
+use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, Survey, Warning, Zone};
 use jiff::Timestamp;
-use studio_discovery::StudioEnvironment;
+use studio_discovery::{StudioEnvironment, SubnetId};
 
 use crate::{Error, HostRequest, Surroundings, clouds::Clouds, config::Config, hooks::Hooks, layout::Layout, request};
 
@@ -49,6 +49,12 @@ impl PlannedHosts {
     /// The first host.
     pub(super) fn only(&self) -> &PlannedHost {
         &self.hosts[0]
+    }
+
+    /// The zone of one of the subnets that hosts may be in.
+    pub(super) fn zone_of(&self, subnet: &SubnetId) -> Option<&Zone> {
+        let mut placements = self.only().plans.iter().flat_map(|plan| &plan.placements);
+        placements.find(|placement| placement.subnet == *subnet)?.zone.as_ref()
     }
 
     pub(super) fn hosts(&self) -> &[PlannedHost] {

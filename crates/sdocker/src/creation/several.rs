@@ -148,7 +148,7 @@ pub async fn create_several(
             Some(answered) => new.answered = Some(answered),
             None => new.notes.push(not_ready_yet(&host)),
         }
-        pricing::remember(&mut new, &prepared.price, &lookup);
+        pricing::remember(&mut new, &prepared, &lookup);
         done.hosts.push(new);
     }
     if asked.wait {

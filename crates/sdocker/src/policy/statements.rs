@@ -212,13 +212,20 @@ fn others(tasks: &[Task], scope: &Scope) -> Vec<Statement> {
         statements.extend(of_key(key, scope));
     }
     if tasks.contains(&Task::Create) {
-        // IAM can't narrow it ("Actions, resources, and condition keys for AWS Price List").
+        // IAM can narrow neither ("Actions, resources, and condition keys for AWS Price List", "... for Amazon EC2").
         statements.push(Statement {
             sid: "Prices",
             actions: vec!["pricing:GetProducts"],
             resources: vec!["*".to_owned()],
             condition: None,
             why: "says what a host costs, and allows `--max-cost`; without it the cost is unknown",
+        });
+        statements.push(Statement {
+            sid: "SpotPrices",
+            actions: vec!["ec2:DescribeSpotPriceHistory"],
+            resources: vec!["*".to_owned()],
+            condition: None,
+            why: "says what a host costs on Spot; without it that is unknown, and `--max-cost` works nevertheless",
         });
     }
     if tasks.contains(&Task::EcrLogin) {

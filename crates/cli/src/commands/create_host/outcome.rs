@@ -131,7 +131,15 @@ fn in_words(cost: Option<&Cost>) -> String {
     }
     let [hour, instance, volume, most] =
         [hourly.total(), hourly.instance, hourly.volume, cost.at_most_usd].map(dollars);
-    format!("{hour} an hour ({instance} the instance, {volume} its volume), {most} at the most until it ends itself")
+    match hourly.market {
+        Market::OnDemand => format!(
+            "{hour} an hour ({instance} the instance, {volume} its volume), {most} at the most until it ends itself"
+        ),
+        Market::Spot => format!(
+            "{hour} an hour at today's Spot price ({instance} the instance, {volume} its volume), and never more than the \
+             on-demand price: {most} at the most until it ends itself"
+        ),
+    }
 }
 
 pub(super) fn print_plan(
