@@ -17,6 +17,8 @@ const PROBE_WITHIN: Duration = Duration::from_secs(5);
 const HEALS_WITHIN: Duration = Duration::from_secs(60);
 /// How often the host's own stages are read.
 const STAGES_EVERY: Duration = Duration::from_millis(500);
+/// How late a deadline is noticed by a process that stood still meanwhile: one that was stopped, or in a container that was.
+const STOOD_STILL: Duration = Duration::from_secs(2);
 /// How often the instance is looked at.
 const INSTANCE_EVERY: Duration = Duration::from_secs(5);
 
@@ -90,7 +92,8 @@ pub enum NotReady {
 ///
 /// It is probed at once, and then after growing pauses of at most a second; its stages are passed on as they appear. The wait ends
 /// at once when the instance has ended or the bootstrap has failed, and after a minute in which the host's name was not known, or the
-/// two sides did not accept each other's certificates, all the time.
+/// two sides did not accept each other's certificates, all the time. Where this process stood still until after the deadline, the host is probed
+/// once more.
 ///
 /// # Cancel safety
 /// It only asks and looks, and can be dropped at any time. Called again, it passes on every stage once more.
@@ -196,7 +199,20 @@ async fn wait<P: Prober>(
         }
     })
     .await;
-    waited.unwrap_or_else(|_| Err(NotReady::TimedOut { endpoint: endpoint.clone(), source: last }))
+    if let Ok(outcome) = waited {
+        return outcome;
+    }
+    // The time passed without anybody looking: what the host became meanwhile is not known.
+    if deadline.elapsed() >= STOOD_STILL {
+        match prober.probe().await {
+            Ok(host) => {
+                report(observe);
+                return Ok(host);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(NotReady::TimedOut { endpoint: endpoint.clone(), source: last })
 }
 
 #[cfg(test)]

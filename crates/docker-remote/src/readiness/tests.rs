@@ -92,6 +92,38 @@ async fn time_is_up_at_the_deadline() {
     assert_eq!(took, Duration::from_secs(600));
 }
 
+/// Answers only after this time, and not at once.
+struct Late(Instant);
+
+#[async_trait]
+impl Prober for Late {
+    type Host = ();
+
+    async fn probe(&self) -> Result<(), ProbeError> {
+        sleep(Duration::from_millis(10)).await;
+        let refused = || ProbeError::Refused { endpoint: Endpoint::new("host", 1111) };
+        if Instant::now() > self.0 { Ok(()) } else { Err(refused()) }
+    }
+}
+
+/// A process that is stopped, by Ctrl-Z or with its container, sees too late that the time is up, and the host may have been ready for long.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_stood_still_looks_once_more() {
+    let endpoint = Endpoint::new("host", 1111);
+    let (watch, stages) = (Watch(InstanceStatus::Alive), Lines(Mutex::default()));
+    let mut ignore = |_| ();
+    let stands_still = || tokio::time::advance(Duration::from_secs(3600));
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let late = Late(deadline);
+    let (outcome, ()) = tokio::join!(wait(&late, &endpoint, &watch, &stages, &mut ignore, deadline), stands_still());
+    outcome.expect("ready");
+
+    let deadline = Instant::now() + Duration::from_secs(600);
+    let never = From(usize::MAX, AtomicUsize::new(0));
+    let (outcome, ()) = tokio::join!(wait(&never, &endpoint, &watch, &stages, &mut ignore, deadline), stands_still());
+    assert!(matches!(outcome, Err(NotReady::TimedOut { .. })));
+}
+
 #[tokio::test(start_paused = true)]
 async fn credentials_that_are_none_end_the_wait() {
     struct Bad;
