@@ -245,7 +245,12 @@ impl Front {
 
     /// From now on: this error at each call of an action, in the service's shape. Clears the log.
     pub fn error_always(&self, action: &str, status: u16, code: &str, message: &str) {
-        let fault = Fault::Error.at(action, 0, FROM_NOW_ON);
+        self.error_from(action, 0, status, code, message);
+    }
+
+    /// The same from the n-th call on, counted from 0.
+    pub fn error_from(&self, action: &str, nth: usize, status: u16, code: &str, message: &str) {
+        let fault = Fault::Error.at(action, nth, FROM_NOW_ON);
         let error = json!({"code": code, "message": message, "status": status});
         let both = [fault, error].into_iter().flat_map(|part| part.as_object().cloned().unwrap_or_default());
         self.post("faults", &json!([both.collect::<serde_json::Map<_, _>>()]));
@@ -341,12 +346,13 @@ impl Front {
         self.here().ec2(action, parameters)
     }
 
-    /// From now on the Price List answers so: `null` as AWS, `silent`, or `page` as a proxy. Forgets what it was asked.
+    /// From now on the Price List and EC2's Spot prices answer so: `null` as AWS, `silent`, or `page` as a proxy. Forgets what it was asked.
     pub fn answer_prices(&self, how: &Value) {
         self.post("prices", how);
     }
 
-    /// What came of each call of the Price List since then: `priced`, `no product`, `denied`, `silent`, `page`, or the code of its refusal.
+    /// What came of each call of the Price List since then: `priced`, `no product`, `denied`, `silent`, `page`, or the code of its refusal; of one
+    /// for Spot prices the same after `spot`, or `spot no price`.
     ///
     /// # Panics
     /// The endpoint does not answer as it should.

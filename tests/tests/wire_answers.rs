@@ -288,3 +288,54 @@ fn what_is_given_up_is_in_its_record() {
         }
     });
 }
+
+/// Credentials that expire before a creation, in the middle of it, and so that it can't even be undone: what to do is said each time.
+#[test]
+fn expired_credentials_are_told_with_what_to_do() {
+    const GET_NEW: &str = "in Studio, restart the app to get new credentials; elsewhere, log in again";
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.know_at_once();
+    let create = || home.sdocker(&["create-host", "c5.xlarge"]);
+    create().expect(0);
+    // What EC2 is asked before it is asked for the instance.
+    let calls = front.log();
+    let of_ec2 = calls.iter().filter(|call| call.starts_with("ec2:"));
+    let before = of_ec2.take_while(|call| *call != "ec2:RunInstances").count();
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+
+    // The words are each service's own: SageMaker API reference, "Common Errors"; EC2 API reference, "Error codes", RequestExpired, which EC2
+    // says of temporary credentials as well.
+    let token = "The security token included in the request is expired";
+    front.error_always("sagemaker:*", 400, "ExpiredTokenException", token);
+    let said = create().expect(1).stderr;
+    assert!(said.contains(token) && said.contains(GET_NEW), "{said}");
+
+    let expired = |nth: usize| front.error_from("ec2:*", nth, 400, "RequestExpired", "Request has expired.");
+    expired(0);
+    let said = create().expect(1).stderr;
+    let either = format!("the credentials have expired, or this machine's clock is wrong (`date -u`): {GET_NEW}");
+    assert!(said.contains("Request has expired.") && said.contains(&either), "{said}");
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+
+    // For one call alone: the rest is undone.
+    front.error_once("ec2:RunInstances", 0, "RequestExpired");
+    let said = create().expect(1).stderr;
+    assert!(said.contains("undone: ") && said.contains(&either), "{said}");
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+
+    // From the launch on: what was made stays until somebody has credentials again.
+    expired(before);
+    let run = create().expect(3);
+    assert!(run.stderr.contains(&either) && run.stderr.contains("sdocker recover"), "{}", run.stderr);
+    assert!(run.stderr.contains("security group DockerHost-"), "{}", run.stderr);
+    assert_eq!((front.live(), home.records().len()), (Vec::new(), 1));
+    let listed = home.sdocker(&["list-hosts", "--offline"]).expect(0).stderr;
+    assert!(listed.contains("run `sdocker recover`"), "{listed}");
+    let recovered = home.sdocker(&["recover"]);
+    assert!(recovered.stderr.contains(&either), "{}{}", recovered.stdout, recovered.stderr);
+    front.reset();
+    home.sdocker(&["recover"]).expect(0);
+    assert_eq!(home.records(), Vec::<Value>::new());
+    assert!(!front.shared()["groups"].to_string().contains("DockerHost"), "{}", front.shared());
+}

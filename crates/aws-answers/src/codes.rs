@@ -54,6 +54,8 @@ pub struct Row {
 
 const CREDENTIALS: &str = "in Studio, restart the app to get new credentials; elsewhere, log in again (`aws sts get-caller-identity` shows \
                            whether it worked)";
+const EXPIRED: &str = "the credentials have expired, or this machine's clock is wrong (`date -u`): in Studio, restart the app to get new credentials; \
+                       elsewhere, log in again (`aws sts get-caller-identity` shows whether it worked)";
 const CLOCK: &str = "the request was signed for another time: check this machine's clock (`date -u`); if it is right, get new credentials";
 const IMAGE: &str = "check ImageId in sdocker.conf, or remove it: sdocker finds the newest image that fits";
 const QUOTA: &str =
@@ -116,7 +118,9 @@ pub const CODES: &[Row] = {
             M::Invalid,
             "what the call names belongs to another account, or is not shared with this one",
         ),
-        row("", "RequestExpired", "", M::Credentials, CLOCK),
+        // "If you're using temporary security credentials, this error can also occur if the credentials have expired" (EC2 API reference,
+        // "Error codes").
+        row("", "RequestExpired", "", M::Credentials, EXPIRED),
         row("", "RequestTimeTooSkewed", "", M::Credentials, CLOCK),
         row("", "InvalidSignatureException", "Signature expired", M::Credentials, CLOCK),
         row("", "InvalidSignatureException", "not yet current", M::Credentials, CLOCK),
