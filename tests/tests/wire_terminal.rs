@@ -112,6 +112,38 @@ fn a_closed_terminal_leaves_nothing() {
     println!("{} cases of a closed terminal", cases.len());
 }
 
+/// The lid of a laptop is closed, and with it the terminal: the next command says what became of the creation, once.
+#[test]
+fn what_became_of_a_closed_terminals_work_is_said_later() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.know_at_once();
+    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    let mut terminal = Terminal::run(&home.sdocker_command(&CREATE));
+    hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut terminal.child);
+    terminal.close();
+    eventually(Duration::from_secs(5), "a hangup", || log(&home).contains("SIGHUP: stopping").then_some(()));
+    front.release();
+    terminal.child.wait().expect("it ends");
+    nothing_is_left(&front, &home, "a closed lid");
+    let said = || home.sdocker(&["list-hosts"]).expect(0).stderr;
+    let first = said();
+    assert!(first.contains("the terminal of the last `create-host` was closed"), "{first}");
+    assert!(first.contains("nothing of it is left") && first.contains("nohup"), "{first}");
+    assert_eq!(said(), "");
+
+    // A command that is stopped and goes on later, as with a container that stands still, does its work.
+    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    let mut child = home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut child);
+    send(&child, Signal::SIGSTOP);
+    front.release();
+    send(&child, Signal::SIGCONT);
+    assert!(child.wait().expect("it ends").success());
+    assert_eq!(front.live().len(), 1);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
 /// E3: what IPython sends at "interrupt kernel" (`_process_posix.py` and pexpect's `terminate`), at any call.
 #[test]
 fn an_interrupted_notebook_leaves_nothing() {

@@ -49,7 +49,7 @@ pub(crate) async fn run(
         printer.warn(notice);
     }
     if touches_hosts(&command) {
-        for notice in Lookup::new(surroundings).notices() {
+        for notice in sdocker::hangup::notice(surroundings).into_iter().chain(Lookup::new(surroundings).notices()) {
             printer.warn(notice);
         }
     }

@@ -12,7 +12,11 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::CompleteEnv;
-use sdocker::{Surroundings, permission::Caller};
+use sdocker::{
+    Surroundings,
+    hangup::{self, Ended},
+    permission::Caller,
+};
 use sdocker_console::{Interrupt, Printer, Waiting, failure, logging, successor};
 
 use crate::{args::Command, completion::COMPLETE};
@@ -30,7 +34,7 @@ fn main() -> ExitCode {
     if matches!(args.command, Command::Finish(_) | Command::Link(_) | Command::Socket(_)) && !successor::detach() {
         return ExitCode::SUCCESS;
     }
-    let global = args.global.clone();
+    let (global, creates) = (args.global.clone(), matches!(args.command, Command::CreateHost(_)));
     let printer = Arc::new(Printer::new(global.output, global.quiet, environment::in_notebook()));
     let surroundings = environment::surroundings(&global);
     let mut interrupt = None;
@@ -52,9 +56,15 @@ fn main() -> ExitCode {
             failure::report(&printer, &error, &caller.unwrap_or_default())
         }
     };
+    let hung_up = interrupt.as_ref().is_some_and(Interrupt::hung_up);
     let code = interrupt.map_or(code, |interrupt| interrupt.final_code(code));
     let code = printer.final_code(code);
     if let Ok(surroundings) = &surroundings {
+        // There is no terminal to say it on.
+        if creates && hung_up && code != ExitCode::SUCCESS {
+            let remains = code == ExitCode::from(3);
+            hangup::remember(surroundings, if remains { Ended::Remaining } else { Ended::Undone });
+        }
         logging::ended(surroundings, code);
     }
     code

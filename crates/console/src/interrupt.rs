@@ -245,6 +245,11 @@ impl Interrupt {
         }
     }
 
+    /// Whether the first signal says that the terminal was closed.
+    pub fn hung_up(&self) -> bool {
+        self.state().first.is_some_and(|(_, kind)| kind == Kind::Hangup)
+    }
+
     /// The first signal, by its name.
     pub(crate) fn signal(&self) -> Option<&'static str> {
         self.state().first.map(|(_, kind)| kind.name())

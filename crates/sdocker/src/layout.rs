@@ -49,6 +49,11 @@ impl Layout {
         self.sdocker_home.join("journal")
     }
 
+    /// How a creation ended whose terminal was closed.
+    pub(crate) fn hangup(&self) -> PathBuf {
+        self.sdocker_home.join("hangup.json")
+    }
+
     /// What AWS's Price List said last.
     pub(crate) fn prices(&self) -> PathBuf {
         self.sdocker_home.join("prices.json")

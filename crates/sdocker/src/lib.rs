@@ -41,6 +41,7 @@ pub mod durations;
 pub mod ecr;
 mod error;
 mod forgetting;
+pub mod hangup;
 mod history;
 mod home;
 mod hooks;
