@@ -228,7 +228,7 @@ fn what_cannot_be_moved_stays_and_the_rest_is_done() {
     // Its place is taken in the meantime.
     fs::create_dir(request.home.join("tmp.before-sdocker")).expect("made");
     let applied = apply(&plan).expect("the rest is done");
-    assert!(applied.left[0].what.contains("can't be moved to"), "{:?}", applied.left);
+    assert!(applied.left[0].what.contains("cannot be moved to"), "{:?}", applied.left);
     assert_eq!(fs::read(request.home.join(NEEDED)).expect("readable"), b"theirs");
     assert!(request.home.join(".sagemaker/config.yaml").exists());
     // The next try takes another place.

@@ -138,9 +138,9 @@ async fn what_can_not_work_is_refused() {
     assert!(matches!(public, DiscoveryError::NotVpcOnly { .. }));
     assert!(hint(&public).is_some_and(|hint| hint.contains("--app-network-access-type VpcOnly")));
     let no_vpc = refused(DomainDescription { vpc: None, ..domain() }).await;
-    assert_eq!(no_vpc.to_string(), "the answer of sagemaker:DescribeDomain for d-1 has no VpcId");
+    assert_eq!(no_vpc.to_string(), "the response to sagemaker:DescribeDomain for d-1 has no VpcId");
     let no_subnets = refused(DomainDescription { subnets: Vec::<SubnetId>::new(), ..domain() }).await;
-    assert_eq!(no_subnets.to_string(), "the answer of sagemaker:DescribeDomain for d-1 has no SubnetIds");
+    assert_eq!(no_subnets.to_string(), "the response to sagemaker:DescribeDomain for d-1 has no SubnetIds");
 
     let orphan = SpaceDescription { shared: false, owner: None, efs_uid: None };
     let error = discover(&facts(AppKind::JupyterLab, None, Some("lab")), &api(domain(), profile(), Some(orphan)))
