@@ -160,6 +160,16 @@ impl Space {
         Run::new(output.expect("it runs")).expect(0).stdout
     }
 
+    /// Runs a script in the space's mounts, as root.
+    ///
+    /// # Panics
+    /// It can't be run.
+    pub fn as_root(&self, script: &str) -> Run {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--mount=/proc/{}/ns/mnt", self.mounts.id())).args(["sh", "-c", script]);
+        Run::new(command.output().expect("it runs"))
+    }
+
     /// The space's processes whose command lines hold this.
     pub fn processes(&self, text: &str) -> Vec<String> {
         let namespace = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();

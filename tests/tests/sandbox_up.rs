@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sdocker_tests::{Docker, Home, Run, Space, eventually};
+use sdocker_tests::{Docker, Home, Run, Space, eventually, skip};
 use serde_json::Value;
 
 /// What the process that answers it is called by.
@@ -702,4 +702,76 @@ fn a_space_has_its_folders_on_a_host_that_comes_when_it_is_needed() {
     for process in [SOCKET, " link --host "] {
         eventually(Duration::from_secs(60), process, || space.processes(process).is_empty().then_some(()));
     }
+}
+
+/// What a space's image has for `sudo`: the user, and a `/run` of its own. Nobody may use it yet.
+const WITH_SUDO: &str = r#"
+    set -e
+    mount -t tmpfs -o mode=755 tmpfs /run
+    grep -v '^[^:]*:[^:]*:1000:' /etc/passwd >/run/passwd
+    echo 'sagemaker-user:*:1000:100::/home/sagemaker-user:/bin/sh' >>/run/passwd
+    cp -p /etc/sudoers /run/sudoers
+    for file in passwd sudoers; do mount --bind "/run/$file" "/etc/$file"; done
+"#;
+
+/// As images for Studio have it (aws-samples/sagemaker-studio-custom-image-samples, `examples/echo-kernel-image/Dockerfile`).
+const MAY_USE_SUDO: &str = "echo 'sagemaker-user ALL=(ALL) NOPASSWD:ALL' >>/etc/sudoers";
+
+/// What knows neither contexts nor variables finds the socket where Docker's usually is, if that place is free and the user may.
+#[test]
+fn the_usual_socket_leads_to_this_one_where_none_is() {
+    if !Command::new("sudo").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return skip("the usual socket is linked by sudo");
+    }
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    space.as_root(WITH_SUDO).expect(0);
+    let up = || home.sdocker(&["up", "c5.xlarge", "--output", "json"]).expect(0);
+    let docker = |arguments: &[&str]| {
+        let mut docker = home.command("docker");
+        Run::new(docker.args(arguments).env("DOCKER_CONFIG", "/tmp/none").output().expect("it runs"))
+    };
+    // Without the right to, the user is told what to set.
+    let refused = up();
+    assert!(refused.json()["linked"].is_null(), "{refused:?}");
+    assert!(refused.stderr.contains("clients that know no contexts need `export DOCKER_HOST=unix://"), "{refused:?}");
+    assert!(docker(&["ps"]).expect(1).stderr.contains("/var/run/docker.sock"));
+    home.sdocker(&["down"]).expect(0);
+
+    space.as_root(MAY_USE_SUDO).expect(0);
+    let linked = up();
+    assert_eq!(linked.json()["linked"], "/var/run/docker.sock", "{linked:?}");
+    assert!(!linked.stderr.contains("DOCKER_HOST"), "{linked:?}");
+    assert_eq!(docker(&["ps", "-q"]).expect(0).stdout, "");
+    assert_eq!(space.front().live(), Vec::<String>::new());
+    docker(&["volume", "create", "made"]).expect(0);
+    assert_eq!(space.front().live().len(), 1);
+    assert_eq!(docker(&["volume", "ls", "-q"]).expect(0).stdout, "made\n");
+
+    // The app is started again: what is not in the home is as at first.
+    kill(space.processes(SOCKET)[0].parse().expect("a number"));
+    eventually(Duration::from_secs(20), "it is gone", || space.processes(SOCKET).is_empty().then_some(()));
+    space.as_root("rm /run/docker.sock").expect(0);
+    home.sdocker(&["status"]).expect(0);
+    eventually(Duration::from_secs(20), "it is linked again", || (docker(&["ps"]).code == Some(0)).then_some(()));
+
+    home.sdocker(&["down"]).expect(0);
+    assert_eq!(space.as_root("ls -A /run | grep sock").stdout, "");
+
+    // What is there is somebody else's: a link that leads nowhere, and the socket of a daemon.
+    for make in [
+        "ln -s /run/another.sock /run/docker.sock",
+        "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/run/docker.sock\")'",
+    ] {
+        space.as_root(make).expect(0);
+        let before = space.as_root("stat -c '%i %Y %N' /run/docker.sock").expect(0).stdout;
+        assert!(up().json()["linked"].is_null(), "{make}");
+        home.sdocker(&["down"]).expect(0);
+        assert_eq!(space.as_root("stat -c '%i %Y %N' /run/docker.sock").expect(0).stdout, before, "{make}");
+        space.as_root("rm /run/docker.sock").expect(0);
+    }
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    eventually(Duration::from_secs(60), "the link's process ends", || {
+        space.processes(" link --host ").is_empty().then_some(())
+    });
 }

@@ -279,6 +279,9 @@ pub async fn serve(
     let proxy = Proxy::new(hosts.clone(), settings);
     let resuming = hosts.clone();
     tokio::spawn(async move { resuming.resume().await });
+    // In an app that was started again there is no link any more.
+    let (linking, linked) = (surroundings.clone(), path.clone());
+    tokio::spawn(async move { root_link::make(&linking, &linked).await });
     let serving = proxy.clone().serve(listener, stop.clone());
     let first = SocketState {
         socket: path.clone(),
