@@ -263,6 +263,11 @@ impl Answer {
         &mut self.0
     }
 
+    /// What it carries.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.0[OUT_HEADER..]
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len() - OUT_HEADER
     }

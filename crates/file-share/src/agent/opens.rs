@@ -5,19 +5,24 @@
 //! not have, and before any change that could take the file away from who has it open. The server answers such messages in their order.
 //!
 //! The server says of which files that may be (`OPEN_AGAIN`): those of whose changes it tells. A notice about a file ends it.
+//!
+//! With a file that it opens so, the server tells its attributes. The kernel takes them for out of date once it has read something (the time of access
+//! may be another), and asks when the program looks whether the file has changed meanwhile, as `tar` does: that is answered here.
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use rustix::{fs::OFlags, io::Errno};
+use tokio::time::Instant;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::message::{
-    self, Answer, CACHE_DIR, HEADER, InHeader, KEEP_CACHE, NO_FLUSH, OPEN_AGAIN, OpenIn, OpenOut, SetAttrIn, fattr,
-    opcode,
+    self, Answer, AttrOut, CACHE_DIR, HEADER, InHeader, KEEP_CACHE, NO_FLUSH, OPEN_AGAIN, OUT_HEADER, OpenIn, OpenOut,
+    SetAttrIn, fattr, opcode,
 };
 
 /// How many files are kept in mind, at some 16 bytes each. Beyond, one begins anew.
@@ -25,6 +30,12 @@ const MAX_KNOWN: usize = 1 << 18;
 
 /// How many files may be open without the server's knowledge. It may have to open all of them at once.
 const MAX_EARLY: usize = 256;
+
+/// For how long the server's word of a file's attributes is passed on, without a notice that they have changed.
+const TOLD_FOR: Duration = Duration::from_secs(1);
+
+/// Of how many files it is kept, at some 150 bytes each. Beyond, one begins anew.
+const MAX_TOLD: usize = 1024;
 
 /// The first number of a file that only the kernel has open. The server's own begin with a zero bit.
 const FIRST: u64 = 1 << 63;
@@ -39,6 +50,11 @@ pub(super) struct Opens {
     /// The requests to open one of them, by their own numbers.
     asked: HashMap<u64, u64>,
     next: u64,
+    /// What files were when the server opened them, and when that was: as long as the kernel has changed nothing since.
+    told: HashMap<u64, (AttrOut, Instant)>,
+    /// Requests to open a file, each with how many changes there were before.
+    opening: HashMap<u64, u64>,
+    changes: u64,
 }
 
 /// A file that was opened without asking.
@@ -73,12 +89,37 @@ pub(super) enum Taken {
 
 impl Opens {
     pub(super) fn new() -> Self {
-        Self { known: HashSet::new(), early: HashMap::new(), asked: HashMap::new(), next: FIRST }
+        Self {
+            known: HashSet::new(),
+            early: HashMap::new(),
+            asked: HashMap::new(),
+            next: FIRST,
+            told: HashMap::new(),
+            opening: HashMap::new(),
+            changes: 0,
+        }
+    }
+
+    /// The kernel is about to change something: of what files were before, nothing is said from now on.
+    pub(super) fn changes(&mut self) {
+        self.changes += 1;
+        self.told.clear();
     }
 
     /// A request of the kernel; in `first` are those that the server must get before.
     pub(super) fn take(&mut self, header: &InHeader, request: Bytes, first: &mut Vec<Bytes>) -> Taken {
+        if may_change(header.opcode) || header.opcode == opcode::OPEN && !only_reads(&request) {
+            self.changes();
+        }
         match header.opcode {
+            opcode::GETATTR => {
+                return match self.told.get(&header.nodeid) {
+                    Some((attributes, since)) if since.elapsed() < TOLD_FOR => {
+                        Taken::Answer(message::reply(header.unique, Ok(Answer::of(attributes))))
+                    }
+                    _ => Taken::Ask(request),
+                };
+            }
             opcode::OPEN => return self.open(header, request, KEEP_CACHE | NO_FLUSH),
             opcode::OPENDIR => return self.open(header, request, KEEP_CACHE | CACHE_DIR),
             // They may take a file away from who has it open: its last name, or the right to read it.
@@ -119,7 +160,11 @@ impl Opens {
     }
 
     fn open(&mut self, header: &InHeader, request: Bytes, open_flags: u32) -> Taken {
-        if !self.known.contains(&header.nodeid) || self.early.len() >= MAX_EARLY || !only_reads(&request) {
+        if !only_reads(&request) {
+            return Taken::Ask(request);
+        }
+        if !self.known.contains(&header.nodeid) || self.early.len() >= MAX_EARLY {
+            self.opening.insert(header.unique, self.changes);
             return Taken::Ask(request);
         }
         let number = self.next;
@@ -171,7 +216,15 @@ impl Opens {
 
     /// What the kernel is told of a file that the server opened for it.
     fn learn<'a>(&mut self, header: &InHeader, answer: &'a [u8], outcome: Result<OpenOut, Errno>) -> Cow<'a, [u8]> {
+        let is_as_before = self.opening.remove(&header.unique) == Some(self.changes);
         let Ok(opened) = outcome else { return answer.into() };
+        let attributes = answer.get(OUT_HEADER + size_of::<OpenOut>()..).map(AttrOut::read_from_bytes);
+        if let Some(Ok(attributes)) = attributes.filter(|_| is_as_before) {
+            if self.told.len() >= MAX_TOLD {
+                self.told.clear();
+            }
+            self.told.insert(header.nodeid, (attributes, Instant::now()));
+        }
         if opened.open_flags & OPEN_AGAIN == 0 {
             self.known.remove(&header.nodeid);
         } else {
@@ -187,12 +240,34 @@ impl Opens {
     /// A file is no longer what it was.
     pub(super) fn changed(&mut self, node: u64) {
         self.known.remove(&node);
+        self.told.remove(&node);
     }
 
     /// Another connection: perhaps to a server that knows nothing of what an earlier one said.
     pub(super) fn reconnected(&mut self) {
         self.known.clear();
+        self.changes();
     }
+}
+
+/// Whether a request may change what files are. That to open one is another matter; WRITE does not come here.
+fn may_change(operation: u32) -> bool {
+    !matches!(
+        operation,
+        opcode::OPEN
+            | opcode::READ
+            | opcode::RELEASE
+            | opcode::GETATTR
+            | opcode::LOOKUP
+            | opcode::OPENDIR
+            | opcode::READDIR
+            | opcode::READDIRPLUS
+            | opcode::RELEASEDIR
+            | opcode::READLINK
+            | opcode::ACCESS
+            | opcode::STATFS
+            | opcode::LSEEK
+    )
 }
 
 /// What an OPEN was answered.
@@ -310,6 +385,59 @@ mod tests {
         // What the server opened, it closes.
         let closed = release(12, 70);
         assert_eq!(take(&mut opens, &closed), Taken::Ask(closed.1.clone()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_file_was_when_it_was_opened_is_told_until_it_may_be_something_else() {
+        let stat = |unique| request(opcode::GETATTR, unique, &[0; 16]);
+        let attributes = AttrOut { attr_valid: 60, ..AttrOut::default() };
+        let opened = OpenOut { fh: 70, open_flags: KEEP_CACHE | OPEN_AGAIN, padding: 0 };
+        let answer = |unique| message::reply(unique, Ok(Answer::of(&opened).and(attributes.as_bytes())));
+        let told = |unique| Taken::Answer(message::reply(unique, Ok(Answer::of(&attributes))));
+        let asked = |unique| Taken::Ask(stat(unique).1);
+        let learn = |opens: &mut Opens| {
+            opens.changed(NODE);
+            let first = open(2, OFlags::RDONLY);
+            assert_eq!(take(opens, &first), Taken::Ask(first.1.clone()));
+            let answer = answer(2);
+            let kernel = opens.answered(&first.1, &answer, &mut Vec::new()).expect("the kernel waits");
+            assert_eq!(kernel.len(), OUT_HEADER + size_of::<OpenOut>(), "attributes are not for the kernel");
+        };
+        let mut opens = Opens::new();
+        assert_eq!(take(&mut opens, &stat(4)), asked(4));
+        learn(&mut opens);
+        take(&mut opens, &read(6, 70));
+        assert_eq!(take(&mut opens, &stat(8)), told(8));
+        // Until it is told of a change, changes something itself, writes, has another server, or some time has passed.
+        opens.changed(NODE);
+        assert_eq!(take(&mut opens, &stat(8)), asked(8));
+        for opcode in
+            [opcode::SETATTR, opcode::UNLINK, opcode::RENAME2, opcode::LINK, opcode::FALLOCATE, opcode::CREATE]
+        {
+            learn(&mut opens);
+            take(&mut opens, &request(opcode, 6, SetAttrIn::default().as_bytes()));
+            assert_eq!(take(&mut opens, &stat(8)), asked(8), "{opcode}");
+        }
+        learn(&mut opens);
+        take(&mut opens, &open(6, OFlags::WRONLY | OFlags::TRUNC));
+        assert_eq!(take(&mut opens, &stat(8)), asked(8));
+        learn(&mut opens);
+        opens.changes();
+        assert_eq!(take(&mut opens, &stat(8)), asked(8));
+        learn(&mut opens);
+        opens.reconnected();
+        assert_eq!(take(&mut opens, &stat(8)), asked(8));
+        learn(&mut opens);
+        tokio::time::advance(TOLD_FOR).await;
+        assert_eq!(take(&mut opens, &stat(8)), asked(8));
+        // What was changed while the server opened the file was perhaps not changed yet when it looked.
+        opens.changed(NODE);
+        let first = open(10, OFlags::RDONLY);
+        assert_eq!(take(&mut opens, &first), Taken::Ask(first.1.clone()));
+        opens.changes();
+        opens.answered(&first.1, &answer(10), &mut Vec::new()).expect("the kernel waits");
+        assert_eq!(take(&mut opens, &stat(12)), asked(12));
+        assert!(opens.opening.is_empty());
     }
 
     #[test]

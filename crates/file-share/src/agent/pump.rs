@@ -251,15 +251,21 @@ impl Pump {
             opcode::FORGET | opcode::BATCH_FORGET | opcode::DESTROY => self.queue(request),
             opcode::INTERRUPT => self.tell_kernel(&message::reply(header.unique, Err(Errno::NOSYS))),
             // Without a connection nobody says that a file has changed, nor whether there is room for more.
-            opcode::OPEN | opcode::OPENDIR | opcode::WRITE if self.connection.is_none() => self.ask(request),
-            opcode::WRITE => match self.writes.write(header, &request) {
-                writes::Taken::Ask => self.ask(request),
-                writes::Taken::Refused(answer) => self.tell_kernel(&answer),
-                writes::Taken::Early(answer) => {
-                    self.ask(request);
-                    self.tell_kernel(&answer);
+            opcode::OPEN | opcode::OPENDIR | opcode::GETATTR | opcode::WRITE if self.connection.is_none() => {
+                self.opens.changes();
+                self.ask(request);
+            }
+            opcode::WRITE => {
+                self.opens.changes();
+                match self.writes.write(header, &request) {
+                    writes::Taken::Ask => self.ask(request),
+                    writes::Taken::Refused(answer) => self.tell_kernel(&answer),
+                    writes::Taken::Early(answer) => {
+                        self.ask(request);
+                        self.tell_kernel(&answer);
+                    }
                 }
-            },
+            }
             opcode::FLUSH => {
                 if let Some(answer) = self.writes.flush(header) {
                     self.tell_kernel(&answer);

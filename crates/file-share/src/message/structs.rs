@@ -88,7 +88,7 @@ pub(crate) const CACHE_DIR: u32 = 1 << 3;
 pub(crate) const NO_FLUSH: u32 = 1 << 5;
 
 /// Another, which is our own, and which the kernel never sees: the agent may open the file or folder again by itself, to be read, until it is
-/// told that it has changed.
+/// told that it has changed. An answer that has it for a file carries the file's attributes, too (`fuse_attr_out`).
 pub(crate) const OPEN_AGAIN: u32 = 1 << 31;
 
 /// A flag of the notice `INVAL_ENTRY`: to look up again, and not to tear away from those who use it. Kernels before 6.2 do the latter.

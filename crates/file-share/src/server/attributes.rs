@@ -27,7 +27,8 @@ impl Server {
         Ok(self.told(node, &found.status, is_watched && matches!(found.fd, Fd::Named(_))))
     }
 
-    fn told(&self, node: u64, status: &Statx, is_watched: bool) -> Answer {
+    /// What the other side is told of a file's attributes.
+    pub(super) fn told(&self, node: u64, status: &Statx, is_watched: bool) -> Answer {
         let state = self.state();
         let shown = state.owners.get(Identity::of(status));
         let (attr_valid, attr_valid_nsec) = self.cache_for(is_watched && state.notices_file(node, status));

@@ -44,11 +44,12 @@ impl Server {
         }
         let mut opened = self.opened(node, fd, Kind::File { writable: is_writable(flags) })?;
         // As long as it is kept what the file is: where changes are noticed.
-        let state = self.state();
-        if !is_writable(flags) && state.is_watched(node) && state.notices_file(node, &found.status) {
-            opened.open_flags |= OPEN_AGAIN;
+        let is_watched = self.state().is_watched(node);
+        if is_writable(flags) || !is_watched || !self.state().notices_file(node, &found.status) {
+            return Ok(Answer::of(&opened));
         }
-        Ok(Answer::of(&opened))
+        opened.open_flags |= OPEN_AGAIN;
+        Ok(Answer::of(&opened).and(self.told(node, &found.status, true).content()))
     }
 
     pub(super) fn opened(&self, node: u64, fd: OwnedFd, kind: Kind) -> Result<OpenOut, Errno> {

@@ -205,6 +205,40 @@ fn what_is_read_again_takes_no_messages() {
 }
 
 #[test]
+fn to_look_at_a_file_again_that_was_read_takes_no_message() {
+    const FILES: usize = 300;
+    let name = |n: usize| format!("d/{n}");
+    let prepare = |app: &std::path::Path| {
+        fs::create_dir(app.join("d")).expect("made");
+        (0..FILES).for_each(|n| fs::write(app.join(name(n)), "text").expect("written"));
+    };
+    mounted_with(kept_for_an_hour, prepare, |share| {
+        let open = |n: usize| fs::File::open(share.host.join(name(n))).expect("opened");
+        assert!((0..FILES).all(|n| share.host.join(name(n)).exists()));
+        // As `tar` does it: has the file changed while it was read?
+        let before = share.asked();
+        for n in 0..FILES {
+            let (mut file, mut text) = (open(n), [0; 8]);
+            assert_eq!((file.read(&mut text).expect("read"), file.metadata().expect("there").len()), (4, 4));
+        }
+        // OPEN, READ and RELEASE, of 48, 80 and 64 bytes; GETATTR would be 56 more.
+        let asked = (share.asked() - before) / FILES as u64;
+        assert!((180..210).contains(&asked), "{asked} bytes a file");
+        // What it is once it has been written to, by either side.
+        let mut file = open(0);
+        fs::File::options()
+            .append(true)
+            .open(share.host.join(name(0)))
+            .and_then(|mut f| f.write_all(b"!"))
+            .expect("written");
+        assert_eq!(file.metadata().expect("there").len(), 5);
+        assert_eq!(file.read(&mut [0; 8]).expect("read"), 5);
+        fs::write(share.app.join(name(0)), "longer").expect("written");
+        seen("another size", || file.metadata().expect("there").len() == 6);
+    });
+}
+
+#[test]
 fn a_folder_is_listed_as_it_is_however_soon_changes_follow() {
     mounted_with(
         kept_for_an_hour,
