@@ -197,6 +197,72 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     assert_eq!(links.map(|link| link.path()).collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
 }
 
+/// What a newcomer's first hour is for (`package.rs` has its beginning, from the wheel on): work on a host, each line as it is printed.
+#[test]
+fn an_hour_of_work() {
+    let Some(space) = Space::open() else { return };
+    let home = &space.home;
+    fs::create_dir(home.join("project")).expect("made");
+    fs::write(home.join("project/numbers"), "1\n2\n3\n").expect("written");
+    home.give();
+    let port = free_port();
+    let served = format!("curl -sS --retry 20 --retry-all-errors --retry-delay 1 localhost:{port}");
+    let serve = format!(
+        "docker run -d --name web -p {port}:80 -v ~/project:/www box:1 httpd -f -p 80 -h /www >/dev/null && {served}/total"
+    );
+    let steps = [
+        "sdocker create c5.xlarge",
+        "docker run --rm -v ~/project:/work -w /work box:1 sh -c 'cat numbers; echo 6 >total'",
+        "cat ~/project/total",
+        &serve,
+        "sdocker status",
+        "sdocker ls",
+        "sdocker rm c5",
+        "sdocker ls",
+        "cat ~/project/total",
+    ];
+    // Where the space has it.
+    let command = home.sdocker_command(&[]);
+    let sdocker = command.get_args().last().expect("the binary").to_str().expect("UTF-8");
+    let mut hour = String::new();
+    for step in steps {
+        let run = home.run("bash", &["-c", &format!("sdocker() {{ {sdocker} \"$@\"; }}; {step}")]);
+        hour.push_str(&format!("$ {step}\n{}{}", run.stdout, run.stderr));
+        assert_eq!(run.code, Some(0), "{hour}");
+        if step.starts_with("sdocker create") {
+            image(home);
+        }
+        if step == serve {
+            until("the port is known", || {
+                status(home)["link"]["ports"].as_array().is_some_and(|ports| !ports.is_empty())
+            });
+        }
+    }
+    insta::with_settings!({filters => vec![
+        (format!(r"\b{port}\b").as_str(), "[port]"),
+        (r"(i|vpc|subnet|sg)-[0-9a-f]{8,17}\b", "$1-[id]"),
+        (r"\b(127|10|198)\.\d+\.\d+\.\d+", "[address]"),
+        (r"Docker \d+\.\d+\.\d+\S*", "Docker [version]"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?( UTC|Z)?", "[time]"),
+        (r"\b\d\d:\d\d:\d\d\b", "[time]"),
+        (r"\(\d+\.\d+s\)", "([seconds])"),
+        (r"\b\d+ % used", "[n] % used"),
+        // By how long this takes.
+        (r"\$0\.\d+ so far", "[little] so far"),
+        (r"(?m)\$0\.\d+$", "[little]"),
+        (r"(?m)^idle +.*\n", ""),
+        // Said as soon as it is known, which may be later.
+        (r"(?m)^✓ host: .*\n", ""),
+        (r"(?m)^came up +.*\n", ""),
+        (r"(?m)^ *waiting for .* \(at most \d+ s\)\n", ""),
+        (r"(?m)^… .* \(\d+ s\)\n", ""),
+        (r" {2,}", "  "),
+    ]}, {
+        insta::assert_snapshot!(hour);
+    });
+    assert_eq!((space.front().live(), home.records()), (Vec::new(), Vec::new()));
+}
+
 /// All spaces have their home at the same path. This one takes over the records of the first, as from a copy of its home.
 #[test]
 fn a_path_on_a_host_belongs_to_one_app() {

@@ -17,7 +17,7 @@ use crate::{
     lookup::{KnownHost, Lookup},
     permission::Caller,
     places::{Look, Places},
-    storage,
+    storage, termination,
 };
 
 /// How a host is, as `--output json` prints it.
@@ -68,7 +68,7 @@ pub struct Daemon {
     pub answers: bool,
     /// Docker's version.
     pub version: Option<String>,
-    /// How many containers run.
+    /// How many containers run, sdocker's own excepted.
     pub containers_running: Option<u64>,
     /// Why it does not answer.
     pub error: Option<String>,
@@ -188,11 +188,11 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
 pub async fn daemon(host: &KnownHost, lookup: &Lookup) -> Daemon {
     match HostFiles::new(lookup).probe(&host.entry()).await {
         Ok(answered) => {
-            let running = answered.client().info().await.ok().and_then(|info| info.containers_running);
+            let running = termination::running(answered.client()).await;
             Daemon {
                 answers: true,
                 version: Some(answered.version().to_owned()),
-                containers_running: running.and_then(|running| running.try_into().ok()),
+                containers_running: running.and_then(|running| running.len().try_into().ok()),
                 error: None,
                 api: Some(answered.api()),
             }

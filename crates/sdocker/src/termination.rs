@@ -22,6 +22,7 @@ use crate::{
     session::{self, Session},
 };
 
+pub(crate) use in_use::running;
 pub use in_use::{InUse, in_use};
 
 /// How long the work on one host may take to come to its end after it was asked to stop. It can be repeated.

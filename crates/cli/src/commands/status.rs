@@ -151,7 +151,7 @@ fn link_rows(link: &LinkState) -> Vec<(&'static str, String)> {
             FolderState::Waiting => "containers wait for it",
             _ => "containers can't see it",
         };
-        let read_only = if folder.read_only { ", to be read" } else { "" };
+        let read_only = if folder.read_only { ", read-only" } else { "" };
         ("files", format!("{}: {state}{read_only}{}", folder.path.display(), why(&folder.why)))
     };
     let port = |port: &sdocker::link::PortLine| {

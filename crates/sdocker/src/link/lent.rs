@@ -164,7 +164,7 @@ impl fmt::Display for Lent {
         }
         for (position, folder) in self.folders.iter().enumerate() {
             let between = if position == 0 { "" } else { ", " };
-            let read_only = if folder.read_only { " (to be read)" } else { "" };
+            let read_only = if folder.read_only { " (read-only)" } else { "" };
             let hidden = if folder.without_dot_entries { " without its dot entries" } else { "" };
             write!(f, "{between}{}{hidden}", folder.path.display())?;
             for (position, shown) in folder.shown.iter().enumerate() {

@@ -1,7 +1,8 @@
 //! What still runs on hosts that are to be ended.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
+use docker_remote::Client;
 use futures_util::future::join_all;
 use host_agent::LABEL;
 
@@ -32,18 +33,25 @@ pub async fn in_use(targets: &[Target], lookup: &Lookup) -> Vec<InUse> {
         _ => None,
     });
     let asked = hosts.map(|host| async {
-        let says = async { files.client(&host.entry()).await.ok()?.containers(false).await.ok() };
-        let running = tokio::time::timeout(SAYS_WITHIN, says).await.ok().flatten()?;
-        let own = |labels: &Option<std::collections::HashMap<String, String>>| {
-            labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL))
-        };
-        let others = running.into_iter().filter(|container| !own(&container.labels));
-        let name = |names: Option<Vec<String>>, id: Option<String>| {
-            let name = names.and_then(|names| Some(names.first()?.trim_start_matches('/').to_owned()));
-            name.or(id).unwrap_or_default()
-        };
-        let containers: Vec<String> = others.map(|container| name(container.names, container.id)).collect();
+        let says = async { running(&files.client(&host.entry()).await.ok()?).await };
+        let containers = tokio::time::timeout(SAYS_WITHIN, says).await.ok().flatten()?;
         (!containers.is_empty()).then(|| InUse { host: host.name.clone(), containers })
     });
     join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// The names of the containers that run on a host, sdocker's own excepted; `None` where it does not say.
+///
+/// # Cancel safety
+/// It only asks, and can be dropped at any time.
+pub(crate) async fn running(client: &Client) -> Option<Vec<String>> {
+    let running = client.containers(false).await.ok()?;
+    let own =
+        |labels: &Option<HashMap<String, String>>| labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL));
+    let others = running.into_iter().filter(|container| !own(&container.labels));
+    let name = |names: Option<Vec<String>>, id: Option<String>| {
+        let name = names.and_then(|names| Some(names.first()?.trim_start_matches('/').to_owned()));
+        name.or(id).unwrap_or_default()
+    };
+    Some(others.map(|container| name(container.names, container.id)).collect())
 }
