@@ -106,6 +106,24 @@ fn a_limit_in_dollars_is_one_in_time() {
         refused.contains("does not pay for a minute of a c5.xlarge: an hour of one is $0.24 on demand"),
         "{refused}"
     );
+    // The same by `sdocker.conf`, where no option says otherwise; the plan says which.
+    home.sdocker(&["config", "set", "MaxCost", "2"]).expect(0);
+    for (more, most, from) in [(&[][..], 2.0, "sdocker.conf"), (&["--max-cost", "1"], 1.0, "option")] {
+        let (planned, _) = plan(&home, more);
+        assert!(close(&planned["cost"]["at_most_usd"], most), "{planned:#}");
+        let settings = &planned["settings"];
+        // The image is what tests put there.
+        assert_eq!(
+            *settings,
+            json!({"DockerImageURI": "sdocker.conf", "InstanceType": "option", "MaxCost": from}),
+            "{settings}"
+        );
+    }
+    let said = home.sdocker(&["create-host", "c5.xlarge", "--dry-run"]).expect(0).stdout;
+    assert!(
+        said.lines().any(|line| line.starts_with("sdocker.conf ") && line.ends_with(" sets DockerImageURI, MaxCost")),
+        "{said}"
+    );
     front.enforce(&Value::Null);
 }
 

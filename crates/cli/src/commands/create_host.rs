@@ -146,6 +146,27 @@ impl Args {
         Ok(Some(Count::new(of.into(), at_least.into()).ok_or_else(usage)?))
     }
 
+    /// The settings that options take the place of. Tags are not among them: those of both hold.
+    fn set_by_options(&self) -> Vec<&'static str> {
+        [
+            ("InstanceType", self.type_of_instance.is_some() || self.instance_type.is_some()),
+            ("Engine", self.engine.is_some()),
+            ("IdleTimeout", self.idle_timeout.is_some()),
+            ("MaxLifetime", self.max_lifetime.is_some()),
+            ("MaxCost", self.max_cost.is_some()),
+            ("SubnetId", self.subnet_id.is_some()),
+            ("Market", self.spot || self.spot_or_on_demand || self.on_demand),
+            // Who names folders wants them shared, whatever the file says of files.
+            ("Files", self.files.is_some() || !self.shares.is_empty()),
+            ("Shares", !self.shares.is_empty()),
+            ("Timeout", self.timeout.is_some()),
+            ("KeepFailed", self.keep_failed),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_set)| is_set.then_some(key))
+        .collect()
+    }
+
     fn request(&self, mut types: Vec<InstanceType>) -> HostRequest {
         let mut request = HostRequest::new(types.remove(0));
         request.other_types = types;
@@ -226,7 +247,8 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let observer = Progress::new(printer);
     if args.dry_run {
         let (plan, hourly) = home.plan_with_price(&request, count, &observer).await?;
-        return outcome::print_plan(&plan, count, hourly, &home.settings()?.given, printer);
+        let settings = outcome::Settings { given: home.settings()?.given, options: args.set_by_options() };
+        return outcome::print_plan(&plan, count, hourly, &settings, printer);
     }
     let what = match count {
         Some(count) => format!("{} hosts", count.of),

@@ -1,6 +1,6 @@
 //! What `create-host` prints: a plan, or a host.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use host_provisioner::{HostGroups, HostPlan, Market, Placement};
 use jiff::Timestamp;
@@ -142,23 +142,47 @@ fn in_words(cost: Option<&Cost>) -> String {
     }
 }
 
+/// Where the settings of a plan come from: what is in neither has its default.
+pub(super) struct Settings {
+    /// The keys that `sdocker.conf` gives a value.
+    pub(super) given: Vec<&'static str>,
+    /// The keys whose value is that of an option.
+    pub(super) options: Vec<&'static str>,
+}
+
+impl Settings {
+    /// Each key with where its value comes from, as `config list` names it.
+    fn sources(&self) -> BTreeMap<&'static str, &'static str> {
+        let of_file = self.given.iter().map(|key| (*key, "sdocker.conf"));
+        of_file.chain(self.options.iter().map(|key| (*key, "option"))).collect()
+    }
+
+    fn in_words(&self) -> String {
+        let (overridden, used): (Vec<&str>, Vec<&str>) = self.given.iter().partition(|key| self.options.contains(key));
+        let part = |what: &str, keys: &[&str]| (!keys.is_empty()).then(|| format!("{what} {}", keys.join(", ")));
+        let parts = [part("sets", &used), part("options override its", &overridden)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+}
+
 pub(super) fn print_plan(
     plan: &HostPlan,
     count: Option<Count>,
     hourly: Option<Hourly>,
-    given: &[&str],
+    settings: &Settings,
     printer: &Printer,
 ) -> anyhow::Result<()> {
     let calls = plan.calls();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     let now = Timestamp::now();
     let cost = hourly.map(|hourly| hourly.cost(now, plan.expires, now));
-    let mut value = json!({"plan": plan, "calls": calls, "cost": cost, "warnings": warnings});
+    let mut value =
+        json!({"plan": plan, "calls": calls, "cost": cost, "warnings": warnings, "settings": settings.sources()});
     if let Some(Count { of, at_least, .. }) = count {
         value["count"] = json!({"of": of, "at_least": at_least});
     }
     printer.result(&value, || {
-        let mut text = human(plan, count, cost.as_ref(), given);
+        let mut text = human(plan, count, cost.as_ref(), settings);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -169,7 +193,7 @@ pub(super) fn print_plan(
     })
 }
 
-fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, given: &[&str]) -> String {
+fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, settings: &Settings) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     match count {
@@ -208,8 +232,8 @@ fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, given: &[&s
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));
     let each = if count.is_some() { "each: " } else { "" };
     rows.push(["costs".to_owned(), format!("{each}{}", in_words(cost))]);
-    if !given.is_empty() {
-        rows.push(["sdocker.conf".to_owned(), format!("has {}, where no option says otherwise", given.join(", "))]);
+    if !settings.given.is_empty() {
+        rows.push(["sdocker.conf".to_owned(), settings.in_words()]);
     }
     format!("{}\n", align(None, rows))
 }
@@ -246,5 +270,26 @@ fn engine(bootstrap: &host_provisioner::Bootstrap) -> String {
         host_provisioner::Engine::Dind { image } => format!("dind ({image})"),
         host_provisioner::Engine::Native { nvidia: true } => "native, with the NVIDIA runtime".to_owned(),
         host_provisioner::Engine::Native { nvidia: false } => "native".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_says_where_its_settings_come_from() {
+        let settings = |given: &[&'static str], options: &[&'static str]| Settings {
+            given: given.to_vec(),
+            options: options.to_vec(),
+        };
+        let some = settings(&["Engine", "MaxLifetime", "Tags"], &["InstanceType", "MaxLifetime"]);
+        assert_eq!(some.in_words(), "sets Engine, Tags; options override its MaxLifetime");
+        assert_eq!(
+            json!(some.sources()),
+            json!({"Engine": "sdocker.conf", "InstanceType": "option", "MaxLifetime": "option", "Tags": "sdocker.conf"})
+        );
+        assert_eq!(settings(&["Engine"], &[]).in_words(), "sets Engine");
+        assert_eq!(settings(&["Engine"], &["Engine"]).in_words(), "options override its Engine");
     }
 }
