@@ -232,6 +232,48 @@ impl Lab {
         assert!(version.starts_with('2'), "{version}");
     }
 
+    /// What tests with testcontainers leave behind when they are killed, ryuk removes: it is told of their end over the port that is brought here,
+    /// and reaches its own daemon by what is at the client's socket here.
+    fn is_reaped(&self) {
+        let python = self.python("sdk-2").display().to_string();
+        let name = "from testcontainers.core.config import testcontainers_config as c; print(c.ryuk_image)";
+        let ryuk = self.home().run(&python, &["-c", name]).expect(0).stdout.trim().to_owned();
+        let context = self.home().join("ryuk");
+        fs::create_dir(&context).expect("made");
+        fs::copy(repository().join("tests/sdk/ryuk.py"), context.join("ryuk.py")).expect("copied");
+        let dockerfile = "FROM python:debian\nCOPY ryuk.py /ryuk.py\nENTRYPOINT [\"python3\", \"/ryuk.py\"]\n";
+        fs::write(context.join("Dockerfile"), dockerfile).expect("written");
+        let mut build = self.home().command("docker");
+        build.env("DOCKER_BUILDKIT", "0").args(["build", "-q", "-t", &ryuk, "ryuk"]);
+        Run::new(build.output().expect("it runs")).expect(0);
+
+        let mut tests = self.home().command(&python);
+        tests.env_remove("TESTCONTAINERS_RYUK_DISABLED").env("RYUK_RECONNECTION_TIMEOUT", "1s");
+        tests.arg(repository().join("tests/sdk/leaves.py")).arg("regression").stdout(Stdio::piped());
+        let mut tests = tests.spawn().expect("it runs");
+        let mut said = BufReader::new(tests.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let label = said.find_map(|line| line.strip_prefix("LABEL ").map(str::to_owned)).expect("it leaves something");
+        let filter = format!("label={label}");
+        let left = || {
+            let lists: [&[&str]; 4] = [&["ps", "-a"], &["network", "ls"], &["volume", "ls"], &["images"]];
+            let count = |list: &[&str]| {
+                let listed = self.home().run("docker", &[list, &["-q", "--filter", &filter]].concat());
+                listed.expect(0).stdout.lines().count()
+            };
+            lists.map(count)
+        };
+        assert_eq!(left(), [1, 1, 1, 1]);
+        let reaper = format!("ancestor={ryuk}");
+        let reaper = self.home().run("docker", &["ps", "-q", "--filter", &reaper]).expect(0).stdout.trim().to_owned();
+        assert!(!reaper.is_empty(), "ryuk runs");
+
+        tests.kill().and_then(|()| tests.wait()).expect("ended");
+        eventually(std::time::Duration::from_secs(60), "what was left is removed", || (left() == [0; 4]).then_some(()));
+        eventually(std::time::Duration::from_secs(60), "ryuk goes as well", || {
+            (self.home().run("docker", &["inspect", &reaper]).code == Some(1)).then_some(())
+        });
+    }
+
     fn python(&self, environment: &str) -> PathBuf {
         self.cache.join(environment).join("bin/python")
     }
@@ -326,6 +368,7 @@ fn a_host_on_demand() {
         lab.home_mut().set(name, value);
     }
     lab.runs("sdk-2", "clients", None);
+    lab.is_reaped();
     lab.runs("sdk-oldest", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
 }
