@@ -93,6 +93,9 @@ class Control:
     def on_hosts(self, _, folders):
         self.state.hosts_folders = folders
 
+    def on_daemon(self, _, path):
+        self.state.daemon = path
+
     def on_machines(self, _, value):
         self.state.machines = Machines(value["folder"], value["hidden"])
 

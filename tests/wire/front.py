@@ -60,6 +60,8 @@ class State:
         self.tokens = {}
         self.running = {}
         self.hosts_folders = []
+        # The socket of the daemon that all hosts lead to.
+        self.daemon = None
         # Where hosts are machines with a real daemon.
         self.machines = None
         self.name_of_all = ""
@@ -275,7 +277,7 @@ class Front(BaseHTTPRequestHandler):
                         state.running[instance].start()
                     elif state.hosts_folders:
                         name = f"{call.request['InstanceType']}_{instance}"
-                        host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address)
+                        host = Host([os.path.join(folder, name) for folder in state.hosts_folders], address, state.daemon)
                         state.running[instance] = host
                         host.start()
                 answer.body = state.consistency.after(call, answer.body)

@@ -1,5 +1,6 @@
 """The hosts: what answers at an instance's address once it has booted."""
 
+import asyncio
 import json
 import os
 import re
@@ -60,12 +61,45 @@ class Daemon(BaseHTTPRequestHandler):
         pass
 
 
-class Host(threading.Thread):
-    """A host that boots: it takes its identity from the shared folder, which is the first of these that appears, and serves."""
+class Passing:
+    """Passes what comes over TLS to a real daemon that was started before, by its socket."""
 
-    def __init__(self, folders, address):
+    def __init__(self, address, daemon, context):
+        self.loop, self.daemon = asyncio.new_event_loop(), daemon
+        self.server = self.loop.run_until_complete(asyncio.start_server(self.serve, *address, ssl=context))
+
+    async def serve(self, reader, writer):
+        from_daemon, to_daemon = await asyncio.open_unix_connection(self.daemon)
+        await asyncio.gather(self.copy(reader, to_daemon), self.copy(from_daemon, writer))
+
+    async def copy(self, reader, writer):
+        try:
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        except (ConnectionError, ssl.SSLError):
+            pass
+        finally:
+            writer.close()
+
+    def serve_forever(self, poll_interval):
+        self.loop.run_forever()
+
+    def shutdown(self):
+        # What is open stays so: the daemon goes on as well.
+        self.loop.call_soon_threadsafe(self.server.close)
+
+    def server_close(self):
+        pass
+
+
+class Host(threading.Thread):
+    """A host that boots: it takes its identity from the shared folder, which is the first of these that appears, and serves what it plays itself, or
+    what a daemon says."""
+
+    def __init__(self, folders, address, daemon=None):
         super().__init__(daemon=True)
-        self.folders, self.address = folders, address
+        self.folders, self.address, self.daemon = folders, address, daemon
         self.ended = threading.Event()
         self.server = None
 
@@ -80,7 +114,8 @@ class Host(threading.Thread):
         context.load_verify_locations(in_folder(folder, "certs/server/ca.pem"))
         context.verify_mode = ssl.CERT_REQUIRED
         os.remove(key)
-        self.server = TlsServer((self.address, 1111), Daemon, context)
+        address = (self.address, 1111)
+        self.server = Passing(address, self.daemon, context) if self.daemon else TlsServer(address, Daemon, context)
         status_file = in_folder(folder, "status")
         with open(status_file, "a", encoding="utf-8") as status:
             # A host writes as whom the folder belongs to.
