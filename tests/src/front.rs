@@ -338,6 +338,11 @@ impl Front {
         self.post("launch", &json!({"tags": tags})).as_str().expect("an id").to_owned()
     }
 
+    /// An instance shuts itself down: it is stopped or terminated, as its launch said.
+    pub fn shut_down(&self, instance: &str) {
+        self.post("shut_down", &json!(instance));
+    }
+
     /// A call of EC2 that the binary does not make: the answer's error code and message, both empty where it succeeds.
     ///
     /// # Panics

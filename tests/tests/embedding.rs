@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use host_provisioner::{
     Adoption, Cloud, CloudError, CloudErrorKind, EngineChoice, Hooks, HostConfig, HostId, HostPlan, HostRequest,
     Identity, Instance, InstanceFilter, InstanceId, InstanceState, Instances, Journal, MarketChoice, MemoryStore,
-    MockClientFiles, MockInstances, Provisioner, ProxySettings, Survey, TAG_HOST, Unobserved,
+    MockClientFiles, MockInstances, OnIdle, Provisioner, ProxySettings, Survey, TAG_HOST, Unobserved,
     fake::{Account, environment},
     faults::{Fault, Faulty, Script},
 };
@@ -79,6 +79,7 @@ fn request() -> HostRequest {
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(12 * 3600),
         idle_timeout: None,
+        on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
         hooks: Hooks::default(),
         identity: Identity::Shared,

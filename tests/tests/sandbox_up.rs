@@ -446,6 +446,46 @@ fn what_goes_with_a_host_is_said_before_its_end() {
     assert!(found.iter().any(|found| found.contains("docker's context is default, and not sdocker")), "{found:?}");
 }
 
+/// An idle host that stops keeps what it has; the next request that needs a host starts it again, and nothing is launched.
+#[test]
+fn a_host_that_stops_is_started_again_with_what_it_had() {
+    let options = ["--idle-timeout", "1m", "--max-lifetime", "5d", "--on-idle", "stop"];
+    let Some(up) = Up::with(Docker::Old, &options) else { return };
+    up.import().expect(0);
+    up.docker(&["run", "--name", "left", "-v", "data:/data", "box:1", "touch", "/data/kept"]).expect(0);
+    let serves = ["run", "-d", "--name", "web", "--restart", "unless-stopped", "--label", "sdocker.idle=ignore"];
+    up.docker(&[&serves[..], &["box:1", "sleep", "100000"]].concat()).expect(0);
+    let began = up.status();
+    let host = began["name"].as_str().expect("a host").to_owned();
+    let instance = began["instance_id"].as_str().expect("an id").to_owned();
+    eventually(Duration::from_secs(240), "it stops itself", || {
+        up.instance(&host).join("stopped").exists().then_some(())
+    });
+    // What it has is neither listed nor denied, and asking starts nothing.
+    for request in [&["ps", "-a"][..], &["images"], &["inspect", "left"], &["start", "left"]] {
+        let said = up.docker(request).expect(1).stderr;
+        assert!(said.contains(&format!("its host {host} is stopped")), "{request:?}: {said}");
+    }
+    let stopped = up.sdocker(&["status", "--instance-id", &instance, "--output", "json"]).expect(0).json();
+    assert_eq!((&stopped["state"], &stopped["disk"]["is_due"]), (&Value::from("stopped"), &Value::from(false)));
+    let account = fs::read_to_string(up.0.join(".sdocker/hosts").join(&host).join("status")).expect("there");
+    assert!(account.contains("life info the host stops itself, and keeps its disk"), "{account}");
+    assert!(!account.contains("and with it"), "nothing is lost: {account}");
+
+    // The image is in no registry, so that nobody could pull it.
+    let read = ["run", "--rm", "-v", "data:/data", "box:1", "sh", "-c", "[ -e /data/kept ] && echo kept"];
+    assert_eq!(up.docker(&read).expect(0).stdout.trim(), "kept");
+    assert_eq!(up.docker(&["inspect", "-f", "{{.State.Running}}", "web"]).expect(0).stdout.trim(), "true");
+    up.docker(&["start", "left"]).expect(0);
+    let again = up.status();
+    assert_eq!((&again["name"], &again["endpoint"]), (&began["name"], &began["endpoint"]));
+    assert_eq!((up.launched(), up.0.records().len()), (1, 1));
+    let log = fs::read_to_string(up.log()).expect("there");
+    assert!(log.contains(&format!("starting {instance}")), "{log}");
+    up.sdocker(&["terminate-current-host"]).expect(0);
+    assert!(!up.instance(&host).exists(), "its disk goes with it");
+}
+
 /// Short of an answer from EC2, a host that is out of reach is there: nothing is launched, and what waits goes on when it is back.
 #[test]
 fn the_network_is_cut_at_each_stage() {

@@ -78,7 +78,7 @@ class Authorization:
         elif action in RULES | {"DeleteSecurityGroup"}:
             # That the group alone counts, and not `security-group-rule/*`: VPC user guide, "VPC policy examples".
             yield ask(*self.group(form["GroupId"]))
-        elif action == "TerminateInstances":
+        elif action in ("StartInstances", "TerminateInstances"):
             for instance in numbered(form, "InstanceId"):
                 yield ask(*self.existing_instance(instance))
         elif action == "ModifyNetworkInterfaceAttribute":

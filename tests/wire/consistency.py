@@ -67,6 +67,9 @@ class Consistency:
             for instance in backend.all_instances():
                 if instance.id in ended:
                     self.held.update({group.id: self.releases for group in instance.security_groups})
+        if call.action == "StartInstances":
+            for named in re.findall(r"<instanceId>(i-[0-9a-f]+)</instanceId>", text):
+                self.unnamed[named] = self.pending
         if call.action == "RunInstances":
             for named in re.findall(r"<instanceId>(i-[0-9a-f]+)</instanceId>", text):
                 self.missing[named], self.unnamed[named] = self.instances, self.pending

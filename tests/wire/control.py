@@ -2,6 +2,8 @@
 
 import json
 
+from moto.backends import get_backend
+
 from account import ACCOUNT, REGION
 from consistency import USUAL
 from iam import Policies, action_pattern
@@ -98,6 +100,20 @@ class Control:
 
     def on_machines(self, _, value):
         self.state.machines = Machines(value["folder"], value["hidden"])
+
+    def on_shut_down(self, place, instance):
+        # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingInstanceInitiatedShutdownBehavior.html
+        found = next(known for known in get_backend("ec2")[place.account][place.region].all_instances() if known.id == instance)
+        host = self.state.running.pop(instance, None)
+        if host:
+            host.end()
+        if found.instance_initiated_shutdown_behavior == "stop":
+            found.stop()
+            self.state.stopped[instance] = host
+        else:
+            found.terminate()
+        found.state_reason.code = "Client.InstanceInitiatedShutdown"
+        found.state_reason.message = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
 
     def on_names(self, _, name):
         self.state.name_of_all = name

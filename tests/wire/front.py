@@ -59,6 +59,8 @@ class State:
         self.lock = threading.RLock()
         self.tokens = {}
         self.running = {}
+        # The hosts of instances that are stopped.
+        self.stopped = {}
         self.hosts_folders = []
         # The socket of the daemon that all hosts lead to.
         self.daemon = None
@@ -250,6 +252,11 @@ class Front(BaseHTTPRequestHandler):
                     host = state.running.pop(instance.decode(), None)
                     if host:
                         host.end()
+            if call.action == "StartInstances" and answer.status == 200:
+                for instance in re.findall(rb"<instanceId>(i-[0-9a-f]+)</instanceId>", answer.body):
+                    host = state.stopped.pop(instance.decode(), None)
+                    if host:
+                        state.running[instance.decode()] = host.again()
             if answer.status == 200:
                 answer.body = state.consistency.after(call, answer.body)
         return state.pages.first(call, answer)

@@ -97,26 +97,25 @@ class Host(threading.Thread):
     """A host that boots: it takes its identity from the shared folder, which is the first of these that appears, and serves what it plays itself, or
     what a daemon says."""
 
-    def __init__(self, folders, address, daemon=None):
+    def __init__(self, folders, address, daemon=None, context=None):
         super().__init__(daemon=True)
-        self.folders, self.address, self.daemon = folders, address, daemon
+        self.folders, self.address, self.daemon, self.context = folders, address, daemon, context
         self.ended = threading.Event()
         self.server = None
 
+    def again(self):
+        """The same host, started again: it has its identity on its disk."""
+        host = Host(self.folders, self.address, self.daemon, self.context)
+        host.start()
+        return host
+
     def run(self):
-        in_folder = lambda folder, name: os.path.join(folder, name)
-        while not (found := [folder for folder in self.folders if os.path.exists(in_folder(folder, "certs/server/key.pem"))]):
-            if self.ended.wait(0.005):
-                return
-        folder, key = found[0], in_folder(found[0], "certs/server/key.pem")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(in_folder(folder, "certs/server/cert.pem"), key)
-        context.load_verify_locations(in_folder(folder, "certs/server/ca.pem"))
-        context.verify_mode = ssl.CERT_REQUIRED
-        os.remove(key)
+        if self.context is None and not self.take_identity():
+            return
         address = (self.address, 1111)
-        self.server = Passing(address, self.daemon, context) if self.daemon else TlsServer(address, Daemon, context)
-        status_file = in_folder(folder, "status")
+        self.server = Passing(address, self.daemon, self.context) if self.daemon else TlsServer(address, Daemon, self.context)
+        folder = next(folder for folder in self.folders if os.path.isdir(folder))
+        status_file = os.path.join(folder, "status")
         with open(status_file, "a", encoding="utf-8") as status:
             # A host writes as whom the folder belongs to.
             owner = os.stat(os.path.dirname(status_file))
@@ -124,6 +123,21 @@ class Host(threading.Thread):
             status.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} ready done\n")
         if not self.ended.is_set():
             self.server.serve_forever(poll_interval=0.05)
+
+    def take_identity(self):
+        """Whether it came to have one before it ended."""
+        in_folder = lambda folder, name: os.path.join(folder, name)
+        while not (found := [folder for folder in self.folders if os.path.exists(in_folder(folder, "certs/server/key.pem"))]):
+            if self.ended.wait(0.005):
+                return False
+        folder, key = found[0], in_folder(found[0], "certs/server/key.pem")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(in_folder(folder, "certs/server/cert.pem"), key)
+        context.load_verify_locations(in_folder(folder, "certs/server/ca.pem"))
+        context.verify_mode = ssl.CERT_REQUIRED
+        os.remove(key)
+        self.folders, self.context = [folder], context
+        return True
 
     def end(self):
         self.ended.set()

@@ -204,6 +204,14 @@ class Limits:
         if present + len(asked) > RULES_PER_GROUP:
             raise Refused("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
 
+    def on_StartInstances(self, request):
+        # {GUIDE}/ec2-instance-lifecycle.html: only what is stopped can be started; one that runs or is about to is left as it is. The code:
+        # {API}/errors-overview.html; EC2's words: github.com/canonical/ubuntu-pro-client/pull/1697
+        for named in numbered(request, "InstanceId"):
+            instance = next((instance for instance in self.ec2.all_instances() if instance.id == named), None)
+            if instance and instance.state in ("stopping", "shutting-down", "terminated"):
+                raise Refused("IncorrectInstanceState", f"The instance '{named}' is not in a state from which it can be started.")
+
     def on_ModifyNetworkInterfaceAttribute(self, request):
         self.groups_of_interface(numbered(request, "SecurityGroupId"))
 

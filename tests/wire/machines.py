@@ -80,6 +80,7 @@ class Machine:
             "shared": "",
             "max_lifetime": shlex.split(given["max_lifetime"])[0],
             "idle_timeout": shlex.split(given["idle_timeout"])[0],
+            "stops": given.get("stops", ""),
         }
         self.write("settings", "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
         self.process = None

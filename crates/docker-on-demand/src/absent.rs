@@ -44,6 +44,18 @@ pub(crate) fn answer(route: &Route, engine: &Engine, ended: Option<&str>) -> Opt
     })
 }
 
+/// The answer to a request while the host is stopped; `None` for one that starts it. What it has is not known, and is not said to be nothing: a
+/// client that takes an empty list for the truth makes again what is there.
+pub(crate) fn while_stopped(route: &Route, engine: &Engine, said: &str) -> Option<Answer> {
+    match route {
+        Route::Named(..) | Route::List(_) | Route::Prune(_) | Route::Other => {
+            let how = "`docker pull`, `docker run` and `docker build` start it";
+            Some(Answer::error(503, format!("{said}, with what it has; {how}")))
+        }
+        route => answer(route, engine, Some(said)),
+    }
+}
+
 pub(crate) fn ping(engine: &Engine) -> Answer {
     let answer =
         Answer::text("OK").with("Swarm", "inactive").with("Cache-Control", "no-cache, no-store, must-revalidate");

@@ -36,6 +36,9 @@ pub enum Found {
         /// How the last one ended.
         ended: Option<String>,
     },
+    /// There is one that is stopped, with all that it has on its disk: a launch starts it. What is said of it: a clause such as "its host is
+    /// stopped". What it has can't be listed before.
+    Stopped(String),
     /// It can't be told, and why. No other is launched then.
     Doubtful(String),
 }

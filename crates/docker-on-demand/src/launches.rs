@@ -128,7 +128,7 @@ impl Launches {
         let outcome = match self.hosts.find().await {
             Found::Host(_) => Ok(()),
             Found::Doubtful(why) => Err(why),
-            Found::Nothing { .. } => self.launch(tell).await,
+            Found::Nothing { .. } | Found::Stopped(_) => self.launch(tell).await,
         };
         self.state().running = None;
         launch.send_modify(|launch| launch.outcome = Some(outcome));
@@ -140,7 +140,7 @@ impl Launches {
         match self.hosts.find().await {
             Found::Host(_) => return Ok(()),
             Found::Doubtful(why) => return Err(why),
-            Found::Nothing { .. } => {}
+            Found::Nothing { .. } | Found::Stopped(_) => {}
         }
         let mut history = self.may_launch().await?;
         // It counts from before it costs anything, whatever becomes of this process.

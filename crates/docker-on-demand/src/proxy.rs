@@ -225,12 +225,19 @@ impl Proxy {
                 Found::Doubtful(why) => {
                     return self.say(client, &request, body.is_some(), Answer::error(503, why)).await;
                 }
-                Found::Nothing { ended } => ended,
+                Found::Nothing { ended } => (ended, false),
+                Found::Stopped(said) => (Some(said), true),
             };
-            if let Some(answer) = absent::answer(&route, &engine, ended.as_deref()) {
+            let (ended, is_stopped) = ended;
+            let answer = match is_stopped {
+                true => absent::while_stopped(&route, &engine, ended.as_deref().unwrap_or_default()),
+                false => absent::answer(&route, &engine, ended.as_deref()),
+            };
+            if let Some(answer) = answer {
                 return self.say(client, &request, body.is_some(), answer).await;
             }
-            if let (Route::Creates(Made::Container), Some(body)) = (&route, &body) {
+            // A host that is stopped may have the image: it is asked, once it runs.
+            if let (Route::Creates(Made::Container), Some(body), false) = (&route, &body, is_stopped) {
                 let answer = self.without_image(body, &engine, ended.as_deref()).await;
                 return self.say(client, &request, true, answer).await;
             }
@@ -287,6 +294,7 @@ impl Proxy {
         let host = match self.hosts.find().await {
             Found::Host(host) => host,
             Found::Doubtful(why) => return narration.fail(client, &why).await,
+            Found::Stopped(said) => return narration.fail(client, &said).await,
             Found::Nothing { ended } => {
                 return narration.fail(client, ended.as_deref().unwrap_or("the host has gone")).await;
             }

@@ -39,6 +39,36 @@ async fn what_only_asks_is_answered_and_launches_nothing() {
     assert_eq!(fake.launches(), 0);
 }
 
+/// What a stopped host has is neither listed nor denied, and asking for it starts nothing; what needs a host starts it, and asks it.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_stopped_is_started_and_not_taken_for_empty() {
+    let fake = Fake::new(Found::Stopped("its host old is stopped".to_owned()));
+    let proxy = fake.proxy();
+    let mut client = Client::of(&proxy);
+    assert_eq!(client.ask("GET", "/_ping").await, (200, "OK".to_owned()));
+    assert_eq!(client.ask("GET", "/info").await.0, 200);
+    for (method, target) in [
+        ("GET", "/containers/json?all=1"),
+        ("GET", "/images/json"),
+        ("GET", "/containers/web/json"),
+        ("DELETE", "/volumes/data"),
+        ("POST", "/containers/prune"),
+        ("POST", "/containers/web/start"),
+    ] {
+        let (status, said) = client.ask(method, target).await;
+        assert!(status == 503 && said.contains("its host old is stopped, with what it has; "), "{target}: {said}");
+    }
+    assert_eq!(fake.launches(), 0);
+    fake.may_end.add_permits(1);
+    // Its image may be there: the client is not told to pull it.
+    let (status, said) = client.ask_with("POST", "/containers/create", "", r#"{"Image":"mine"}"#).await;
+    assert_eq!(
+        (status, fake.launches(), said.as_str()),
+        (201, 1, r#"{"Id":"made"}"#),
+        "it was the daemon that answered"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_of_one_connection_go_to_the_host_and_each_is_looked_at() {
     let fake = Fake::new(host());

@@ -6,7 +6,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use host_provisioner::{
     Adoption, ClientFiles, ClientFilesError, Cloud, EngineChoice, Hooks, HostConfig, HostId, HostPlan, HostRequest,
-    Identity, Journal, MarketChoice, Provisioner, ProxySettings, Record, Survey, Unobserved,
+    Identity, Journal, MarketChoice, OnIdle, Provisioner, ProxySettings, Record, Survey, Unobserved,
     fake::{Account, environment},
     preflight,
 };
@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(12 * 3600),
         idle_timeout: Some(Duration::from_secs(3600)),
+        on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
         hooks: Hooks::default(),
         identity: Identity::Shared,

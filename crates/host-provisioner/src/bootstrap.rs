@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize, Serializer};
 use studio_discovery::{AccessPointId, FileSystemId, Region};
 
-use crate::HostId;
+use crate::{HostId, OnIdle};
 
 /// Everything that the host needs to know to become a Docker host. It holds no secret, but for
 /// [`Identity::Embedded`], where the app shares no storage with the host, and passwords of proxies. Neither Debug nor Serialize shows them: what is
@@ -39,6 +39,9 @@ pub struct Bootstrap {
     pub max_lifetime: Duration,
     /// After how long without use the host ends itself; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// What the host's end by itself is.
+    #[serde(default, skip_serializing_if = "OnIdle::is_default")]
+    pub on_idle: OnIdle,
     /// Proxy settings for the daemon, and with engine `dind` for the image's own, which pulls.
     pub proxy: ProxySettings,
     /// Whether it is to be a node of a Swarm, which takes no daemon with live-restore (moby, `errSwarmLiveRestore`).

@@ -94,6 +94,14 @@ pub enum ProvisionError {
         /// The type.
         instance_type: InstanceType,
     },
+    /// What is asked for can't be stopped instead of terminated (`--on-idle stop`).
+    #[error("{what} can't be stopped when it is idle: {why}")]
+    CannotStop {
+        /// What.
+        what: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
     /// The subnet is not one of the domain's.
     #[error("subnet {subnet} is not one of the domain's")]
     UnknownSubnet {
@@ -192,6 +200,14 @@ pub enum ProvisionError {
         code: Option<String>,
         /// EC2's words.
         reason: Option<String>,
+    },
+    /// A host that is in no state to be started.
+    #[error("{host} can't be started: {why}")]
+    NotStartable {
+        /// The host.
+        host: String,
+        /// What it is instead.
+        why: String,
     },
     /// The instance got no address.
     #[error("instance {instance} has no private address")]

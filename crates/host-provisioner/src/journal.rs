@@ -28,7 +28,7 @@ use std::{
 pub use files::FileStore;
 pub use memory::MemoryStore;
 pub use record::{
-    AccessIntent, GroupIntent, Intent, LaunchIntent, Record, RecordState, RecordedInstance, Step, StepState,
+    AccessIntent, GroupIntent, Intent, LaunchIntent, Record, RecordState, RecordedInstance, Step, StepState, Stops,
 };
 pub use store::{HeldEntry, JournalStore};
 

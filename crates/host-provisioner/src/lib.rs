@@ -46,15 +46,16 @@ pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTarge
 pub use instance_type::well_known_types;
 pub use journal::{
     AccessIntent, Entry, FileStore, GroupIntent, HeldEntry, Intent, Journal, JournalError, JournalStore, LaunchIntent,
-    MemoryStore, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Step, StepState, Turn,
+    MemoryStore, OpenRecord, Opened, RECORD_VERSION, Record, RecordState, RecordedInstance, Step, StepState, Stops,
+    Turn,
 };
 pub use observer::{Activity, Event, Observer, Unobserved, Wait};
 pub use patience::Patience;
 pub use place::{CloudName, Place};
 pub use plan::{HostGroups, HostPlan, MAX_TAGS, Placement, shared_paths};
 pub use presence::{AskedAbout, Doubt, Presence};
-pub use provisioner::{Creation, Order, Provisioner, PurgeReport, Recovered, Recovery, Several, Terminated};
-pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice};
+pub use provisioner::{Creation, Order, Provisioner, PurgeReport, Recovered, Recovery, SPARE, Several, Terminated};
+pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice, OnIdle};
 pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;
 pub use tag_keys::{TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};

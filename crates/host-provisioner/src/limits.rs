@@ -2,7 +2,7 @@
 
 use studio_discovery::Tag;
 
-use crate::{GroupPlan, HostGroups, HostPlan, MAX_TAGS, ProvisionError};
+use crate::{GroupPlan, HostGroups, HostPlan, HostRequest, MAX_TAGS, MarketChoice, OnIdle, ProvisionError};
 
 /// Characters of a group's name or description (EC2 API reference, `CreateSecurityGroup`).
 const MAX_DESCRIPTION: usize = 255;
@@ -41,6 +41,31 @@ pub(crate) fn check(plan: &HostPlan) -> Result<(), ProvisionError> {
     {
         let form = "it is of the form arn:aws:iam::ACCOUNT:instance-profile/NAME";
         return not_taken(format!("{arn:?} as the ARN of an instance profile (InstanceProfileArn)"), form);
+    }
+    Ok(())
+}
+
+/// Whether a host can stop that is asked to, instead of being terminated.
+///
+/// # Errors
+/// [`ProvisionError::CannotStop`].
+pub(crate) fn check_stop(request: &HostRequest) -> Result<(), ProvisionError> {
+    if request.on_idle == OnIdle::Terminate {
+        return Ok(());
+    }
+    // EC2 user guide, "Behavior of Spot Instance interruptions": a Spot Instance stops only where its request is persistent, and then only EC2
+    // starts it again after an interruption. A persistent request goes on asking for instances after its instance was terminated.
+    if request.market != MarketChoice::OnDemand {
+        return Err(ProvisionError::CannotStop {
+            what: "a Spot instance",
+            why: "EC2 stops only those of persistent Spot requests, and sdocker's are for one time",
+        });
+    }
+    if request.swarm {
+        return Err(ProvisionError::CannotStop {
+            what: "a node of a Swarm",
+            why: "one that is down is taken off the Swarm's list",
+        });
     }
     Ok(())
 }

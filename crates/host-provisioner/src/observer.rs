@@ -69,6 +69,11 @@ pub enum Wait {
         /// The instance.
         instance: InstanceId,
     },
+    /// An instance to run again.
+    Start {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// An instance to end.
     End {
         /// The instance.
@@ -96,6 +101,7 @@ impl fmt::Display for Wait {
             Self::Group { group } => write!(f, "security group {group} to be found"),
             Self::Launched => f.write_str("EC2 to know whether an instance was launched"),
             Self::Address { instance } => write!(f, "the address of {instance}"),
+            Self::Start { instance } => write!(f, "{instance} to run again"),
             Self::End { instance } => write!(f, "{instance} to end"),
             Self::Release { group } => write!(f, "ending instances to let go of security group {group}"),
             Self::Files { host } => write!(f, "the files of host {host}"),
@@ -134,6 +140,11 @@ pub enum Activity {
     },
     /// Finding out whether a launch whose answer was lost took effect.
     Resolve,
+    /// Starting an instance again that was stopped.
+    Start {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// Terminating an instance, and seeing it go.
     Terminate {
         /// The instance.
@@ -162,6 +173,7 @@ impl fmt::Display for Activity {
             }
             Self::Address { instance } => write!(f, "address of {instance}"),
             Self::Resolve => f.write_str("finding out whether an instance was launched"),
+            Self::Start { instance } => write!(f, "starting {instance}"),
             Self::Terminate { instance } => write!(f, "terminating {instance}"),
             Self::Detach { mount_target } => write!(f, "taking NFS access off mount target {mount_target}"),
             Self::DeleteGroup { name } => write!(f, "deleting security group {name}"),

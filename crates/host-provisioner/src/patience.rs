@@ -16,6 +16,8 @@ pub struct Patience {
     pub launch: Duration,
     /// How long after a create EC2 may still answer "not found" (EC2 API reference, "Eventual consistency": usually seconds).
     pub appears: Duration,
+    /// How long an instance that is being stopped may take to be started again, until it runs.
+    pub starts: Duration,
     /// How long an instance may go on running after its termination was accepted.
     pub ends: Duration,
     /// How long to wait for what is terminating to let go of its security groups; the network interface goes with the instance.
@@ -40,6 +42,7 @@ impl Default for Patience {
             call: Duration::from_secs(60),
             launch: Duration::from_secs(90),
             appears: Duration::from_secs(60),
+            starts: Duration::from_secs(300),
             ends: Duration::from_secs(60),
             releases: Duration::from_secs(300),
             cleans_up: Duration::from_secs(60),

@@ -12,8 +12,8 @@ use studio_discovery::{
 
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
-    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, ProvisionError, RootVolume, Survey, TAG_DOMAIN,
-    TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, UserData, Warning, Zone, group_plan, instance_type, limits,
+    InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, OnIdle, ProvisionError, RootVolume, Survey,
+    TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, UserData, Warning, Zone, group_plan, instance_type, limits,
     render_user_data,
 };
 
@@ -52,6 +52,9 @@ pub struct HostPlan {
     pub placements: Vec<Placement>,
     /// How to pay for it: the first of these that has capacity in some placement.
     pub markets: Vec<Market>,
+    /// What its end by itself is.
+    #[serde(skip_serializing_if = "OnIdle::is_default")]
+    pub on_idle: OnIdle,
     /// The name of an EC2 key pair.
     pub key_name: Option<String>,
     /// The ARN of an instance profile.
@@ -131,6 +134,7 @@ impl HostPlan {
             security_groups: groups.to_vec(),
             root_volume: self.root_volume.clone(),
             other_volumes: self.image.other_volumes.clone(),
+            on_idle: self.on_idle,
             key_name: self.key_name.clone(),
             instance_profile_arn: self.instance_profile_arn.clone(),
             market,
@@ -151,6 +155,7 @@ impl HostPlan {
         request: &HostRequest,
         survey: &Survey,
     ) -> Result<Self, ProvisionError> {
+        limits::check_stop(request)?;
         let image = choose_image(request, survey)?;
         let mut warnings = survey.warnings.clone();
         if matches!(request.identity, Identity::Embedded { .. }) {
@@ -206,6 +211,7 @@ impl HostPlan {
                 MarketChoice::Spot => vec![Market::Spot],
                 MarketChoice::SpotOrOnDemand => vec![Market::Spot, Market::OnDemand],
             },
+            on_idle: request.on_idle,
             key_name: request.config.key_name.clone(),
             instance_profile_arn: request.config.instance_profile_arn.clone(),
             tags,
@@ -284,6 +290,7 @@ fn placements(
             hooks: request.hooks.clone(),
             max_lifetime: request.max_lifetime,
             idle_timeout: request.idle_timeout,
+            on_idle: request.on_idle,
             proxy: request.proxy.clone(),
             swarm: request.swarm,
             spot: request.market != MarketChoice::OnDemand,

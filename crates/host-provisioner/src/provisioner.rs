@@ -5,6 +5,7 @@ mod files;
 mod purge;
 mod recovery;
 mod several;
+mod start;
 mod succession;
 mod termination;
 mod undo;
@@ -17,6 +18,7 @@ pub use creation::Creation;
 pub use purge::PurgeReport;
 pub use recovery::{Recovered, Recovery};
 pub use several::{Order, Several};
+pub use start::SPARE;
 pub use termination::Terminated;
 
 use crate::{ClientFiles, Cloud, Journal, Observer, Patience, bounds::Bounds, steps::Work};

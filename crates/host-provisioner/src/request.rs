@@ -30,6 +30,8 @@ pub struct HostRequest {
     pub max_lifetime: Duration,
     /// After how long without use the host ends itself; `None`: never.
     pub idle_timeout: Option<Duration>,
+    /// What its end by itself is.
+    pub on_idle: OnIdle,
     /// The folder that holds `hosts/`, as a path that the host will mount; `None` where no storage is shared.
     pub shared_home: Option<PathBuf>,
     /// The user's own scripts there, for the host to run.
@@ -98,6 +100,26 @@ pub enum EngineChoice {
     Dind,
     /// The image's own daemon.
     Native,
+}
+
+/// What a host does that ends itself: because it is idle, or because its maximum lifetime is over. EC2 knows one behaviour of an instance that is
+/// shut down from within, whatever the reason (EC2 user guide, "Change instance initiated shutdown behavior").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+#[serde(rename_all = "lowercase")]
+pub enum OnIdle {
+    /// The instance is terminated, and its disk deleted.
+    #[default]
+    Terminate,
+    /// The instance is stopped. Its disk stays, and is paid for, until the host is terminated by somebody.
+    Stop,
+}
+
+impl OnIdle {
+    /// Whether it is what every host does that is not asked for anything else.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How the host is to be paid for.

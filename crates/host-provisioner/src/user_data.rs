@@ -15,7 +15,7 @@ use std::{
 
 use flate2::{Compression, GzBuilder};
 
-use crate::{Bootstrap, Engine, HostMount, Identity};
+use crate::{Bootstrap, Engine, HostMount, Identity, OnIdle};
 
 /// User data can't be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +194,9 @@ fn settings(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
         if let Some(sum) = sum {
             set(name, sum)?;
         }
+    }
+    if bootstrap.on_idle == OnIdle::Stop {
+        set("stops", "1")?;
     }
     if bootstrap.swarm {
         set("swarm", "1")?;

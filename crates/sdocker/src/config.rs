@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use host_provisioner::{EngineChoice, HostConfig, InstanceType, MarketChoice};
+use host_provisioner::{EngineChoice, HostConfig, InstanceType, MarketChoice, OnIdle};
 use studio_discovery::{SubnetId, Tag};
 use whole_file::Links;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub engine: Option<EngineChoice>,
     /// `IdleTimeout`.
     pub idle_timeout: Option<Timeout>,
+    /// `OnIdle`.
+    pub on_idle: Option<OnIdle>,
     /// `MaxLifetime`.
     pub max_lifetime: Option<Duration>,
     /// `MaxCost`, in US dollars.
@@ -140,6 +142,7 @@ fn checked(text: &str) -> Result<(Config, Vec<String>), Wrong> {
         instance_type: values::id(text, "InstanceType", raw.instance_type)?,
         engine: raw.engine,
         idle_timeout: raw.idle_timeout,
+        on_idle: raw.on_idle,
         max_lifetime: raw.max_lifetime,
         max_cost: raw.max_cost,
         subnet: values::id(text, "SubnetId", raw.subnet)?,

@@ -60,6 +60,11 @@ impl Hourly {
         self.instance + self.volume
     }
 
+    /// A month of the volume, which is paid for while the instance is stopped as well.
+    pub fn volume_a_month(&self) -> f64 {
+        self.volume * HOURS_OF_A_MONTH
+    }
+
     /// How long so much lasts, whatever the Spot price becomes.
     pub fn lasts(&self, usd: f64) -> Option<Duration> {
         let hour = self.total_at_most();

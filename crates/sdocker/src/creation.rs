@@ -8,7 +8,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostCredentials, HostNames, WriteServerKey};
 use host_provisioner::{
-    CloudName, Creation, HostPlan, InstanceTypeInfo, MarketChoice, ProvisionError, Provisioner, Record,
+    CloudName, Creation, HostPlan, InstanceTypeInfo, MarketChoice, OnIdle, ProvisionError, Provisioner, Record,
     RecordedInstance, preflight, shared_paths,
 };
 use studio_discovery::StudioEnvironment;
@@ -56,6 +56,8 @@ pub struct NewHost {
     pub answered: Option<DockerHost>,
     /// How long it may be without use before it ends itself; `None`: idleness does not end it.
     pub idle_timeout: Option<Duration>,
+    /// What its end by itself is.
+    pub on_idle: OnIdle,
     /// What was done beside the host.
     pub notes: Vec<String>,
     /// What is not as it should be, and did not keep the host from coming up.
@@ -168,6 +170,11 @@ async fn prepare(
     let volume_gib = config.host.volume_gib;
     let price = Asked::begin(&session.clouds, &lookup.layout, &environment.region, types, spot, volume_gib);
     if let Some(most) = asked.max_cost {
+        if asked.on_idle == Some(OnIdle::Stop) {
+            let why = "a host that is stopped when it is idle has no most that it costs: its disk is paid for until it is terminated";
+            return Err(Error::new(why)
+                .hint("leave out --max-cost, or --on-idle stop; `--max-lifetime` limits how long it runs"));
+        }
         let asking = observer.asking("asking AWS for prices");
         asked.max_lifetime = Some(pricing::affordable(&asked, most, count, &price).await?);
         drop(asking);
@@ -353,6 +360,7 @@ impl Flow<'_> {
             certs: self.lookup.layout.client_certs(&name),
             answered: None,
             idle_timeout: self.prepared.asked.idle_timeout(),
+            on_idle: self.prepared.asked.on_idle.unwrap_or_default(),
             notes: Vec::new(),
             warnings: Vec::new(),
             refused: None,

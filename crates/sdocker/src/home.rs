@@ -16,6 +16,7 @@ use crate::{
     cost::{Cost, Hourly},
     creation::{self, Count, NewHost, NewHosts},
     detours::{self, Blocked},
+    disk::{self, Disk},
     docker_cli::{self, Refused},
     doctor::{self, Examination, Finding},
     forgetting::{self, Forgotten},
@@ -27,6 +28,7 @@ use crate::{
     places::{Look, Places},
     readiness::{self, BootingHost},
     recovery::{self, Recovery, Unrecorded},
+    starting,
     status::{self, Status},
     swarm::{self, Mended, Removed, SharedImage, Swarm, SwarmReport},
     termination::{self, InUse, Target, Terminations, Which},
@@ -176,6 +178,9 @@ impl Home {
                 let refused = Error::new(format!("{} can't be used", host.name));
                 let refused = match Places::new(&self.surroundings, observer).look_at(&host).await {
                     Look::Ended(_) => refused.hint("it has ended: `sdocker recover` cleans up what is left of it here"),
+                    Look::Alive(instance) if disk::is_stopped(&instance) => {
+                        refused.hint(format!("it is stopped: {}", disk::choices(&host.instance)))
+                    }
                     _ => refused.hint(format!("`sdocker status --instance-id {}` says more", host.instance)),
                 };
                 return Err(refused.because(error));
@@ -186,6 +191,44 @@ impl Home {
         let refused = docker_cli::refused(&self.surroundings, &host.name, answered.api()).await;
         let blocked = detours::blocked(&self.surroundings, answered.endpoint(), answered.credentials()).await;
         Ok(Used { host, answered, refused, blocked })
+    }
+
+    /// Starts a host again that stopped when it was idle, and waits until it answers. Whether it was stopped; of any other host nothing is done.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated. The instance may be starting then: it ends itself as before.
+    ///
+    /// # Errors
+    /// No such host; one that can't be started, or does not answer in time; `stop`.
+    pub async fn start_host(
+        &self,
+        host: &HostSelector,
+        within: Duration,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<bool> {
+        let lookup = self.lookup();
+        let host = lookup.find_aside(Some(host), observer).await?;
+        if host.record.as_ref().is_none_or(|record| record.stops.is_none()) {
+            return Ok(false);
+        }
+        let mut places = Places::new(&self.surroundings, observer);
+        let is_stopped = matches!(places.look_at(&host).await, Look::Alive(instance) if disk::is_stopped(&instance));
+        if is_stopped {
+            let clouds = places.of(host.place().as_ref()).await?;
+            starting::start(&host, &clouds, &lookup, within, observer, stop).await?;
+        }
+        Ok(is_stopped)
+    }
+
+    /// The disks of those of these hosts that stop when they end themselves, or are stopped, as it was looked at.
+    pub fn disks(&self, hosts: &[KnownHost], looks: &[Option<Look>]) -> Vec<Option<Disk>> {
+        let history = History::read(&self.lookup().layout);
+        let disk = |(host, look): (&KnownHost, &Option<Look>)| {
+            let is_stopped = matches!(look, Some(Look::Alive(instance)) if disk::is_stopped(instance));
+            Disk::of(host.record.as_ref()?, is_stopped, &history)
+        };
+        hosts.iter().zip(looks).map(disk).collect()
     }
 
     /// Waits until a host's daemon answers, as a creation does.

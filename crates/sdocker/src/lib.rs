@@ -35,6 +35,7 @@ pub mod copy;
 pub mod cost;
 pub mod creation;
 pub mod detours;
+pub mod disk;
 pub mod docker_cli;
 pub mod doctor;
 pub mod durations;
@@ -70,6 +71,7 @@ pub mod setup;
 mod socket;
 #[cfg(test)]
 mod stand_in;
+mod starting;
 pub mod status;
 mod stop;
 mod storage;

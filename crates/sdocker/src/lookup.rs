@@ -8,6 +8,7 @@ use host_provisioner::{CloudName, Entry, InstanceId, InstanceType, Journal, Jour
 use crate::{
     Error, HostSelector, Observer, Surroundings,
     client_files::entry,
+    disk,
     hosts_conf::{ActiveHost, HostsConf},
     layout::{Layout, host_name},
     socket, storage,
@@ -306,12 +307,13 @@ impl Lookup {
             Ok(entries) => entries,
             Err(error) => return vec![format!("the journal of hosts can't be read: {error}")],
         };
-        let mut unfinished = Vec::new();
+        let (mut unfinished, mut ready) = (Vec::new(), Vec::new());
         let mut notices = Vec::new();
         for entry in entries {
             match entry {
                 Entry::Idle(record) if record.is_unfinished() => unfinished.push(describe(&record)),
-                Entry::Idle(_) | Entry::Busy(_) => {}
+                Entry::Idle(record) => ready.push(record),
+                Entry::Busy(_) => {}
                 Entry::Unusable(error) => notices.push(unusable(&error)),
             }
         }
@@ -319,6 +321,7 @@ impl Lookup {
             let hosts = count(unfinished.len());
             notices.push(format!("{hosts} interrupted: {}; run `sdocker recover`", unfinished.join(", ")));
         }
+        notices.extend(disk::due(&self.layout, &ready));
         notices
     }
 }

@@ -79,6 +79,8 @@ pub struct SocketState {
     pub holdings: Option<Holdings>,
     /// When the host ends itself (RFC 3339), where that is near.
     pub ends: Option<String>,
+    /// Whether it stops then, and keeps what it holds.
+    pub stops: bool,
 }
 
 impl SocketState {
@@ -86,6 +88,9 @@ impl SocketState {
     pub fn warning(&self) -> Option<String> {
         let (host, ends) = (self.host.as_ref()?, self.ends.as_ref()?);
         let at = ends.parse::<Timestamp>().ok()?.strftime("%H:%M UTC");
+        if self.stops {
+            return Some(format!("{host} stops itself at {at} unless it is used or kept, and keeps its disk"));
+        }
         let held = self.holdings.as_ref().filter(|holdings| holdings.host == *host && !holdings.is_empty());
         let held = held.map(|holdings| format!(", and with it {holdings}")).unwrap_or_default();
         Some(format!("{host} ends itself at {at} unless it is used or kept{held}"))
@@ -324,7 +329,12 @@ async fn tell(
         let now = proxy.status();
         let (host, ended) = hosts.known().await;
         let ends = ending.borrow().clone().filter(|ending| host.as_ref() == Some(&ending.host));
+        let stops = match &host {
+            Some(host) => hosts.stops(host).await,
+            None => false,
+        };
         let state = SocketState {
+            stops,
             ends: ends.map(|ending| ending.at.to_string()),
             // It may be another app's.
             failure: now.failure.filter(|_| host.is_none()),

@@ -5,7 +5,7 @@ use studio_discovery::Region;
 
 use crate::{
     clouds::Clouds,
-    durations,
+    disk, durations,
     lookup::{KnownHost, Lookup},
 };
 
@@ -27,6 +27,13 @@ pub(crate) async fn running(lookup: &Lookup, clouds: &Clouds, cloud: CloudName, 
     let found = clouds.cloud.presence(&asked).await;
     let line = |(host, presence): (&KnownHost, Presence)| {
         let runs = match presence {
+            Presence::Alive(instance) if disk::is_stopped(&instance) => {
+                let id = &host.instance;
+                return Some(format!(
+                    "{} is stopped, with its disk; `sdocker use {id}` starts it, `sdocker rm {id}` deletes it",
+                    host.name
+                ));
+            }
             Presence::Alive(_) => "runs as well",
             Presence::Ended(_) => return None,
             Presence::Unknown(_) => "may run as well",

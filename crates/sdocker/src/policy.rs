@@ -12,7 +12,7 @@ pub use forms::{cloudformation, document, explained, terraform};
 pub use scope::{Narrowing, Scope};
 pub use size::{Fit, LONGEST, fitting};
 pub use statement::Statement;
-pub use statements::{Task, allowing, statements, statements_without_mount_targets};
+pub use statements::{For, Task, allowing, statements};
 
 use crate::{Observer, Surroundings, session::Session};
 

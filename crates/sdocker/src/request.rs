@@ -7,7 +7,7 @@ use std::{
 
 use docker_remote::HostCredentials;
 use host_provisioner::{
-    EngineChoice, Hooks, HostConfig, HostId, Identity, InstanceType, MarketChoice, ProxySettings, shared_paths,
+    EngineChoice, Hooks, HostConfig, HostId, Identity, InstanceType, MarketChoice, OnIdle, ProxySettings, shared_paths,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,8 @@ pub struct HostRequest {
     pub engine: Option<EngineChoice>,
     /// After how long without use the host ends itself; by default an hour.
     pub idle_timeout: Option<Timeout>,
+    /// What its end by itself is; by default it is terminated.
+    pub on_idle: Option<OnIdle>,
     /// After how long the host ends itself, whatever runs on it; by default twelve hours.
     pub max_lifetime: Option<Duration>,
     /// What the host may cost at most, in US dollars: it ends itself by then, or earlier by `max_lifetime`.
@@ -114,6 +116,7 @@ impl HostRequest {
             subnet: None,
             engine: None,
             idle_timeout: None,
+            on_idle: None,
             max_lifetime: None,
             max_cost: None,
             market: None,
@@ -131,6 +134,7 @@ impl HostRequest {
         self.subnet = self.subnet.or_else(|| config.subnet.clone());
         self.engine = self.engine.or(config.engine);
         self.idle_timeout = self.idle_timeout.or(config.idle_timeout);
+        self.on_idle = self.on_idle.or(config.on_idle);
         self.max_lifetime = self.max_lifetime.or(config.max_lifetime);
         self.max_cost = self.max_cost.or(config.max_cost);
         self.market = self.market.or(config.market);
@@ -188,6 +192,7 @@ pub(crate) fn request(
         market: asked.market.unwrap_or_default(),
         max_lifetime: asked.max_lifetime(),
         idle_timeout: asked.idle_timeout(),
+        on_idle: asked.on_idle.unwrap_or_default(),
         shared_home,
         hooks,
         identity: match embedded {

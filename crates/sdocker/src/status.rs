@@ -12,6 +12,7 @@ use crate::{
     client_files::HostFiles,
     clients,
     cost::Cost,
+    disk::{self, Disk},
     history::History,
     link::{self, LinkState},
     lookup::{KnownHost, Lookup},
@@ -52,6 +53,9 @@ pub struct Status {
     pub daemon: Daemon,
     /// What the host says of its own life; `None` where it shares no folder with this home, or has not written any yet.
     pub life: Option<Life>,
+    /// Its disk, where it stops instead of being terminated, or is stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     /// This app's files and the containers' ports, where they are served; only for the current host.
     pub link: Option<LinkState>,
     /// Where nobody serves them: what that means, and what mends it.
@@ -156,7 +160,10 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     let stages = stages(account.stages);
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
     let expires = expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string()));
-    let cost = History::read(&lookup.layout).hourly(&host.name).and_then(|hourly| {
+    let history = History::read(&lookup.layout);
+    let is_stopped = instance.as_deref().is_some_and(disk::is_stopped);
+    let disk = host.record.as_ref().and_then(|record| Disk::of(record, is_stopped, &history));
+    let cost = history.hourly(&host.name).and_then(|hourly| {
         let until = expires.as_ref()?.parse().ok()?;
         Some(hourly.cost(host.record.as_ref()?.created, until, jiff::Timestamp::now()))
     });
@@ -172,6 +179,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         cost,
         daemon,
         life,
+        disk,
         link,
         unserved,
         stages,

@@ -10,7 +10,7 @@ use std::{
 
 use clap::{CommandFactory as _, error::ErrorKind};
 use clap_complete::engine::ArgValueCompleter;
-use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
+use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice, OnIdle};
 use sdocker::{
     Count, Fate, Files, Home, HostRequest, Stop,
     durations::{self, Timeout},
@@ -56,6 +56,10 @@ pub(crate) struct Args {
     /// Terminate the host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
+    /// What the host does then, and at its maximum lifetime: terminate, or stop, which keeps its disk with everything on it, at a price, until you
+    /// terminate it. [default: terminate]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_idle: Option<OnIdle>,
     /// Terminate the host after this long, even if it is in use. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
@@ -175,6 +179,7 @@ impl Args {
         request.subnet.clone_from(&self.subnet_id);
         request.engine = self.engine;
         request.idle_timeout = self.idle_timeout;
+        request.on_idle = self.on_idle;
         request.max_lifetime = self.max_lifetime;
         request.max_cost = self.max_cost;
         request.market = match (self.spot, self.spot_or_on_demand, self.on_demand) {

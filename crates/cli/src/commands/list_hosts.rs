@@ -4,6 +4,7 @@ use host_provisioner::RecordState;
 use sdocker::{
     Home, Look,
     cost::{Cost, dollars},
+    disk::Disk,
 };
 use sdocker_console::{Printer, Progress, align};
 use serde::Serialize;
@@ -28,6 +29,9 @@ struct Listed {
     state: String,
     created: Option<String>,
     expires: Option<String>,
+    /// Of a host that stops instead of being terminated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<Disk>,
     /// By the price that was known when it was created; `null`: none was.
     cost: Option<Cost>,
 }
@@ -44,11 +48,13 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         looks = home.look(&hosts, &Progress::new(printer)).await.into_iter().map(Some).collect();
     }
     let costs = home.costs(&hosts);
+    let disks = home.disks(&hosts, &looks);
     let listed: Vec<Listed> = hosts
         .into_iter()
         .zip(looks)
         .zip(costs)
-        .map(|((host, look), cost)| {
+        .zip(disks)
+        .map(|(((host, look), cost), disk)| {
             let state = match look {
                 Some(Look::Alive(instance)) => instance.state.as_str(),
                 Some(Look::Ended(instance)) => instance.map_or("terminated", |instance| instance.state.as_str()),
@@ -61,6 +67,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
             let recorded = host.record.as_ref().map(|record| record.state);
             Listed {
                 cost,
+                disk,
                 endpoint: format!("tcp://{}:{}", host.address, host.port),
                 current: host.current,
                 state: match recorded {
@@ -77,7 +84,15 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         })
         .collect();
     let list = List { hosts: listed };
-    printer.result(&list, || human(&list.hosts))
+    printer.result(&list, || human(&list.hosts))?;
+    for host in list.hosts.iter().filter(|host| host.state == "stopped") {
+        let Some(disk) = &host.disk else { continue };
+        let (instance, words, date) = (&host.instance_id, disk.in_words(), minutes(&disk.decide_by));
+        printer.info(format!(
+            "{instance} is stopped: {words}; `sdocker use {instance}` starts it, `sdocker rm {instance}` deletes it; decide by {date}"
+        ));
+    }
+    Ok(())
 }
 
 fn human(hosts: &[Listed]) -> String {

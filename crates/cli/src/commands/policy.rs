@@ -1,7 +1,8 @@
 //! `sdocker policy`: the least IAM policy that each command needs.
 
+use host_provisioner::OnIdle;
 use sdocker::{
-    Files, Surroundings,
+    Files, Home, Surroundings,
     policy::{self, Narrowing, Scope, Task, cloudformation, document, terraform},
 };
 use sdocker_console::{Printer, Progress};
@@ -25,6 +26,9 @@ pub(crate) struct Args {
     /// For hosts created with this value of `--files`: share and none leave out everything about EFS and its mount targets.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
+    /// For hosts created with this value of `--on-idle`: stop adds the permission to start them again. [default: OnIdle in sdocker.conf]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_idle: Option<OnIdle>,
     /// For every user profile of the domain, instead of this one.
     #[arg(long)]
     domain_wide: bool,
@@ -108,10 +112,14 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
         scope.owner = None;
     }
     let tasks = if args.tasks.is_empty() { Task::ALL.to_vec() } else { args.tasks.clone() };
-    let policy::Fit { statements, widened, .. } = policy::fitting(&scope, |scope| match args.files {
-        Some(Files::Share | Files::None) => policy::statements_without_mount_targets(&tasks, args.prepared, scope),
-        _ => policy::statements(&tasks, args.prepared, scope),
-    });
+    // A home without settings that can be read may still print a policy.
+    let configured = || Home::new(surroundings.clone()).settings().ok().and_then(|settings| settings.on_idle);
+    let hosts = policy::For::default()
+        .prepared(args.prepared)
+        .mounts(!matches!(args.files, Some(Files::Share | Files::None)))
+        .stops(args.on_idle.or_else(configured) == Some(OnIdle::Stop));
+    let policy::Fit { statements, widened, .. } =
+        policy::fitting(&scope, |scope| policy::statements(&tasks, hosts, scope));
     for line in widened {
         printer.warn(line);
     }

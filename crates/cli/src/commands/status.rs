@@ -87,9 +87,16 @@ fn human(status: &Status) -> String {
     let zone = status.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
     row("instance", format!("{}{zone}{reason}", status.state));
     row("endpoint", status.endpoint.clone());
+    let is_stopped = matches!(status.state.as_str(), "stopped" | "stopping");
     row(
         "daemon",
         match (&status.daemon.version, &status.daemon.error) {
+            _ if is_stopped => {
+                let instance = &status.instance_id;
+                format!(
+                    "`sdocker use {instance}` starts it, `sdocker rm {instance}` terminates it and deletes its disk"
+                )
+            }
             (Some(version), _) => {
                 let running = status.daemon.containers_running.unwrap_or(0);
                 format!("Docker {version}, {running} running container{}", if running == 1 { "" } else { "s" })
@@ -105,11 +112,20 @@ fn human(status: &Status) -> String {
         row("created", minutes(created));
     }
     if let Some(expires) = &status.expires {
-        row("ends at the latest", minutes(expires));
+        row(if status.disk.is_some() { "stops at the latest" } else { "ends at the latest" }, minutes(expires));
     }
     row("costs", costs(status.cost.as_ref()));
-    if let Some(life) = &status.life {
-        row("idle", idle(life));
+    if let Some(disk) = &status.disk {
+        let decide = match disk.is_due {
+            true => {
+                format!("decide now what becomes of it: its maximum lifetime was over at {}", minutes(&disk.decide_by))
+            }
+            false => format!("decide by {} what becomes of it", minutes(&disk.decide_by)),
+        };
+        row("while stopped", format!("{}; {decide}", disk.in_words()));
+    }
+    if let Some(life) = status.life.as_ref().filter(|_| !is_stopped) {
+        row("idle", idle(life, status.disk.is_some()));
         if let Some(used) = life.disk_used_percent {
             row("disk", format!("{used} % used"));
         }
@@ -176,10 +192,13 @@ fn costs(cost: Option<&Cost>) -> String {
     }
 }
 
-fn idle(life: &Life) -> String {
+fn idle(life: &Life, stops: bool) -> String {
+    let ends = if stops { "stops" } else { "ends" };
     match (&life.idle_since, &life.idle_deadline) {
         _ if !life.uses.is_empty() => format!("no: {}", life.uses.join(", ")),
-        (Some(since), Some(deadline)) => format!("since {}, ends at {} unless used", minutes(since), minutes(deadline)),
+        (Some(since), Some(deadline)) => {
+            format!("since {}, {ends} at {} unless used", minutes(since), minutes(deadline))
+        }
         (Some(since), None) => format!("since {}; idleness does not end it", minutes(since)),
         (None, _) => "no".to_owned(),
     }

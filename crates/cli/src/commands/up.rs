@@ -2,7 +2,7 @@
 
 use std::{process::Command, sync::Arc};
 
-use host_provisioner::{InstanceType, MarketChoice};
+use host_provisioner::{InstanceType, MarketChoice, OnIdle};
 use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
+    /// What a host does then, and at its maximum lifetime: terminate, or stop, which keeps its disk with everything on it, at a price, until you
+    /// terminate it. A stopped host is started again by the next command that needs one. [default: terminate]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_idle: Option<OnIdle>,
     /// Terminate each host after this long, even if it is in use. [default: 12h]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
     max_lifetime: Option<std::time::Duration>,
@@ -61,6 +65,7 @@ impl Args {
         Ok(Wish {
             instance_type: instance_type.to_string(),
             idle_timeout: self.idle_timeout.map(|timeout| timeout.0.map_or_else(|| "never".to_owned(), seconds)),
+            on_idle: self.on_idle,
             max_lifetime: self.max_lifetime.map(seconds),
             market: match (self.spot, self.spot_or_on_demand) {
                 (true, _) => Some(MarketChoice::Spot),
@@ -158,7 +163,7 @@ pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
     rows.extend(state.launching.iter().map(|told| ("launching", told.clone())));
     rows.extend(state.failure.iter().map(|why| ("no launch", why.clone())));
     rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));
-    if let Some(holdings) = &state.holdings {
+    if let Some(holdings) = state.holdings.as_ref().filter(|_| !state.stops) {
         let is_there = state.host.as_ref() == Some(&holdings.host);
         rows.push((if is_there { "goes with it" } else { "went with it" }, holdings.to_string()));
     }

@@ -10,7 +10,7 @@ use crate::{commands::link, completion};
 
 /// Make a host the current one.
 ///
-/// It becomes current for the Docker CLI, and for sdocker's own commands.
+/// It becomes current for the Docker CLI, and for sdocker's own commands. A host that stopped when it was idle is started again first.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {
@@ -23,8 +23,8 @@ pub(crate) struct Args {
     /// Wait until the host is ready, as `create-host` does.
     #[arg(long)]
     wait: bool,
-    /// How long to wait.
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m", requires = "wait")]
+    /// How long to wait, with --wait or for a host that is started again.
+    #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m")]
     timeout: std::time::Duration,
 }
 
@@ -38,7 +38,9 @@ struct Used {
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
     let host = args.host.as_ref().or(args.instance_id.as_ref()).context("name the host")?;
-    if args.wait {
+    if home.start_host(host, args.timeout, &observer, interrupt.stop()).await? {
+        printer.info("it was stopped, and runs again");
+    } else if args.wait {
         home.wait_for(host, args.timeout, &observer, interrupt.stop()).await?;
     }
     let sdocker::Used { host, answered, refused, blocked, .. } = home.use_host(host, &observer).await?;

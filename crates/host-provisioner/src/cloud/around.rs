@@ -139,6 +139,10 @@ impl<A: Around> Instances for Through<A> {
     async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
         self.around.call("ec2:TerminateInstances", self.cloud.instances.terminate_all(ids)).await
     }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.around.call("ec2:StartInstances", self.cloud.instances.start(id)).await
+    }
 }
 
 #[async_trait]

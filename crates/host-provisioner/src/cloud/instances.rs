@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{SecurityGroupId, SubnetId, Tag};
 
-use crate::{Bootstrap, ClientToken, CloudError, CloudErrorKind, ImageId, InstanceId, InstanceType, UserData, Zone};
+use crate::{
+    Bootstrap, ClientToken, CloudError, CloudErrorKind, ImageId, InstanceId, InstanceType, OnIdle, UserData, Zone,
+};
 
 /// EC2 instances.
 ///
@@ -20,7 +22,7 @@ use crate::{Bootstrap, ClientToken, CloudError, CloudErrorKind, ImageId, Instanc
 pub trait Instances: Send + Sync {
     /// Launches instances, with one call (`ec2:RunInstances`): as many as there is capacity for in the subnet, one at least and so many at most
     /// (EC2 API reference, `RunInstances`, `MaxCount`). Always: IMDSv2 required with hop limit 1, encrypted gp3 root volume that
-    /// is deleted with the instance, instance-initiated shutdown terminates, tags in the same call, which are those of all of them.
+    /// is deleted with the instance, instance-initiated shutdown as the spec says, tags in the same call, which are those of all of them.
     ///
     /// Repeated with the same token, spec and number: the same instances, in whatever state they are now. An implementation never
     /// repeats it by itself: the caller has to know when an answer was lost.
@@ -47,6 +49,12 @@ pub trait Instances: Send + Sync {
     /// One that never was, or that EC2 has forgotten: `NotFound`, and then it may be that none was terminated.
     async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError>;
 
+    /// Starts an instance again that is stopped (`ec2:StartInstances`). One that runs or is about to: no error, so that it may be repeated. One
+    /// that is being stopped, or ends: an error with the code `IncorrectInstanceState` (EC2 API reference, "Client error codes"). It keeps its
+    /// private address, its name and its volumes; what was on instance store volumes is lost (EC2 user guide, "Stop and start Amazon EC2 instances",
+    /// "What happens when you stop an instance").
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError>;
+
     /// Terminates one instance.
     async fn terminate(&self, id: &InstanceId) -> Result<(), CloudError> {
         self.terminate_all(std::slice::from_ref(id)).await
@@ -71,6 +79,8 @@ pub struct LaunchSpec {
     pub root_volume: RootVolume,
     /// The image's further volumes, by their device names: encrypted, and deleted with the instance, whatever the image says.
     pub other_volumes: Vec<String>,
+    /// What becomes of it when it is shut down from within (`InstanceInitiatedShutdownBehavior`).
+    pub on_idle: OnIdle,
     /// The name of an EC2 key pair, for those who want to log in.
     pub key_name: Option<String>,
     /// The ARN of an instance profile.

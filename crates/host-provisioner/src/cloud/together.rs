@@ -157,6 +157,10 @@ impl Instances for Together {
     async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
         self.ends.ask(ids, |all| self.end(all)).await
     }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.instances.start(id).await
+    }
 }
 
 #[cfg(all(test, feature = "fake"))]

@@ -135,6 +135,10 @@ impl<S: Store> Instances for Account<S> {
     async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
         self.with(|state| state.terminate(ids))?
     }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.with(|state| state.start(id))?
+    }
 }
 
 #[async_trait]

@@ -14,8 +14,8 @@ use studio_discovery::{
 
 use crate::{
     CloudError, CloudErrorKind, Image, Instance, InstanceFilter, InstanceId, InstanceState, InstanceType,
-    InstanceTypeInfo, LaunchSpec, Market, MountTarget, MountTargetId, Peer, Rule, SecurityGroup, USUAL_SECURITY_GROUPS,
-    VpcDns, Zone,
+    InstanceTypeInfo, LaunchSpec, Market, MountTarget, MountTargetId, OnIdle, Peer, Rule, SecurityGroup,
+    USUAL_SECURITY_GROUPS, VpcDns, Zone,
 };
 
 /// The state of an account. The fields are what tests and the sandbox set up; the methods are what the services do.
@@ -112,6 +112,9 @@ pub struct InstanceRecord {
     pub spec: String,
     /// How many looks it is still unseen for.
     pub unseen: u32,
+    /// Whether it is stopped when it is shut down from within, and not terminated.
+    #[serde(default)]
+    pub stops: bool,
     /// The private DNS name that it gets when it runs, and not before (EC2 API reference, `Instance`).
     #[serde(default)]
     pub private_dns: Option<String>,
@@ -360,6 +363,7 @@ impl State {
             instance: record_of,
             spec: described.to_owned(),
             unseen: self.appears_after,
+            stops: spec.on_idle == OnIdle::Stop,
             private_dns: Some(name),
         };
         self.instances.push(record);
@@ -384,10 +388,50 @@ impl State {
                     record.instance.private_dns.clone_from(&record.private_dns);
                 }
                 InstanceState::ShuttingDown => record.instance.end(),
+                InstanceState::Stopping => record.instance.state = InstanceState::Stopped,
                 _ => {}
             }
         }
         Ok(found)
+    }
+
+    /// Starts an instance again, as EC2 does (EC2 API reference, `StartInstances`).
+    pub(super) fn start(&mut self, id: &InstanceId) -> Result<(), CloudError> {
+        let action = "ec2:StartInstances";
+        self.allow(action, id.as_str())?;
+        self.answer(action, false)?;
+        let found = self.instances.iter_mut().find(|record| record.instance.id == *id);
+        let Some(InstanceRecord { instance, .. }) = found else {
+            return Err(CloudError::new(action, id.as_str(), CloudErrorKind::NotFound));
+        };
+        match instance.state {
+            InstanceState::Stopped => {
+                instance.state = InstanceState::Pending;
+                (instance.state_code, instance.state_reason) = (None, None);
+                if !self.fates.is_empty() {
+                    // It was accepted, and comes to nothing.
+                    let (code, message) = self.fates.remove(0);
+                    instance.state = InstanceState::Stopping;
+                    (instance.state_code, instance.state_reason) = (Some(code), Some(message));
+                }
+                Ok(())
+            }
+            InstanceState::Pending | InstanceState::Running => Ok(()),
+            InstanceState::Stopping | InstanceState::ShuttingDown | InstanceState::Terminated => {
+                let said = format!("The instance '{id}' is not in a state from which it can be started.");
+                let error = CloudError::new(action, id.as_str(), CloudErrorKind::Other);
+                Err(error.with_message("IncorrectInstanceState".to_owned(), said))
+            }
+        }
+    }
+
+    /// What becomes of an instance that is shut down from within (EC2 user guide, "Change instance initiated shutdown behavior").
+    pub fn shut_down(&mut self, id: &InstanceId) {
+        for InstanceRecord { instance, stops, .. } in self.instances.iter_mut().filter(|it| it.instance.id == *id) {
+            instance.state = if *stops { InstanceState::Stopping } else { InstanceState::ShuttingDown };
+            instance.state_reason = Some("Client.InstanceInitiatedShutdown: Instance initiated shutdown".to_owned());
+            instance.state_code = Some("Client.InstanceInitiatedShutdown".to_owned());
+        }
     }
 
     /// All of them or, where there is one that is not there, none (EC2 API reference, `TerminateInstances`).

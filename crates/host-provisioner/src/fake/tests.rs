@@ -21,7 +21,7 @@ pub(crate) fn instance(id: &str, tags: Vec<studio_discovery::Tag>) -> super::sta
         tags,
         ..crate::Instance::new(id.into(), "c5.xlarge".into(), InstanceState::Running)
     };
-    super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, private_dns: None }
+    super::state::InstanceRecord { instance, spec: String::new(), unseen: 0, stops: false, private_dns: None }
 }
 
 pub(crate) async fn spec(cloud: &Cloud) -> LaunchSpec {
@@ -36,6 +36,7 @@ pub(crate) async fn spec(cloud: &Cloud) -> LaunchSpec {
         security_groups: vec!["sg-app".into()],
         root_volume: plan.root_volume,
         other_volumes: Vec::new(),
+        on_idle: plan.on_idle,
         key_name: None,
         instance_profile_arn: None,
         market: Market::OnDemand,

@@ -45,6 +45,20 @@ pub struct Record {
     pub instance: Option<RecordedInstance>,
     /// Why creation failed, where it did.
     pub failure: Option<String>,
+    /// Of a host that stops when it ends itself, what is known of that.
+    pub stops: Option<Stops>,
+}
+
+/// Of a host whose instance is stopped when it ends itself, and whose disk stays until somebody terminates it (`--on-idle stop`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Stops {
+    /// The size of its disk, in GiB, which is paid for; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_gib: Option<u32>,
+    /// Since when it was to be started again: written before EC2 is asked, and taken out once the instance runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_asked: Option<Timestamp>,
 }
 
 /// What is going on with a host.

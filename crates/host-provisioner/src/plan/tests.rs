@@ -41,6 +41,28 @@ async fn the_default_host() {
     insta::assert_json_snapshot!("default_calls", calls);
 }
 
+/// One launch parameter and one setting of the host differ, and nothing is planned that EC2 would not stop.
+#[tokio::test]
+async fn a_host_that_stops_differs_in_little() {
+    let stopping = HostRequest { on_idle: OnIdle::Stop, ..request("host-1") };
+    let (plan, usual) = (planned(&stopping).await, planned(&request("host-1")).await);
+    let behavior = |plan: &HostPlan| {
+        let calls = plan.calls();
+        calls.last().expect("a launch").parameters["InstanceInitiatedShutdownBehavior"].clone()
+    };
+    assert_eq!((behavior(&plan), behavior(&usual)), ("stop".into(), "terminate".into()));
+    let script = |plan: &HostPlan| plan.placements[0].user_data.script().to_owned();
+    assert_eq!(script(&plan).replace("stops=1\n", ""), script(&usual));
+    for market in [MarketChoice::Spot, MarketChoice::SpotOrOnDemand] {
+        let spot = HostRequest { market, ..stopping.clone() };
+        let error = plan_in(State::studio(), &environment(), &spot).await.expect_err("EC2 does not stop it");
+        assert!(matches!(error, ProvisionError::CannotStop { what: "a Spot instance", .. }), "{error}");
+    }
+    let node = HostRequest { swarm: true, ..stopping };
+    let error = plan_in(State::studio(), &environment(), &node).await.expect_err("it would be taken off the list");
+    assert!(matches!(error, ProvisionError::CannotStop { what: "a node of a Swarm", .. }), "{error}");
+}
+
 #[tokio::test]
 async fn the_same_three_give_the_same_plan_byte_for_byte() {
     let (one, two) = (planned(&request("host-1")).await, planned(&request("host-1")).await);

@@ -6,8 +6,8 @@ use studio_discovery::{DomainId, SecurityGroupId};
 
 use super::{Provisioner, termination::with_causes};
 use crate::{
-    AccessIntent, CloudError, CloudErrorKind, CloudName, HostGroups, HostPlan, Instance, Market, OpenRecord, Place,
-    Placement, ProvisionError, Record, RecordState, SecurityGroup, Tagged, Warning,
+    AccessIntent, CloudError, CloudErrorKind, CloudName, HostGroups, HostPlan, Instance, Market, OnIdle, OpenRecord,
+    Place, Placement, ProvisionError, Record, RecordState, SecurityGroup, Stops, Tagged, Warning,
     error::location,
     group_plan,
     steps::{AccessStep, Executor, GroupStep, LaunchStep, Made, PlannedStep, WantedGroup, WantedLaunch, Work, steps},
@@ -112,6 +112,8 @@ pub(super) fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<
         steps: Vec::new(),
         instance: None,
         failure: None,
+        stops: (plan.on_idle == OnIdle::Stop)
+            .then(|| Stops { volume_gib: Some(plan.root_volume.size_gib), start_asked: None }),
     }
 }
 

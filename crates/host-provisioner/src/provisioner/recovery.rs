@@ -5,8 +5,8 @@ use studio_discovery::{DomainId, OwnerName, StudioEnvironment, Tag};
 
 use super::Provisioner;
 use crate::{
-    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, Intent,
-    LaunchIntent, Opened, Place, Presence, ProvisionError, Record, RecordState, Step, StepState, TAG_DOMAIN,
+    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, InstanceState,
+    Intent, LaunchIntent, Opened, Place, Presence, ProvisionError, Record, RecordState, Step, StepState, TAG_DOMAIN,
     TAG_EXPIRES, TAG_HOST, TAG_OWNER, UndoReport, Wait, presence::launched,
 };
 
@@ -106,7 +106,7 @@ impl Provisioner {
         };
         for ((record, instance), presence) in asked.iter().zip(presences) {
             let done = match presence {
-                Presence::Alive(_) => None,
+                Presence::Alive(_) => self.settle_started(record).await,
                 Presence::Ended(_) => self.settle_ended(&record.host).await,
                 Presence::Unknown(doubt) => Some(Recovered::Unknown(ProvisionError::Doubtful {
                     host: record.host.to_string(),
@@ -151,6 +151,8 @@ impl Provisioner {
                         Err(error) => Recovered::Failed(error.into()),
                     });
                 }
+                // It stopped when it was idle before anybody used it, and answers nobody any more.
+                Ok(Adoption::NoAnswer { .. }) if self.is_stopped(&instance).await => {}
                 Ok(Adoption::NoAnswer { why }) => {
                     return Some(Recovered::Unknown(ProvisionError::NoAnswerYet { instance, why }));
                 }
@@ -216,6 +218,22 @@ impl Provisioner {
             return Err(doubtful(None, Doubt::Elsewhere { host, asked }));
         }
         Ok(living)
+    }
+
+    /// Whether an instance is stopped, or about to be; one that is not seen is not.
+    async fn is_stopped(&self, instance: &InstanceId) -> bool {
+        let found = self.work.cloud.instances.describe(instance).await;
+        matches!(found, Ok(Some(found)) if matches!(found.state, InstanceState::Stopping | InstanceState::Stopped))
+    }
+
+    /// Of a host that is there, whose start was interrupted: it runs, or it does not, and ends itself in any case.
+    async fn settle_started(&self, record: &Record) -> Option<Recovered> {
+        record.stops.as_ref().filter(|stops| stops.start_asked.is_some())?;
+        match self.work.journal.open(&record.host).await {
+            Ok(Opened::Open(mut open)) => super::start::settled(&mut open).err().map(Recovered::Failed),
+            Ok(_) => None,
+            Err(error) => Some(Recovered::Failed(error.into())),
+        }
     }
 
     async fn settle_ended(&self, host: &HostId) -> Option<Recovered> {
@@ -285,6 +303,8 @@ impl Provisioner {
             }],
             instance: Some(recorded),
             failure: None,
+            // It is not known; a host that is seen to be stopped is one of those.
+            stops: None,
         };
         let adoption = match self.adopt_files(&record).await {
             Ok(adoption) => adoption,

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     Adoption, ClientFilesError, EngineChoice, Entry, Event, HostConfig, HostId, HostPlan, HostRequest, Identity,
-    Instance, InstanceId, Intent, LaunchIntent, MarketChoice, Observer, ProvisionError, ProxySettings, Record,
+    Instance, InstanceId, Intent, LaunchIntent, MarketChoice, Observer, OnIdle, ProvisionError, ProxySettings, Record,
     RecordState, StepState, Survey, Unobserved,
     fake::{Account, PERMISSIONS_OF_2022, World, environment},
     faults::{Fault, Faulty, Script},
@@ -26,6 +26,7 @@ mod examination;
 mod places;
 mod several;
 mod silence;
+mod stops;
 
 const FAULTS: [Fault; 12] = [
     Fault::Fail,
@@ -245,6 +246,7 @@ pub(crate) fn request(host: &str) -> HostRequest {
         market: MarketChoice::OnDemand,
         max_lifetime: Duration::from_secs(43200),
         idle_timeout: Some(Duration::from_secs(3600)),
+        on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
         hooks: crate::Hooks::default(),
         identity: Identity::Shared,

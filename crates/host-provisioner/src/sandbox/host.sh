@@ -5,11 +5,12 @@
 #   host.sh stop FOLDER     ends it, however it was left, and removes everything it had
 #
 # FOLDER/settings holds, as shell assignments: link, namespace, outer, inner, lease, port, endpoint_port, shared, max_lifetime,
-# idle_timeout (seconds; empty: never), gpu_node (not empty: GPUs are resources of a Swarm's node).
+# idle_timeout (seconds; empty: never), gpu_node (not empty: GPUs are resources of a Swarm's node), stops (not empty: where the host ends itself,
+# its folder stays, with what its daemon has, as the disk of an instance that is stopped).
 set -uo pipefail
 
 command=$1 folder=$2
-link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout='' gpu_node=''
+link='' namespace='' outer='' inner='' lease='' port='' endpoint_port='' shared='' max_lifetime='' idle_timeout='' gpu_node='' stops=''
 # shellcheck source=/dev/null
 . "$folder/settings"
 # Not in the folder: the path of a socket has at most 107 bytes.
@@ -31,18 +32,20 @@ dockerds() { cat "$folder/docker.pid"; }
 fail() {
     say "$1 failed $2"
     echo "$1: $2" >&2
+    [[ -z $again ]] || keeps_disk=1
     exit 1
 }
 
+again='' keeps_disk=''
 stop() {
     local pid left
     if [[ -e $folder/docker.pid ]]; then
         pid=$(<"$folder/docker.pid")
-        # An instance that ends takes its containers with it, without asking them.
-        daemon ps -q 2>/dev/null | xargs -r docker -H "unix://$socket" kill >/dev/null 2>&1
+        # An instance that ends takes its containers with it, without asking them. One that is stopped stops its daemon, which stops them.
+        [[ -n $keeps_disk ]] || daemon ps -q 2>/dev/null | xargs -r docker -H "unix://$socket" kill >/dev/null 2>&1
         # A manager would be long about it, and an instance that ends asks no daemon either.
         if [[ -e $folder/data/swarm/docker-state.json ]]; then kill -9 "$pid"; else kill "$pid"; fi 2>/dev/null
-        for _ in $(seq 100); do
+        for _ in $(seq 200); do
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.1
         done
@@ -65,6 +68,12 @@ stop() {
     grep -F -e " $folder/" -e " $state/" /proc/self/mounts | cut -d' ' -f2 | tac | while read -r mount; do
         umount -l "$(printf '%b' "$mount")" 2>/dev/null
     done
+    # It keeps its address.
+    if [[ -n $keeps_disk ]]; then
+        rm -rf --one-file-system "$state" "$folder/docker.pid" 2>/dev/null
+        touch "$folder/stopped"
+        return
+    fi
     [[ ! -e $lease || $(<"$lease") != "$folder" ]] || rm -f "$lease"
     # Directories of images may hold files that nobody may write.
     rm -rf --one-file-system "$state" "$folder" 2>/dev/null
@@ -82,14 +91,21 @@ if [[ $command == stop ]]; then
     exit 0
 fi
 
+[[ ! -e $folder/born ]] || again=1
 install -d -m 700 "$state"
 [[ -n $shared ]] || install -d "$told/logs"
 echo $$ >"$folder/supervisor.pid"
-born=$(date +%s)
+[[ -n $again ]] || date +%s >"$folder/born"
+born=$(<"$folder/born")
 # The lifetime comes first: it holds whatever else fails.
 expires=$((born + max_lifetime))
 # No `keep` goes beyond this.
 latest=$((born + 7 * max_lifetime))
+# Started again, it has half an hour at least, as user_data/life.sh gives it.
+spare=$(($(date +%s) + 1800))
+[[ -z $again ]] || ((expires >= spare)) || expires=$spare
+goes="ends itself"
+[[ -z $stops ]] || goes="stops itself, and keeps its disk"
 trap stop EXIT
 trap 'exit 0' TERM INT
 
@@ -106,7 +122,9 @@ ip -n "$namespace" route add default via "$outer"
 say network "done" "$inner"
 
 certs=$folder/certs
-if [[ -n $shared ]]; then
+if [[ -n $again ]]; then
+    say identity "done"
+elif [[ -n $shared ]]; then
     say identity started
     waited=0
     until [[ -e $shared/certs/server/key.pem ]]; do
@@ -120,10 +138,10 @@ if [[ -n $shared ]]; then
     install -d "$shared/logs"
     say identity "done"
 else
-    mkdir -p /run/sdocker/account
     bash "$folder/certify.sh" "$certs" "$inner" || say identity warning "the certificate holds no address"
 fi
 
+[[ -n $shared ]] || mkdir -p /run/sdocker/account
 log=$told/logs/dockerd.log
 gpus=()
 [[ -z $gpu_node ]] || mapfile -t gpus < <(gpu_resources)
@@ -172,7 +190,9 @@ while kill -0 "$dockerd" 2>/dev/null; do
         ((idle_end >= end)) || end=$idle_end
     fi
     if ((end - time < 600)) && [[ $warned != "$end" ]]; then
-        say life warning "the host ends itself at $(at "$end")$(losses)"
+        lost=
+        [[ -n $stops ]] || lost=$(losses)
+        say life warning "the host $goes at $(at "$end")$lost"
         warned=$end
     fi
     if [[ -d $told ]]; then
@@ -195,8 +215,9 @@ while kill -0 "$dockerd" 2>/dev/null; do
     # Whoever removed its folder wanted it gone.
     [[ -e $folder/settings ]] || exit 0
     if ((time >= end)); then
-        say life info "the host ends itself"
+        say life info "the host $goes"
         depart
+        keeps_disk=$stops
         exit 0
     fi
     pause=$((end - time))
@@ -204,3 +225,4 @@ while kill -0 "$dockerd" 2>/dev/null; do
     wait -n $! "$dockerd" 2>/dev/null
 done
 say daemon warning "dockerd ended"
+keeps_disk=$stops

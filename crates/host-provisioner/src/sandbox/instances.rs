@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
 use super::{addresses::Addresses, disk::Disk, machine::Machine};
-use crate::{CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, Instances, LaunchSpec, fake::Account};
+use crate::{
+    CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, InstanceState, Instances, LaunchSpec,
+    fake::Account,
+};
 
 pub(super) struct SandboxInstances {
     account: Arc<Account<Disk>>,
@@ -30,7 +33,8 @@ impl SandboxInstances {
                 state.instances.iter().map(|record| self.folder.join(record.instance.id.as_str())).collect();
             // While the account is held, no launch is under way.
             Addresses::of_this_machine().free_all_but(&self.folder, &known)?;
-            let records = state.instances.iter().filter(|record| !record.instance.state.is_ended());
+            let runs = |state: InstanceState| !state.is_ended() && state != InstanceState::Stopped;
+            let records = state.instances.iter().filter(|record| runs(record.instance.state));
             Ok::<Vec<InstanceId>, io::Error>(records.map(|record| record.instance.id.clone()).collect())
         })?;
         let live = live.map_err(|error| {
@@ -42,11 +46,21 @@ impl SandboxInstances {
             if machine.is_alive() {
                 continue;
             }
+            if machine.is_stopped() {
+                self.account.with(|state| {
+                    for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
+                        record.instance.state = InstanceState::Stopped;
+                        record.instance.state_reason = Some(ENDED_ITSELF.to_owned());
+                        record.instance.state_code = Some("Client.InstanceInitiatedShutdown".to_owned());
+                    }
+                })?;
+                continue;
+            }
             machine.stop().await.map_err(|error| failed(action, &id, &error))?;
             self.account.with(|state| {
                 for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
                     record.instance.end();
-                    record.instance.state_reason = Some("Client.InstanceInitiatedShutdown: it ended itself".to_owned());
+                    record.instance.state_reason = Some(ENDED_ITSELF.to_owned());
                     record.instance.state_code = Some("Client.InstanceInitiatedShutdown".to_owned());
                 }
             })?;
@@ -54,6 +68,9 @@ impl SandboxInstances {
         Ok(())
     }
 }
+
+/// Why a host is gone or stopped that nobody ended.
+const ENDED_ITSELF: &str = "Client.InstanceInitiatedShutdown: it ended itself";
 
 fn failed(action: &'static str, id: &InstanceId, error: &io::Error) -> CloudError {
     CloudError::new(action, id.as_str(), CloudErrorKind::Other)
@@ -108,5 +125,21 @@ impl Instances for SandboxInstances {
             self.machine(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
         });
         try_join_all(stopped).await.map(drop)
+    }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.notice_ended().await?;
+        let is_stopped = |state: &crate::fake::State| {
+            state
+                .instances
+                .iter()
+                .any(|known| known.instance.id == *id && known.instance.state == InstanceState::Stopped)
+        };
+        let was_stopped = self.account.with(|state| is_stopped(state))?;
+        self.account.start(id).await?;
+        if was_stopped {
+            self.machine(id).start_again().map_err(|error| failed("ec2:StartInstances", id, &error))?;
+        }
+        Ok(())
     }
 }

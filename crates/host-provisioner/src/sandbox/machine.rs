@@ -9,11 +9,14 @@ use std::{
 };
 
 use super::addresses::Addresses;
-use crate::{Bootstrap, Engine, Identity, InstanceId, InstanceType};
+use crate::{Bootstrap, Engine, Identity, InstanceId, InstanceType, OnIdle};
 
 const HOST: &str = include_str!("host.sh");
 const CERTIFY: &str = include_str!("../user_data/certify.sh");
 const ENDPOINT_FORWARD: &str = include_str!("../user_data/endpoint-forward.sh");
+
+/// What a host leaves in its folder that has stopped.
+const STOPPED: &str = "stopped";
 
 /// A host's folder.
 pub(super) struct Machine {
@@ -60,6 +63,21 @@ impl Machine {
         fs::create_dir_all(&log_folder)?;
         let log = fs::File::create(log_folder.join("bootstrap.log"))?;
         fs::rename(&staged, &self.folder)?;
+        self.boot(log)
+    }
+
+    /// Starts a host again that has stopped, and does not wait for it.
+    pub(super) fn start_again(&self) -> io::Result<()> {
+        let log = fs::File::options().create(true).append(true).open(self.folder.join("booted.log"))?;
+        fs::remove_file(self.folder.join(STOPPED))?;
+        self.boot(log)
+    }
+
+    fn boot(&self, log: fs::File) -> io::Result<()> {
+        match fs::remove_file(self.folder.join("supervisor.pid")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         Command::new("setsid")
             .arg("bash")
             .arg(self.folder.join("host.sh"))
@@ -86,6 +104,11 @@ impl Machine {
         // Another process may have the number by now.
         let command = fs::read(Path::new("/proc").join(pid.trim()).join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&command).contains(&*self.folder.to_string_lossy())
+    }
+
+    /// Whether it has stopped itself, and has its disk still.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.folder.join(STOPPED).exists()
     }
 
     /// Ends the host, however it was left, and removes everything it had.
@@ -139,6 +162,7 @@ fn settings(
         ("shared", shared.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()),
         ("max_lifetime", bootstrap.max_lifetime.as_secs().to_string()),
         ("idle_timeout", idle),
+        ("stops", if bootstrap.on_idle == OnIdle::Stop { "1".to_owned() } else { String::new() }),
         ("gpu_node", if gpus { "1".to_owned() } else { String::new() }),
     ];
     let mut text = String::new();

@@ -93,6 +93,7 @@ impl Kind for LaunchStep {
             even_prepared: true,
             only_prepared: false,
             only_for_mounts: false,
+            only_for_stops: false,
             why: "the launch names an image, and a key pair where Key is set",
         },
         Permission {
@@ -104,6 +105,7 @@ impl Kind for LaunchStep {
             even_prepared: true,
             only_prepared: false,
             only_for_mounts: false,
+            only_for_stops: false,
             why: "tags in the call that creates, and never afterwards",
         },
         Permission {
@@ -115,6 +117,7 @@ impl Kind for LaunchStep {
             even_prepared: true,
             only_prepared: false,
             only_for_mounts: false,
+            only_for_stops: false,
             why: "gives hosts the role of InstanceProfileArn",
         },
         Permission {
@@ -126,7 +129,18 @@ impl Kind for LaunchStep {
             even_prepared: true,
             only_prepared: false,
             only_for_mounts: false,
+            only_for_stops: false,
             why: "ends hosts of this owner, and no other instance",
+        },
+        Permission {
+            statement: "Start",
+            actions: &[Action::called("ec2:StartInstances")],
+            on: &[On::Instances],
+            condition: Condition::Tagged(Whose::Owner),
+            tasks: &[Task::Create],
+            only_for_stops: true,
+            why: "starts hosts of this owner again that stopped when they were idle, and no other instance",
+            ..Permission::READ
         },
     ];
     const ENDS_WITH_HOST: bool = true;
@@ -265,7 +279,7 @@ fn parameters(plan: &HostPlan, placement: &Placement, market: Market) -> Value {
         "SubnetId": placement.subnet,
         "SecurityGroupIds": groups,
         "BlockDeviceMappings": std::iter::once(root).chain(others).collect::<Vec<Value>>(),
-        "InstanceInitiatedShutdownBehavior": "terminate",
+        "InstanceInitiatedShutdownBehavior": plan.on_idle,
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "TagSpecifications": specifications,
         "UserData": format!("<{} bytes before base64>", placement.user_data.as_bytes().len()),

@@ -84,6 +84,7 @@ impl Kind for AccessStep {
             even_prepared: false,
             only_prepared: false,
             only_for_mounts: true,
+            only_for_stops: false,
             why: "adds EFSDockerHost to the mount target beside the groups it has, and takes it off again",
         },
         Permission {
@@ -98,6 +99,7 @@ impl Kind for AccessStep {
             even_prepared: false,
             only_prepared: false,
             only_for_mounts: true,
+            only_for_stops: false,
             why: "EFS changes a mount target's groups on its network interface with the caller's own permissions (EFS API reference); \
                   sdocker never makes this call itself",
         },

@@ -49,6 +49,8 @@ pub struct Permission {
     pub only_prepared: bool,
     /// Whether it is needed only where hosts mount file systems.
     pub only_for_mounts: bool,
+    /// Whether it is needed only where hosts stop when they are idle.
+    pub only_for_stops: bool,
     /// Why.
     pub why: &'static str,
 }
@@ -159,6 +161,7 @@ impl Permission {
         even_prepared: true,
         only_prepared: false,
         only_for_mounts: false,
+        only_for_stops: false,
         why: "finds image, instance type, groups and instances; the interface's attribute is what EFS reads, with the caller's own \
               permissions, to tell a mount target's groups",
     };

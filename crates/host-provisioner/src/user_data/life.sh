@@ -3,6 +3,13 @@
 . /usr/local/lib/sdocker/host.sh
 . /usr/local/lib/sdocker/uses.sh
 time=$(date +%s)
+# A host that stops has an idle clock that begins anew at each boot. Started again, it has half an hour at least, however old it is: to be kept,
+# or for what is on it to be taken away.
+goes="ends itself" booted=0 spare=0
+if [[ -n ${stops-} ]]; then
+    goes="stops itself, and keeps its disk" booted=$((time - $(cut -d. -f1 /proc/uptime)))
+    [[ $(</etc/sdocker/first-boot) == "$(</proc/sys/kernel/random/boot_id)" ]] || spare=$((booted + 1800))
+fi
 mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
 # Until when the user keeps the host, and no longer than was said at its launch: whoever is root in a container can write there, too.
 kept() {
@@ -18,14 +25,14 @@ kept() {
     echo $((until < latest ? until : latest))
 }
 end() {
-    say life info "the host ends itself: $1"
+    say life info "the host $goes: $1"
     [[ -z ${swarm-} ]] || depart
     publish
     systemctl poweroff
     exit 0
 }
 if [[ $1 == lifetime ]]; then
-    while until=$(kept) && ((until > $(date +%s))); do sleep 20; done
+    while until=$(kept) time=$(date +%s) && ((until > time || spare > time)); do sleep 20; done
     end "its maximum lifetime is over"
 fi
 
@@ -38,6 +45,7 @@ elif ! look /var/lib/sdocker/moved; then
     failing=1
 fi
 last=$(mem last-use "$time")
+((last >= booted)) || last=$booted
 if [[ -n $failing ]]; then
     since=$(mem failing-since "$time")
     echo "$since" >/var/lib/sdocker/failing-since
@@ -53,6 +61,7 @@ echo "$last" >/var/lib/sdocker/last-use
 
 expires=$(</etc/sdocker/expires)
 ((keep <= expires)) || expires=$keep
+((spare <= expires)) || expires=$spare
 ends=$expires deadline=null why="its maximum lifetime is over"
 if ((idle_timeout > 0)); then
     deadline=$((last + idle_timeout))
@@ -82,7 +91,9 @@ if ((used > 85)) && [[ -e /run/sdocker/ready ]]; then
     used=$after
 fi
 if ((ends - time <= 600)) && [[ $(mem warned) != "$ends" ]]; then
-    say life warning "the host ends itself at $(at "$ends")$(losses)"
+    lost=
+    [[ -n ${stops-} ]] || lost=$(losses)
+    say life warning "the host $goes at $(at "$ends")$lost"
     echo "$ends" >/var/lib/sdocker/warned
 fi
 list() {

@@ -4,6 +4,7 @@ install -d -m 700 /etc/sdocker /run/sdocker /var/lib/sdocker/{home,docker}
 echo $(($(date +%s) + max_lifetime)) >/etc/sdocker/expires
 # No `keep` goes beyond this.
 echo $(($(date +%s) + 7 * max_lifetime)) >/etc/sdocker/latest
+[[ -z ${stops-} ]] || cat /proc/sys/kernel/random/boot_id >/etc/sdocker/first-boot
 unit() { cat >"/etc/systemd/system/$1"; }
 unit sdocker-lifetime.service <<'END'
 [Service]

@@ -40,6 +40,7 @@ fn bootstrap(engine: Engine) -> Bootstrap {
         },
         max_lifetime: Duration::from_secs(43200),
         idle_timeout: Some(Duration::from_secs(3600)),
+        on_idle: OnIdle::default(),
         proxy: ProxySettings {
             http: Some("http://proxy:3128".to_owned()),
             https: None,
@@ -70,8 +71,11 @@ fn variants() -> Vec<(&'static str, Bootstrap)> {
     let mut spot = dind();
     spot.spot = true;
     spot.idle_timeout = None;
+    let mut stops = dind();
+    stops.on_idle = OnIdle::Stop;
     vec![
         ("dind", dind()),
+        ("stops", stops),
         ("native", bootstrap(Engine::Native { nvidia: false })),
         ("gpu", bootstrap(Engine::Native { nvidia: true })),
         ("embedded", embedded),

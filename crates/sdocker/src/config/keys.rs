@@ -50,6 +50,7 @@ pub const KEYS: &[Key] = &[
     key("Tags", Kind::Tags, None, "tags of everything that is created for a host"),
     key("Engine", Kind::Text, Some("\"auto\""), "auto, dind or native"),
     key("IdleTimeout", Kind::Text, Some("\"60m\""), "end the host after this long without use; or never"),
+    key("OnIdle", Kind::Text, Some("\"terminate\""), "terminate or stop the host then; a stopped one keeps its disk"),
     key("MaxLifetime", Kind::Text, Some("\"12h\""), "terminate the host after this long, whatever runs on it"),
     key("MaxCost", Kind::Number, None, "terminate the host before it costs more than this, in US dollars"),
     key("SubnetId", Kind::Text, None, "the subnet, instead of the domain's first that fits"),

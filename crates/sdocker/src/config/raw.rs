@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use host_provisioner::{EngineChoice, MarketChoice};
+use host_provisioner::{EngineChoice, MarketChoice, OnIdle};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
@@ -39,6 +39,8 @@ pub(super) struct Raw {
     pub engine: Option<EngineChoice>,
     #[serde(rename = "IdleTimeout", deserialize_with = "idle_timeout")]
     pub idle_timeout: Option<Timeout>,
+    #[serde(rename = "OnIdle")]
+    pub on_idle: Option<OnIdle>,
     #[serde(rename = "MaxLifetime", deserialize_with = "max_lifetime")]
     pub max_lifetime: Option<Duration>,
     #[serde(rename = "MaxCost")]

@@ -5,7 +5,10 @@ use host_provisioner::{InstanceId, InstanceType};
 
 use super::finding::{Findings, Repair, State};
 use crate::{
-    Surroundings, advice, clients, detours, docker_cli,
+    Surroundings, advice, clients, detours,
+    disk::{self, Disk},
+    docker_cli,
+    history::History,
     link::{self, FolderState},
     lookup::{KnownHost, Lookup},
     permission::Caller,
@@ -108,6 +111,7 @@ async fn known_host(
             finding.fix = hints.into_iter().filter(|hint| !hint.contains("`sdocker recover`")).collect();
             return;
         }
+        Look::Alive(instance) if disk::is_stopped(&instance) => return stopped(&host, lookup, findings),
         Look::Alive(_) => {}
     }
     let daemon = status::daemon(&host, lookup).await;
@@ -139,6 +143,26 @@ async fn known_host(
                 .add("hosts", State::Warning, format!("{} does not answer: {error}", host.name))
                 .because("it may still boot; else its security group does not let this app in, or its daemon is gone")
                 .fix(format!("`sdocker status --instance-id {}` says more", host.instance));
+        }
+    }
+}
+
+/// A host that is stopped costs what its disk costs, and is no fault before its date.
+fn stopped(host: &KnownHost, lookup: &Lookup, findings: &mut Findings) {
+    let history = History::read(&lookup.layout);
+    let disk = host.record.as_ref().and_then(|record| Disk::of(record, true, &history));
+    let costs = disk.as_ref().map(|disk| format!(": {}", disk.in_words())).unwrap_or_default();
+    match disk {
+        Some(disk) if !disk.is_due => findings.ok("hosts", format!("{} is stopped{costs}", host.name)),
+        _ => {
+            findings
+                .add(
+                    "hosts",
+                    State::Warning,
+                    format!("{} is stopped, and its maximum lifetime is over{costs}", host.name),
+                )
+                .because("nothing ends a host that is stopped, and its disk is paid for until somebody does")
+                .fix(disk::choices(&host.instance));
         }
     }
 }

@@ -24,11 +24,11 @@ use super::{LinkCommand, ending::Ending, engine::Facts, launched, shares::Shares
 use crate::{
     Error, Notice, Observer, Surroundings, Unobserved,
     client_files::HostFiles,
-    creation,
+    creation, disk,
     link::{self, Means},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
-    recovery, socket, status,
+    recovery, socket, starting, status,
     storage::in_time,
     termination::{self, Which},
 };
@@ -41,6 +41,12 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How soon the cloud is asked again about a host that does not answer.
 const ASKS_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a host that may be stopped has to let a connection be made.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a host that is started again may take until it answers.
+const STARTS_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How long files and ports may take after a launch.
 const LINKED_WITHIN: Duration = Duration::from_secs(30);
@@ -72,6 +78,8 @@ struct Seen {
     ended: Option<String>,
     /// What was last found out of a host that does not answer.
     doubt: Option<(String, Instant)>,
+    /// The host that was seen to be stopped, until this home's files say something else of it.
+    stopped: Option<Arc<str>>,
 }
 
 /// What changes when a file is replaced: its number and its time; `None` where there is none.
@@ -112,6 +120,7 @@ impl StudioHosts {
     pub(super) async fn known(&self) -> (Option<String>, Option<String>) {
         let host = match self.find().await {
             Found::Host(host) => Some(host.to_string()),
+            Found::Stopped(said) => return (None, Some(said)),
             _ => None,
         };
         let ended = self.seen.lock().await.ended.clone().filter(|_| host.is_none());
@@ -125,6 +134,12 @@ impl StudioHosts {
         let times = [life.expires_at, life.idle_deadline].into_iter().flatten();
         let at = times.filter_map(|time| time.parse().ok()).min()?;
         Some(Ending { host: host.to_owned(), at })
+    }
+
+    /// Whether a host stops when it ends itself, and is not terminated.
+    pub(super) async fn stops(&self, host: &str) -> bool {
+        let known = self.by_name(host).await.ok();
+        known.is_some_and(|known| known.host.record.as_ref().is_some_and(|record| record.stops.is_some()))
     }
 
     /// Serves again what a process that was killed served to the host that there is.
@@ -156,6 +171,10 @@ impl StudioHosts {
         let mut seen = self.seen.lock().await;
         if seen.files.as_ref().is_some_and(|(known, when)| *known == files && when.elapsed() < GOOD_FOR) {
             return Ok(seen.host.clone());
+        }
+        // Another app may have started it since.
+        if seen.files.as_ref().is_none_or(|(known, _)| *known != files) {
+            seen.stopped = None;
         }
         let host = lookup.on_demand(&lookup.hosts_aside().await?);
         let known = match host {
@@ -240,6 +259,26 @@ impl StudioHosts {
         Ok(lock)
     }
 
+    /// Starts the host again that is stopped; whether there is one.
+    async fn start(&self, tell: &Tell, observer: &dyn Observer) -> crate::Result<bool> {
+        let known = self.look().await?;
+        let is_stopped = self.seen.lock().await.stopped.clone();
+        let Some(known) = known.filter(|known| is_stopped.as_ref() == Some(&known.name)) else { return Ok(false) };
+        tell(format!("sdocker: starting {}", known.name));
+        let lookup = Lookup::new(&self.surroundings);
+        let clouds = Places::new(&self.surroundings, observer).of(known.host.place().as_ref()).await?;
+        starting::start(&known.host, &clouds, &lookup, STARTS_WITHIN, observer, &self.stop).await?;
+        self.serve_link(known.name.to_string()).await;
+        self.runs_again().await;
+        tell("sdocker: the host is ready".to_owned());
+        Ok(true)
+    }
+
+    async fn runs_again(&self) {
+        let mut seen = self.seen.lock().await;
+        (seen.stopped, seen.files, seen.doubt) = (None, None, None);
+    }
+
     async fn create(&self, tell: &Tell) -> crate::Result<()> {
         let told = tell.clone();
         let observer = move |notice: Notice| {
@@ -249,6 +288,9 @@ impl StudioHosts {
             }
         };
         settle(&self.surroundings, &observer, &self.stop).await?;
+        if self.start(tell, &observer).await? {
+            return Ok(());
+        }
         tell(format!("sdocker: launching {}", self.wanted.wish.instance_type));
         let request = self.wanted.wish.request()?;
         let made = creation::create(&request, &self.surroundings, None, &observer, &self.stop).await?;
@@ -288,6 +330,7 @@ impl StudioHosts {
                 seen.files = None;
                 Found::Nothing { ended: seen.ended.clone() }
             }
+            Look::Alive(instance) if disk::is_stopped(&instance) => self.is_stopped(known).await,
             Look::Alive(_) => {
                 Found::Doubtful(format!("{} does not answer: {why}; `sdocker status` says more", known.name))
             }
@@ -296,6 +339,22 @@ impl StudioHosts {
                 known.name
             )),
         }
+    }
+
+    /// Of a host that is stopped. One whose maximum lifetime is over is started by nobody but the user.
+    async fn is_stopped(&self, known: &Known) -> Found {
+        let (name, instance) = (&known.name, &known.host.instance);
+        let over =
+            known.host.record.as_ref().map(|record| record.expires).filter(|expires| *expires <= Timestamp::now());
+        if let Some(over) = over {
+            return Found::Doubtful(format!(
+                "{name} is stopped, and its maximum lifetime was over at {}: decide what becomes of it; {}",
+                over.strftime("%Y-%m-%d %H:%M UTC"),
+                disk::choices(&known.host.instance)
+            ));
+        }
+        self.seen.lock().await.stopped = Some(name.clone());
+        Found::Stopped(format!("its host {name} is stopped (`sdocker use {instance}` starts it as well)"))
     }
 
     async fn clear(&self, host: &KnownHost) -> crate::Result<()> {
@@ -310,7 +369,10 @@ impl StudioHosts {
 #[async_trait]
 impl Hosts for StudioHosts {
     async fn find(&self) -> Found {
-        match self.look().await {
+        let looked = self.look().await;
+        let stopped = self.seen.lock().await.stopped.clone();
+        match looked {
+            Ok(Some(known)) if stopped.as_ref() == Some(&known.name) => self.is_stopped(&known).await,
             Ok(Some(known)) => Found::Host(known.name.clone()),
             Ok(None) => Found::Nothing { ended: self.seen.lock().await.ended.clone() },
             Err(error) => Found::Doubtful(format!("it can't be told whether there is a host: {error:#}")),
@@ -319,8 +381,12 @@ impl Hosts for StudioHosts {
 
     async fn connect(&self, host: &str) -> io::Result<Connection> {
         let known = self.by_name(host).await?;
+        // A packet to an instance that is stopped is answered by nobody: EC2 is asked sooner.
+        let stream = match known.host.record.as_ref().and_then(|record| record.stops.as_ref()) {
+            Some(_) => tokio::time::timeout(CONNECTS_WITHIN, known.dialer.dial()).await??,
+            None => known.dialer.dial().await?,
+        };
         known.range.get_or_try_init(|| self.learn(&known)).await?;
-        let stream = known.dialer.dial().await?;
         self.seen.lock().await.doubt = None;
         Ok(Box::new(stream))
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use host_provisioner::{InstanceType, MarketChoice};
+use host_provisioner::{InstanceType, MarketChoice, OnIdle};
 use serde::{Deserialize, Serialize};
 use whole_file::Links;
 
@@ -17,6 +17,9 @@ pub struct Wish {
     pub instance_type: String,
     /// After how long without use a host ends itself, such as `30m`, or `never`.
     pub idle_timeout: Option<String>,
+    /// What its end by itself is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_idle: Option<OnIdle>,
     /// After how long it ends itself in any case.
     pub max_lifetime: Option<String>,
     /// On demand, or Spot.
@@ -36,6 +39,7 @@ impl Wish {
         request.idle_timeout =
             self.idle_timeout.as_deref().map(durations::parse_or_never).transpose().map_err(Error::new)?;
         request.max_lifetime = self.max_lifetime.as_deref().map(durations::parse).transpose().map_err(Error::new)?;
+        request.on_idle = self.on_idle;
         request.market = self.market;
         request.files = self.files;
         request.shares.clone_from(&self.shares);

@@ -63,22 +63,57 @@ fn of_steps(task: Task) -> Option<host_provisioner::Task> {
     })
 }
 
-/// The statements for these tasks. `prepared`: an administrator has made the groups and the mount target's access.
-pub fn statements(tasks: &[Task], prepared: bool, scope: &Scope) -> Vec<Statement> {
-    allowed(tasks, prepared, scope, |_| true)
+/// What hosts are like that a policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct For {
+    /// Whether an administrator has made the groups and the mount target's access.
+    pub prepared: bool,
+    /// Whether they mount EFS.
+    pub mounts: bool,
+    /// Whether they stop when they are idle, and are started again.
+    pub stops: bool,
 }
 
-/// What of [`statements`] is left where no host mounts EFS.
-pub fn statements_without_mount_targets(tasks: &[Task], prepared: bool, scope: &Scope) -> Vec<Statement> {
-    allowed(tasks, prepared, scope, |permission| !permission.only_for_mounts)
+impl Default for For {
+    /// Those that are created without any option.
+    fn default() -> Self {
+        Self { prepared: false, mounts: true, stops: false }
+    }
 }
 
-fn allowed(tasks: &[Task], prepared: bool, scope: &Scope, also: impl Fn(&Permission) -> bool) -> Vec<Statement> {
+impl For {
+    /// The same, where an administrator has made the groups and the mount target's access.
+    #[must_use]
+    pub fn prepared(self, prepared: bool) -> Self {
+        Self { prepared, ..self }
+    }
+
+    /// The same, whether they mount EFS.
+    #[must_use]
+    pub fn mounts(self, mounts: bool) -> Self {
+        Self { mounts, ..self }
+    }
+
+    /// The same, whether they stop when they are idle.
+    #[must_use]
+    pub fn stops(self, stops: bool) -> Self {
+        Self { stops, ..self }
+    }
+}
+
+/// The statements for these tasks.
+pub fn statements(tasks: &[Task], hosts: For, scope: &Scope) -> Vec<Statement> {
+    allowed(tasks, hosts, scope)
+}
+
+fn allowed(tasks: &[Task], hosts: For, scope: &Scope) -> Vec<Statement> {
     let of_hosts: Vec<host_provisioner::Task> = tasks.iter().copied().filter_map(of_steps).collect();
     let needed = permissions().filter(|permission| {
         permission.tasks.iter().any(|task| of_hosts.contains(task))
-            && (if prepared { permission.even_prepared } else { !permission.only_prepared })
-            && also(permission)
+            && (if hosts.prepared { permission.even_prepared } else { !permission.only_prepared })
+            && (hosts.mounts || !permission.only_for_mounts)
+            && (hosts.stops || !permission.only_for_stops)
     });
     let mut statements = studio(tasks, scope);
     for permission in needed {
@@ -172,7 +207,7 @@ const CREATORS: &str = "/StringEquals/ec2:CreateAction";
 /// What the whole policy has for an action: about resources of this ARN's kind, where it is known.
 pub fn allowing(action: &str, arn: Option<&str>, scope: &Scope) -> Vec<Statement> {
     let about = |statement: &Statement| arn.is_none_or(|arn| statement.is_about(arn));
-    let mut all = statements(&Task::ALL, false, scope);
+    let mut all = statements(&Task::ALL, For::default().stops(true), scope);
     all.retain(|statement| statement.actions.contains(&action) && about(statement));
     for statement in &mut all {
         statement.actions.retain(|allowed| *allowed == action);

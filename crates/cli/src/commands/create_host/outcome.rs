@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use host_provisioner::{HostGroups, HostPlan, Market, Placement};
+use host_provisioner::{HostGroups, HostPlan, Market, OnIdle, Placement};
 use jiff::Timestamp;
 use sdocker::{
     Count, Surroundings, clients,
@@ -72,6 +72,14 @@ impl Created {
 /// When a host ends itself, or each of several.
 pub(super) fn end(who: &str, host: &NewHost) -> String {
     let expires = host.record.expires.strftime("%Y-%m-%d %H:%M UTC");
+    if host.on_idle == OnIdle::Stop {
+        let idle = host.idle_timeout.map(|idle| format!("after {} without use, and ", durations::show(idle)));
+        return format!(
+            "{who} stops itself {}at {expires} at the latest, and keeps its disk, for {}; from then on it is for you to decide what becomes of it",
+            idle.unwrap_or_default(),
+            a_month(host.hourly.as_ref())
+        );
+    }
     match host.idle_timeout {
         Some(idle) => {
             format!("{who} ends itself after {} without use, and at {expires} at the latest", durations::show(idle))
@@ -120,6 +128,14 @@ pub(super) fn clients_work(
         && host.refused.is_none()
         && !host.obstacles.iter().any(|obstacle| obstacle.misleads_cli)
         && host.blocked.iter().all(|blocked| blocked.client != Client::Cli)
+}
+
+/// What the disk of a stopped host costs.
+fn a_month(hourly: Option<&Hourly>) -> String {
+    match hourly {
+        Some(hourly) => format!("{} a month while it is stopped", dollars(hourly.volume_a_month())),
+        None => "a price a month that could not be looked up".to_owned(),
+    }
 }
 
 /// What a new host costs.
@@ -182,7 +198,7 @@ pub(super) fn print_plan(
         value["count"] = json!({"of": of, "at_least": at_least});
     }
     printer.result(&value, || {
-        let mut text = human(plan, count, cost.as_ref(), settings);
+        let mut text = human(plan, count, hourly, cost.as_ref(), settings);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -193,7 +209,13 @@ pub(super) fn print_plan(
     })
 }
 
-fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, settings: &Settings) -> String {
+fn human(
+    plan: &HostPlan,
+    count: Option<Count>,
+    hourly: Option<Hourly>,
+    cost: Option<&Cost>,
+    settings: &Settings,
+) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     match count {
@@ -223,10 +245,11 @@ fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, settings: &
             row("mounts", format!("{}:{} at {}", mount.file_system, mount.remote_path.display(), paths.join(", ")));
         }
         let idle = bootstrap.idle_timeout.map_or_else(|| "never".to_owned(), durations::show);
-        row(
-            "ends itself",
-            format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC")),
-        );
+        let end = format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC"));
+        match plan.on_idle {
+            OnIdle::Terminate => row("ends itself", end),
+            OnIdle::Stop => row("stops itself", format!("{end}; its disk costs {}", a_month(hourly.as_ref()))),
+        }
         row("user data", format!("{} bytes", placement.user_data.as_bytes().len()));
     }
     row("tags", plan.tags.iter().map(|tag| format!("{}={}", tag.key, tag.value)).collect::<Vec<_>>().join(", "));

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use super::{Ec2, filter, tag_specification, tags};
 use crate::{
     CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, InstanceState, Instances, LaunchSpec, Market,
-    Tagged,
+    OnIdle, Tagged,
 };
 
 #[async_trait]
@@ -90,6 +90,12 @@ impl Instances for Ec2 {
         answer.map_err(|error| self.classifier.classify("ec2:TerminateInstances", ids.join(", "), error))?;
         Ok(())
     }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        let answer = self.client.start_instances().instance_ids(id.as_str()).send().await;
+        answer.map_err(|error| self.classifier.classify("ec2:StartInstances", id.as_str(), error))?;
+        Ok(())
+    }
 }
 
 impl Ec2 {
@@ -146,7 +152,10 @@ impl Ec2 {
             .set_block_device_mappings(Some(std::iter::once(root).chain(others).collect()))
             .set_key_name(spec.key_name.clone())
             .set_iam_instance_profile(profile)
-            .instance_initiated_shutdown_behavior(ShutdownBehavior::Terminate)
+            .instance_initiated_shutdown_behavior(match spec.on_idle {
+                OnIdle::Terminate => ShutdownBehavior::Terminate,
+                OnIdle::Stop => ShutdownBehavior::Stop,
+            })
             .metadata_options(metadata)
             .set_instance_market_options(spot)
             .set_tag_specifications((!tagged.is_empty()).then_some(tagged))

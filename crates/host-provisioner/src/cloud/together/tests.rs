@@ -46,6 +46,10 @@ impl Instances for Slow {
         self.call("terminate", ids.len()).await;
         self.inner.terminate_all(ids).await
     }
+
+    async fn start(&self, id: &InstanceId) -> Result<(), CloudError> {
+        self.inner.start(id).await
+    }
 }
 
 /// So many instances of a sound account, asked about together.

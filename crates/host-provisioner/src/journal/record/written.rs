@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{AccountId, DomainId, OwnerName, Region, VpcId};
 
-use super::{Record, RecordState, RecordedInstance, Step};
+use super::{Record, RecordState, RecordedInstance, Step, Stops};
 use crate::{CloudName, HostId, InstanceType, Place, journal::RECORD_VERSION};
 
 /// The fields by their names in the file, in their order.
@@ -30,6 +30,8 @@ pub(super) struct Written {
     resources: Vec<Step>,
     instance: Option<RecordedInstance>,
     failure: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stops: Option<Stops>,
 }
 
 impl From<Written> for Record {
@@ -50,6 +52,7 @@ impl From<Written> for Record {
             steps: written.resources,
             instance: written.instance,
             failure: written.failure,
+            stops: written.stops,
         }
     }
 }
@@ -74,6 +77,7 @@ impl From<Record> for Written {
             resources: record.steps,
             instance: record.instance,
             failure: record.failure,
+            stops: record.stops,
         }
     }
 }

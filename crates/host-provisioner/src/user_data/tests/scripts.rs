@@ -587,6 +587,58 @@ fn a_host_is_not_kept_beyond_what_its_launch_said() {
     }
 }
 
+/// `life.sh` at its look at a host that is idle, `age` seconds after its boot: what it comes to, and what it says.
+fn life_of_a_stopping_host(root: &Root, boot: &str, age: u64) -> (i64, String) {
+    root.program("systemctl", "echo \"$*\" >>\"$root/calls\"");
+    root.program("docker", "true");
+    root.program("df", "echo Use%; echo 12%");
+    root.program("pgrep", "false");
+    for (file, text) in [("proc/uptime", format!("{age}.25 1.0")), ("proc/sys/kernel/random/boot_id", boot.to_owned())]
+    {
+        let path = root.path(file);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    fs::write(root.path("run/ready"), "").expect("written");
+    root.bash(&format!("set -- watch\n{}", root.here(include_str!("../life.sh"))));
+    let life = root.read("var/life.json");
+    let life: serde_json::Value = serde_json::from_str(&life).unwrap_or_default();
+    let ends = life["idle_deadline"].as_str().unwrap_or_default().parse::<jiff::Timestamp>().expect("a time");
+    let late = ends.duration_since(jiff::Timestamp::now()).as_secs();
+    (late, life["expires_at"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Started again, a host has an idle clock that begins anew, and half an hour at least, however old it is.
+#[test]
+fn a_host_that_stopped_begins_anew_with_its_idleness_and_goes_on_with_its_life() {
+    let root = Root::new("shared_home=\ninstance=name\nidle_timeout=3600\nspot=0\nengine=native\nstops=1");
+    let now = jiff::Timestamp::now().as_second();
+    let hours = |hours: i64| now + hours * 3600;
+    for (file, time) in [("etc/expires", hours(4)), ("etc/latest", hours(28)), ("var/last-use", hours(-9))] {
+        fs::write(root.path(file), format!("{time}\n")).expect("written");
+    }
+    fs::write(root.path("etc/first-boot"), "boot-1\n").expect("written");
+    let (idle, expires) = life_of_a_stopping_host(&root, "boot-2", 100);
+    assert!((3440..=3510).contains(&idle), "an hour since it booted, and not since it was last used: {idle}");
+    let at = |expires: &str| expires.parse::<jiff::Timestamp>().expect("a time").as_second();
+    assert_eq!(at(&expires), hours(4), "its life goes on");
+    assert!(!root.read("calls").contains("poweroff"), "{}", root.read("calls"));
+
+    // Long after its end.
+    fs::write(root.path("etc/expires"), format!("{}\n", hours(-20))).expect("written");
+    let (_, expires) = life_of_a_stopping_host(&root, "boot-3", 100);
+    assert!((at(&expires) - (now + 1700)).abs() <= 30, "{expires}");
+    assert!(!root.read("calls").contains("poweroff"), "{}", root.read("calls"));
+    life_of_a_stopping_host(&root, "boot-3", 1801);
+    assert!(root.read("calls").contains("poweroff"), "{}", root.read("calls"));
+    let status = root.read("var/status");
+    assert!(status.contains("the host stops itself, and keeps its disk: its maximum lifetime is over"), "{status}");
+    // What was powered off is not in its first boot: that has no more than was asked for.
+    fs::remove_file(root.path("calls")).expect("there");
+    life_of_a_stopping_host(&root, "boot-1", 100);
+    assert!(root.read("calls").contains("poweroff"), "{}", root.read("calls"));
+}
+
 #[test]
 fn a_file_system_that_demands_encryption_is_mounted_with_it() {
     let root = Root::new("");

@@ -17,15 +17,17 @@ fn scope() -> Scope {
 }
 
 fn actions(tasks: &[Task], prepared: bool) -> Vec<&'static str> {
-    let mut actions: Vec<_> =
-        statements(tasks, prepared, &scope()).into_iter().flat_map(|statement| statement.actions).collect();
+    let mut actions: Vec<_> = statements(tasks, For::default().prepared(prepared), &scope())
+        .into_iter()
+        .flat_map(|statement| statement.actions)
+        .collect();
     actions.sort_unstable();
     actions.dedup();
     actions
 }
 
 fn whole() -> Vec<Value> {
-    statements(&Task::ALL, false, &scope()).iter().map(Statement::to_json).collect()
+    statements(&Task::ALL, For::default(), &scope()).iter().map(Statement::to_json).collect()
 }
 
 #[test]
@@ -45,7 +47,7 @@ fn with_prepared_groups_nothing_shared_is_changed() {
 
 #[test]
 fn sids_are_unique_and_every_statement_says_why() {
-    let all = statements(&Task::ALL, false, &scope());
+    let all = statements(&Task::ALL, For::default(), &scope());
     let mut sids: Vec<_> = all.iter().map(|statement| statement.sid).collect();
     sids.sort_unstable();
     sids.dedup();
@@ -65,7 +67,7 @@ fn the_whole_policy_fits_a_managed_policy() {
 fn a_policy_of_very_many_subnets_is_limited_by_the_vpc() {
     use super::super::{LONGEST, document, fitting};
     let ids = |kind: &str, count: usize| (0..count).map(|n| format!("{kind}-{n:017x}")).collect::<Vec<_>>();
-    let all = |scope: &Scope| statements(&Task::ALL, false, scope);
+    let all = |scope: &Scope| statements(&Task::ALL, For::default(), scope);
     let small = fitting(&scope(), all);
     assert_eq!((small.statements, small.widened), (all(&scope()), Vec::new()));
     let many = Scope { subnets: ids("subnet", 60), interfaces: ids("eni", 60), ..scope() };
@@ -87,7 +89,7 @@ fn a_policy_of_very_many_subnets_is_limited_by_the_vpc() {
 #[test]
 fn a_shared_vpc_is_allowed_whosever_it_is() {
     let of = |sid: &str| {
-        let all = statements(&Task::ALL, false, &scope());
+        let all = statements(&Task::ALL, For::default(), &scope());
         all.iter().find(|statement| statement.sid == sid).expect("it is there").to_json()
     };
     let resources = of("LaunchWithin")["Resource"].clone();
@@ -99,7 +101,7 @@ fn a_shared_vpc_is_allowed_whosever_it_is() {
     assert_eq!(of("MountTargetInterface")["Resource"][0], json!("arn:aws:ec2:eu-west-1:*:network-interface/eni-1"));
     // What is this account's own stays so.
     assert_eq!(of("Terminate")["Resource"], json!("arn:aws:ec2:eu-west-1:123456789012:instance/*"));
-    let unknown = statements(&Task::ALL, false, &Scope { vpc: None, subnets: Vec::new(), ..scope() });
+    let unknown = statements(&Task::ALL, For::default(), &Scope { vpc: None, subnets: Vec::new(), ..scope() });
     let launch = unknown.iter().find(|statement| statement.sid == "LaunchWithin").expect("it is there");
     assert_eq!(launch.resources, ["arn:aws:ec2:eu-west-1:123456789012:subnet/*"]);
 }
@@ -130,7 +132,7 @@ fn the_statement_for_an_action_is_the_one_about_its_resource() {
 #[test]
 fn without_mount_targets_nothing_of_efs_is_allowed() {
     for prepared in [false, true] {
-        let left = statements_without_mount_targets(&Task::ALL, prepared, &scope());
+        let left = statements(&Task::ALL, For::default().prepared(prepared).mounts(false), &scope());
         let actions: Vec<&str> = left.iter().flat_map(|statement| statement.actions.iter().copied()).collect();
         assert!(actions.contains(&"ec2:RunInstances"), "{actions:?}");
         let of_efs =
@@ -141,7 +143,7 @@ fn without_mount_targets_nothing_of_efs_is_allowed() {
 
 /// The statement of this name.
 fn named(sid: &str, prepared: bool, scope: &Scope) -> Value {
-    let all = statements(&[Task::Create], prepared, scope);
+    let all = statements(&[Task::Create], For::default().prepared(prepared), scope);
     all.iter().find(|statement| statement.sid == sid).expect("it is there").to_json()
 }
 
@@ -173,7 +175,7 @@ fn other_partitions_have_their_own_arns() {
         ("eu-west-1", "aws", "ec2.eu-west-1.amazonaws.com"),
     ] {
         let there = Scope { region: Some(region.to_owned()), kms_key: Some("KEY".to_owned()), ..scope() };
-        for statement in statements(&Task::ALL, false, &there) {
+        for statement in statements(&Task::ALL, For::default(), &there) {
             for resource in statement.resources.iter().filter(|resource| !["*", "KEY"].contains(&resource.as_str())) {
                 assert!(resource.starts_with(&format!("arn:{partition}:")), "{region}: {resource}");
             }
