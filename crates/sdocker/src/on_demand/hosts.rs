@@ -79,7 +79,9 @@ struct Seen {
     /// What was last found out of a host that does not answer.
     doubt: Option<(String, Instant)>,
     /// The host that was seen to be stopped, until this home's files say something else of it.
-    stopped: Option<Arc<str>>,
+    stopped: Option<(Arc<str>, Vec<Stamp>)>,
+    /// The host that this process starts again.
+    starting: Option<Arc<str>>,
 }
 
 /// What changes when a file is replaced: its number and its time; `None` where there is none.
@@ -169,12 +171,12 @@ impl StudioHosts {
         let lookup = Lookup::new(&self.surroundings);
         let files = self.files(&lookup);
         let mut seen = self.seen.lock().await;
+        // Another app may have started it since.
+        if seen.stopped.as_ref().is_some_and(|(_, then)| *then != files) {
+            seen.stopped = None;
+        }
         if seen.files.as_ref().is_some_and(|(known, when)| *known == files && when.elapsed() < GOOD_FOR) {
             return Ok(seen.host.clone());
-        }
-        // Another app may have started it since.
-        if seen.files.as_ref().is_none_or(|(known, _)| *known != files) {
-            seen.stopped = None;
         }
         let host = lookup.on_demand(&lookup.hosts_aside().await?);
         let known = match host {
@@ -259,19 +261,24 @@ impl StudioHosts {
         Ok(lock)
     }
 
-    /// Starts the host again that is stopped; whether there is one.
+    /// Starts the host again that is stopped; whether there is a host. Where there is one, whatever it is by now, none is launched.
     async fn start(&self, tell: &Tell, observer: &dyn Observer) -> crate::Result<bool> {
-        let known = self.look().await?;
-        let is_stopped = self.seen.lock().await.stopped.clone();
-        let Some(known) = known.filter(|known| is_stopped.as_ref() == Some(&known.name)) else { return Ok(false) };
+        let Some(known) = self.look().await? else { return Ok(false) };
         tell(format!("sdocker: starting {}", known.name));
-        let lookup = Lookup::new(&self.surroundings);
-        let clouds = Places::new(&self.surroundings, observer).of(known.host.place().as_ref()).await?;
-        starting::start(&known.host, &clouds, &lookup, STARTS_WITHIN, observer, &self.stop).await?;
+        self.seen.lock().await.starting = Some(known.name.clone());
+        let started = self.start_it(&known, observer).await;
+        self.seen.lock().await.starting = None;
+        started?;
         self.serve_link(known.name.to_string()).await;
         self.runs_again().await;
         tell("sdocker: the host is ready".to_owned());
         Ok(true)
+    }
+
+    async fn start_it(&self, known: &Known, observer: &dyn Observer) -> crate::Result<()> {
+        let lookup = Lookup::new(&self.surroundings);
+        let clouds = Places::new(&self.surroundings, observer).of(known.host.place().as_ref()).await?;
+        starting::start(&known.host, &clouds, &lookup, STARTS_WITHIN, observer, &self.stop).await.map(drop)
     }
 
     async fn runs_again(&self) {
@@ -353,7 +360,8 @@ impl StudioHosts {
                 disk::choices(&known.host.instance)
             ));
         }
-        self.seen.lock().await.stopped = Some(name.clone());
+        let files = self.files(&Lookup::new(&self.surroundings));
+        self.seen.lock().await.stopped = Some((name.clone(), files));
         Found::Stopped(format!("its host {name} is stopped (`sdocker use {instance}` starts it as well)"))
     }
 
@@ -370,8 +378,14 @@ impl StudioHosts {
 impl Hosts for StudioHosts {
     async fn find(&self) -> Found {
         let looked = self.look().await;
-        let stopped = self.seen.lock().await.stopped.clone();
+        let (stopped, starting) = {
+            let seen = self.seen.lock().await;
+            (seen.stopped.as_ref().map(|(name, _)| name.clone()), seen.starting.clone())
+        };
         match looked {
+            Ok(Some(known)) if starting.as_ref() == Some(&known.name) => {
+                Found::Stopped(format!("its host {} is starting", known.name))
+            }
             Ok(Some(known)) if stopped.as_ref() == Some(&known.name) => self.is_stopped(&known).await,
             Ok(Some(known)) => Found::Host(known.name.clone()),
             Ok(None) => Found::Nothing { ended: self.seen.lock().await.ended.clone() },
