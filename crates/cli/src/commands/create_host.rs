@@ -156,6 +156,7 @@ impl Args {
             ("InstanceType", self.type_of_instance.is_some() || self.instance_type.is_some()),
             ("Engine", self.engine.is_some()),
             ("IdleTimeout", self.idle_timeout.is_some()),
+            ("OnIdle", self.on_idle.is_some()),
             ("MaxLifetime", self.max_lifetime.is_some()),
             ("MaxCost", self.max_cost.is_some()),
             ("SubnetId", self.subnet_id.is_some()),
