@@ -17,7 +17,7 @@ pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 pub use proxy::{Proxy, tls_before};
-pub use registry::{Registry, Says, import_registry};
+pub use registry::{PrivateRegistry, Registry, Says, import_registry};
 pub use space::Space;
 pub use studio_user::StudioUser;
 pub use terminal::Terminal;

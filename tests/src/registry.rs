@@ -1,4 +1,4 @@
-//! The door of a registry of images, as far as it is asked whether it is one.
+//! Registries of images: the door of one, as far as it is asked whether it is one, and real ones.
 
 use std::{
     collections::HashMap,
@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::Command,
+    process::{Child, Command},
     sync::{Arc, Mutex, PoisonError},
     thread,
 };
@@ -119,4 +119,76 @@ pub fn import_registry(home: &Home, hosts: &[String], name: &str) {
         -c 'ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]' - $0 || exit; done";
     let arguments: Vec<&str> = ["-c", script, name].into_iter().chain(hosts.iter().map(String::as_str)).collect();
     home.run("sh", &arguments).expect(0);
+}
+
+/// Debian's registry on this machine, over TLS, for those who log in.
+#[derive(Debug)]
+pub struct PrivateRegistry {
+    address: String,
+    process: Child,
+}
+
+/// Who may use it: `ana`, with the password `gradient`. The hash is crypt(3)'s, with bcrypt, which is all that the registry takes.
+const USERS: &str = "ana:$2y$05$abcdefghijklmnopqrstuudRMPKGv5HBPZtHG2qjrCi6qFpGj2Y66\n";
+
+impl PrivateRegistry {
+    /// Makes a CA which this home's programs believe from now on, daemons of its hosts included: theirs is Go's variable for it (`crypto/x509`).
+    ///
+    /// # Panics
+    /// It can't be made.
+    pub fn be_believed(home: &mut Home) {
+        let folder = home.join("private-registry");
+        fs::create_dir(&folder).expect("made");
+        let script =
+            "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=registries 2>&1";
+        home.run("sh", &["-c", &format!("cd private-registry && {script}")]).expect(0);
+        home.set("SSL_CERT_FILE", folder.join("ca.pem"));
+    }
+
+    /// Starts it at an address of this machine.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(home: &Home, address: &str) -> Self {
+        let folder = home.join("private-registry");
+        let port = TcpListener::bind((address, 0)).and_then(|free| free.local_addr()).expect("a port").port();
+        let script = format!(
+            "cd private-registry && echo subjectAltName=IP:{address} >names && \
+             openssl req -newkey rsa:2048 -nodes -keyout key.pem -subj /CN=registry 2>/dev/null | \
+             openssl x509 -req -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem 2>/dev/null"
+        );
+        home.run("sh", &["-c", &script]).expect(0);
+        fs::write(folder.join("users"), USERS).expect("written");
+        let inside = |name: &str| folder.join(name).display().to_string();
+        let config = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nauth: {{htpasswd: {{realm: tests, path: {}}}}}\n\
+             http: {{addr: '{address}:{port}', tls: {{certificate: {}, key: {}}}}}\n",
+            inside("data"),
+            inside("users"),
+            inside("cert.pem"),
+            inside("key.pem")
+        );
+        fs::write(folder.join("config.yml"), config).expect("written");
+        let log = fs::File::create(folder.join("log")).expect("made");
+        let mut command = home.command("docker-registry");
+        command.args(["serve", "private-registry/config.yml"]).stdout(log.try_clone().expect("a file")).stderr(log);
+        let registry = Self { address: format!("{address}:{port}"), process: command.spawn().expect("it runs") };
+        crate::eventually(std::time::Duration::from_secs(30), "the registry to listen", || {
+            TcpStream::connect(registry.address()).ok()
+        });
+        registry
+    }
+
+    /// `host:port` of it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+impl Drop for PrivateRegistry {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use std::{path::Path, process::Command, time::Duration};
 
-use sdocker_tests::{Home, eventually, import_registry};
+use sdocker_tests::{Docker, Home, PrivateRegistry, Space, eventually, import_registry};
 use serde_json::{Value, json};
 
 fn names(created: &Value) -> Vec<String> {
@@ -301,4 +301,132 @@ fn nodes_of_a_swarm_get_images_and_leave_in_order() {
     assert!(tasks.expect(0).stdout.contains("gpus."), "its service goes on");
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!(home.records(), Vec::<Value>::new());
+}
+
+/// What a registry says of an image, to a Docker CLI: each platform's architecture with its digest, of a list.
+fn platforms(home: &Home, image: &str) -> Vec<(String, String)> {
+    let list = home.run("docker", &["manifest", "inspect", image]).expect(0).json();
+    let mut found: Vec<_> = list["manifests"].as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().collect();
+    // BuildKit's statement of how an image was made is for no platform.
+    found.retain(|one| one["platform"]["architecture"] != json!("unknown"));
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let mut found: Vec<_> =
+        found.iter().map(|one| (text(&one["platform"]["architecture"]), text(&one["digest"]))).collect();
+    found.sort();
+    found
+}
+
+/// With today's Docker, whose buildx joins lists, and with the oldest, whose `docker manifest` does. The second host is arm64 by its type only, as
+/// nothing is run that is built for it.
+#[test]
+fn one_command_builds_for_both_architectures() {
+    for docker in [Docker::Todays, Docker::Old] {
+        let Some(mut home) = Home::in_sandbox_with(docker) else { return };
+        PrivateRegistry::be_believed(&mut home);
+        // Its classic builder would find that the host is no arm64.
+        home.set("DOCKER_BUILDKIT", "1");
+        let create = |kind: &str| home.sdocker(&["create-host", kind, "--output", "json"]).expect(0).json();
+        let amd64 = create("c5.xlarge")["name"].as_str().expect("a name").to_owned();
+        // The address at which this machine is its host's neighbour is one that all hosts reach.
+        let settings = home.join(".sdocker/sandbox/instances").join(amd64.split_once('_').expect("a name").1);
+        let settings = fs::read_to_string(settings.join("settings")).expect("readable");
+        let address = settings.lines().find_map(|line| line.strip_prefix("outer=")).expect("an address");
+        let registry = PrivateRegistry::start(&home, address);
+
+        let folder = home.join("image");
+        fs::create_dir(&folder).expect("a folder");
+        fs::write(folder.join("file"), "content").expect("written");
+        let dockerfile = "FROM scratch\nARG WORD\nLABEL word=$WORD\nCOPY file /file\n";
+        fs::write(folder.join("Other"), dockerfile).expect("written");
+        let image = format!("{}/team/train:v1", registry.address());
+        let build = |options: &[&str]| {
+            let fixed = ["build", "--tag", &image, "-f", "image/Other", "--build-arg", "WORD=said"];
+            home.sdocker(&[&fixed, options, &["image", "--output", "json", "--", "--label", "team=vision"]].concat())
+        };
+
+        let alone = build(&[]).expect(1).stderr;
+        assert!(alone.contains("this home has no host for linux/arm64"), "{alone}");
+        assert!(alone.contains("`sdocker create-host c7g.xlarge` creates a host for linux/arm64"), "{alone}");
+        let arm64 = create("c7g.xlarge")["name"].as_str().expect("a name").to_owned();
+
+        // Who is not logged in is told how to.
+        let refused = build(&["--platform", "linux/amd64,linux/arm64"]).expect(1).stderr;
+        assert!(refused.contains("sdocker ecr-login"), "{refused}");
+        let login = format!("echo gradient | docker login -u ana --password-stdin {}", registry.address());
+        home.run("sh", &["-c", &login]).expect(0);
+
+        let built = build(&["--platform", "linux/amd64,linux/arm64"]).expect(0);
+        assert!(built.stderr.contains(&format!("linux/arm64 on {arm64}: ")), "each build's progress: {}", built.stderr);
+        let built = built.json();
+        let parts = built["platforms"].as_array().expect("platforms");
+        let hosts: Vec<_> = parts.iter().map(|part| (part["platform"].clone(), part["host"].clone())).collect();
+        assert_eq!(
+            hosts,
+            [("linux/amd64", amd64.as_str()), ("linux/arm64", &arm64)].map(|(a, b)| (json!(a), json!(b)))
+        );
+        let pushed = |part: &Value| part["digest"].as_str().expect("a digest").to_owned();
+        let expected = vec![("amd64".to_owned(), pushed(&parts[0])), ("arm64".to_owned(), pushed(&parts[1]))];
+        assert_eq!(platforms(&home, &image), expected);
+
+        // Each machine pulls its own of the list.
+        for (architecture, host) in [("amd64", &arm64), ("arm64", &amd64)] {
+            let platform = format!("linux/{architecture}");
+            home.run("docker", &["--context", host, "pull", "-q", "--platform", &platform, &image]).expect(0);
+            let form = "{{.Architecture}} {{.Config.Labels.word}} {{.Config.Labels.team}} {{index .RepoDigests 0}}";
+            let seen =
+                home.run("docker", &["--context", host, "image", "inspect", "-f", form, &image]).expect(0).stdout;
+            let digest = built["digest"].as_str().expect("a digest");
+            assert_eq!(seen.trim(), format!("{architecture} said vision {}/team/train@{digest}", registry.address()));
+        }
+
+        // Again, of other content: nothing is left of the list before.
+        fs::write(folder.join("file"), "other").expect("written");
+        let again = build(&["--no-cache"]).expect(0).json();
+        assert_ne!(again["digest"], built["digest"]);
+        let parts = again["platforms"].as_array().expect("platforms");
+        let digests: Vec<String> = platforms(&home, &image).into_iter().map(|(_, digest)| digest).collect();
+        assert_eq!(digests, [pushed(&parts[0]), pushed(&parts[1])]);
+
+        // A buildx builder over the hosts, of an image that they can't have.
+        let builder = build(&["--buildkit-image", "localhost:1/buildkit"]).expect(1).stderr;
+        if docker == Docker::Old {
+            assert!(builder.contains("the Docker CLI here has no buildx"), "{builder}");
+        } else {
+            assert!(builder.contains("localhost:1/buildkit"), "{builder}");
+            let inspected = home.run("docker", &["buildx", "inspect", "sdocker-hosts"]).stdout;
+            for (host, platform) in [(&amd64, "linux/amd64"), (&arm64, "linux/arm64")] {
+                assert!(inspected.contains(host.as_str()) && inspected.contains(platform), "{inspected}");
+            }
+        }
+
+        // A build that fails says why, and of which host.
+        fs::write(folder.join("Other"), "FROM scratch\nCOPY missing /\n").expect("written");
+        let failed = build(&[]).expect(1).stderr;
+        assert!(failed.contains("can't be built") && failed.contains("missing"), "{failed}");
+        home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    }
+}
+
+/// At an endpoint that enforces what IAM would, with real daemons: the narrowed policy is enough for a Swarm, its changes and its end.
+#[test]
+fn the_policy_is_enough_for_a_swarm_and_its_end() {
+    let Some(space) = Space::open() else { return };
+    let (home, front) = (&space.home, space.front());
+    let began = front.shared();
+    let policy = ["policy", "--for", "create,status,keep,terminate,purge", "--files", "share"];
+    let policy = home.sdocker(&policy).expect(0).json();
+    front.reset();
+    front.enforce(&policy);
+    let created = home.sdocker(&["create-host", "c5.xlarge", "--count", "3", "--swarm", "--output", "json"]);
+    let names = names(&created.expect(0).json());
+    let status = home.sdocker(&["swarm", "status", "--output", "json"]).expect(0).json();
+    assert_eq!(status["nodes"].as_array().map(Vec::len), Some(3), "{status}");
+    home.sdocker(&["swarm", "remove", &names[2]]).expect(0);
+    home.sdocker(&["swarm", "add", &names[2]]).expect(0);
+    home.sdocker(&["keep", &names[1], "--for", "13h"]).expect(0);
+    home.sdocker(&["list-hosts"]).expect(0);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(front.refused(), std::collections::BTreeSet::new());
+    front.enforce(&Value::Null);
+    assert_eq!((front.live(), home.records(), front.shared()), (Vec::new(), Vec::new(), began));
 }

@@ -125,6 +125,10 @@ fn a_host(place: &Place) {
     place.create().expect(0);
 }
 
+fn three_hosts(place: &Place) {
+    place.home.sdocker(&[&CREATE[..], place.files, &["--count", "3"]].concat()).expect(0);
+}
+
 /// A host that no record knows.
 fn an_orphan(place: &Place) {
     a_host(place);
@@ -188,6 +192,9 @@ fn steps() -> Vec<Step> {
     vec![
         Step::new("create", "a creation", nothing, Place::create),
         Step { code: 143, ..create_undone },
+        Step::new("create", "three at once", nothing, |place| {
+            place.home.sdocker(&[&CREATE[..], place.files, &["--count", "3"]].concat())
+        }),
         Step::new("create", "in a space", nothing, |place| {
             place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
         }),
@@ -196,6 +203,7 @@ fn steps() -> Vec<Step> {
         Step::new("keep", "keep", a_host, |place| place.home.sdocker(&["keep"])),
         Step::new("terminate", "the current host", a_host, |place| place.home.sdocker(&["terminate-current-host"])),
         Step::new("terminate", "all hosts", a_host, |place| place.home.sdocker(&["terminate-host", "--all"])),
+        Step::new("terminate", "three at once", three_hosts, |place| place.home.sdocker(&["terminate-host", "--all"])),
         Step::new("purge", "groups", the_groups, |place| place.home.sdocker(&PURGE)),
         Step { error: Some(("ec2:DeleteSecurityGroup", "DependencyViolation")), ..purge_in_use },
         Step::new("purge", "in a space", nothing, |place| place.space.sdocker(&PURGE)),

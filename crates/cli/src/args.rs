@@ -42,6 +42,7 @@ pub(crate) enum Command {
     Recover(commands::recover::Args),
     #[command(subcommand_required = true)]
     Swarm(commands::swarm::Args),
+    Build(commands::build::Args),
     Env(commands::env::Args),
     Config(commands::config::Args),
     Configure(commands::configure::Args),

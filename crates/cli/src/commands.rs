@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub(crate) mod build;
 pub(crate) mod config;
 pub(crate) mod configure;
 pub(crate) mod cp;
@@ -75,6 +76,7 @@ pub(crate) async fn run(
         Command::Use(args) => use_host::run(&args, &home, printer, interrupt).await,
         Command::Recover(args) => recover::run(&args, &home, printer, interrupt).await,
         Command::Swarm(args) => swarm::run(&args, &home, printer).await,
+        Command::Build(args) => build::run(&args, &home, printer, interrupt).await,
         Command::Env(args) => env::run(&args, &home, printer),
         Command::Config(args) => return config::run(&args, &home, printer),
         Command::Configure(args) => configure::run(&args, &home, printer).await,

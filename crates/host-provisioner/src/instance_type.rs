@@ -7,6 +7,13 @@
 
 use crate::{Architecture, InstanceType, InstanceTypeInfo};
 
+impl InstanceType {
+    /// The architecture that the type's name tells; `None` where it does not follow EC2's rule.
+    pub fn architecture(&self) -> Option<Architecture> {
+        Some(guess(self)?.architecture)
+    }
+}
+
 /// What the name says; `None` where it does not follow the rule.
 pub(crate) fn guess(instance_type: &InstanceType) -> Option<InstanceTypeInfo> {
     let (class, size) = instance_type.as_str().split_once('.')?;

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, HostRequest, HostSelector, Observer, Result, Stop, Surroundings, account,
+    build::{self, BuiltImage, ImageBuild},
     client_files::HostFiles,
     clients, compose,
     config::{self, Config, ConfigFile},
@@ -447,6 +448,22 @@ impl Home {
         observer: &dyn Observer,
     ) -> Result<Vec<SharedImage>> {
         Swarm::find(&self.surroundings, observer).await?.share_images(images, registry).await
+    }
+
+    /// Builds an image on a host of each architecture, and joins them to one manifest list in a registry.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated; what was built and pushed by then is there. `stop` does the same.
+    ///
+    /// # Errors
+    /// No host for an architecture; no Docker CLI; a build, a push or a registry that fails.
+    pub async fn build_image(
+        &self,
+        image: &ImageBuild,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<BuiltImage> {
+        build::build(image, &self.surroundings, observer, stop).await
     }
 
     /// Takes nodes off the Swarm's list whose hosts have ended, and makes workers managers where too few are left.

@@ -25,6 +25,7 @@
 
 mod account;
 mod advice;
+pub mod build;
 mod checksum;
 pub mod client_files;
 pub mod clients;
