@@ -46,10 +46,12 @@ manages() { [[ $(daemon info -f '{{.Swarm.ControlAvailable}}' 2>/dev/null) == tr
 # depart: takes this node out of its Swarm, where it is in one. What runs on it is told to stop, and goes on elsewhere. A manager hands on what it is
 # before, so that those that are left agree without it.
 depart() {
-    local tasks other patience=20
+    local own tasks other patience=20
     [[ $(daemon info -f '{{.Swarm.LocalNodeState}}' 2>/dev/null) == active ]] || return 0
+    # Only `node inspect` and `node ps` know a node `self`.
+    own=$(daemon info -f '{{.Swarm.NodeID}}')
     ! manages || {
-        daemon node update --availability drain self
+        daemon node update --availability drain "$own"
         if [[ $(daemon node ls -q -f role=manager | wc -l) == 1 ]]; then
             other=$(daemon node ls -f role=worker --format '{{.ID}} {{.Status}} {{.Availability}}' | sed -n 's/ Ready Active$//p' | head -n 1)
             [[ -z $other ]] || daemon node promote "$other"
@@ -60,7 +62,7 @@ depart() {
     [[ -z $tasks ]] || patience=60 daemon stop $tasks
     for _ in {1..20}; do
         manages || break
-        daemon node demote self
+        daemon node demote "$own"
         sleep 1
     done
     daemon swarm leave --force
