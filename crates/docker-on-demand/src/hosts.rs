@@ -94,6 +94,9 @@ pub trait Hosts: Send + Sync + 'static {
     /// Why it is not, in one line.
     async fn share(&self, host: &str, path: &Path) -> Result<(), String>;
 
+    /// Waits until a host that was just launched has its ports here, as far as it gets them soon. It is asked before a container is started.
+    async fn linked(&self, host: &str);
+
     /// The socket of the daemon on the host itself, for containers that are to have it.
     async fn daemon_socket(&self, host: &str) -> PathBuf;
 

@@ -327,6 +327,9 @@ impl Proxy {
         body: Option<&Bytes>,
         host: &Arc<str>,
     ) -> io::Result<Forwarded> {
+        if starts_container(request, route) {
+            self.hosts.linked(host).await;
+        }
         let (Route::Creates(made), Some(body)) = (route, body) else {
             return self.pass(client, request, route, None, host).await;
         };
@@ -482,6 +485,13 @@ impl Proxy {
         }
         Ok(keeps)
     }
+}
+
+/// Whether a container is started, whose ports are looked for at once.
+fn starts_container(request: &Request, route: &Route) -> bool {
+    matches!(route, Route::Named("container", _))
+        && request.method == "POST"
+        && Target::of(&request.target).path.ends_with("/start")
 }
 
 fn is_edited(route: &Route) -> bool {

@@ -434,6 +434,27 @@ async fn binds_of_volumes_and_services_are_resolved_and_shared() {
     assert_eq!(fake.world.lock().expect("sound").shared.len(), shared);
 }
 
+/// What a container publishes is looked for at localhost once it is started; all else need not wait for that.
+#[tokio::test(start_paused = true)]
+async fn a_container_is_started_once_its_ports_are_followed() {
+    let fake = Fake::new(host());
+    fake.linked.send_replace(false);
+    let proxy = fake.proxy();
+    let (status, _) = Client::of(&proxy).ask_with("POST", "/v1.44/containers/create", "", "{}").await;
+    assert_eq!(status, 201);
+    let started = async { Client::of(&proxy).ask("POST", "/v1.44/containers/made/start").await };
+    tokio::pin!(started);
+    tokio::select! {
+        biased;
+        answer = &mut started => panic!("too early: {answer:?}"),
+        () = sleep(Duration::from_secs(1)) => {}
+    }
+    assert!(!fake.seen().iter().any(|line| line.contains("start")), "{:?}", fake.seen());
+    fake.linked.send_replace(true);
+    started.await;
+    assert!(fake.seen().iter().any(|line| line.contains("/containers/made/start")), "{:?}", fake.seen());
+}
+
 #[tokio::test(start_paused = true)]
 async fn events_go_on_over_a_launch_and_an_end() {
     let fake = Fake::new(nothing());

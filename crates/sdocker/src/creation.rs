@@ -72,6 +72,15 @@ pub struct NewHost {
     pub hourly: Option<Hourly>,
 }
 
+/// Who is given a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receiver {
+    /// A user, who is told which clients get to it.
+    User,
+    /// The socket, which all clients get to, and behind which one waits.
+    Socket,
+}
+
 /// What a plan is made of.
 struct Prepared {
     /// What is asked for, with what the settings say of the rest.
@@ -230,6 +239,7 @@ pub async fn create(
     asked: &HostRequest,
     surroundings: &Surroundings,
     session: Option<Session>,
+    receiver: Receiver,
     observer: &dyn Observer,
     stop: &dyn Stop,
 ) -> crate::Result<NewHost> {
@@ -247,7 +257,7 @@ pub async fn create(
     let provisioner = session::provisioner(&session.clouds, &lookup, &progress, stop.token().clone());
     let created = provisioner.create_first(plans, asked.retry_for, prepared.previous_context.clone());
     let mut creation = progress.drive(created).await?;
-    let flow = Flow { asked, surroundings, observer, lookup: &lookup, stop, prepared: &prepared };
+    let flow = Flow { asked, receiver, surroundings, observer, lookup: &lookup, stop, prepared: &prepared };
     match flow.finish(&mut creation, embedded.as_ref()).await {
         Ok(mut ready) => {
             let warnings = progress.warnings().into_iter().chain(prepared.planned.warnings().cloned());
@@ -297,6 +307,7 @@ impl Prepared {
 /// A new host's way from instance to use.
 struct Flow<'a> {
     asked: &'a HostRequest,
+    receiver: Receiver,
     surroundings: &'a Surroundings,
     observer: &'a dyn Observer,
     lookup: &'a Lookup,
@@ -316,7 +327,9 @@ impl Flow<'_> {
         let answered = self.wait_for(&host, &ready, self.observer, self.stop.token()).await?;
         HostFiles::new(self.lookup).make_current(&host, &answered).await?;
         self.hand_over(creation)?;
-        self.look_at_clients(&host, &mut ready, answered).await?;
+        if self.receiver == Receiver::User {
+            self.look_at_clients(&host, &mut ready, answered).await?;
+        }
         ready.notes.extend(self.configure());
         Ok(ready)
     }

@@ -15,7 +15,7 @@ use crate::{
     config::{self, Config, ConfigFile},
     copy::{self, Copied, Place},
     cost::{Cost, Hourly},
-    creation::{self, Count, NewHost, NewHosts},
+    creation::{self, Count, NewHost, NewHosts, Receiver},
     detours::{self, Blocked},
     disk::{self, Disk},
     docker_cli::{self, Refused},
@@ -376,7 +376,7 @@ impl Home {
         observer: &dyn Observer,
         stop: &dyn Stop,
     ) -> Result<NewHost> {
-        creation::create(request, &self.surroundings, None, observer, stop).await
+        creation::create(request, &self.surroundings, None, Receiver::User, observer, stop).await
     }
 
     /// Creates several hosts at once: all of them, or at least so many, or none. The first becomes the current one.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Aws, Error, HostRequest, Observer, Result, Stop, Surroundings, Unobserved,
-    creation::{self, NewHost},
+    creation::{self, NewHost, Receiver},
     home::Home,
     session::Session,
     termination::Which,
@@ -102,7 +102,8 @@ impl Studio {
     ) -> Result<Host> {
         request.wait = true;
         let session = Some(self.session.clone());
-        let made = creation::create(&request, self.home.surroundings(), session, observer, stop).await?;
+        let made =
+            creation::create(&request, self.home.surroundings(), session, Receiver::User, observer, stop).await?;
         let NewHost { record, endpoint, answered, notes, warnings, .. } = made;
         let answered = answered.ok_or_else(|| Error::new("the host was not waited for"))?;
         let instance = record.instance.as_ref().map(|instance| instance.id.clone());

@@ -13,7 +13,7 @@ use docker_on_demand::{
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-    sync::{Mutex as AsyncMutex, Semaphore},
+    sync::{Mutex as AsyncMutex, Semaphore, watch},
     time::Instant,
 };
 
@@ -40,6 +40,8 @@ pub(crate) struct Fake {
     seen: Arc<Mutex<Vec<String>>>,
     /// One permit for each launch that may end.
     pub may_end: Semaphore,
+    /// Whether hosts have their ports here.
+    pub linked: watch::Sender<bool>,
 }
 
 pub(crate) fn nothing() -> Found {
@@ -64,6 +66,7 @@ impl Fake {
             world: Mutex::new(world),
             seen: Arc::default(),
             may_end: Semaphore::new(0),
+            linked: watch::Sender::new(true),
         })
     }
 
@@ -143,6 +146,10 @@ impl Hosts for Fake {
         let mut world = self.world.lock().expect("sound");
         world.shared.push(path.to_owned());
         world.refuses_to_share.clone().map_or(Ok(()), Err)
+    }
+
+    async fn linked(&self, _host: &str) {
+        self.linked.subscribe().wait_for(|linked| *linked).await.expect("a sender");
     }
 
     async fn daemon_socket(&self, _host: &str) -> PathBuf {

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use host_provisioner::{Creation, Order, ProvisionError, Provisioner, Several, UndoReport};
 use tokio_util::sync::CancellationToken;
 
-use super::{Flow, NewHost, is_interruption, not_ready_yet, prepare, pricing};
+use super::{Flow, NewHost, Receiver, is_interruption, not_ready_yet, prepare, pricing};
 use crate::{
     Error, Fate, HostRequest, Observer, Stop, Surroundings,
     client_files::HostFiles,
@@ -111,7 +111,8 @@ pub async fn create_several(
     let mut failed: Vec<FailedHost> =
         failed.into_iter().map(|(position, error)| FailedHost { number: position + 1, error: error.into() }).collect();
 
-    let flow = Flow { asked, surroundings, observer, lookup: &lookup, stop, prepared: &prepared };
+    let receiver = Receiver::User;
+    let flow = Flow { asked, receiver, surroundings, observer, lookup: &lookup, stop, prepared: &prepared };
     let together = Together { flow, count, progress: &progress, provisioner: &provisioner };
     let (mut ready, unready) = together.bring_up(created).await;
     if ready.len() < count.at_least || stop.token().is_cancelled() {

@@ -14,7 +14,7 @@ use docker_remote::{ApiRange, ClientCredentials, Dialer, probe_once};
 use host_provisioner::{CloudName, Entry};
 use jiff::Timestamp;
 use tokio::{
-    sync::{Mutex, OnceCell},
+    sync::{Mutex, OnceCell, watch},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,8 @@ use super::{LinkCommand, ending::Ending, engine::Facts, launched, shares::Shares
 use crate::{
     Error, Notice, Observer, Surroundings, Unobserved,
     client_files::HostFiles,
-    creation, disk,
+    creation::{self, Receiver},
+    disk,
     link::{self, Means},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
@@ -65,6 +66,8 @@ pub(super) struct StudioHosts {
     link: LinkCommand,
     stop: CancellationToken,
     shares: Shares,
+    /// Whether files and ports of a host that was launched are on their way.
+    linking: watch::Sender<bool>,
     seen: Mutex<Seen>,
 }
 
@@ -115,7 +118,8 @@ impl StudioHosts {
         let seen = Mutex::new(Seen { ended, ..Seen::default() });
         let shares = Shares::new(means, stop.clone());
         let engine = std::sync::Mutex::new(wanted.engine.clone());
-        Ok(Arc::new(Self { surroundings, wanted, engine, link, stop, shares, seen }))
+        let linking = watch::Sender::new(false);
+        Ok(Arc::new(Self { surroundings, wanted, engine, link, stop, shares, linking, seen }))
     }
 
     /// The host that there is, and how the last one ended.
@@ -269,7 +273,7 @@ impl StudioHosts {
         let started = self.start_it(&known, observer).await;
         self.seen.lock().await.starting = None;
         started?;
-        self.serve_link(known.name.to_string()).await;
+        self.serve_link(known.name.to_string());
         self.runs_again().await;
         tell("sdocker: the host is ready".to_owned());
         Ok(true)
@@ -300,23 +304,26 @@ impl StudioHosts {
         }
         tell(format!("sdocker: launching {}", self.wanted.wish.instance_type));
         let request = self.wanted.wish.request()?;
-        let made = creation::create(&request, &self.surroundings, None, &observer, &self.stop).await?;
+        let made =
+            creation::create(&request, &self.surroundings, None, Receiver::Socket, &observer, &self.stop).await?;
         let name = made.record.name().unwrap_or_default();
-        self.serve_link(name).await;
+        self.serve_link(name);
         self.forget_files().await;
         tell("sdocker: the host is ready".to_owned());
         Ok(())
     }
 
-    /// Has files and ports served to a host, by the process that is for it.
-    async fn serve_link(&self, host: String) {
+    /// Has files and ports served to a host, by the process that is for it. Requests go on meanwhile, but for those that need either.
+    fn serve_link(&self, host: String) {
         let (surroundings, command) = (self.surroundings.clone(), (self.link)(&host));
-        let started = move || link::start(&surroundings, &host, command, LINKED_WITHIN);
-        match tokio::task::spawn_blocking(started).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!("files and ports are not served: {error:#}"),
-            Err(error) => tracing::error!("{error}"),
-        }
+        let linking = self.linking.clone();
+        linking.send_replace(true);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = link::start(&surroundings, &host, command, LINKED_WITHIN) {
+                tracing::warn!("files and ports are not served: {error:#}");
+            }
+            linking.send_replace(false);
+        });
     }
 
     async fn forget_files(&self) {
@@ -459,6 +466,8 @@ impl Hosts for StudioHosts {
         if known.is_of_sandbox() || self.wanted.shared.iter().any(|shared| path.starts_with(shared)) {
             return Ok(());
         }
+        // Before that, it is not known what the host has.
+        self.linked(host).await;
         let lent = link::lent(&self.surroundings, host).map_err(|error| format!("{error:#}"))?.unwrap_or_default();
         if lent.shows(path) {
             return Ok(());
@@ -474,6 +483,11 @@ impl Hosts for StudioHosts {
         let files = HostFiles::new(&lookup);
         let entry = known.host.entry();
         self.shares.have(files.client(&entry), host, folder, &self.surroundings).await
+    }
+
+    async fn linked(&self, _host: &str) {
+        // The sender is this one's.
+        let _ = self.linking.subscribe().wait_for(|linking| !linking).await;
     }
 
     async fn daemon_socket(&self, host: &str) -> PathBuf {
