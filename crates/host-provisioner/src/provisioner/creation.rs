@@ -113,7 +113,7 @@ pub(super) fn begun(plan: &HostPlan, cloud: CloudName, previous_context: Option<
         instance: None,
         failure: None,
         stops: (plan.on_idle == OnIdle::Stop)
-            .then(|| Stops { volume_gib: Some(plan.root_volume.size_gib), start_asked: None }),
+            .then_some(Stops { volume_gib: Some(plan.root_volume.size_gib), start_asked: None }),
     }
 }
 
