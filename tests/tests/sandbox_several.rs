@@ -430,3 +430,67 @@ fn the_policy_is_enough_for_a_swarm_and_its_end() {
     front.enforce(&Value::Null);
     assert_eq!((front.live(), home.records(), front.shared()), (Vec::new(), Vec::new(), began));
 }
+
+/// Of two managers one comes to its end, as it was created to: it is given no more tasks before, stops those that it has, and the other one rules
+/// alone. What is ten minutes on a real host is one here.
+#[test]
+fn a_node_at_its_own_end_leaves_in_order() {
+    let Some(mut home) = Home::in_sandbox() else { return };
+    home.set("drain_before", "60");
+    let arguments = ["create-host", "c5.xlarge", "--count", "2", "--swarm", "--output", "json"];
+    let staying = names(&home.sdocker(&arguments).expect(0).json());
+    let arguments = ["create-host", "c5.xlarge", "--swarm", "--max-lifetime", "130s", "--output", "json"];
+    let ending = names(&home.sdocker(&arguments).expect(0).json()).remove(0);
+    let began = std::time::Instant::now();
+    home.run("docker", &["--context", &ending, "swarm", "leave", "--force"]).expect(0);
+    home.sdocker(&["use", &staying[0]]).expect(0);
+    home.sdocker(&["swarm", "add", &ending]).expect(0);
+    let id = home.run("docker", &["--context", &ending, "info", "-f", "{{.Swarm.NodeID}}"]).expect(0).stdout;
+    home.run("docker", &["node", "promote", id.trim()]).expect(0);
+
+    let all = [&staying[..], std::slice::from_ref(&ending)].concat();
+    import_busybox(&home, &all);
+    let out = home.join("out");
+    fs::create_dir(&out).expect("a folder");
+    let mount = format!("type=bind,src={0},dst={0}", out.display());
+    let run = format!(
+        "trap 'echo stopped >>{0}/$NODE; exit' TERM; echo begun >>{0}/$NODE; while :; do sleep 1; done",
+        out.display()
+    );
+    let service = ["service", "create", "-q", "-d", "--name", "works", "--replicas", "3", "--endpoint-mode", "dnsrr"];
+    let each = ["--no-resolve-image", "--mount", &mount, "--env", "NODE={{.Node.ID}}", "localhost:1/busybox"];
+    home.run("docker", &[&service[..], &each, &["sh", "-c", &run]].concat()).expect(0);
+    let said = |text: &str| fs::read_to_string(out.join(id.trim())).unwrap_or_default().contains(text);
+    eventually(Duration::from_secs(60), "a task on the node that ends", || said("begun").then_some(()));
+    assert!(!said("stopped"), "long before its end it works");
+
+    // Managers that choose their leader anew answer nobody for a moment.
+    let nodes = || {
+        let status = home.sdocker(&["swarm", "status", "--output", "json"]);
+        (status.code == Some(0)).then(|| status.json()["nodes"].as_array().cloned().expect("nodes"))
+    };
+    eventually(Duration::from_secs(130), "the node to be drained before its end", || {
+        let nodes = nodes()?;
+        let node = nodes.iter().find(|node| node["name"] == json!(ending))?;
+        (node["availability"] == json!("drain") && node["running_tasks"] == json!(0)).then_some(())
+    });
+    let drained = began.elapsed();
+    assert!(said("stopped"), "its task was told to stop");
+    home.run("docker", &["--context", &ending, "version"]).expect(0);
+    let running = || {
+        let tasks = ["service", "ps", "works", "-f", "desired-state=running", "--format", "{{.CurrentState}}"];
+        let tasks = home.run("docker", &tasks).expect(0).stdout;
+        tasks.lines().filter(|state| state.starts_with("Running")).count()
+    };
+    eventually(Duration::from_secs(30), "all tasks on those that stay", || (running() == 3).then_some(()));
+
+    let machine = home.join(".sdocker/sandbox/instances").join(ending.split_once('_').expect("a name").1);
+    eventually(Duration::from_secs(120), "its end", || (!machine.exists()).then_some(()));
+    assert!(began.elapsed() > drained + Duration::from_secs(20), "it was drained long before");
+    // It is off the list, and the manager that is left has the majority alone.
+    eventually(Duration::from_secs(90), "it to be off the list", || (nodes()?.len() == 2).then_some(()));
+    let managers = home.run("docker", &["node", "ls", "-q", "-f", "role=manager"]).expect(0).stdout;
+    assert_eq!((managers.lines().count(), running()), (1, 3), "{managers}");
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+    assert_eq!(home.records(), Vec::<Value>::new());
+}
