@@ -132,13 +132,6 @@ fence() {
 # rule TABLES -t TABLE CHAIN RULE...: where it is not there yet.
 rule() { "$1" -w "$2" "$3" -C "${@:4}" 2>/dev/null || "$1" -w "$2" "$3" -I "${@:4}"; }
 
-# /tmp is in memory (Amazon Linux 2023 user guide, "/tmp"), also that which docker:dind makes for itself (moby, hack/dind), and empty after a
-# reboot. What keeps containers from writing where a folder of the app will be must still be there then: so Docker's /tmp is on the disk.
-temporary() {
-    install -d -m 1777 /var/lib/sdocker/tmp
-    [[ $engine != native || $(stat -f -c %T /tmp) != tmpfs ]] || mount --bind -o nosuid,nodev /var/lib/sdocker/tmp /tmp
-}
-
 # pull IMAGE: within the time that its size warrants.
 pull() {
     docker image inspect "$1" >/dev/null 2>&1 || timeout -s KILL "$limit" docker pull -q "$1"
@@ -219,7 +212,6 @@ dind() {
     docker start sdocker 2>/dev/null && return 0
     local run=(-d --name sdocker --privileged --restart always --log-opt max-size=10m --log-opt max-file=3
         -v /run/sdocker:/run/sdocker -v /etc/sdocker/tls:/etc/sdocker/tls:ro -v sdocker-data:/var/lib/docker
-        -v /var/lib/sdocker/tmp:/tmp
         -p "$daemon_port:2376" -p "$endpoint_port:$endpoint_port")
     for port in "${additional_ports[@]}"; do run+=(-p "$port:$port"); done
     for path in "${paths[@]}"; do run+=(-v "$path:$path:rslave"); done
@@ -281,7 +273,6 @@ network() {
 }
 
 started=${EPOCHREALTIME/[.,]/}
-temporary
 identifying=
 if [[ ! -e /etc/sdocker/identity ]]; then
     stage metadata identify &
