@@ -42,11 +42,9 @@ impl HostFiles {
 
     fn write_current(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
         let name = host.name();
-        answered.credentials().write_trust(&self.layout.client_certs(&name))?;
-        let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
-        self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?;
+        self.write_context(host, answered)?;
         // A copy for other tools: a host that works is not given up for it.
-        if let Err(error) = self.hosts_conf.put_first(host) {
+        if let Err(error) = self.hosts_conf.put_first(std::slice::from_ref(host)) {
             tracing::warn!("{error:#}");
         }
         self.layout.link_for_samples(&name)?;
@@ -57,13 +55,30 @@ impl HostFiles {
         Ok(())
     }
 
-    /// Puts a host that is not ready yet first in the list of hosts.
+    /// Writes the context of a host that answered, which need not be the current one.
+    ///
+    /// # Cancel safety
+    /// It can be dropped at any time, and repeated; what it was writing may still appear.
+    pub async fn keep_context(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
+        let (files, host, answered) = (self.clone(), host.clone(), answered.clone());
+        let what = format!("write the context of {}", host.name());
+        storage::in_time(what, move || files.write_context(&host, &answered)).await
+    }
+
+    fn write_context(&self, host: &ActiveHost, answered: &DockerHost) -> crate::Result<()> {
+        let name = host.name();
+        answered.credentials().write_trust(&self.layout.client_certs(&name))?;
+        let description = format!("sdocker: {} in SageMaker Studio's network", host.instance_type);
+        Ok(self.contexts.create(&ContextSpec::for_host(answered, &name, &description))?)
+    }
+
+    /// Puts hosts first in the list of hosts, ready or not. However many they are, the list is written once.
     ///
     /// # Cancel safety
     /// It can be dropped at any time, and repeated.
-    pub async fn list_first(&self, host: &ActiveHost) -> crate::Result<()> {
-        let (hosts_conf, host) = (self.hosts_conf.clone(), host.clone());
-        storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&host)).await
+    pub async fn list_first(&self, hosts: Vec<ActiveHost>) -> crate::Result<()> {
+        let hosts_conf = self.hosts_conf.clone();
+        storage::in_time("write sdocker-hosts.conf", move || hosts_conf.put_first(&hosts)).await
     }
 
     /// Removes what is kept of a host. What is gone already is no error, and what can't be removed keeps nothing else from going.

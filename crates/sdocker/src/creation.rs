@@ -319,7 +319,7 @@ impl Flow<'_> {
     async fn finish(&self, creation: &mut Creation, embedded: Option<&HostCredentials>) -> crate::Result<NewHost> {
         let (host, mut ready) = self.introduce(creation, embedded, self.stop.token()).await?;
         if !self.asked.wait {
-            HostFiles::new(self.lookup).list_first(&host).await?;
+            HostFiles::new(self.lookup).list_first(vec![host.clone()]).await?;
             self.hand_over(creation)?;
             ready.notes.push(not_ready_yet(&host));
             return Ok(ready);

@@ -94,7 +94,7 @@ impl HostsConf {
         let more: Vec<ActiveHost> = known().into_iter().filter(is_new).collect();
         hosts.extend(more);
         let mended = self.set_aside().and_then(|to| {
-            hosts.iter().rev().try_for_each(|host| self.put_first(host))?;
+            self.put_first(&hosts)?;
             Ok(to)
         });
         Some(match mended {
@@ -146,19 +146,21 @@ impl HostsConf {
         Ok(to)
     }
 
-    /// Puts a host first; an older entry of the same instance goes.
-    pub(crate) fn put_first(&self, host: &ActiveHost) -> crate::Result<()> {
+    /// Puts hosts first, in this order; older entries of the same instances go.
+    pub(crate) fn put_first(&self, first: &[ActiveHost]) -> crate::Result<()> {
         self.edit(|hosts| {
-            take_out(hosts, &host.instance_id);
-            hosts.insert(
-                0,
-                CstInputValue::Object(vec![
-                    ("InstanceId".to_owned(), host.instance_id.as_str().into()),
-                    ("InstanceDns".to_owned(), host.instance_dns.as_str().into()),
-                    ("Port".to_owned(), CstInputValue::Number(host.port.to_string())),
-                    ("InstanceType".to_owned(), host.instance_type.as_str().into()),
-                ]),
-            );
+            for (position, host) in first.iter().enumerate() {
+                take_out(hosts, &host.instance_id);
+                hosts.insert(
+                    position,
+                    CstInputValue::Object(vec![
+                        ("InstanceId".to_owned(), host.instance_id.as_str().into()),
+                        ("InstanceDns".to_owned(), host.instance_dns.as_str().into()),
+                        ("Port".to_owned(), CstInputValue::Number(host.port.to_string())),
+                        ("InstanceType".to_owned(), host.instance_type.as_str().into()),
+                    ]),
+                );
+            }
         })
     }
 
@@ -262,13 +264,18 @@ mod tests {
     fn the_current_host_comes_first_and_each_once() {
         let (_folder, conf) = conf();
         assert_eq!(conf.hosts(), []);
-        conf.put_first(&host("i-1")).expect("written");
-        conf.put_first(&host("i-2")).expect("written");
-        conf.put_first(&host("i-1")).expect("written");
+        conf.put_first(&[host("i-1")]).expect("written");
+        conf.put_first(&[host("i-2")]).expect("written");
+        conf.put_first(&[host("i-1")]).expect("written");
         assert_eq!(conf.hosts(), [host("i-1"), host("i-2")]);
         conf.remove(&"i-1".into()).expect("written");
         conf.remove(&"i-1".into()).expect("gone already is no error");
         assert_eq!(conf.hosts(), [host("i-2")]);
+        // Several keep their order, whatever was there.
+        conf.put_first(&[host("i-3"), host("i-2"), host("i-1")]).expect("written");
+        assert_eq!(conf.hosts(), [host("i-3"), host("i-2"), host("i-1")]);
+        conf.put_first(&[host("i-1"), host("i-4")]).expect("written");
+        assert_eq!(conf.hosts(), [host("i-1"), host("i-4"), host("i-3"), host("i-2")]);
     }
 
     #[test]
@@ -277,7 +284,7 @@ mod tests {
         fs::create_dir_all(conf.path().parent().expect("a folder")).expect("made");
         let theirs = r#"{"Extra": {"b": 1,  "a": 2}, "ActiveHosts": [{"InstanceId": "i-01d", "InstanceDns": "x", "Port": "1111", "InstanceType": "t3.medium", "Note": "mine"}]}"#;
         fs::write(conf.path(), theirs).expect("written");
-        conf.put_first(&host("i-1")).expect("edited");
+        conf.put_first(&[host("i-1")]).expect("edited");
         conf.remove(&"i-1".into()).expect("edited");
         assert_eq!(
             fs::read_to_string(conf.path()).expect("readable").replace([' ', '\n'], ""),
@@ -317,7 +324,7 @@ mod tests {
         assert!(conf.mend(|| vec![host("i-1")]).is_some());
         fs::remove_file(conf.path()).expect("removed");
         assert!(std::process::Command::new("mkfifo").arg(conf.path()).status().expect("coreutils").success());
-        conf.put_first(&host("i-1")).expect("written");
+        conf.put_first(&[host("i-1")]).expect("written");
         assert_eq!(conf.hosts(), [host("i-1")]);
     }
 }

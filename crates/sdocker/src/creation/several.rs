@@ -244,10 +244,17 @@ impl Together<'_> {
     /// Writes the contexts of all; the first is the current one.
     async fn make_current(&self, ready: &[(usize, Ready)]) -> crate::Result<()> {
         let files = HostFiles::new(self.flow.lookup);
-        for (_, Ready { host, answered, .. }) in ready.iter().rev() {
+        let listed = files.list_first(ready.iter().map(|(_, one)| one.host.clone()).collect()).await;
+        match listed {
+            // A copy for other tools: hosts that work are not given up for it.
+            Err(error) if self.flow.asked.wait => tracing::warn!("{error:#}"),
+            listed => listed?,
+        }
+        for (position, (_, Ready { host, answered, .. })) in ready.iter().enumerate().rev() {
             match answered {
-                Some(answered) => files.make_current(host, answered).await?,
-                None => files.list_first(host).await?,
+                Some(answered) if position == 0 => files.make_current(host, answered).await?,
+                Some(answered) => files.keep_context(host, answered).await?,
+                None => {}
             }
         }
         Ok(())
