@@ -4,7 +4,7 @@ use host_provisioner::{Instance, InstanceId, InstanceState, Record, RecordState}
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{cost::dollars, history::History, layout::Layout};
+use crate::{cost::dollars, durations::minute, history::History, layout::Layout};
 
 /// The disk of a host that stops when it ends itself, which is paid for until somebody terminates the host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -74,7 +74,7 @@ pub(crate) fn due(layout: &Layout, records: &[Record]) -> Vec<String> {
     let line = |record: &&Record| {
         let (name, instance) = (record.name()?, &record.instance.as_ref()?.id);
         let disk = Disk::of(record, false, &history)?.in_words();
-        let since = record.expires.strftime("%Y-%m-%d %H:%M UTC");
+        let since = minute(record.expires);
         Some(format!(
             "decide what becomes of {name}: its maximum lifetime was over at {since}, and {disk} while it is stopped; `sdocker rm {instance}` terminates \
              it and deletes its disk, `sdocker use {instance}` starts it for half an hour at least"

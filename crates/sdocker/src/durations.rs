@@ -1,8 +1,8 @@
-//! Durations as people write them: `60m`, `12h`, `1h 30m`, `2d`.
+//! Durations as people write them: `60m`, `12h`, `1h 30m`, `2d`; and times as they read them.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 /// The shortest time after which a host may end itself.
 pub(crate) const LEAST: Duration = Duration::from_secs(60);
@@ -29,6 +29,11 @@ fn parse_from(least: Duration, shown: &str, text: &str) -> Result<Duration, Stri
         Ok(duration) if (least..=MOST).contains(&duration) => Ok(duration),
         _ => Err(format!("`{text}` is not between {shown} and 30d: {example}")),
     }
+}
+
+/// A time to the minute: `2026-01-31 12:00 UTC`.
+pub fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Parses a duration, or `never`.

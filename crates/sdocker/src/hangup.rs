@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use whole_file::Links;
 
-use crate::{Surroundings, layout::Layout};
+use crate::{Surroundings, durations::minute, layout::Layout};
 
 /// The largest file that is read.
 const MOST: u64 = 1 << 16;
@@ -51,7 +51,7 @@ pub fn notice(surroundings: &Surroundings) -> Option<String> {
     };
     Some(format!(
         "the terminal of the last `create-host` was closed, so it was stopped at {}, {what}; in tmux, or with `nohup`, it would have gone on",
-        note.at.strftime("%Y-%m-%d %H:%M UTC")
+        minute(note.at)
     ))
 }
 

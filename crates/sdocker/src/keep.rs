@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::{
     Error, Result,
     account::{self, Account, KEEP},
+    durations,
     error::Context as _,
     status::Life,
 };
@@ -56,7 +57,7 @@ fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> 
         && now.duration_since(seen).unsigned_abs() > SEEN_WITHIN
         && seen < now
     {
-        let error = Error::new(format!("{name} was last seen at {}, so it may have ended", minute(seen)));
+        let error = Error::new(format!("{name} was last seen at {}, so it may have ended", durations::minute(seen)));
         return Err(error.hint(format!("`sdocker status` asks EC2 what happened to {name}")));
     }
     let until = now.checked_add(duration).map_err(|_| Error::new("the time to keep the host for is out of range"))?;
@@ -65,7 +66,7 @@ fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> 
     {
         let error = Error::new(format!(
             "{name} can be kept until {} at most: seven times its maximum lifetime, from its launch",
-            minute(latest)
+            durations::minute(latest)
         ));
         return Err(
             error.hint("create a host with a larger --max-lifetime, or keep this one for a shorter time (--for)")
@@ -76,10 +77,6 @@ fn decide(account: &Account, name: &str, now: Timestamp, duration: Duration) -> 
         Some(before) if before > until => Ok((before, false)),
         _ => Ok((until, true)),
     }
-}
-
-fn minute(time: Timestamp) -> impl std::fmt::Display {
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[cfg(test)]

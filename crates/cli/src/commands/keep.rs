@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sdocker::{Home, durations};
+use sdocker::{
+    Home,
+    durations::{self, minute},
+};
 use sdocker_console::{Printer, Progress};
 use serde::Serialize;
 
@@ -31,7 +34,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let until = home.keep(&host, args.duration).await?;
     let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
     printer.result(&kept, || {
-        let until = until.strftime("%Y-%m-%d %H:%M UTC");
+        let until = minute(until);
         format!("{} is kept running until {until} at least; the host notices within a minute", kept.name)
     })
 }

@@ -5,6 +5,7 @@ use std::{fmt::Write as _, process::ExitCode, time::Duration};
 use sdocker::{
     Home,
     cost::{Cost, dollars},
+    durations::minute,
     link::{FolderState, LinkState},
     on_demand,
     status::{Life, Status},
@@ -212,7 +213,7 @@ fn clock(time: &str) -> String {
 /// A time to the minute.
 fn minutes(time: &str) -> String {
     match time.parse::<jiff::Timestamp>() {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+        Ok(time) => minute(time),
         Err(_) => time.to_owned(),
     }
 }

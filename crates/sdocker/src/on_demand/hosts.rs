@@ -26,6 +26,7 @@ use crate::{
     client_files::HostFiles,
     creation::{self, Receiver},
     disk,
+    durations::minute,
     link::{self, Means},
     lookup::{KnownHost, Lookup},
     places::{Look, Places},
@@ -213,7 +214,7 @@ impl StudioHosts {
     }
 
     fn has_ended(&self, seen: &mut Seen, name: &str) {
-        let ended = format!("its host {name} ended at {}", Timestamp::now().strftime("%Y-%m-%d %H:%M UTC"));
+        let ended = format!("its host {name} ended at {}", minute(Timestamp::now()));
         tracing::info!("{ended}");
         if let Err(error) = whole_file::replace(&ended_file(&self.surroundings), ended.as_bytes(), 0o600) {
             tracing::warn!("{error}");
@@ -363,7 +364,7 @@ impl StudioHosts {
         if let Some(over) = over {
             return Found::Doubtful(format!(
                 "{name} is stopped, and its maximum lifetime was over at {}: decide what becomes of it; {}",
-                over.strftime("%Y-%m-%d %H:%M UTC"),
+                minute(over),
                 disk::choices(&known.host.instance)
             ));
         }
