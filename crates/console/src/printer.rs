@@ -45,7 +45,7 @@ pub struct Printer {
     has_result: AtomicBool,
     /// Why a result did not reach standard output.
     lost: Mutex<Option<io::Error>>,
-    /// Whether can't write to standard error any more, which is logged once.
+    /// Whether standard error can't be written to any more, which is logged once.
     is_unheard: AtomicBool,
 }
 

@@ -214,7 +214,8 @@ impl Proxy {
         };
         let mut found = self.hosts.find().await;
         for _ in 0..MOST_HOSTS {
-            let ended = match found {
+            // Of a host that is stopped it is not known what it has: it is asked, once it runs.
+            let (answer, gone) = match found {
                 Found::Host(host) => match self.forward(client, &request, &route, body.as_ref(), &host).await? {
                     Forwarded::Answered(keeps) => return Ok(keeps),
                     Forwarded::NotReached(now) => {
@@ -225,19 +226,13 @@ impl Proxy {
                 Found::Doubtful(why) => {
                     return self.say(client, &request, body.is_some(), Answer::error(503, why)).await;
                 }
-                Found::Nothing { ended } => (ended, false),
-                Found::Stopped(said) => (Some(said), true),
-            };
-            let (ended, is_stopped) = ended;
-            let answer = match is_stopped {
-                true => absent::while_stopped(&route, &engine, ended.as_deref().unwrap_or_default()),
-                false => absent::answer(&route, &engine, ended.as_deref()),
+                Found::Nothing { ended } => (absent::answer(&route, &engine, ended.as_deref()), Some(ended)),
+                Found::Stopped(said) => (absent::while_stopped(&route, &engine, &said), None),
             };
             if let Some(answer) = answer {
                 return self.say(client, &request, body.is_some(), answer).await;
             }
-            // A host that is stopped may have the image: it is asked, once it runs.
-            if let (Route::Creates(Made::Container), Some(body), false) = (&route, &body, is_stopped) {
+            if let (Route::Creates(Made::Container), Some(body), Some(ended)) = (&route, &body, gone) {
                 let answer = self.without_image(body, &engine, ended.as_deref()).await;
                 return self.say(client, &request, true, answer).await;
             }

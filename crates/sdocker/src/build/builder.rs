@@ -28,7 +28,7 @@ pub(super) async fn build(
         return Err(Error::new("the Docker CLI here has no buildx")
             .hint("without --buildkit-image, the hosts' own daemons build"));
     }
-    stage("making the buildx builder sdocker-hosts", observer, make(image, ways, docker)).await?;
+    stage(&format!("making the buildx builder {BUILDER}"), observer, make(image, ways, docker)).await?;
     let (platforms, name) =
         (ways.iter().map(|way| way.platform.to_string()).collect::<Vec<_>>().join(","), build.name.to_string());
     let mut arguments =
@@ -42,7 +42,7 @@ pub(super) async fn build(
     built?;
     if let Err(error) = stopped {
         observer.warn(format!("BuildKit goes on running on the hosts, which keeps them in use: {error:#}"));
-        observer.hint("`docker buildx stop sdocker-hosts` stops it");
+        observer.hint(format!("`docker buildx stop {BUILDER}` stops it"));
     }
     let digest = joined::digest(&name, docker).await?;
     let part = |way: &Way| BuiltPart { platform: way.platform, host: way.host.name.clone(), digest: None };

@@ -104,10 +104,6 @@ impl For {
 
 /// The statements for these tasks.
 pub fn statements(tasks: &[Task], hosts: For, scope: &Scope) -> Vec<Statement> {
-    allowed(tasks, hosts, scope)
-}
-
-fn allowed(tasks: &[Task], hosts: For, scope: &Scope) -> Vec<Statement> {
     let of_hosts: Vec<host_provisioner::Task> = tasks.iter().copied().filter_map(of_steps).collect();
     let needed = permissions().filter(|permission| {
         permission.tasks.iter().any(|task| of_hosts.contains(task))

@@ -71,7 +71,7 @@ impl Created {
 
 /// When a host ends itself, or each of several.
 pub(super) fn end(who: &str, host: &NewHost) -> String {
-    let expires = host.record.expires.strftime("%Y-%m-%d %H:%M UTC");
+    let expires = durations::minute(host.record.expires);
     if host.on_idle == OnIdle::Stop {
         let idle = host.idle_timeout.map(|idle| format!("after {} without use, and ", durations::show(idle)));
         return format!(
@@ -198,7 +198,7 @@ pub(super) fn print_plan(
         value["count"] = json!({"of": of, "at_least": at_least});
     }
     printer.result(&value, || {
-        let mut text = human(plan, count, hourly, cost.as_ref(), settings);
+        let mut text = human(plan, count, cost.as_ref(), settings);
         let _ = writeln!(text, "\nAPI calls:");
         for call in &calls {
             let parameters = serde_json::to_string_pretty(&call.parameters).unwrap_or_default();
@@ -209,13 +209,7 @@ pub(super) fn print_plan(
     })
 }
 
-fn human(
-    plan: &HostPlan,
-    count: Option<Count>,
-    hourly: Option<Hourly>,
-    cost: Option<&Cost>,
-    settings: &Settings,
-) -> String {
+fn human(plan: &HostPlan, count: Option<Count>, cost: Option<&Cost>, settings: &Settings) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     match count {
@@ -245,10 +239,12 @@ fn human(
             row("mounts", format!("{}:{} at {}", mount.file_system, mount.remote_path.display(), paths.join(", ")));
         }
         let idle = bootstrap.idle_timeout.map_or_else(|| "never".to_owned(), durations::show);
-        let end = format!("after {idle} without use, at {} at the latest", plan.expires.strftime("%Y-%m-%d %H:%M UTC"));
+        let end = format!("after {idle} without use, at {} at the latest", durations::minute(plan.expires));
         match plan.on_idle {
             OnIdle::Terminate => row("ends itself", end),
-            OnIdle::Stop => row("stops itself", format!("{end}; its disk costs {}", a_month(hourly.as_ref()))),
+            OnIdle::Stop => {
+                row("stops itself", format!("{end}; its disk costs {}", a_month(cost.map(|cost| &cost.hourly_usd))))
+            }
         }
         row("user data", format!("{} bytes", placement.user_data.as_bytes().len()));
     }
