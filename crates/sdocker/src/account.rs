@@ -62,8 +62,7 @@ fn shared_text(path: &Path) -> Option<String> {
 /// # Errors
 /// The host has none: it was created before there was this. Its daemon does not answer.
 pub(crate) async fn through(client: &Client, folder: &Path) -> crate::Result<Account> {
-    let files = tokio::time::timeout(DAEMON_WITHIN, client.files_of_host(FOLDER, MOST_OF_ALL)).await;
-    let files: BTreeMap<String, Vec<u8>> = files.context("the daemon does not answer")??;
+    let files: BTreeMap<String, Vec<u8>> = client.files_of_host(FOLDER, MOST_OF_ALL, DAEMON_WITHIN).await?;
     let text = |name: &str| files.get(name).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     for (name, bytes) in &files {
         // Of a name that a container on the host may have chosen, only what it is here.
@@ -109,8 +108,7 @@ pub(crate) fn life_log(status: Option<String>, life: Option<String>) -> Option<S
 /// Its daemon does not take it.
 pub(crate) async fn tell(client: &Client, until: i64) -> crate::Result<()> {
     let text = format!("{until}\n");
-    let told = tokio::time::timeout(DAEMON_WITHIN, client.write_to_host(FOLDER, KEEP, text.as_bytes())).await;
-    Ok(told.context("the daemon does not answer")??)
+    Ok(client.write_to_host(FOLDER, KEEP, text.as_bytes(), DAEMON_WITHIN).await?)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read as _},
+    time::Duration,
 };
 
 use bollard::{
@@ -15,6 +16,7 @@ use bollard::{
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Client, temporary::Temporary};
 use crate::Error;
@@ -89,8 +91,9 @@ impl Client {
     /// # Errors
     /// The daemon refuses.
     pub async fn host_path(&self, path: &str) -> Result<Option<HostPath>, Error> {
-        let attempted = format!("look at {path} of the host");
-        let container = match self.container_with(path, false).await {
+        let attempted = look_at(path);
+        self.ensure_folder_image(&attempted).await?;
+        let container = match Temporary::create(self, None, container_with(path, false), &attempted).await {
             Ok(container) => container,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(error),
@@ -102,82 +105,120 @@ impl Client {
                 Ok(Some(HostPath { client: self.clone(), container, path: path.to_owned(), is_folder }))
             }
             Err(error) => {
-                container.remove().await?;
+                // This error says more than one of the removal would.
+                let _ = container.remove().await;
                 Err(self.failed(&attempted)(error))
             }
         }
     }
 
-    /// The files below a folder of the host, by their paths in it. `most` is how many bytes they may have, in all.
+    /// The files below a folder of the host, by their paths in it. `most` is how many bytes they may have, in all, and `within` how long the daemon
+    /// has for them; it has some seconds more to remove the container that they are read through.
     ///
     /// # Cancel safety
-    /// Dropped, it removes its container, which never runs, in a task that goes on for as long as the runtime does.
+    /// Dropped, it removes its container, which never runs, in a task that goes on for as long as the runtime does. So a time limit belongs in
+    /// `within`, and not around it.
     ///
     /// # Errors
-    /// The daemon refuses, or there is no such folder; there is more than was asked for.
-    pub async fn files_of_host(&self, folder: &str, most: usize) -> Result<BTreeMap<String, Vec<u8>>, Error> {
-        let attempted = format!("read {folder} of the host");
-        let container = self.container_with(folder, true).await?;
-        let options = DownloadFromContainerOptionsBuilder::new().path(AT).build();
-        let mut archive = Vec::new();
-        let read = async {
-            let mut pieces = std::pin::pin!(self.docker.download_from_container(container.id(), Some(options)));
+    /// The daemon refuses, or does not do it in time; there is no such folder, or more in it than was asked for.
+    pub async fn files_of_host(
+        &self,
+        folder: &str,
+        most: usize,
+        within: Duration,
+    ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let attempted = &format!("read {folder} of the host");
+        let read = async |container: String| {
+            let options = DownloadFromContainerOptionsBuilder::new().path(AT).build();
+            let mut pieces = std::pin::pin!(self.docker.download_from_container(&container, Some(options)));
+            let mut archive = Vec::new();
             while let Some(piece) = pieces.next().await {
-                archive.extend_from_slice(&piece.map_err(self.failed(&attempted))?);
+                archive.extend_from_slice(&piece.map_err(self.failed(attempted))?);
                 if archive.len() > most {
-                    return Err(self.reported(attempted.clone(), "there is more than there should be"));
+                    return Err(self.reported(attempted, "there is more than there should be"));
                 }
             }
-            Ok(())
+            Ok(archive)
         };
-        let read = read.await;
-        let removed = container.remove().await;
-        read.and(removed)?;
+        let archive = self.in_folder(folder, true, attempted, within, read).await?;
         files(&archive).map_err(|error| self.reported(attempted, error.to_string()))
     }
 
-    /// Writes a file into a folder of the host, whole, for everybody to read.
+    /// Writes a file into a folder of the host, whole, for everybody to read, `within` this time; the daemon has some seconds more to remove the
+    /// container that it is written through.
     ///
     /// # Cancel safety
     /// Dropped, the file may be there whole, in part, or not at all; written again, it is whole. The container goes as that of
     /// [`files_of_host`](Self::files_of_host) does.
     ///
     /// # Errors
-    /// The daemon refuses, or there is no such folder.
-    pub async fn write_to_host(&self, folder: &str, name: &str, text: &[u8]) -> Result<(), Error> {
-        let attempted = format!("write {folder}/{name} of the host");
-        let archive = archive_of(name, text).map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
-        let container = self.container_with(folder, false).await?;
-        let options = UploadToContainerOptionsBuilder::new().path(AT).build();
-        let written = self.short.upload_to_container(container.id(), Some(options), body_full(archive.into())).await;
-        let removed = container.remove().await;
-        written.map_err(self.failed(&attempted)).and(removed)
+    /// The daemon refuses, or does not do it in time; there is no such folder.
+    pub async fn write_to_host(&self, folder: &str, name: &str, text: &[u8], within: Duration) -> Result<(), Error> {
+        let attempted = &format!("write {folder}/{name} of the host");
+        let archive = archive_of(name, text).map_err(|error| self.reported(attempted, error.to_string()))?;
+        let write = async |container: String| {
+            let options = UploadToContainerOptionsBuilder::new().path(AT).build();
+            let written = self.short.upload_to_container(&container, Some(options), body_full(archive.into())).await;
+            written.map_err(self.failed(attempted))
+        };
+        self.in_folder(folder, false, attempted, within, write).await
     }
 
-    async fn container_with(&self, folder: &str, read_only: bool) -> Result<Temporary, Error> {
-        let attempted = format!("look at {folder} of the host");
-        let image = format!("{FOLDER_IMAGE}:{TAG}");
-        if self.short.inspect_image(&image).await.is_err() {
-            let nothing =
-                archive_of("nothing", b"").map_err(|error| self.reported(attempted.clone(), error.to_string()))?;
-            let nothing = stream::once(async { Ok(nothing.into()) });
-            self.import(FOLDER_IMAGE, TAG, nothing).try_for_each(|_| async { Ok(()) }).await?;
+    /// Does work with a container that has a folder of the host; all of it within this time, but for the container's removal.
+    async fn in_folder<T, Working: Future<Output = Result<T, Error>>>(
+        &self,
+        folder: &str,
+        read_only: bool,
+        attempted: &str,
+        within: Duration,
+        work: impl FnOnce(String) -> Working,
+    ) -> Result<T, Error> {
+        let by = Instant::now() + within;
+        let looks = look_at(folder);
+        let done = match timeout_at(by, self.ensure_folder_image(&looks)).await {
+            Ok(is_there) => {
+                is_there?;
+                Temporary::with(self, container_with(folder, read_only), &looks, by, work).await?
+            }
+            Err(_) => None,
+        };
+        done.ok_or_else(|| {
+            self.reported(attempted, format!("the daemon did not do it within {} s", within.as_secs_f32()))
+        })
+    }
+
+    async fn ensure_folder_image(&self, attempted: &str) -> Result<(), Error> {
+        if self.short.inspect_image(&image()).await.is_ok() {
+            return Ok(());
         }
-        // As a mount, which makes no folder where there is none.
-        let mount = Mount {
-            typ: Some(MountType::BIND),
-            source: Some(folder.to_owned()),
-            target: Some(AT.to_owned()),
-            read_only: Some(read_only),
-            ..Mount::default()
-        };
-        let container = ContainerCreateBody {
-            image: Some(image),
-            cmd: Some(vec!["nothing".to_owned()]),
-            host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
-            ..ContainerCreateBody::default()
-        };
-        Temporary::create(self, None, container, &attempted).await
+        let nothing = archive_of("nothing", b"").map_err(|error| self.reported(attempted, error.to_string()))?;
+        let nothing = stream::once(async { Ok(nothing.into()) });
+        self.import(FOLDER_IMAGE, TAG, nothing).try_for_each(|_| async { Ok(()) }).await
+    }
+}
+
+fn look_at(path: &str) -> String {
+    format!("look at {path} of the host")
+}
+
+fn image() -> String {
+    format!("{FOLDER_IMAGE}:{TAG}")
+}
+
+/// A container with a file or a folder of the host, as a mount, which makes no folder where there is none.
+fn container_with(path: &str, read_only: bool) -> ContainerCreateBody {
+    let mount = Mount {
+        typ: Some(MountType::BIND),
+        source: Some(path.to_owned()),
+        target: Some(AT.to_owned()),
+        read_only: Some(read_only),
+        ..Mount::default()
+    };
+    ContainerCreateBody {
+        image: Some(image()),
+        cmd: Some(vec!["nothing".to_owned()]),
+        host_config: Some(HostConfig { mounts: Some(vec![mount]), ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
     }
 }
 

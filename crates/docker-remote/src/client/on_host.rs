@@ -163,11 +163,19 @@ impl Client {
         let name = format!("sdocker-shell-{ticks:x}");
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         let container = Temporary::create(self, Some(options), program.container(rights), attempted).await?;
-        let (output, input) = tokio::io::split(self.attached(container.id(), attempted).await?);
-        if let Err(error) = self.short.start_container(container.id(), None).await {
-            container.remove().await?;
-            return Err(self.failed(attempted)(error));
-        }
+        let begun = async {
+            let attached = self.attached(container.id(), attempted).await?;
+            self.short.start_container(container.id(), None).await.map_err(self.failed(attempted))?;
+            Ok(attached)
+        };
+        let (output, input) = match begun.await {
+            Ok(attached) => tokio::io::split(attached),
+            Err(error) => {
+                // Awaited: this error may be the last that the process does. It says more than one of the removal would.
+                let _ = container.remove().await;
+                return Err(error);
+            }
+        };
         Ok(HostProcess {
             client: self.clone(),
             container,

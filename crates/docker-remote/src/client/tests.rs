@@ -165,7 +165,7 @@ async fn what_changes_something_has_an_answer_with_an_end_and_a_size() {
         flooded.ping().await.expect_err("too much"),
         flooded.run(&RunRequest::default(), |_| ()).await.map(drop).expect_err("too much"),
         flooded.init_swarm([10, 0, 0, 1].into(), "10.1.0.0/16").await.expect_err("too much"),
-        flooded.write_to_host("/folder", "file", b"text").await.expect_err("too much"),
+        flooded.write_to_host("/folder", "file", b"text", SAYS_WITHIN).await.expect_err("too much"),
         flooded.wait("any").await.map(drop).expect_err("too much"),
         flooded.pull("any:1").next().await.expect("an end").map(drop).expect_err("too much"),
         flooded.load(archive()).next().await.expect("an end").map(drop).expect_err("too much"),
@@ -229,6 +229,61 @@ async fn events_come_one_after_the_other_until_they_end() {
     assert_eq!(asked, "GET /v1.41/events?since=1.5&filters=%7B%22type%22%3A%5B%22container%22%5D%7D HTTP/1.1");
 }
 
+/// The process may end with the answer: whatever ran out of time, the container was removed by then.
+#[tokio::test]
+async fn the_container_of_work_that_runs_out_of_time_is_removed_before_that_is_told() {
+    for (work, late_at) in [("files", "/archive"), ("write", "/archive"), ("files", "/create")] {
+        let (heard, mut requests) = mpsc::unbounded_channel();
+        let (go_on, may_go_on) = events::channel::<()>();
+        let may_go_on = Mutex::new(may_go_on);
+        let (endpoint, credentials) = serve(move |request, stream| {
+            heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
+            if request.contains("/create") {
+                may_go_on.lock().expect("not poisoned").recv().map_err(io::Error::other)?;
+                return answer(stream, "201 Created", r#"{"Id": "c1", "Warnings": []}"#);
+            }
+            if request.contains("/images/") {
+                return answer(stream, "200 OK", "{}");
+            }
+            if request.starts_with("DELETE ") {
+                return answer(stream, "204 No Content", "");
+            }
+            // The others are never answered.
+            loop {
+                thread::park();
+            }
+        });
+        let client = client(&endpoint, &credentials);
+        if late_at != "/create" {
+            go_on.send(()).expect("it listens");
+        }
+        let within = Duration::from_secs(20);
+        let working = async {
+            match work {
+                "files" => client.files_of_host("/folder", 1000, within).await.map(drop),
+                _ => client.write_to_host("/folder", "file", b"text", within).await,
+            }
+        };
+        let time_passes = async {
+            while let Some(request) = requests.recv().await {
+                if request.contains(late_at) {
+                    break;
+                }
+            }
+            tokio::time::pause();
+            tokio::time::advance(within).await;
+            tokio::time::resume();
+            // The daemon makes it, too late.
+            let _ = go_on.send(());
+        };
+        let (told, ()) = tokio::join!(working, time_passes);
+        let told = told.expect_err("it is never answered");
+        assert!(told.to_string().contains("the daemon did not do it within 20 s"), "{told}");
+        let mut then = std::iter::from_fn(|| requests.try_recv().ok());
+        assert!(then.any(|request| request.starts_with("DELETE ")), "{work}, late at {late_at}: the container stays");
+    }
+}
+
 /// Whatever the work on it was doing when it was dropped.
 #[tokio::test]
 async fn the_container_of_work_that_is_dropped_is_removed() {
@@ -264,7 +319,7 @@ async fn the_container_of_work_that_is_dropped_is_removed() {
         let working = async {
             match work {
                 "run" => client.run(&RunRequest::default(), |_| ()).await.map(drop),
-                _ => client.files_of_host("/folder", 1000).await.map(drop),
+                _ => client.files_of_host("/folder", 1000, SAYS_WITHIN).await.map(drop),
             }
         };
         if dropped_at != "/create" {
