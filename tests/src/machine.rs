@@ -26,6 +26,10 @@ const OWNER: (u32, u32) = (200_005, 1001);
 const METADATA: &str = "169.254.169.254";
 const MAC: &str = "02:00:0a:53:00:32";
 
+/// What a machine is asked when a test has failed.
+const WHAT_HAPPENED: &str = "tail -n 15 /var/lib/sdocker/status; cat /proc/uptime /proc/loadavg; \
+    journalctl -n 40 --no-pager -o short-monotonic -u docker -u containerd -u 'sdocker-*'; timeout 20 docker logs -t --tail 30 sdocker 2>&1";
+
 /// A subnet with what a host finds in a VPC: DHCP and names, EFS, a registry, instance metadata.
 #[derive(Debug)]
 pub struct Subnet {
@@ -263,17 +267,17 @@ impl Machine {
 
     /// Whether a root shell answers within a few seconds.
     pub fn has_shell(&self) -> bool {
-        self.says("true").is_some()
+        self.says("true", Duration::from_secs(5)).is_some()
     }
 
-    /// What a command prints, in one line, where a root shell answers within a few seconds. The terminal's echo of what is typed comes first,
-    /// perhaps long before the answer.
-    fn says(&self, command: &str) -> Option<String> {
+    /// What a command prints, where a root shell answers within that time. The terminal's echo of what is typed comes first, perhaps long
+    /// before the answer.
+    fn says(&self, command: &str, within: Duration) -> Option<String> {
         let mut shell = UnixStream::connect(&self.shell).ok()?;
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + within;
         let mut heard = Vec::new();
         let mut buffer = [0; 4096];
-        shell.write_all(format!("\x03\necho SA''YS $({command}) AN''D\n").as_bytes()).ok()?;
+        shell.write_all(format!("\x03\necho SA''YS \"$({command})\" AN''D\n").as_bytes()).ok()?;
         loop {
             let text = String::from_utf8_lossy(&heard);
             if let Some((said, _)) = text.split_once("SAYS ").and_then(|(_, said)| said.split_once("AND")) {
@@ -294,7 +298,10 @@ impl Machine {
     /// # Panics
     /// It does not come back within that time.
     pub fn reboot(&self, within: Duration) {
-        let boot = || self.says("cat /proc/sys/kernel/random/boot_id").filter(|boot| boot.len() == 36);
+        let boot = || {
+            let said = self.says("cat /proc/sys/kernel/random/boot_id", Duration::from_secs(5));
+            said.filter(|boot| boot.len() == 36)
+        };
         let before = eventually(within, "the machine's boot", boot);
         // The shell answers before it goes.
         self.shell("systemd-run -q --on-active=1 systemctl reboot");
@@ -308,13 +315,15 @@ impl Machine {
 }
 
 impl Drop for Machine {
-    #[expect(clippy::print_stdout, reason = "why a test failed is on the machine's console")]
+    #[expect(clippy::print_stdout, reason = "why a test failed is on the machine")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let console = fs::read(&self.console).unwrap_or_default();
-            let text = String::from_utf8_lossy(&console[console.len().saturating_sub(6000)..]).into_owned();
+            let text = String::from_utf8_lossy(&console[console.len().saturating_sub(2000)..]).into_owned();
             let state = if self.runs() { "runs" } else { "has ended" };
             println!("the machine {state}; the end of what its console says:\n{text}");
+            let said = self.says(WHAT_HAPPENED, Duration::from_secs(60)).unwrap_or_default();
+            println!("what it says itself:\n{}", said.replace('\r', ""));
         }
         end(&mut self.qemu);
     }
