@@ -87,11 +87,20 @@ impl Host {
         let host = Self::boot_with(subnet, credentials, changes);
         // The client learns the instance's name only once it runs: the machine boots meanwhile.
         host.credentials.write(&host.folder().join("certs"), WriteServerKey::Yes).expect("written");
-        // However slow the emulation, it does not end before the test uses it.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-        fs::write(host.folder().join("keep-until"), format!("{}\n", now + 3600)).expect("written");
-        host.subnet.give_to_owner();
+        host.is_kept();
         Some(host)
+    }
+
+    /// However slow the emulation, it does not end from now on, until the test uses it.
+    fn is_kept(&self) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+        fs::write(self.folder().join("keep-until"), format!("{}\n", now + 3600)).expect("written");
+        self.subnet.give_to_owner();
+    }
+
+    /// From now on only what happens on it keeps it.
+    fn is_kept_no_longer(&self) {
+        fs::remove_file(self.folder().join("keep-until")).expect("there");
     }
 
     /// Boots a host of a space: it mounts nothing, and its identity, made before anybody knew its address, is in its user data.
@@ -146,7 +155,7 @@ impl Host {
         self.load_busybox().await;
         self.docker("run -d --name busy busybox:test sleep 36000");
         if !self.of_space {
-            fs::remove_file(self.folder().join("keep-until")).expect("there");
+            self.is_kept_no_longer();
         }
     }
 
@@ -610,9 +619,9 @@ async fn dind() {
     host.machine.shell("rm /var/tmp/full");
     assert_eq!(host.docker("images -q busybox:test").lines().count(), 1);
 
-    host.docker("rm -f busy ignored");
-
     // After a reboot: daemon, mounts, network and watch.
+    host.is_kept();
+    host.docker("rm -f busy ignored");
     let before = host.life().expect("there");
     host.reboots().await;
     host.shares_the_home("second").await;
@@ -620,6 +629,7 @@ async fn dind() {
     let after =
         host.look("a look after the reboot", |life| life["checked_at"].as_str() > before["checked_at"].as_str()).await;
     assert_eq!(after["expires_at"], before["expires_at"], "a reboot does not prolong the host's life");
+    host.is_kept_no_longer();
 
     // Without use, it ends itself, and says why. Who only listens, or is connected, does not use it.
     host.docker("run -d --name ignored --label sdocker.idle=ignore busybox:test sleep 36000");

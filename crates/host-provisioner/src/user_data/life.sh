@@ -39,8 +39,8 @@ fi
 dockerds() { pgrep -x dockerd; }
 uses=() notices=() failing=
 if [[ ! -e /run/sdocker/ready ]]; then
-    # Still starting; a bootstrap that failed is no use.
-    systemctl is-active -q sdocker-bootstrap || [[ $(systemctl show -P ActiveState sdocker-bootstrap) != activating ]] || uses+=(starting)
+    # Still starting, perhaps with a bootstrap that waits for the network. One that failed is no use.
+    [[ $(systemctl show -P ActiveState sdocker-bootstrap) == failed ]] || uses+=(starting)
 elif ! look /var/lib/sdocker/moved; then
     failing=1
 fi

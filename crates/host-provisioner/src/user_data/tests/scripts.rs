@@ -608,6 +608,25 @@ fn life_of_a_stopping_host(root: &Root, boot: &str, age: u64) -> (i64, String) {
     (late, life["expires_at"].as_str().unwrap_or_default().to_owned())
 }
 
+/// After a reboot the watch may look before the bootstrap begins, which waits for the network: what was idle before does not end while it starts.
+#[test]
+fn a_host_that_starts_is_not_idle_unless_its_bootstrap_failed() {
+    for (state, ends) in [("inactive", false), ("activating", false), ("failed", true)] {
+        let root = Root::new("shared_home=\ninstance=name\nidle_timeout=3600\nspot=0\nengine=native");
+        root.program(
+            "systemctl",
+            &format!("echo \"$*\" >>\"$root/calls\"; [[ $1 != is-active ]] && [[ $1 != show ]] || echo {state}; [[ $1 != is-active ]]"),
+        );
+        root.program("df", "echo Use%; echo 12%");
+        let now = jiff::Timestamp::now().as_second();
+        for (file, time) in [("etc/expires", now + 9000), ("etc/latest", now + 90000), ("var/last-use", now - 4000)] {
+            fs::write(root.path(file), format!("{time}\n")).expect("written");
+        }
+        root.bash(&format!("set -- watch\n{}", root.here(include_str!("../life.sh"))));
+        assert_eq!(root.read("calls").contains("poweroff"), ends, "{state}: {}", root.read("calls"));
+    }
+}
+
 /// Started again, a host has an idle clock that begins anew, and half an hour at least, however old it is.
 #[test]
 fn a_host_that_stopped_begins_anew_with_its_idleness_and_goes_on_with_its_life() {
