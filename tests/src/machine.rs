@@ -319,7 +319,7 @@ impl Drop for Machine {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let console = fs::read(&self.console).unwrap_or_default();
-            let text = String::from_utf8_lossy(&console[console.len().saturating_sub(2000)..]).into_owned();
+            let text = String::from_utf8_lossy(&console[console.len().saturating_sub(6000)..]).into_owned();
             let state = if self.runs() { "runs" } else { "has ended" };
             println!("the machine {state}; the end of what its console says:\n{text}");
             let said = self.says(WHAT_HAPPENED, Duration::from_secs(60)).unwrap_or_default();

@@ -229,31 +229,36 @@ async fn events_come_one_after_the_other_until_they_end() {
     assert_eq!(asked, "GET /v1.41/events?since=1.5&filters=%7B%22type%22%3A%5B%22container%22%5D%7D HTTP/1.1");
 }
 
+/// A client of a daemon that makes a container when it may go on, and removes it; nothing else is answered. What it is asked, in order.
+fn of_a_daemon_that_only_makes_and_removes() -> (Client, mpsc::UnboundedReceiver<String>, events::Sender<()>) {
+    let (heard, requests) = mpsc::unbounded_channel();
+    let (go_on, may_go_on) = events::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let (endpoint, credentials) = serve(move |request, stream| {
+        heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
+        if request.contains("/create") {
+            may_go_on.lock().expect("not poisoned").recv().map_err(io::Error::other)?;
+            return answer(stream, "201 Created", r#"{"Id": "c1", "Warnings": []}"#);
+        }
+        if request.contains("/images/") {
+            return answer(stream, "200 OK", "{}");
+        }
+        if request.starts_with("DELETE ") {
+            return answer(stream, "204 No Content", "");
+        }
+        // The others are never answered.
+        loop {
+            thread::park();
+        }
+    });
+    (client(&endpoint, &credentials), requests, go_on)
+}
+
 /// The process may end with the answer: whatever ran out of time, the container was removed by then.
 #[tokio::test]
 async fn the_container_of_work_that_runs_out_of_time_is_removed_before_that_is_told() {
     for (work, late_at) in [("files", "/archive"), ("write", "/archive"), ("files", "/create")] {
-        let (heard, mut requests) = mpsc::unbounded_channel();
-        let (go_on, may_go_on) = events::channel::<()>();
-        let may_go_on = Mutex::new(may_go_on);
-        let (endpoint, credentials) = serve(move |request, stream| {
-            heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
-            if request.contains("/create") {
-                may_go_on.lock().expect("not poisoned").recv().map_err(io::Error::other)?;
-                return answer(stream, "201 Created", r#"{"Id": "c1", "Warnings": []}"#);
-            }
-            if request.contains("/images/") {
-                return answer(stream, "200 OK", "{}");
-            }
-            if request.starts_with("DELETE ") {
-                return answer(stream, "204 No Content", "");
-            }
-            // The others are never answered.
-            loop {
-                thread::park();
-            }
-        });
-        let client = client(&endpoint, &credentials);
+        let (client, mut requests, go_on) = of_a_daemon_that_only_makes_and_removes();
         if late_at != "/create" {
             go_on.send(()).expect("it listens");
         }
@@ -288,27 +293,7 @@ async fn the_container_of_work_that_runs_out_of_time_is_removed_before_that_is_t
 #[tokio::test]
 async fn the_container_of_work_that_is_dropped_is_removed() {
     for (work, dropped_at) in [("run", "/attach"), ("files", "/archive"), ("run", "/create"), ("files", "/create")] {
-        let (heard, mut requests) = mpsc::unbounded_channel();
-        let (go_on, may_go_on) = events::channel::<()>();
-        let may_go_on = Mutex::new(may_go_on);
-        let (endpoint, credentials) = serve(move |request, stream| {
-            heard.send(request.trim().to_owned()).map_err(io::Error::other)?;
-            if request.contains("/create") {
-                may_go_on.lock().expect("not poisoned").recv().map_err(io::Error::other)?;
-                return answer(stream, "201 Created", r#"{"Id": "c1", "Warnings": []}"#);
-            }
-            if request.contains("/images/") {
-                return answer(stream, "200 OK", "{}");
-            }
-            if request.starts_with("DELETE ") {
-                return answer(stream, "204 No Content", "");
-            }
-            // The others are never answered.
-            loop {
-                thread::park();
-            }
-        });
-        let client = client(&endpoint, &credentials);
+        let (client, mut requests, go_on) = of_a_daemon_that_only_makes_and_removes();
         let mut hears = async |what: &str| {
             while let Some(request) = requests.recv().await {
                 if request.contains(what) {
