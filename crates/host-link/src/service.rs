@@ -10,7 +10,6 @@ use std::{
 };
 
 use rustix::{
-    fs::{FlockOperation, fcntl_lock},
     io::Errno,
     process::{Flock, FlockType, Pid, PidfdFlags, Signal, fcntl_getlk, pidfd_open, pidfd_send_signal},
 };
@@ -83,12 +82,9 @@ impl Service {
     pub fn claim(&self) -> Result<Option<Claim>, ServiceError> {
         self.make_folder()?;
         let path = self.lock();
-        let options = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = options.map_err(failed("open", &path))?;
-        match fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::AGAIN | Errno::ACCESS) => return Ok(None),
-            Err(error) => return Err(failed("lock", &path)(error.into())),
+        let lock = whole_file::lock_file(&path).map_err(failed("open", &path))?;
+        if !whole_file::claim(&lock).map_err(failed("lock", &path))? {
+            return Ok(None);
         }
         // That of an earlier process says nothing of this one.
         let state = self.state_file();

@@ -22,7 +22,7 @@ use crate::{
     observer::Labelled,
 };
 use image::Way;
-use program::{Docker, stage};
+use program::Docker;
 
 pub(crate) async fn build(
     build: &ImageBuild,
@@ -77,17 +77,17 @@ async fn on_each(build: &ImageBuild, ways: &[Way], docker: &Docker, observer: &d
         let mut arguments = vec!["build", "--platform", &platform, "--tag", &name];
         arguments.extend(build.options.iter().map(String::as_str));
         arguments.push(&build.context);
-        let built = stage("building", observer, docker.on(&way.host).run(&arguments, observer)).await;
+        let built = observer.stage("building", docker.on(&way.host).run(&arguments, observer)).await;
         built.with_context(|| format!("the image for {label} can't be built"))?;
         let pushing = format!("pushing {name}");
-        let said = stage(&pushing, observer, docker.on(&way.host).run(&["push", &name], observer)).await;
+        let said = observer.stage(pushing, docker.on(&way.host).run(&["push", &name], observer)).await;
         let said = said.with_context(|| format!("the image for {label} can't be pushed"))?;
         let digest = pushed_digest(&said).ok_or_else(|| Error::new(format!("docker told no digest of {name}")))?;
         Ok::<_, Error>(BuiltPart { platform: way.platform, host: way.host.name.clone(), digest: Some(digest) })
     });
     let parts = try_join_all(images).await?;
     let join = joined::join(&build.name, &parts, docker);
-    let digest = stage(&format!("joining them as {}", build.name), observer, join).await?;
+    let digest = observer.stage(format!("joining them as {}", build.name), join).await?;
     Ok(BuiltImage { name: build.name.clone(), digest, parts })
 }
 

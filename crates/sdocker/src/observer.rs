@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::Result;
+
 /// Is told what goes on. Nothing depends on what it does, and it must not block for long.
 #[cfg_attr(any(test, feature = "mock"), mockall::automock)]
 pub trait Observer: Send + Sync {
@@ -74,6 +76,28 @@ impl dyn Observer + '_ {
 
     pub(crate) fn hint(&self, line: impl Display) {
         self.notice(Notice::Hint(line.to_string()));
+    }
+
+    /// Tells of a stage of the work: that it began, and how it ended.
+    pub(crate) async fn stage<T>(&self, what: impl Into<String>, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.stage_with(what, work, |_| String::new()).await
+    }
+
+    /// The same, and what came of it.
+    pub(crate) async fn stage_with<T>(
+        &self,
+        what: impl Into<String>,
+        work: impl Future<Output = Result<T>>,
+        detail: impl FnOnce(&T) -> String,
+    ) -> Result<T> {
+        let what = what.into();
+        self.notice(Notice::Started(what.clone()));
+        let done = work.await;
+        self.notice(match &done {
+            Ok(done) => Notice::Finished { what, detail: detail(done) },
+            Err(error) => Notice::Failed { what, detail: format!("{error:#}") },
+        });
+        done
     }
 
     /// Says what is waited for until the result is dropped.

@@ -1,7 +1,9 @@
 //! Files of the user, replaced whole: a reader finds the old text or the new one, never a part of either, whatever happens to the process
-//! or the machine in between. And files that others may have written, read as far as is expected of them, and never waited for.
+//! or the machine in between. And files that others may have written, read as far as is expected of them, and never waited for; and
+//! files that stand for a right.
 
 mod bounded;
+mod lock;
 
 use std::{
     fs,
@@ -13,6 +15,7 @@ use std::{
 use atomic_write_file::AtomicWriteFile;
 
 pub use bounded::{Links, read, read_end, read_text, within};
+pub use lock::{claim, lock_file};
 
 /// Linux follows as many links (path_resolution(7)).
 const MAX_LINKS: usize = 40;

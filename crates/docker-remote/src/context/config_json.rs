@@ -61,14 +61,12 @@ impl ConfigJson {
 
     /// Several processes of one home may edit the file; the CLI itself takes no lock.
     fn lock(&self) -> Result<File, Error> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        use std::os::unix::fs::DirBuilderExt as _;
         if let Some(folder) = self.path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file("create", folder))?;
         }
         let path = self.path.with_file_name(".config.json.sdocker-lock");
-        let mut options = File::options();
-        let lock =
-            options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(file("open", &path))?;
+        let lock = whole_file::lock_file(&path).map_err(file("open", &path))?;
         lock.lock().map_err(file("lock", &path))?;
         Ok(lock)
     }

@@ -66,4 +66,12 @@ impl Architecture {
             Self::Arm64 => "arm64",
         }
     }
+
+    /// Go's name of it, and so Docker's.
+    pub fn go_name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
 }

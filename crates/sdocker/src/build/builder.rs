@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{
     image::{BuiltImage, BuiltPart, ImageBuild, Way},
     joined,
-    program::{Docker, stage},
+    program::Docker,
 };
 use crate::{Error, Observer, Result};
 
@@ -28,15 +28,16 @@ pub(super) async fn build(
         return Err(Error::new("the Docker CLI here has no buildx")
             .hint("without --buildkit-image, the hosts' own daemons build"));
     }
-    stage(&format!("making the buildx builder {BUILDER}"), observer, make(image, ways, docker)).await?;
+    let making = format!("making the buildx builder {BUILDER}");
+    observer.stage(making, make(image, ways, docker)).await?;
     let (platforms, name) =
         (ways.iter().map(|way| way.platform.to_string()).collect::<Vec<_>>().join(","), build.name.to_string());
     let mut arguments =
         vec!["buildx", "build", "--builder", BUILDER, "--platform", &platforms, "--tag", &name, "--push"];
     arguments.extend(build.options.iter().map(String::as_str));
     arguments.push(&build.context);
-    let built =
-        stage(&format!("building and pushing {name}"), observer, docker.alone().run(&arguments, observer)).await;
+    let pushing = format!("building and pushing {name}");
+    let built = observer.stage(pushing, docker.alone().run(&arguments, observer)).await;
     // Its containers would keep the hosts from being idle. The cache stays.
     let stopped = docker.alone().ask(&["buildx", "stop", BUILDER]).await;
     built?;

@@ -55,20 +55,20 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// The architecture, as Docker names it.
-    pub fn architecture(self) -> &'static str {
+    fn processor(self) -> Architecture {
         match self {
-            Self::Amd64 => "amd64",
-            Self::Arm64 => "arm64",
+            Self::Amd64 => Architecture::X86_64,
+            Self::Arm64 => Architecture::Arm64,
         }
     }
 
+    /// The architecture, as Docker names it.
+    pub fn architecture(self) -> &'static str {
+        self.processor().go_name()
+    }
+
     pub(super) fn runs_on(self, host: &KnownHost) -> bool {
-        let wanted = match self {
-            Self::Amd64 => Architecture::X86_64,
-            Self::Arm64 => Architecture::Arm64,
-        };
-        host.instance_type.architecture() == Some(wanted)
+        host.instance_type.architecture() == Some(self.processor())
     }
 
     /// A type of instance that has it.

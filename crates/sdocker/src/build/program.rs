@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::image::Way;
-use crate::{Error, Notice, Observer, Result, Surroundings, error::Context as _, lookup::KnownHost};
+use crate::{Error, Observer, Result, Surroundings, error::Context as _, lookup::KnownHost};
 
 /// What leads the CLI elsewhere than to the host that it is told.
 const ELSEWHERE: [&str; 4] = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
@@ -105,17 +105,6 @@ fn named(arguments: &[&str]) -> String {
     format!("docker {}", words.copied().collect::<Vec<_>>().join(" "))
 }
 
-/// Tells of the beginning and the end of something.
-pub(super) async fn stage<T>(what: &str, observer: &dyn Observer, work: impl Future<Output = Result<T>>) -> Result<T> {
-    observer.notice(Notice::Started(what.to_owned()));
-    let done = work.await;
-    observer.notice(match &done {
-        Ok(_) => Notice::Finished { what: what.to_owned(), detail: String::new() },
-        Err(error) => Notice::Failed { what: what.to_owned(), detail: format!("{error}") },
-    });
-    done
-}
-
 /// Tells each line, and returns them all.
 async fn tell(output: Option<impl AsyncRead + Unpin>, observer: &dyn Observer) -> String {
     let mut said = String::new();
@@ -150,7 +139,7 @@ fn refused(what: &str, said: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::stand_in;
+    use crate::{Notice, stand_in};
 
     use super::*;
 

@@ -38,16 +38,12 @@ impl Facts {
             "25.0".to_owned()
         };
         let kind = &outline.instance_type;
-        let architecture = match kind.architecture.as_str() {
-            "x86_64" => "amd64",
-            other => other,
-        };
         Self {
             name: kind.instance_type.to_string(),
             oldest: if release(&version).0 >= 29 { 40 } else { 24 },
             newest: newest(&version).min(NEWEST),
             version,
-            architecture: architecture.to_owned(),
+            architecture: kind.architecture.go_name().to_owned(),
             processors: kind.vcpus.unwrap_or(2),
             memory: kind.memory_mib.unwrap_or(4096) << 20,
             gpus: kind.nvidia_gpus,

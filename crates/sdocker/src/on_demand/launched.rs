@@ -1,14 +1,8 @@
 //! What this home remembers of the launches on demand, whatever becomes of the processes that made them.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
-};
+use std::{fs::File, io, path::PathBuf};
 
 use docker_on_demand::History;
-use rustix::fs::{FlockOperation, fcntl_lock};
 use whole_file::Links;
 
 use crate::{Error, Surroundings, error::Context as _, layout::Layout};
@@ -54,17 +48,15 @@ pub(super) fn forget_failure(surroundings: &Surroundings) -> crate::Result<()> {
 /// The right to launch, among all apps of this home; `None` where another has it.
 pub(super) fn claim(surroundings: &Surroundings) -> crate::Result<Option<File>> {
     let path = surroundings.sdocker_home.join("launching");
-    let lock = fs::File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let lock = lock.with_context(|| format!("cannot open {}", path.display()))?;
-    match fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(lock)),
-        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Ok(None),
-        Err(error) => Err(Error::new(format!("cannot lock {}", path.display())).because(io::Error::from(error))),
-    }
+    let lock = whole_file::lock_file(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let is_ours = whole_file::claim(&lock).with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(is_ours.then_some(lock))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -6,7 +6,7 @@ use docker_remote::{NodeRole, SwarmNode, SwarmTask};
 use tokio::time::{Instant, sleep};
 
 use super::{Swarm, managers};
-use crate::{Error, HostSelector, Notice, Result, error::Context as _, places::Look};
+use crate::{Error, HostSelector, Result, error::Context as _, places::Look};
 
 /// How long a node that left, or a new manager, may take to be seen so.
 const SEEN_WITHIN: Duration = Duration::from_secs(60);
@@ -48,19 +48,15 @@ impl Swarm<'_> {
             client.leave_swarm(true).await?;
             return Ok(Removed { host: name, moved: 0 });
         }
-        let what = format!("moving the tasks of {name}");
-        self.observer.notice(Notice::Started(what.clone()));
-        let moved = self.drain(node, within).await;
-        let moved = match moved {
+        let moving = format!("moving the tasks of {name}");
+        let moved = match self.observer.stage_with(moving, self.drain(node, within), ToString::to_string).await {
             Ok(moved) => moved,
             Err(error) => {
-                self.observer.notice(Notice::Failed { what, detail: format!("{error:#}") });
                 // It stays as it was.
                 self.manager.drain_node(&node.id, false).await?;
                 return Err(error);
             }
         };
-        self.observer.notice(Notice::Finished { what, detail: format!("{moved}") });
         // What is asked of the node that goes is asked of another one from here on.
         let manager = self.another_manager(node, &nodes).await?;
         if node.role == NodeRole::Manager {

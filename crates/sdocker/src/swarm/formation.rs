@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use super::{Swarm, address, has_nvidia, labels, managers};
-use crate::{Error, HostSelector, Notice, Observer, Result, error::Context as _, places::Look};
+use crate::{Error, HostSelector, Observer, Result, error::Context as _, places::Look};
 
 /// How long new nodes have to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -25,8 +25,6 @@ pub(crate) struct Member {
 /// Forms a Swarm; the first of the members are its managers.
 pub(crate) async fn form(members: &[Member], observer: &dyn Observer) -> Result<()> {
     let (first, others) = members.split_first().context("a Swarm needs a host")?;
-    let what = "forming the Swarm".to_owned();
-    observer.notice(Notice::Started(what.clone()));
     let formed = async {
         let addresses: Vec<IpAddr> = members.iter().map(|member| member.address).collect();
         first.client.init_swarm(first.address, pool(&addresses)).await.map_err(|error| refused(&first.name, error))?;
@@ -40,17 +38,8 @@ pub(crate) async fn form(members: &[Member], observer: &dyn Observer) -> Result<
         try_join_all(working.iter().map(|member| join(member, NodeRole::Worker, &tokens, &reached))).await?;
         settle(&first.client, members).await
     };
-    match formed.await {
-        Ok(()) => {
-            let detail = format!("{} nodes, managers: {}", members.len(), managers(members.len()));
-            observer.notice(Notice::Finished { what, detail });
-            Ok(())
-        }
-        Err(error) => {
-            observer.notice(Notice::Failed { what, detail: format!("{error:#}") });
-            Err(error)
-        }
-    }
+    let nodes = |(): &()| format!("{} nodes, managers: {}", members.len(), managers(members.len()));
+    observer.stage_with("forming the Swarm", formed, nodes).await
 }
 
 /// Where the Swarm's networks are: not where the hosts are. Of itself Docker takes 10.0.0.0/8 (Docker documentation, "docker swarm init",

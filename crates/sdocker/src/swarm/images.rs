@@ -12,7 +12,7 @@ use futures_util::{TryStreamExt as _, future::join_all};
 use tokio::time::{Instant, sleep};
 
 use super::Swarm;
-use crate::{Error, Notice, Result, error::Context as _};
+use crate::{Error, Result, error::Context as _};
 
 /// What the registry is, unless another image is named. Amazon's copy of Docker's own: Docker Hub limits how much is pulled from one address.
 pub const REGISTRY_IMAGE: &str = "public.ecr.aws/docker/library/registry:2";
@@ -53,17 +53,12 @@ impl Swarm<'_> {
         self.run_registry(registry).await?;
         let mut shared = Vec::new();
         for (image, name) in images.iter().zip(names) {
-            let what = format!("giving {image} to all nodes");
-            self.observer.notice(Notice::Started(what.clone()));
-            self.manager.tag(image, &name.repository, &name.tag).await?;
-            let hosts = match self.share(&name).await {
-                Ok(hosts) => hosts,
-                Err(error) => {
-                    self.observer.notice(Notice::Failed { what, detail: format!("{error:#}") });
-                    return Err(error);
-                }
+            let share = async {
+                self.manager.tag(image, &name.repository, &name.tag).await?;
+                self.share(&name).await
             };
-            self.observer.notice(Notice::Finished { what, detail: format!("{} nodes", hosts.len()) });
+            let nodes = |hosts: &Vec<String>| format!("{} nodes", hosts.len());
+            let hosts = self.observer.stage_with(format!("giving {image} to all nodes"), share, nodes).await?;
             shared.push(SharedImage { image: image.clone(), shared: name.to_string(), hosts });
         }
         Ok(shared)
@@ -111,16 +106,7 @@ impl Swarm<'_> {
                 self.create_service(&request).await?;
             }
         }
-        let what = "running a registry in the Swarm".to_owned();
-        self.observer.notice(Notice::Started(what.clone()));
-        match self.runs(&own).await {
-            Ok(()) => self.observer.notice(Notice::Finished { what, detail: String::new() }),
-            Err(error) => {
-                self.observer.notice(Notice::Failed { what, detail: format!("{error:#}") });
-                return Err(error);
-            }
-        }
-        Ok(())
+        self.observer.stage("running a registry in the Swarm", self.runs(&own)).await
     }
 
     /// Ports and networks of a service that was just removed are free a moment later.
