@@ -56,12 +56,14 @@ impl Answer {
     }
 }
 
-/// The head of a response whose content comes bit by bit.
+/// The head of a response whose content comes bit by bit, and whose connection is for no other request: a client that is not told so sends the next
+/// one there, and loses it.
 pub(crate) fn streaming(engine: &Engine) -> Response {
     let mut head = Response::new(200);
     describe(&mut head, engine);
     head.headers.set("Content-Type", "application/json");
     head.headers.set("Transfer-Encoding", "chunked");
+    head.headers.set("Connection", "close");
     head
 }
 

@@ -209,7 +209,9 @@ async fn a_pull_tells_the_launch_from_the_first_second_and_then_what_the_daemon_
     let mut client = Client::of(&fake.proxy());
     client.send("POST /images/create?fromImage=a HTTP/1.1\r\n\r\n").await;
     let began = Instant::now();
-    assert!(client.until("\"launching\"").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let told = client.until("\"launching\"").await;
+    assert!(told.starts_with("HTTP/1.1 200 OK\r\n"), "{told}");
+    assert!(told.contains("\r\nConnection: close\r\n"), "the next request is not to be sent here: {told}");
     assert!(began.elapsed() < Duration::from_secs(1));
     fake.may_end.add_permits(1);
     client.until(r#"{"status":"pulled"}"#).await;
@@ -460,7 +462,8 @@ async fn events_go_on_over_a_launch_and_an_end() {
     let fake = Fake::new(nothing());
     let mut client = Client::of(&fake.proxy());
     client.send("GET /events HTTP/1.1\r\n\r\n").await;
-    assert!(client.until("\r\n\r\n").await.starts_with("HTTP/1.1 200 OK"), "at once");
+    let head = client.until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 OK") && head.contains("\r\nConnection: close\r\n"), "at once: {head}");
     sleep(Duration::from_secs(600)).await;
     fake.set(|world| world.found = host());
     // The daemon ends each time after one event that is seen, and there is another.
