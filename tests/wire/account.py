@@ -137,7 +137,7 @@ class Account:
             "mount_targets": {target: of_target(target) for target in targets},
         }
 
-    def sagemaker(self, action, request):
+    def sagemaker(self, action, request, tags_a_page):
         """The status and the answer of a call; an error is a code and a message."""
         arn = lambda name: f"arn:aws:sagemaker:{self.region}:{self.account}:{name}"
         domain = self.domains.get(request.get("DomainId"))
@@ -154,11 +154,11 @@ class Account:
                 "OwnershipSettings": {"OwnerUserProfileName": "ana"}, "SpaceSharingSettings": {"SharingType": "Private"},
             }
         if action == "ListTags" and request["ResourceArn"] in (arn(f"user-profile/{name}/ana") for name in self.domains):
-            # A tag a page, to see that all are read.
             tags = [{"Key": key, "Value": value} for key, value in self.profile_tags.items()]
-            page = int(request.get("NextToken", "0"))
-            more = {"NextToken": str(page + 1)} if page + 1 < len(tags) else {}
-            return 200, {"Tags": tags[page : page + 1], **more}
+            start = int(request.get("NextToken", "0"))
+            end = start + tags_a_page
+            more = {"NextToken": str(end)} if end < len(tags) else {}
+            return 200, {"Tags": tags[start:end], **more}
         if action == "CreateStudioLifecycleConfig":
             kind, name = request["StudioLifecycleConfigAppType"], request["StudioLifecycleConfigName"]
             if name in self.lifecycle_configs:

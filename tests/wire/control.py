@@ -81,6 +81,9 @@ class Control:
     def on_early(self, *_):
         return self.state.consistency.early
 
+    def on_pages(self, _, length):
+        self.state.pages.usual = length
+
     # Of the Price List.
 
     def on_prices(self, _, how):

@@ -230,7 +230,11 @@ class Front(BaseHTTPRequestHandler):
             except models.Refused as no:
                 return answers.error(call.service, no.code, str(no), no.status)
         if call.service in ("sagemaker", "servicequotas"):
-            status, value = place.sagemaker(call.action, call.request) if call.service == "sagemaker" else place.service_quota(call.request)
+            if call.service == "sagemaker":
+                # A tag a page, to see that all are read.
+                status, value = place.sagemaker(call.action, call.request, state.pages.usual or 1)
+            else:
+                status, value = place.service_quota(call.request)
             if status != 200:
                 return answers.error(call.service, *value, status)
             models.check_answer(call.service, call.action, value)

@@ -9,7 +9,8 @@ use studio_discovery::{SecurityGroupId, Tag};
 use super::{Order, Tally, Unmade};
 use crate::{
     AccessIntent, ClientToken, CloudError, CloudErrorKind, Creation, Event, HostGroups, HostPlan, Instance, Intent,
-    LaunchIntent, LaunchSpec, Market, OpenRecord, Placement, ProvisionError, Provisioner, StepState, TAG_HOST, Tagged,
+    LaunchIntent, LaunchSpec, Market, OpenRecord, Placement, ProvisionError, Provisioner, Step, StepState, TAG_HOST,
+    Tagged,
     provisioner::creation::begun,
     steps::{Asked, Kind as _, LaunchStep, Origin, Slot, WantedLaunch, Work},
 };
@@ -88,7 +89,7 @@ impl Provisioner {
         let mut intended: Vec<Intended<'_>> = Vec::new();
         for member in members {
             match self.intend_launch(&member, alike, &token, intended.len(), previous_context) {
-                Ok((open, step)) => intended.push(Intended { member, open, step }),
+                Ok(open) => intended.push(Intended { member, open, step: 0 }),
                 Err(unmade) => tally.failed.push(*unmade),
             }
         }
@@ -142,12 +143,11 @@ impl Provisioner {
         token: &ClientToken,
         index: usize,
         previous_context: Option<&str>,
-    ) -> Result<(OpenRecord, usize), Box<Unmade>> {
+    ) -> Result<OpenRecord, Box<Unmade>> {
         let unmade = |error| Box::new(Unmade { position: member.position, error, open: None });
         self.work.check_stop().map_err(unmade)?;
         let cloud = self.work.cloud.territory.place().cloud;
-        let record = begun(member.plan, cloud, previous_context.map(str::to_owned));
-        let mut open = self.work.journal.begin(record).map_err(|error| unmade(error.into()))?;
+        let mut record = begun(member.plan, cloud, previous_context.map(str::to_owned));
         let intent = Intent::Instance(LaunchIntent {
             client_token: token.clone(),
             launch_index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -156,14 +156,9 @@ impl Provisioner {
             asked: Timestamp::now(),
             id: None,
         });
-        match open.intend(intent) {
-            Ok(step) => Ok((open, step)),
-            // Nothing was asked for yet: where it can't be removed, the record is undone as one of nothing.
-            Err(error) => {
-                let _ = open.remove();
-                Err(unmade(error.into()))
-            }
-        }
+        // It begins with its only step, in one write: there may be hundreds.
+        record.steps.push(Step { state: StepState::Intended, intent });
+        self.work.journal.begin(record).map_err(|error| unmade(error.into()))
     }
 
     /// Nobody knows whether they were launched: each is looked for, and ended.
