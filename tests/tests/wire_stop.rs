@@ -1,5 +1,7 @@
 //! Hosts that stop when they are idle (`--on-idle stop`), at the endpoint: what they cost, how they are started again, and how they end.
 
+use std::{net::TcpListener, process::Command};
+
 use sdocker_tests::{Fault, Front, Home};
 use serde_json::{Value, json};
 
@@ -155,6 +157,82 @@ fn every_command_asks_for_a_decision_once_the_time_has_come() {
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
 }
 
+/// Its record and its place in the list of hosts are lost, and it is stopped: it is not taken for one that ended, nor asked, but taken back as it is.
+#[test]
+fn a_stopped_host_without_a_record_is_adopted_as_it_is() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.know_at_once();
+    let instance = stopped_host(&front, &home);
+    let before = home.records().remove(0);
+    let nobody = Unasked::at(&home, &before);
+    let forget = || {
+        for file in std::fs::read_dir(home.join(".sdocker/journal")).expect("a journal").flatten() {
+            std::fs::remove_file(file.path()).expect("removed");
+        }
+        std::fs::remove_file(home.join(".sdocker/sdocker-hosts.conf")).expect("removed");
+    };
+    forget();
+    let listed = home.sdocker(&["recover", "--output", "json"]).expect(0).json()["orphans"][0].clone();
+    assert_eq!((&listed["state"], &listed["outcome"]), (&json!("stopped"), &json!("listed")));
+
+    let adopted = home.sdocker(&["recover", "--adopt"]).expect(0).stdout;
+    for said in [
+        &format!("{instance} (c5.xlarge, stopped, launched "),
+        ") adopted",
+        "its disk of 400 GiB",
+        "decide by ",
+        &format!("`sdocker use {instance}` starts it"),
+    ] {
+        assert!(adopted.contains(said), "{said}: {adopted}");
+    }
+    let after = home.records().remove(0);
+    let seconds = |record: &Value| record["expires"].as_str().map(|time| time[..19].to_owned());
+    assert_eq!(seconds(&after), seconds(&before), "the same time for a decision");
+    assert_eq!((&after["state"], &after["stops"]), (&json!("ready"), &json!({"volume_gib": 400})));
+    assert_eq!(home.sdocker(&["recover", "--output", "json"]).expect(0).json()["orphans"], json!([]));
+    assert_eq!(state(&home)["state"], "stopped");
+    nobody.was_not_asked();
+    drop(nobody);
+
+    home.sdocker(&["use", &instance]).expect(0);
+    assert_eq!((state(&home)["state"].clone(), front.live()), (json!("running"), vec![instance.clone()]));
+
+    // One that runs is known to be of those that stop as well.
+    forget();
+    home.sdocker(&["recover", "--adopt"]).expect(0);
+    assert_eq!(home.records()[0]["stops"], json!({"volume_gib": 400}));
+
+    // Without its credentials, it can only be ended.
+    front.shut_down(&instance);
+    forget();
+    let certs = home.join(".sagemaker_studio_docker_cli").join(format!("c5.xlarge_{instance}")).join("certs");
+    std::fs::remove_dir_all(certs).expect("removed");
+    let refused = home.sdocker(&["recover", "--adopt"]).expect(3).stderr;
+    assert!(refused.contains("key.pem") && home.records().is_empty(), "{refused}");
+    home.sdocker(&["recover", "--terminate"]).expect(0);
+    assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
+}
+
+/// Whatever is sent to an instance that is stopped is lost: no command sends anything, nor waits for an answer.
+#[test]
+fn a_stopped_host_is_not_asked_how_it_is() {
+    let Some(front) = Front::start() else { return };
+    let home = front.home();
+    front.know_at_once();
+    let instance = stopped_host(&front, &home);
+    let nobody = Unasked::at(&home, &home.records()[0]);
+    for command in [&["status"][..], &["status", "--instance-id", &instance], &["list-hosts"], &["doctor"]] {
+        home.sdocker(command).expect(0);
+        nobody.was_not_asked();
+    }
+    let daemon = home.sdocker(&["status", "--output", "json"]).expect(0).json()["daemon"].clone();
+    assert_eq!((&daemon["answers"], &daemon["error"]), (&json!(false), &Value::Null));
+    nobody.was_not_asked();
+    drop(nobody);
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
 #[test]
 fn what_cannot_stop_is_refused_before_anything_is_made() {
     let Some(front) = Front::start() else { return };
@@ -204,4 +282,33 @@ fn the_policy_for_hosts_that_stop_is_enough_and_no_other_has_it() {
     // As `sdocker.conf` says, where no option does.
     home.sdocker(&["config", "set", "OnIdle", "stop"]).expect(0);
     assert_eq!(print(&[]), policy);
+}
+
+/// What is at the address of a host in place of its daemon, and answers nobody.
+struct Unasked(TcpListener);
+
+impl Unasked {
+    fn at(home: &Home, record: &Value) -> Self {
+        // The process that serves ports waits until its host is back: it is ended, and not started again for a host of which nothing is remembered.
+        std::fs::remove_dir_all(home.join(".sdocker/links")).expect("removed");
+        let own = format!("HOME={}\0", home.path().display());
+        let read = |process: &str, file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+        for process in processes.map(|process| process.file_name().to_string_lossy().into_owned()) {
+            let serves = String::from_utf8_lossy(&read(&process, "cmdline")).contains("\0link\0--host\0");
+            if serves && String::from_utf8_lossy(&read(&process, "environ")).contains(&own) {
+                assert!(Command::new("kill").args(["-9", &process]).status().expect("it runs").success());
+            }
+        }
+        let address = record["instance"]["endpoint"].as_str().expect("an address");
+        let port = record["daemon_port"].as_u64().expect("a port").try_into().expect("a port");
+        let listener = TcpListener::bind((address, port)).expect("the host's daemon is gone");
+        listener.set_nonblocking(true).expect("set");
+        Self(listener)
+    }
+
+    fn was_not_asked(&self) {
+        let asked = self.0.accept().expect_err("somebody asked a host that is stopped");
+        assert_eq!(asked.kind(), std::io::ErrorKind::WouldBlock);
+    }
 }

@@ -21,6 +21,10 @@ impl ClientFiles for NoFiles {
         Ok(Adoption::Never { why: "nothing is kept of a host here".to_owned() })
     }
 
+    async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        self.adopt(record).await
+    }
+
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
         Ok(())
     }

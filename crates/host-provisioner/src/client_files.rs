@@ -20,6 +20,10 @@ pub trait ClientFiles: Send + Sync {
     /// An error, as a missing answer, is no reason to end a host.
     async fn adopt(&self, record: &Record) -> Result<Adoption, ClientFilesError>;
 
+    /// Whether a host can be used from here once it is started again. Its instance is stopped: there is nobody to ask, and nothing is made for it
+    /// before it answers. May be repeated.
+    async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError>;
+
     /// Removes everything that is kept of a host. What is gone already is no error, so that this may be repeated. An error says what
     /// is left; everything else must have been removed nevertheless.
     async fn forget(&self, record: &Record) -> Result<(), ClientFilesError>;

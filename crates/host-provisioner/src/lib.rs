@@ -58,7 +58,7 @@ pub use provisioner::{Creation, Order, Provisioner, PurgeReport, Recovered, Reco
 pub use request::{EngineChoice, HostConfig, HostRequest, MarketChoice, OnIdle};
 pub use steps::{Action, Condition, Ended, On, Permission, PlannedCall, StepKind, Task, Whose, permissions};
 pub use survey::Survey;
-pub use tag_keys::{TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER};
+pub use tag_keys::{TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, TAG_STOPS};
 pub use user_data::{MAX_USER_DATA, UserData, UserDataError, render_user_data};
 pub use warning::Warning;
 #[cfg(any(test, feature = "mock"))]

@@ -8,8 +8,8 @@ use crate::{GroupPlan, HostGroups, HostPlan, HostRequest, MAX_TAGS, MarketChoice
 const MAX_DESCRIPTION: usize = 255;
 /// Inbound rules of a group (VPC user guide, "Amazon VPC quotas": 60 unless the account's quota was raised, each peer of a port is one).
 const MAX_RULES: usize = 60;
-/// The tags of a host by which it is known: `Name`, and four of sdocker's own.
-const OWN_TAGS: usize = 5;
+/// The tags of a host by which it is known: `Name`, and at most five of sdocker's own.
+const OWN_TAGS: usize = 6;
 /// GiB of a gp3 volume (EC2 API reference, `EbsBlockDevice`).
 const VOLUME_GIB: std::ops::RangeInclusive<u32> = 1..=65_536;
 

@@ -13,8 +13,8 @@ use studio_discovery::{
 use crate::{
     Bootstrap, ClientToken, Engine, EngineChoice, GroupPlan, HostId, HostRequest, Identity, Image, InstanceType,
     InstanceTypeInfo, LaunchSpec, Market, MarketChoice, MountTarget, OnIdle, ProvisionError, RootVolume, Survey,
-    TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, Tagged, UserData, Warning, Zone, group_plan, instance_type, limits,
-    render_user_data,
+    TAG_DOMAIN, TAG_EXPIRES, TAG_HOST, TAG_OWNER, TAG_STOPS, Tagged, UserData, Warning, Zone, group_plan,
+    instance_type, limits, render_user_data,
 };
 
 /// EC2 takes at most this many tags on a resource (EC2 user guide, "Tag restrictions").
@@ -172,7 +172,7 @@ impl HostPlan {
         let expires = request.now.saturating_add(lifetime).unwrap_or(jiff::Timestamp::MAX);
         let placements = placements(environment, request, survey)?;
         let mounts_anything = placements.iter().any(|placement| !placement.mount_targets.is_empty());
-        let (tags, left_out) = tags(environment, request, expires);
+        let (tags, left_out) = tags(environment, request, expires, volume_gib);
         if !left_out.is_empty() {
             warnings.push(Warning::TagsLeftOut { keys: left_out });
         }
@@ -337,16 +337,24 @@ fn groups(
 }
 
 /// The host's tags, and the keys of the user profile's that EC2 does not take or has no room for.
-fn tags(environment: &StudioEnvironment, request: &HostRequest, expires: Timestamp) -> (Vec<Tag>, Vec<String>) {
+fn tags(
+    environment: &StudioEnvironment,
+    request: &HostRequest,
+    expires: Timestamp,
+    volume_gib: u32,
+) -> (Vec<Tag>, Vec<String>) {
     // Whole seconds: a tag is read by people.
     let expires = Timestamp::from_second(expires.as_second()).unwrap_or(expires);
-    let own = [
+    let mut own = vec![
         Tag::new("Name", "DockerHost"),
         Tag::new(TAG_HOST, request.host.as_str()),
         Tag::new(TAG_DOMAIN, environment.domain.as_str()),
         Tag::new(TAG_OWNER, environment.owner.as_str()),
         Tag::new(TAG_EXPIRES, expires.to_string()),
     ];
+    if request.on_idle == OnIdle::Stop {
+        own.push(Tag::new(TAG_STOPS, volume_gib.to_string()));
+    }
     // What was asked for may be what the organization demands: it goes before the profile's, and `limits::check` refuses what can't be had.
     let asked = &request.config.tags;
     // Those that AWS itself gave, and those that every host has anyway, are not missed.

@@ -134,6 +134,13 @@ impl HostFiles {
         Ok(answered)
     }
 
+    /// Its creator makes the credentials right after the launch. Where there are none, it died before, and the host never gets its own.
+    fn without_key(&self, host: &ActiveHost) -> Option<Adoption> {
+        let key = self.layout.client_certs(&host.name()).join("key.pem");
+        let is_missing = matches!(key.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound);
+        is_missing.then(|| Adoption::Never { why: format!("there is no {}", key.display()) })
+    }
+
     fn credentials(&self, host: &ActiveHost) -> crate::Result<ClientCredentials> {
         Ok(ClientCredentials::load(&self.layout.client_certs(&host.name()))?)
     }
@@ -155,16 +162,25 @@ impl ClientFiles for HostFiles {
         let Some(host) = entry(record) else {
             return Ok(Adoption::NoAnswer { why: "its address is not known".to_owned() });
         };
-        // Its creator makes the credentials right after the launch. Where there are none, it died before, and the host never gets its own.
-        let key = self.layout.client_certs(&host.name()).join("key.pem");
-        if matches!(key.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound) {
-            return Ok(Adoption::Never { why: format!("there is no {}", key.display()) });
+        if let Some(never) = self.without_key(&host) {
+            return Ok(never);
         }
         let answered = match self.probe(&host).await {
             Ok(answered) => answered,
             Err(error) => return Ok(Adoption::NoAnswer { why: format!("{error:#}") }),
         };
         self.make_current(&host, &answered).await?;
+        Ok(Adoption::Adopted)
+    }
+
+    async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        let Some(host) = entry(record) else {
+            return Ok(Adoption::NoAnswer { why: "its address is not known".to_owned() });
+        };
+        if let Some(never) = self.without_key(&host) {
+            return Ok(never);
+        }
+        self.credentials(&host)?;
         Ok(Adoption::Adopted)
     }
 

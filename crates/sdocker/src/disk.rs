@@ -1,6 +1,6 @@
 //! Hosts that stop instead of being terminated: what their disks cost, and until when nobody has to decide about them.
 
-use host_provisioner::{Instance, InstanceId, InstanceState, Record, RecordState};
+use host_provisioner::{Instance, InstanceId, Record, RecordState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ impl Disk {
 
 /// Whether an instance is stopped, or about to be.
 pub(crate) fn is_stopped(instance: &Instance) -> bool {
-    matches!(instance.state, InstanceState::Stopping | InstanceState::Stopped)
+    instance.state.is_stopped()
 }
 
 /// What can be done about a host that is stopped.

@@ -6,6 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Observer, Stop, Surroundings, config,
+    disk::{self, Disk},
+    history::History,
     layout::host_name,
     lookup::{self, Lookup},
     places::Places,
@@ -19,7 +21,7 @@ pub enum Unrecorded {
     /// List them.
     #[default]
     List,
-    /// Take them back into use, where their credentials are on shared storage.
+    /// Take them back into use, where their credentials are on shared storage. Those that are stopped stay so, and can be started.
     Adopt,
     /// Terminate them.
     Terminate,
@@ -72,6 +74,9 @@ pub struct Orphan {
     pub launched: Option<String>,
     /// `listed`, `adopted`, `terminated` or `failed`.
     pub outcome: &'static str,
+    /// Of one that is stopped and was adopted: its disk, and until when it is to be decided what becomes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -216,12 +221,20 @@ pub async fn recover(
                     ("failed", Some(why))
                 }
             };
+            let disk = if outcome == "adopted" && disk::is_stopped(instance) {
+                let records = lookup.journal.records()?;
+                let adopted = |record: &&Record| record.instance.as_ref().is_some_and(|known| known.id == instance.id);
+                records.iter().find(adopted).and_then(|record| Disk::of(record, true, &History::read(&lookup.layout)))
+            } else {
+                None
+            };
             report.orphans.push(Orphan {
                 instance_id: instance.id.to_string(),
                 instance_type: instance.instance_type.to_string(),
                 state: instance.state.as_str(),
                 launched: instance.launched.map(|time| time.to_string()),
                 outcome,
+                disk,
                 why,
             });
         }

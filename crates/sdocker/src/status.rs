@@ -74,11 +74,18 @@ pub struct Daemon {
     pub version: Option<String>,
     /// How many containers run, sdocker's own excepted.
     pub containers_running: Option<u64>,
-    /// Why it does not answer.
+    /// Why it does not answer; `None` as well where it was not waited for, since EC2 says that the host is stopped or has ended.
     pub error: Option<String>,
     /// The API versions that it serves.
     #[serde(skip)]
     pub api: Option<ApiRange>,
+}
+
+impl Daemon {
+    /// One that nobody asked, as there is none that runs.
+    fn unasked() -> Self {
+        Self { answers: false, version: None, containers_running: None, error: None, api: None }
+    }
 }
 
 /// A stage of the bootstrap that began, ended or has something to say.
@@ -130,7 +137,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     let overridden = clients::overridden(surroundings, &host).map(|obstacle| obstacle.what);
     let mut places = Places::new(surroundings, observer);
     let asking = observer.asking("asking EC2 and the host's daemon");
-    let (look, daemon) = tokio::join!(places.look_at(&host), daemon(&host, &lookup));
+    let (look, daemon) = look_and_ask(&host, &mut places, &lookup).await;
     drop(asking);
     let (state, instance) = match look {
         Look::Alive(instance) => (instance.state.as_str().to_owned(), Some(instance)),
@@ -187,6 +194,34 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
         instance_id: host.instance.to_string(),
         instance_type: host.instance_type.to_string(),
     }
+}
+
+/// Asks EC2 about a host, and its daemon, at the same time. The daemon is not waited for once EC2 says that it runs no more, and not asked before of a
+/// host that may have stopped itself: whatever is sent to one is lost, and is answered by nobody.
+async fn look_and_ask(host: &KnownHost, places: &mut Places<'_>, lookup: &Lookup) -> (Look, Daemon) {
+    let runs = |look: &Look| match look {
+        Look::Alive(instance) => !disk::is_stopped(instance),
+        Look::Ended(_) => false,
+        Look::Unknown(_) => true,
+    };
+    let may_be_stopped = host.record.as_ref().is_some_and(|record| record.stops.is_some());
+    let asked = async {
+        let mut looking = std::pin::pin!(places.look_at(host));
+        if may_be_stopped {
+            let look = looking.await;
+            let daemon = if runs(&look) { daemon(host, lookup).await } else { Daemon::unasked() };
+            return (look, daemon);
+        }
+        let mut asking = std::pin::pin!(daemon(host, lookup));
+        tokio::select! {
+            look = &mut looking => {
+                let daemon = if runs(&look) { asking.await } else { Daemon::unasked() };
+                (look, daemon)
+            }
+            daemon = &mut asking => (looking.await, daemon),
+        }
+    };
+    asked.await
 }
 
 /// Asks a host's daemon how it is.

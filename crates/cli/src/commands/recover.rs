@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use host_provisioner::HostId;
 use sdocker::{
     Home, Stop,
+    durations::minute,
     recovery::{Recovery, Unrecorded},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
@@ -19,7 +20,7 @@ pub(crate) struct Args {
     /// Terminate your hosts that have no record.
     #[arg(long, conflicts_with = "adopt")]
     terminate: bool,
-    /// Take your hosts that have no record back into use, if their credentials are on shared storage.
+    /// Take your hosts that have no record back into use, if their credentials are on shared storage. A stopped host stays stopped.
     #[arg(long)]
     adopt: bool,
     /// Drop the record of a host that can't be recovered, given by the host's name, its instance id, or the name of the record's file.
@@ -102,12 +103,20 @@ fn human(report: &Recovery) -> String {
     }
     lines.extend(report.unusable.iter().cloned());
     for orphan in &report.orphans {
-        let since = orphan.launched.as_deref().unwrap_or("an unknown time");
+        let launched = orphan.launched.as_deref().unwrap_or("at an unknown time");
         let (id, kind, state) = (&orphan.instance_id, &orphan.instance_type, orphan.state);
         let outcome = if orphan.outcome == "listed" { "" } else { orphan.outcome };
         lines.push(
-            format!("host without a record: {id} ({kind}, {state}, since {since}) {outcome}").trim_end().to_owned(),
+            format!("host without a record: {id} ({kind}, {state}, launched {launched}) {outcome}")
+                .trim_end()
+                .to_owned(),
         );
+        if let Some(disk) = &orphan.disk {
+            let decide_by = disk.decide_by.parse().map_or_else(|_| disk.decide_by.clone(), minute);
+            let by = if disk.is_due { "now".to_owned() } else { format!("by {decide_by}") };
+            lines.push(format!("  {}; decide {by} what becomes of it", disk.in_words()));
+            lines.push(format!("  `sdocker use {id}` starts it, `sdocker rm {id}` terminates it and deletes its disk"));
+        }
     }
     lines.extend(report.left.iter().map(|host| format!("{host}: left as it is")));
     if lines.is_empty() {

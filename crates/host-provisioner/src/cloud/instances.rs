@@ -237,6 +237,11 @@ impl InstanceState {
     pub fn is_ended(self) -> bool {
         matches!(self, Self::ShuttingDown | Self::Terminated)
     }
+
+    /// Whether the instance is stopped, or about to be: nothing runs on it, and it can be started again.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Stopping | Self::Stopped)
+    }
 }
 
 impl Instance {

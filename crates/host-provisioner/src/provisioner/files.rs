@@ -9,6 +9,11 @@ impl Provisioner {
         self.in_time(record, self.files.adopt(record)).await
     }
 
+    /// As [`ClientFiles::adopt_stopped`](crate::ClientFiles::adopt_stopped), in time.
+    pub(super) async fn adopt_stopped_files(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        self.in_time(record, self.files.adopt_stopped(record)).await
+    }
+
     /// As [`ClientFiles::forget`](crate::ClientFiles::forget), in time.
     pub(super) async fn forget_files(&self, record: &Record) -> Result<(), ClientFilesError> {
         self.in_time(record, self.files.forget(record)).await

@@ -5,9 +5,9 @@ use studio_discovery::{DomainId, OwnerName, StudioEnvironment, Tag};
 
 use super::Provisioner;
 use crate::{
-    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, InstanceState,
-    Intent, LaunchIntent, Opened, Place, Presence, ProvisionError, Record, RecordState, Step, StepState, TAG_DOMAIN,
-    TAG_EXPIRES, TAG_HOST, TAG_OWNER, UndoReport, Wait, presence::launched,
+    Adoption, AskedAbout, ClientToken, Doubt, Entry, HostId, Instance, InstanceFilter, InstanceId, Intent,
+    LaunchIntent, Opened, Place, Presence, ProvisionError, Record, RecordState, Step, StepState, Stops, TAG_DOMAIN,
+    TAG_EXPIRES, TAG_HOST, TAG_OWNER, TAG_STOPS, UndoReport, Wait, presence::launched,
 };
 
 /// What recovery found and did.
@@ -223,7 +223,7 @@ impl Provisioner {
     /// Whether an instance is stopped, or about to be; one that is not seen is not.
     async fn is_stopped(&self, instance: &InstanceId) -> bool {
         let found = self.work.cloud.instances.describe(instance).await;
-        matches!(found, Ok(Some(found)) if matches!(found.state, InstanceState::Stopping | InstanceState::Stopped))
+        matches!(found, Ok(Some(found)) if found.state.is_stopped())
     }
 
     /// Of a host that is there, whose start was interrupted: it runs, or it does not, and ends itself in any case.
@@ -249,7 +249,8 @@ impl Provisioner {
         }
     }
 
-    /// Makes a record of a live host that has none, where its credentials are within reach and it answers.
+    /// Makes a record of a live host that has none, where its credentials are within reach and it answers. One that is stopped is not asked, and
+    /// stays stopped: its record says that it stops, what is known of its disk, and when its maximum lifetime is over.
     ///
     /// # Cancel safety
     /// Dropped, it has made no record. The client may have its files of the host all the same; another call makes the record.
@@ -273,6 +274,12 @@ impl Provisioner {
         let host = instance.tag(TAG_HOST).and_then(|tag| tag.parse::<HostId>().ok());
         // Those that were launched together have the same.
         let known = self.work.journal.records()?;
+        let is_stopped = instance.state.is_stopped();
+        // One that is stopped is one of those, whatever its tags are.
+        let stops = match instance.tag(TAG_STOPS) {
+            Some(gib) => Some(Stops { volume_gib: gib.parse().ok(), start_asked: None }),
+            None => is_stopped.then(Stops::default),
+        };
         let host = host.filter(|host| known.iter().all(|record| record.host != *host));
         let record = Record {
             host: host.unwrap_or_else(HostId::generate),
@@ -303,10 +310,11 @@ impl Provisioner {
             }],
             instance: Some(recorded),
             failure: None,
-            // It is not known; a host that is seen to be stopped is one of those.
-            stops: None,
+            stops,
         };
-        let adoption = match self.adopt_files(&record).await {
+        let adopted =
+            if is_stopped { self.adopt_stopped_files(&record).await } else { self.adopt_files(&record).await };
+        let adoption = match adopted {
             Ok(adoption) => adoption,
             Err(error) => Adoption::NoAnswer { why: super::termination::with_causes(error.as_ref()) },
         };

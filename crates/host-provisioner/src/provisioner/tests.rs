@@ -57,6 +57,10 @@ impl ClientFiles for Files {
         Ok(self.script.call("adopting files", answer).await?)
     }
 
+    async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        self.adopt(record).await
+    }
+
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
         Ok(self.script.call("forgetting files", async { Ok(()) }).await?)
     }
@@ -69,6 +73,10 @@ struct Irremovable;
 impl ClientFiles for Irremovable {
     async fn adopt(&self, _record: &Record) -> Result<Adoption, ClientFilesError> {
         Ok(Adoption::Adopted)
+    }
+
+    async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+        self.adopt(record).await
     }
 
     async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {

@@ -41,6 +41,10 @@ fn adopting(answer: Adoption) -> Arc<dyn ClientFiles> {
             Ok(self.0.clone())
         }
 
+        async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+            self.adopt(record).await
+        }
+
         async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
             panic!("nothing of a host that is not known to be gone is forgotten")
         }

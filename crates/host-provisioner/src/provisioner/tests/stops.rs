@@ -109,6 +109,10 @@ async fn an_unfinished_creation_that_stopped_is_undone() {
             Ok(Adoption::NoAnswer { why: "it is stopped".to_owned() })
         }
 
+        async fn adopt_stopped(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
+            self.adopt(record).await
+        }
+
         async fn forget(&self, _record: &Record) -> Result<(), ClientFilesError> {
             Ok(())
         }
