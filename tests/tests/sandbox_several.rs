@@ -38,7 +38,7 @@ fn as_many_hosts_at_once_as_there_is_capacity_for() {
     };
     one_in_each_zone();
     let too_many = home.sdocker(&["create-host", "c5.xlarge", "--count", "3"]).expect(1).stderr;
-    assert!(too_many.contains("2 of 3 hosts could be launched, and 3 were wanted at least"), "{too_many}");
+    assert!(too_many.contains("2 of 3 hosts could be launched, but at least 3 were wanted"), "{too_many}");
     assert!(too_many.contains("no capacity for c5.xlarge in subnet-1"), "{too_many}");
     assert_eq!(home.records(), Vec::<Value>::new());
 

@@ -76,7 +76,7 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     // Before there is a host: that it will have the files, and by what.
     let doctor = home.sdocker(&["doctor"]).stdout;
     assert!(
-        doctor.contains("storage: this app lends a host its files: /home/sagemaker-user without its dot entries"),
+        doctor.contains("storage: this app shares its files with a host: /home/sagemaker-user without its dot entries"),
         "{doctor}"
     );
     let configured = home.sdocker(&["configure"]).expect(0);

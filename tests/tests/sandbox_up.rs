@@ -774,7 +774,10 @@ fn the_usual_socket_leads_to_this_one_where_none_is() {
     // Without the right to, the user is told what to set.
     let refused = up();
     assert!(refused.json()["linked"].is_null(), "{refused:?}");
-    assert!(refused.stderr.contains("clients that know no contexts need `export DOCKER_HOST=unix://"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("clients that do not support contexts need `export DOCKER_HOST=unix://"),
+        "{refused:?}"
+    );
     assert!(docker(&["ps"]).expect(1).stderr.contains("/var/run/docker.sock"));
     home.sdocker(&["down"]).expect(0);
 

@@ -220,7 +220,7 @@ fn registries_that_do_not_answer_are_said() {
         (format!("{}: {}", finding["state"], finding["what"]).replace('"', ""), registry.take_asked())
     };
     let (all_well, asked) = found(&home, None);
-    assert_eq!(all_well, "ok: Docker Hub answers, from which docker:29-dind comes");
+    assert_eq!(all_well, "ok: Docker Hub answers: docker:29-dind comes from there");
     assert_eq!(asked, [format!("{hub}/v2/")]);
     assert_eq!(proxy.asked(), [format!("CONNECT {hub}:443 HTTP/1.1")]);
 

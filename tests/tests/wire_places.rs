@@ -63,7 +63,7 @@ fn a_host_is_looked_at_where_it_is_and_nowhere_else() {
 
     // What is asked for on the command line is not followed to a host that is elsewhere.
     for option in [["--region", "us-east-1"], ["--cloud", "sandbox"]] {
-        let place = format!("it is in eu-west-1 of account 123456789012, and not where {} looks", option.join(" "));
+        let place = format!("it is in eu-west-1 of account 123456789012, not where {} looks", option.join(" "));
         for (command, code) in [
             (&["recover"][..], 0),
             (&["terminate-host", "--all"], 3),

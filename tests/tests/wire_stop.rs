@@ -245,7 +245,7 @@ fn what_cannot_stop_is_refused_before_anything_is_made() {
     );
     assert!(refused(&["--spot-or-on-demand"]).contains("a Spot instance can't be stopped"));
     assert!(refused(&["--swarm"]).contains("a node of a Swarm can't be stopped"));
-    assert!(refused(&["--max-cost", "5"]).contains("has no most that it costs"));
+    assert!(refused(&["--max-cost", "5"]).contains("no limit to what a host that stops can cost"));
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
     let plan = home.sdocker(&[&CREATE[..], &["--dry-run"]].concat()).expect(0).json();
     let call = plan["calls"].as_array().expect("calls").iter().find(|call| call["action"] == json!("ec2:RunInstances"));

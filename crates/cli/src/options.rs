@@ -33,7 +33,7 @@ pub(crate) struct Global {
 /// The code of a Region, which becomes a part of host names.
 fn region(text: &str) -> Result<String, String> {
     let is_label = !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if is_label { Ok(text.to_owned()) } else { Err("a Region's code is like eu-west-1".to_owned()) }
+    if is_label { Ok(text.to_owned()) } else { Err("expected a Region's code, such as eu-west-1".to_owned()) }
 }
 
 impl Global {

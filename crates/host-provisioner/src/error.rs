@@ -175,7 +175,7 @@ pub enum ProvisionError {
     #[error("there is no plan of a host to be created")]
     NoPlan,
     /// Fewer hosts than were wanted could be created.
-    #[error("{made} of {count} hosts could be launched, and {at_least} were wanted at least")]
+    #[error("{made} of {count} hosts could be launched, but at least {at_least} were wanted")]
     TooFew {
         /// How many could.
         made: usize,

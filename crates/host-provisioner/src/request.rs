@@ -111,7 +111,7 @@ pub enum OnIdle {
     /// The instance is terminated, and its disk deleted.
     #[default]
     Terminate,
-    /// The instance is stopped. Its disk stays, and is paid for, until the host is terminated by somebody.
+    /// The instance is stopped. Its disk stays, and costs money, until somebody terminates the host.
     Stop,
 }
 

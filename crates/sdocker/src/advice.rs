@@ -112,18 +112,18 @@ pub(crate) fn provisioning_hints(error: &host_provisioner::ProvisionError, calle
         E::MountTargetFull { mount_target, .. } => full(mount_target),
         E::NoCapacity { .. } => {
             vec![
-                "name several instance types, as in c5.xlarge,c6i.xlarge, or go on asking with --retry-for 30m; --spot-or-on-demand \
+                "name several instance types, as in c5.xlarge,c6i.xlarge, or keep trying with --retry-for 30m; --spot-or-on-demand \
                  widens the choice"
                     .to_owned(),
             ]
         }
-        E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show the hosts there are".to_owned()],
+        E::NotAHost { .. } => vec!["`sdocker list-hosts` and `sdocker recover` show which hosts there are".to_owned()],
         E::Doubtful { doubt, instance, .. } => doubt_hints(doubt, instance.as_ref(), caller),
         E::NoAnswerYet { instance, .. } => vec![
-            "it may still boot: `sdocker recover` again in some minutes takes it into use".to_owned(),
+            "it may still be booting: run `sdocker recover` again in a few minutes to take it into use".to_owned(),
             format!("`sdocker terminate-host --instance-id {instance}` ends it"),
         ],
-        E::NotYours { owner, .. } => vec![format!("{owner}, or an administrator, can end it")],
+        E::NotYours { owner, .. } => vec![format!("{owner}, or an administrator, can terminate it")],
         E::Busy { .. } => vec!["wait for the other sdocker command to end, and try again".to_owned()],
         E::Undone { error, report } => {
             let remaining = report.remains.iter().filter_map(|remaining| remaining.why.as_deref());
@@ -170,10 +170,10 @@ fn doubt_hints(
         D::OtherAccount { host, .. } | D::Unproven { host, .. } => {
             vec![format!("use credentials of its account, in {host} (AWS_PROFILE, or in Studio the app's own)")]
         }
-        D::TooYoung { .. } => vec!["try again in some minutes".to_owned()],
+        D::TooYoung { .. } => vec!["try again in a few minutes".to_owned()],
         D::NotListed { .. } => vec![
             "look in its own Region, with --region".to_owned(),
-            format!("where it has ended for certain, take {id} out of sdocker-hosts.conf"),
+            format!("if it has certainly ended, remove {id} from sdocker-hosts.conf"),
         ],
         _ => Vec::new(),
     }
@@ -233,7 +233,7 @@ fn unreachable_hints(endpoint: &str, region: &str, why: &str) -> Vec<String> {
     // rustls: "invalid peer certificate: UnknownIssuer".
     if why.contains("certificate") {
         return vec![format!(
-            "{endpoint} shows a certificate that is not believed: where a proxy looks into TLS, name a file with its CA in AWS_CA_BUNDLE"
+            "{endpoint} presents a certificate that is not trusted: if a proxy inspects TLS, name a file with its CA in AWS_CA_BUNDLE"
         )];
     }
     vec![format!(

@@ -82,7 +82,7 @@ async fn on_each(build: &ImageBuild, ways: &[Way], docker: &Docker, observer: &d
         let pushing = format!("pushing {name}");
         let said = observer.stage(pushing, docker.on(&way.host).run(&["push", &name], observer)).await;
         let said = said.with_context(|| format!("the image for {label} can't be pushed"))?;
-        let digest = pushed_digest(&said).ok_or_else(|| Error::new(format!("docker told no digest of {name}")))?;
+        let digest = pushed_digest(&said).ok_or_else(|| Error::new(format!("docker printed no digest of {name}")))?;
         Ok::<_, Error>(BuiltPart { platform: way.platform, host: way.host.name.clone(), digest: Some(digest) })
     });
     let parts = try_join_all(images).await?;

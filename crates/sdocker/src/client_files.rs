@@ -160,7 +160,7 @@ pub fn entry(record: &Record) -> Option<ActiveHost> {
 impl ClientFiles for HostFiles {
     async fn adopt(&self, record: &Record) -> Result<Adoption, ClientFilesError> {
         let Some(host) = entry(record) else {
-            return Ok(Adoption::NoAnswer { why: "its address is not known".to_owned() });
+            return Ok(Adoption::NoAnswer { why: "its address is unknown".to_owned() });
         };
         if let Some(never) = self.without_key(&host) {
             return Ok(never);

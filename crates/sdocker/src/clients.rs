@@ -88,7 +88,7 @@ pub(crate) fn overrides(surroundings: &Surroundings, hosts: &[KnownHost]) -> Vec
 fn override_of(variable: &'static str, value: &str) -> Obstacle {
     Obstacle {
         what: format!("{variable}={value} is set in the environment and overrides every Docker context"),
-        why: "docker and the SDK would talk to another daemon than the host's",
+        why: "docker and the SDK would talk to a daemon other than the host's",
         fix: format!("`unset {variable}`, or `eval \"$(sdocker env)\"` once there is a host"),
         misleads_cli: true,
     }
@@ -124,7 +124,7 @@ async fn sdk(surroundings: &Surroundings, host: &KnownHost) -> Option<Obstacle> 
     Some(Obstacle {
         what,
         why: "`deploy` and batch transform in Local Mode wait for an endpoint at a wrong address",
-        fix: "`docker context inspect` must print the host's context, and nothing on standard error: mend what it complains of".to_owned(),
+        fix: "`docker context inspect` must print the host's context, and nothing on standard error: fix what it complains about".to_owned(),
         misleads_cli: false,
     })
 }

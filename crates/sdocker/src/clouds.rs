@@ -89,7 +89,7 @@ fn open_sandbox(surroundings: &Surroundings) -> crate::Result<Sandbox> {
     };
     Err(match surroundings.cloud {
         Some(_) => error,
-        None => error.hint("there is no AWS here, so hosts run in the sandbox; --cloud aws takes AWS"),
+        None => error.hint("nothing here points to AWS, so hosts run in the sandbox; --cloud aws uses AWS"),
     })
 }
 

@@ -94,9 +94,9 @@ pub(crate) async fn copy(
             let to = format!("{}/{name}", folder.path.trim_end_matches('/'));
             Ok(Copied { host: host.name, to, amount })
         }
-        (Place::Here(_), Place::Here(_)) => Err(Error::new("both are here: one of them is to be HOST:/PATH")
-            .hint("`:/PATH` is one on the current host; `cp` copies files here")),
-        (Place::Host(..), Place::Host(..)) => Err(Error::new("both are on hosts: one of them is to be here")),
+        (Place::Here(_), Place::Here(_)) => Err(Error::new("both paths are local: one of them must be HOST:/PATH")
+            .hint("`:/PATH` is a path on the current host; `cp` copies local files")),
+        (Place::Host(..), Place::Host(..)) => Err(Error::new("both paths are on hosts: one of them must be local")),
     }
 }
 

@@ -180,7 +180,7 @@ async fn prepare(
     let price = Asked::begin(&session.clouds, &lookup.layout, &environment.region, types, spot, volume_gib);
     if let Some(most) = asked.max_cost {
         if asked.on_idle == Some(OnIdle::Stop) {
-            let why = "a host that is stopped when it is idle has no most that it costs: its disk is paid for until it is terminated";
+            let why = "there is no limit to what a host that stops can cost: its disk costs money until the host is terminated";
             return Err(Error::new(why)
                 .hint("leave out --max-cost, or --on-idle stop; `--max-lifetime` limits how long it runs"));
         }

@@ -43,7 +43,7 @@ impl fmt::Display for Client {
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { client, proxy, why } = self;
-        write!(f, "{client} not get to the host: they go through the proxy {proxy} ({}), where {why}", proxy.variable)
+        write!(f, "{client} not reach the host: they go through the proxy {proxy} ({}), where {why}", proxy.variable)
     }
 }
 

@@ -82,7 +82,9 @@ fn judge(cli: &Cli, host: &str, api: ApiRange) -> Option<Refused> {
             cli.version,
             cli.api,
         ),
-        fix: format!("install a Docker CLI {newer}; until then, `export DOCKER_API_VERSION={oldest}` lets this one in"),
+        fix: format!(
+            "install a Docker CLI {newer}; until then, `export DOCKER_API_VERSION={oldest}` lets this one connect"
+        ),
     })
 }
 
@@ -105,7 +107,7 @@ mod tests {
         );
         assert_eq!(
             refused.fix,
-            "install a Docker CLI 25.0 or later; until then, `export DOCKER_API_VERSION=1.44` lets this one in"
+            "install a Docker CLI 25.0 or later; until then, `export DOCKER_API_VERSION=1.44` lets this one connect"
         );
         assert_eq!(judge(&cli(ApiVersion::new(1, 41)), "c5.xlarge_i-1", range(24)), None);
         assert_eq!(judge(&cli(ApiVersion::new(1, 60)), "c5.xlarge_i-1", range(44)), None);

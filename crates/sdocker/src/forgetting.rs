@@ -75,7 +75,7 @@ pub(crate) async fn forget(
                     }
                     match none {
                         Ok(()) => may_remain.push(format!(
-                            "an instance outside of {}, in which none is tagged with {TAG_HOST}={stem}",
+                            "an instance outside of {}, where none is tagged with {TAG_HOST}={stem}",
                             clouds.cloud.territory.place()
                         )),
                         Err(error) => may_remain.push(format!("an instance: {error}")),
@@ -201,7 +201,7 @@ fn agreed(sure: bool, name: &str, record: &str, may_remain: &[String]) -> crate:
         refused = refused.leaves(what);
     }
     Err(refused.hint(format!(
-        "where none of it is there any more, or somebody else sees to it: `sdocker recover --forget {record} --yes`"
+        "if none of it exists any more, or somebody else takes care of it: `sdocker recover --forget {record} --yes`"
     )))
 }
 

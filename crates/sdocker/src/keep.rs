@@ -38,13 +38,13 @@ pub(crate) async fn through(
     duration: Duration,
 ) -> Result<Timestamp> {
     let account = account::through(client, folder).await.map_err(|error| {
-        Error::new(format!("{name} shares no folder with this app, and can't be told to stay through its daemon"))
+        Error::new(format!("{name} shares no folder with this app, and can't be kept through its daemon"))
             .hint("create the next host with a larger --idle-timeout or --max-lifetime")
             .because(error)
     })?;
     let (until, is_new) = decide(&account, name, now, duration)?;
     if is_new {
-        account::tell(client, until.as_second()).await.with_context(|| format!("{name} can't be told to stay"))?;
+        account::tell(client, until.as_second()).await.with_context(|| format!("{name} can't be kept"))?;
     }
     Ok(until)
 }

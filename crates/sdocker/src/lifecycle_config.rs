@@ -73,7 +73,7 @@ impl LifecycleConfig {
     ) -> crate::Result<String> {
         let session = Session::open(surroundings, observer).await?;
         let Some(configs) = &session.clouds.lifecycle_configs else {
-            return Err(Error::new("the sandbox has no lifecycle configurations").hint("--cloud aws takes AWS"));
+            return Err(Error::new("the sandbox has no lifecycle configurations").hint("--cloud aws uses AWS"));
         };
         Ok(configs.create(name, self.app, &self.content()).await?)
     }

@@ -186,7 +186,7 @@ fn warn_of_left(left: &[Left], observer: &dyn Observer) {
 fn warn_of_moves(done: &[Action], observer: &dyn Observer) {
     for (path, to) in done.iter().filter_map(Action::moves) {
         observer.warn(format!("moved {} to {}: Local Mode needs that path", path.display(), to.display()));
-        observer.hint("`sdocker configure --undo` gives it back");
+        observer.hint("`sdocker configure --undo` moves it back");
     }
 }
 

@@ -268,7 +268,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> crate::Result<()> {
     let Some(claim) = service(surroundings).claim()? else { return Ok(()) };
-    let wanted = Wanted::read(surroundings)?.context("no socket is wanted: `sdocker up` makes one")?;
+    let wanted = Wanted::read(surroundings)?.context("there is no socket: `sdocker up` makes one")?;
     let path = socket::path(surroundings);
     let listener = bind(&path)?;
     let hosts = StudioHosts::new(surroundings.clone(), wanted.clone(), means, link, stop.clone())?;

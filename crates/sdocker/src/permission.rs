@@ -76,7 +76,7 @@ fn denied_by(message: &str) -> String {
     let policy = message.split_once("explicit deny in ").map(|(_, policy)| policy);
     let policy = policy.and_then(|policy| policy.split([':', '.', ',']).next()).map(str::trim);
     let policy = policy.filter(|policy| !policy.is_empty()).unwrap_or("a policy");
-    format!("{policy} denies it, which no permission can make up for: ask whoever looks after that policy")
+    format!("{policy} denies it, and no permission overrides that: ask whoever maintains that policy")
 }
 
 /// The word that follows a phrase.

@@ -67,8 +67,8 @@ impl<'a> Places<'a> {
         let other_region = |asked: &&String| in_aws && **asked != place.region.as_str();
         let region = self.surroundings.region.as_ref().filter(other_region).map(|asked| format!("--region {asked}"));
         let Some(asked) = asked.or(region) else { return Ok(()) };
-        let error = Error::new(format!("it is in {place}, and not where {asked} looks"));
-        Err(error.hint(format!("without {asked}, each host is looked at where it is")))
+        let error = Error::new(format!("it is in {place}, not where {asked} looks"));
+        Err(error.hint(format!("without {asked}, sdocker looks for each host in its own place")))
     }
 
     /// What is known of these hosts, one answer each.

@@ -87,7 +87,7 @@ fn hinted(error: NotReady, endpoint: &Endpoint, reported: bool) -> Error {
     let hint = match &error {
         NotReady::TimedOut { source, .. } => {
             let seen = seen(source.as_ref(), endpoint, reported);
-            Some(format!("{seen}; --timeout waits longer, --keep-failed keeps the host for a look"))
+            Some(format!("{seen}; --timeout waits longer, --keep-failed keeps the host for inspection"))
         }
         NotReady::Probe(ProbeError::Name { .. }) => Some(
             "this app's resolver does not know the VPC's names: ask an administrator to turn on the VPC's DNS hostnames and DNS support, or \

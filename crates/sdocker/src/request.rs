@@ -32,9 +32,9 @@ const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 pub enum Files {
     /// The app shares them over the daemon's own connection; EFS is not touched.
     Share,
-    /// The host mounts the ones that are on EFS.
+    /// The host mounts the app's EFS; files elsewhere are not on the host.
     Efs,
-    /// Not at all.
+    /// The host gets no files of the app.
     None,
 }
 

@@ -141,8 +141,8 @@ impl<'a> Swarm<'a> {
                 let error = Error::new("no manager of the Swarm answers")
                     .because(Error::new(format!("{} is a node of it, and says: {why}", seen.host.name)));
                 return Err(error.hint(
-                    "where more than half of the managers are lost for good, `docker swarm init --force-new-cluster` on one that is left goes on \
-                     with it alone",
+                    "if more than half of the managers are lost for good, `docker swarm init --force-new-cluster` on a remaining one continues \
+                     with that one alone",
                 ));
             }
             (None, None) => {

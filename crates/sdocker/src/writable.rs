@@ -1,4 +1,4 @@
-//! Whether what is kept of a host here can be written. It is asked before money is spent: a host that nobody could be told about would
+//! Whether the files about hosts can be written. It is asked before money is spent: a host that nobody could be told about would
 //! be undone after it has booted.
 
 use std::{

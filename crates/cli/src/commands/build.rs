@@ -65,7 +65,7 @@ impl Args {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let _working = interrupt.begin(Work {
-        stopping: "the build is given up".to_owned(),
+        stopping: "the build is being stopped".to_owned(),
         leaves: "what was built and pushed by then".to_owned(),
         hosts: Vec::new(),
     })?;

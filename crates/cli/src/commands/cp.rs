@@ -29,7 +29,7 @@ struct Copied {
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let _working = interrupt.begin(Work {
-        stopping: "the copy is given up".to_owned(),
+        stopping: "the copy is being stopped".to_owned(),
         leaves: "what was copied by then".to_owned(),
         hosts: Vec::new(),
     })?;

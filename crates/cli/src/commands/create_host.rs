@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Create this many hosts at once; the first becomes the current one. See also --at-least.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST))]
     count: Option<u16>,
-    /// Succeed if at least this many of the hosts can be created. By default it is all or none.
+    /// Succeed if at least this many of the hosts can be created. By default, all or none are created.
     #[arg(long, value_name = "M", requires = "count", value_parser = clap::value_parser!(u16).range(1..=MOST))]
     at_least: Option<u16>,
     /// Form one Docker Swarm of the hosts, with one manager, or three if there are five hosts or more. Uses --engine native.
@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// Terminate the host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
-    /// What the host does then, and at its maximum lifetime: terminate, or stop, which keeps its disk with everything on it, at a price, until you
-    /// terminate it. [default: terminate]
+    /// What the host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you terminate the
+    /// host, and costs money until then. [default: terminate]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_idle: Option<OnIdle>,
     /// Terminate the host after this long, even if it is in use. [default: 12h]

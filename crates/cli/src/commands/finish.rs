@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let needed = timeout(ENDS_WITHIN, tokio::task::spawn_blocking(successor::is_needed)).await;
-    if !needed.context("the process before does not end")?? {
+    if !needed.context("the previous process does not end")?? {
         return Ok(());
     }
     let observer = Progress::new(printer);

@@ -14,7 +14,7 @@ use crate::completion;
 
 /// Make ports of a host available on localhost.
 ///
-/// Runs until Ctrl-C. Works through the daemon's own connection, for any TCP port on the host, open to this app or not. Ports that
+/// Runs until Ctrl-C. Goes through the daemon's own connection, and so reaches any TCP port on the host, open to this app or not. Ports that
 /// containers publish on the current host are on localhost without this command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -95,7 +95,7 @@ fn no_agent(error: host_ports::Error, host: &str) -> Error {
     let refused = Error::new(format!("ports of {host} can't be reached"));
     match &error {
         host_ports::Error::Agent(host_agent::Error::Architecture { .. }) => refused.hint(
-            "on such a host only ports that AdditionalPorts opened at its launch are reached, by its own address",
+            "on such a host, only ports that AdditionalPorts opened at its launch can be reached, at the host's own address",
         ),
         _ => refused,
     }

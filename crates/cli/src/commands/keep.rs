@@ -13,7 +13,8 @@ use crate::commands::one_host::OneHost;
 
 /// Keep a host running longer.
 ///
-/// It will not terminate itself before then, neither when idle nor at its maximum lifetime.
+/// It will not end before then, neither because it is idle nor at its maximum lifetime. A host can be kept for at most seven times its maximum
+/// lifetime, counted from its launch.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// How long to keep it running, from now.

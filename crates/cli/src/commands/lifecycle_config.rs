@@ -45,6 +45,6 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     let arn = config.register(name, surroundings, &Progress::new(printer)).await?;
     let created = Created { name: name.clone(), arn };
     printer.result(&created, || created.arn.clone())?;
-    printer.hint("attach it to the domain, the user profile or the space; it runs when an app starts after that");
+    printer.hint("attach it to the domain, the user profile or the space; it then runs whenever an app starts");
     Ok(())
 }

@@ -37,7 +37,7 @@ pub(super) fn means() -> anyhow::Result<Means> {
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, interrupt: &Interrupt) -> anyhow::Result<()> {
     let means = means()?;
     let _working = interrupt.begin(Work {
-        stopping: "files and ports are being taken from the host".to_owned(),
+        stopping: "files and ports are being withdrawn from the host".to_owned(),
         leaves: format!("folders that are mounted on {}", args.host),
         hosts: Vec::new(),
     })?;

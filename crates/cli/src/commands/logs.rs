@@ -13,14 +13,14 @@ const LOOKS_EACH: Duration = Duration::from_secs(5);
 
 /// Print a log of a host.
 ///
-/// It needs no permission in AWS. Where the host does not answer, it is the log as it was last seen here; of a host that failed and was
-/// terminated, as it was kept: those of the last five are.
+/// Needs no AWS permissions. If the host does not answer, prints what was last seen of the log. The logs of the last five hosts that failed are
+/// kept after their termination.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Which log.
     #[arg(value_name = "LOG", default_value = "bootstrap")]
     log: HostLog,
-    /// Print what is added as well, until Ctrl-C.
+    /// Keep printing what is added to it, until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]

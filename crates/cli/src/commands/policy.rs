@@ -11,9 +11,9 @@ use studio_discovery::SecurityGroupId;
 
 /// Print the smallest IAM policy that the commands need.
 ///
-/// Attach it to an execution role.
+/// Attach it to the execution role of the domain, the user profile or the space.
 ///
-/// Inside Studio, it is limited to this domain's VPC, file system and user profile; elsewhere, limit it with the options.
+/// In Studio, it is limited to this domain's VPC, file system and user profile; elsewhere, limit it with the options.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The tasks to allow, instead of all.
@@ -23,10 +23,11 @@ pub(crate) struct Args {
     /// groups or mount targets at all.
     #[arg(long)]
     prepared: bool,
-    /// For hosts created with this value of `--files`: share and none leave out everything about EFS and its mount targets.
+    /// For hosts that are created with this value of `--files`: share and none leave out everything about EFS and its mount targets.
     #[arg(long, value_enum, value_name = "HOW")]
     files: Option<Files>,
-    /// For hosts created with this value of `--on-idle`: stop adds the permission to start them again. [default: OnIdle in sdocker.conf]
+    /// For hosts that are created with this value of `--on-idle`: stop adds the permission to start them again. [default: OnIdle in
+    /// sdocker.conf]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_idle: Option<OnIdle>,
     /// For every user profile of the domain, instead of this one.

@@ -28,8 +28,8 @@ const OWN_DESCRIPTORS: u64 = 128;
 
 /// Share folders of this app with a host, live and at the same paths.
 ///
-/// Runs until Ctrl-C. Mount them into containers with `docker run -v FOLDER:...`, as on this machine; files that containers write belong to you
-/// in this app. This needs only the connection to the daemon: no EFS, no port.
+/// Runs until Ctrl-C. Mount the folders into containers with `docker run -v FOLDER:...`, as on one machine; files that containers write belong to
+/// you in this app. This needs only the connection to the daemon: no EFS, no other port.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folders. With `:ro`, containers can only read them.
@@ -101,6 +101,6 @@ pub(super) fn open_files() -> anyhow::Result<usize> {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.unwrap_or(1 << 20).min(1 << 20);
     setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limit.maximum })
-        .context("cannot raise the limit of open files to what the system lets it be")?;
+        .context("cannot raise the limit of open files to the system's maximum")?;
     Ok(usize::try_from(most.saturating_sub(OWN_DESCRIPTORS))?)
 }

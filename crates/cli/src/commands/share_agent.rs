@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()>
         Task::Mount { give_up_after, folders } => {
             let _working = interrupt.begin(Work {
                 stopping: "the folders are being unmounted".to_owned(),
-                leaves: "mounts without anybody who answers".to_owned(),
+                leaves: "mounts that nobody serves".to_owned(),
                 hosts: Vec::new(),
             })?;
             file_share::run_agent(AgentSettings { mounts: folders, give_up_after }, interrupt.stop().cancelled())

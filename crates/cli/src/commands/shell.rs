@@ -10,9 +10,9 @@ use crate::{commands::one_host::OneHost, environment};
 
 /// Get a root shell on a host, or run a command there.
 ///
-/// It goes through the daemon's own connection, so it needs no SSH, no key and no open port. On a terminal, the host gets a terminal of the same
+/// It goes through the daemon's own connection, so it needs no SSH, no key and no open port. On a terminal, the shell gets a terminal of the same
 /// size; in a pipe, input, output and errors are passed on unchanged. The exit code is the command's own. If the daemon runs in a container
-/// (Docker in Docker), you are in that container, not on the instance itself. The host counts as in use meanwhile. A shell that is left at its
+/// (Docker in Docker), you are in that container, not on the instance itself. Meanwhile the host counts as in use; a shell that is left at its
 /// prompt for an hour exits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

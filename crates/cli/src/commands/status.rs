@@ -20,7 +20,7 @@ use crate::commands::{one_host::OneHost, up};
 pub(crate) struct Args {
     #[command(flatten)]
     host: OneHost,
-    /// Print it again whenever it has changed, until Ctrl-C or the host's end.
+    /// Print it again whenever it changes, until Ctrl-C or the host's end.
     #[arg(long, short)]
     watch: bool,
 }

@@ -27,9 +27,9 @@ enum What {
     Remove(RemoveArgs),
     /// Remove nodes whose hosts have terminated, and replace lost managers.
     Mend,
-    /// Give images of the current host to all nodes.
+    /// Make images of the current host available to all nodes.
     ///
-    /// A registry in the Swarm, on its nodes' own disks, has them then: on each node they are `localhost:5000/IMAGE`.
+    /// A registry in the Swarm, on the nodes' own disks, serves them. On each node their name is `localhost:5000/IMAGE`.
     Push(PushArgs),
 }
 
@@ -45,17 +45,17 @@ struct RemoveArgs {
     /// The hosts.
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<HostSelector>,
-    /// How long to wait for their tasks to stop. A node whose tasks do not stop in time stays.
+    /// How long to wait for their tasks to stop. A host whose tasks do not stop in time stays in the Swarm.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "5m")]
     timeout: Duration,
 }
 
 #[derive(Debug, clap::Args)]
 struct PushArgs {
-    /// The images, as the manager's daemon has them.
+    /// The images, by their names on the current host.
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<String>,
-    /// The image of the registry.
+    /// The image that the registry runs.
     #[arg(long, value_name = "IMAGE", default_value = REGISTRY_IMAGE)]
     registry_image: String,
 }
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
             printer.result(&json!({"removed": removed}), || {
                 let names: Vec<String> =
                     removed.iter().filter_map(|host| Some(host["host"].as_str()?.to_owned())).collect();
-                listed(&names, "is no node of the Swarm any more")
+                listed(&names, "is no longer a node of the Swarm")
             })
         }
         What::Push(push) => {
@@ -99,7 +99,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
             let mended = home.mend_swarm(&observer).await?;
             let value = json!({"removed": mended.removed, "promoted": mended.promoted, "doubtful": mended.doubtful});
             printer.result(&value, || {
-                let mut text = listed(&mended.removed, "has ended, and was taken off the list");
+                let mut text = listed(&mended.removed, "has ended, and was removed from the Swarm");
                 text += &listed(&mended.promoted, "is a manager now");
                 if text.is_empty() { "there was nothing to mend\n".to_owned() } else { text }
             })?;
@@ -146,7 +146,7 @@ struct ShownJob {
     repeated: Vec<Repeated>,
 }
 
-/// A run of a job that was begun more than once.
+/// A run of a job that was started more than once.
 #[derive(Debug, Serialize)]
 struct Repeated {
     run: u64,
@@ -188,11 +188,11 @@ fn print(report: &SwarmReport, printer: &Printer) -> anyhow::Result<()> {
     printer.result(&shown, || human(&shown))?;
     let lost = shown.nodes.iter().filter(|node| node.state != "ready").count();
     if lost > 0 {
-        printer.warn(format!("{lost} nodes are not there, {} of {managers} managers among them", managers - ready));
-        printer.hint("`sdocker swarm mend` takes those off the list whose hosts have ended");
+        printer.warn(format!("{lost} nodes are lost, {} of {managers} managers among them", managers - ready));
+        printer.hint("`sdocker swarm mend` removes those whose hosts have ended");
     }
     if managers > 1 && ready * 2 <= managers + 1 {
-        printer.warn("if one more manager is lost, the Swarm can't be changed any more; what runs goes on");
+        printer.warn("if one more manager is lost, the Swarm can't be changed any more; running tasks continue");
     }
     Ok(())
 }
@@ -228,7 +228,7 @@ fn human(shown: &Shown) -> String {
         let running = if job.running > 0 { format!(", {} running", job.running) } else { String::new() };
         let _ = writeln!(text, "job {}: {} of {} done{running}", job.name, job.completed, job.wanted);
         for Repeated { run, nodes } in &job.repeated {
-            let _ = writeln!(text, "  run {run} was begun more than once: {}", nodes.join(", then "));
+            let _ = writeln!(text, "  run {run} was started more than once: {}", nodes.join(", then "));
         }
     }
     text

@@ -30,8 +30,8 @@ pub(crate) struct Args {
     /// Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
     idle_timeout: Option<Timeout>,
-    /// What a host does then, and at its maximum lifetime: terminate, or stop, which keeps its disk with everything on it, at a price, until you
-    /// terminate it. A stopped host is started again by the next command that needs one. [default: terminate]
+    /// What a host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you terminate the
+    /// host, and costs money until then. The next command that needs a host starts a stopped one again. [default: terminate]
     #[arg(long, value_enum, value_name = "WHAT")]
     on_idle: Option<OnIdle>,
     /// Terminate each host after this long, even if it is in use. [default: 12h]
@@ -89,13 +89,13 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let variable = format!("export DOCKER_HOST=unix://{}", up.socket.display());
     printer.result(&up, || {
         let host = match &up.host {
-            Some(host) => format!("it leads to {host}, which is there already"),
+            Some(host) => format!("it leads to {host}, which exists already"),
             None => format!("the first command that needs one launches a {}", up.instance_type),
         };
         format!("docker's context is {}; {host}", up.context)
     })?;
     if up.linked.is_none() {
-        printer.hint(format!("clients that know no contexts need `{variable}`"));
+        printer.hint(format!("clients that do not support contexts need `{variable}`"));
     }
     Ok(())
 }
@@ -111,8 +111,8 @@ pub(crate) async fn down(home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let host = home.hosts()?.into_iter().find(|host| host.current).map(|host| host.name);
     printer.result(&json!({"was_up": was_up, "host": host}), || match &host {
         _ if !was_up => "there was no socket".to_owned(),
-        Some(host) => format!("the socket is gone; {host} goes on, and is the current host"),
-        None => "the socket is gone".to_owned(),
+        Some(host) => format!("the socket is removed; {host} keeps running, and is the current host"),
+        None => "the socket is removed".to_owned(),
     })?;
     if host.is_some() && was_up {
         printer.hint("`sdocker terminate-current-host` ends it; it ends itself when it is idle");

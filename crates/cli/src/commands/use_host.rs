@@ -10,7 +10,7 @@ use crate::{commands::link, completion};
 
 /// Make a host the current one.
 ///
-/// It becomes current for the Docker CLI, and for sdocker's own commands. A host that stopped when it was idle is started again first.
+/// It becomes current for the Docker CLI, and for sdocker's own commands. If the host is stopped, it is started first.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["host", "instance_id"]))]
 pub(crate) struct Args {
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     /// Wait until the host is ready, as `create-host` does.
     #[arg(long)]
     wait: bool,
-    /// How long to wait, with --wait or for a host that is started again.
+    /// How long to wait, with --wait or for a stopped host to start.
     #[arg(long, value_name = "DURATION", value_parser = durations::parse_wait, default_value = "15m")]
     timeout: std::time::Duration,
 }

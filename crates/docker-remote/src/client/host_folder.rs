@@ -59,7 +59,7 @@ impl HostPath {
     /// Puts what an archive (tar) holds into the folder. Chunks are sent as they come, so that memory does not grow with the archive.
     ///
     /// # Cancel safety
-    /// Dropped, or where the archive breaks off, some of it may be there, the last file in part.
+    /// Dropped, or where the archive is cut off, some of it may be there, the last file in part.
     ///
     /// # Errors
     /// The daemon refuses, it is no folder, or the archive can't be read.

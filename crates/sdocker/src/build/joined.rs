@@ -24,7 +24,7 @@ pub(super) async fn join(name: &ImageName, parts: &[BuiltPart], docker: &Docker)
     cli.ask(&["manifest", "create", &list].into_iter().chain(images).collect::<Vec<_>>()).await?;
     let said = cli.ask(&["manifest", "push", "--purge", &list]).await?;
     let digest = said.split_whitespace().find(|word| word.starts_with("sha256:")).map(str::to_owned);
-    digest.ok_or_else(|| Error::new(format!("docker told no digest of {list}")))
+    digest.ok_or_else(|| Error::new(format!("docker printed no digest of {list}")))
 }
 
 /// Whether the CLI has buildx.
@@ -37,5 +37,5 @@ pub(super) async fn digest(list: &str, docker: &Docker) -> Result<String> {
     let said = docker.alone().ask(&["buildx", "imagetools", "inspect", "--format", "{{json .Manifest}}", list]).await?;
     let manifest: serde_json::Value = serde_json::from_str(&said).map_err(Error::wrapping)?;
     let digest = manifest["digest"].as_str().map(str::to_owned);
-    digest.ok_or_else(|| Error::new(format!("docker told no digest of {list}")))
+    digest.ok_or_else(|| Error::new(format!("docker printed no digest of {list}")))
 }

@@ -118,8 +118,9 @@ fn proxy(variable: &str, url: &str) -> crate::Result<ProxyConfig> {
     let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     // It may hold a password, so that it is not shown.
     ProxyConfig::all(whole.as_str()).map_err(|_| {
-        Error::new(format!("{variable} is not the address of an HTTP proxy"))
-            .hint(format!("{variable} is of the form http://proxy.example.com:3128; NO_PROXY names what needs none"))
+        Error::new(format!("{variable} is not the address of an HTTP proxy")).hint(format!(
+            "{variable} must have the form http://proxy.example.com:3128; NO_PROXY names the hosts that need no proxy"
+        ))
     })
 }
 

@@ -202,7 +202,7 @@ mod tests {
         let before = fs::read_to_string(&path).expect("written");
         for (key, value, expected) in [
             ("Port", "many", "Port can't be many: invalid type: string \"many\", expected a whole number up to 65535"),
-            ("Port", "8080", "Port can't be 8080: port 8080 is the one of model endpoints"),
+            ("Port", "8080", "Port can't be 8080: port 8080 is that of model endpoints"),
             ("MaxLifetime", "soon", "MaxLifetime can't be soon: `soon` is not a duration"),
             ("Market", "free", "Market can't be free: unknown variant `free`, expected one of `on-demand`"),
             ("SubnetId", "vpc-1", "SubnetId can't be vpc-1: "),

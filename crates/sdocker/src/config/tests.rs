@@ -91,18 +91,18 @@ fn a_wrong_value_is_an_error_with_its_place() {
 #[test]
 fn a_value_that_cannot_be_meant_is_an_error_with_its_place_and_what_to_do() {
     let cases = [
-        (r#"{"Port": 8080}"#, "1:10: port 8080 is the one of model endpoints", "another port"),
+        (r#"{"Port": 8080}"#, "1:10: port 8080 is that of model endpoints", "another port"),
         (r#"{"Port": 22}"#, "1:10: port 22 is taken: the host's SSH server", "another port"),
         (r#"{"EBSVolumeSize": 0}"#, "1:19: expected a volume size between 1 and 65536", "EBSVolumeSize"),
         ("{\"AdditionalPorts\": [80,\n 0]}", "2:2: expected a port between 1 and 65535, found 0", "a port"),
-        (r#"{"AdditionalPorts": [80, 81, 80]}"#, "1:30: port 80 is there twice", "remove 80"),
+        (r#"{"AdditionalPorts": [80, 81, 80]}"#, "1:30: port 80 is listed twice", "remove 80"),
         (r#"{"AdditionalPorts": [22]}"#, "1:22: port 22 is taken", "remove 22"),
         (r#"{"AdditionalPorts": [2376]}"#, "1:22: port 2376 is taken: the daemon", "remove 2376"),
         (r#"{"AdditionalPorts": [1111]}"#, "1:22: port 1111 is the Docker daemon's own", "remove 1111"),
         (r#"{"AdditionalPorts": [9], "Port": 9}"#, "1:22: port 9 is the Docker daemon's own", "remove 9"),
         (r#"{"HostSGs": [""]}"#, "1:14: the id of a security group is empty", "remove HostSGs"),
         (r#"{"HostSGs": ["ü", "sg-1"]}"#, "1:14: `ü` is not the id of a security group", "like sg-"),
-        (r#"{"HostSGs": ["sg-1", " sg-1"]}"#, "1:22: sg-1 is there twice", "remove one"),
+        (r#"{"HostSGs": ["sg-1", " sg-1"]}"#, "1:22: sg-1 is listed twice", "remove one"),
         (r#"{"ImageId": ""}"#, "1:13: ImageId is empty", "remove ImageId"),
         ("{\n\t\"Key\": \"  \"}", "2:9: Key is empty", "remove Key"),
         (r#"{"Shares": ["/data", "data"]}"#, "1:22: expected an absolute path, found \"data\"", "begin it with"),

@@ -96,7 +96,7 @@ impl Check<'_> {
         let port = self.port_in(value)?;
         let advice = "take another port, such as 1111".to_owned();
         if port == ENDPOINT {
-            return Err(self.wrong(value, format!("port {port} is the one of model endpoints"), advice));
+            return Err(self.wrong(value, format!("port {port} is that of model endpoints"), advice));
         }
         // 2376 is no collision here: it is the host's own port, before the container's.
         match taken(port).filter(|_| port != 2376) {
@@ -115,7 +115,7 @@ impl Check<'_> {
             let what = match taken(port) {
                 _ if port == daemon => Some(format!("port {port} is the Docker daemon's own (Port)")),
                 Some(why) => Some(format!("port {port} is taken: {why}")),
-                None if seen.contains(&port) => Some(format!("port {port} is there twice")),
+                None if seen.contains(&port) => Some(format!("port {port} is listed twice")),
                 None => None,
             };
             if let Some(what) = what {
@@ -136,12 +136,16 @@ impl Check<'_> {
                     "" => "the id of a security group is empty".to_owned(),
                     other => format!("`{other}` is not the id of a security group"),
                 };
-                let advice =
-                    "write ids like sg-0123456789abcdef0, or remove HostSGs: the groups are then made".to_owned();
+                let advice = "write ids like sg-0123456789abcdef0, or remove HostSGs: sdocker then creates the groups"
+                    .to_owned();
                 return Err(self.wrong(value, what, advice));
             }
             if seen.contains(&id) {
-                return Err(self.wrong(value, format!("{id} is there twice"), format!("remove one {id} from HostSGs")));
+                return Err(self.wrong(
+                    value,
+                    format!("{id} is listed twice"),
+                    format!("remove one {id} from HostSGs"),
+                ));
             }
             seen.push(id);
         }

@@ -102,7 +102,7 @@ fn unpack_file(archive: impl Read, target: &Path) -> io::Result<Amount> {
     let mut file = NamedTempFile::new_in(folder)?;
     let bytes = io::copy(&mut entry, &mut file)?;
     if bytes < entry.size() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive breaks off"));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive is cut off"));
     }
     file.as_file().set_permissions(Permissions::from_mode(entry.header().mode()? & 0o777))?;
     file.persist(target)?;

@@ -121,7 +121,7 @@ pub async fn create_several(
             unready.into_iter().map(|one| ((one.position, one.creation), one.error)).unzip();
         creations.extend(creations_of(ready));
         let Count { of, at_least } = count;
-        let too_few = format!("{made} of {of} hosts became ready, and {at_least} were wanted at least");
+        let too_few = format!("{made} of {of} hosts became ready, but at least {at_least} were wanted");
         return Err(together.give_up(&too_few, creations, errors).await);
     }
     failed.extend(together.leave_out(unready).await);

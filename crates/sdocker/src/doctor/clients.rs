@@ -20,7 +20,9 @@ pub(super) fn tools(surroundings: &Surroundings, findings: &mut Findings) {
     for missing in &missing {
         findings
             .add("tools", State::Warning, format!("Local Mode does not find {missing}"))
-            .because("the SageMaker Python SDK runs docker and compose by themselves, and accepts only some versions of compose")
+            .because(
+                "the SageMaker Python SDK runs docker and compose itself, and accepts only some versions of Compose",
+            )
             .fix("`sdocker setup` installs it")
             .repair(Repair::SetUp);
     }
@@ -38,7 +40,7 @@ pub(super) fn files(surroundings: &Surroundings, lookup: &Lookup, shared_home: O
         findings.error("files", problem, &Caller::default());
     }
     if problems.is_empty() {
-        findings.ok("files", "what is kept of a host here can be written");
+        findings.ok("files", "the files about hosts can be written");
     }
 }
 

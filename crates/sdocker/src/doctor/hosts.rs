@@ -84,7 +84,7 @@ pub(super) async fn examine(
 fn unreadable(error: docker_remote::Error, findings: &mut Findings) {
     findings
         .add("contexts", State::Warning, format!("{:#}", crate::Error::from(error)))
-        .because("the Docker CLI stumbles over it as well, as soon as it lists its contexts")
+        .because("the Docker CLI fails over it as well, as soon as it lists its contexts")
         .fix("mend or remove the folder of that context; `docker context ls` must work");
 }
 
@@ -107,7 +107,7 @@ async fn known_host(
         Look::Unknown(why) => {
             let hints = advice::hints(&why, &Caller::default());
             let finding = findings.add("hosts", State::Warning, format!("{}: {why:#}", host.name));
-            finding.because("what is kept of it stays until that is known");
+            finding.because("its files are kept until that is known");
             finding.fix = hints.into_iter().filter(|hint| !hint.contains("`sdocker recover`")).collect();
             return;
         }
@@ -161,7 +161,7 @@ fn stopped(host: &KnownHost, lookup: &Lookup, findings: &mut Findings) {
                     State::Warning,
                     format!("{} is stopped, and its maximum lifetime is over{costs}", host.name),
                 )
-                .because("nothing ends a host that is stopped, and its disk is paid for until somebody does")
+                .because("a stopped host never ends by itself, and its disk costs money until somebody terminates it")
                 .fix(disk::choices(&host.instance));
         }
     }
@@ -174,7 +174,7 @@ fn files(host: &KnownHost, surroundings: &Surroundings, findings: &mut Findings)
         Ok(Some(unserved)) => {
             findings
                 .add("files", State::Warning, unserved.what)
-                .because("bind mounts of this app's folders, and with them Local Mode, have nothing to work on")
+                .because("bind mounts of this app's folders, and with them Local Mode, do not work")
                 .fix(unserved.fix);
             return;
         }

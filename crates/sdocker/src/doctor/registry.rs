@@ -53,13 +53,13 @@ pub(super) async fn examine(engine: Option<&Engine>, surroundings: &Surroundings
     }
     let first = Registry::of(image);
     let Err(why) = ask(&first, surroundings).await else {
-        return findings.ok("registry", format!("{} answers, from which {image} comes", first.name));
+        return findings.ok("registry", format!("{} answers: {image} comes from there", first.name));
     };
     let failed = format!("{} does not answer this app: {why}", first.name);
     if !is_hubs_own(image) {
         findings
             .add("registry", State::Warning, format!("{failed}; the host would fail if it can't pull {image}"))
-            .because("the daemon is a container of that image, which has no substitute")
+            .because("the daemon runs in a container of that image, for which there is no substitute")
             .fix("let the VPC reach the registry, by a VPC endpoint, a NAT gateway or a proxy (HTTPS_PROXY), or use --engine native");
         return;
     }

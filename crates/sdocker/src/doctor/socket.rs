@@ -43,7 +43,10 @@ pub(super) async fn examine(surroundings: &Surroundings, lookup: &Lookup, findin
             findings
                 .add("socket", State::Warning, format!("{shown} does not answer: {error}"))
                 .because("`docker` has no daemon, and no host is launched")
-                .fix(format!("the next `sdocker status` starts its process again; {} says why it ends", log.display()));
+                .fix(format!(
+                    "the next `sdocker status` starts its process again; {} says why it ended",
+                    log.display()
+                ));
         }
     }
     match lookup.contexts.current() {
@@ -52,8 +55,8 @@ pub(super) async fn examine(surroundings: &Surroundings, lookup: &Lookup, findin
             let current = current.unwrap_or_else(|| "default".to_owned());
             findings
                 .add("socket", State::Warning, format!("docker's context is {current}, and not {CONTEXT}"))
-                .because("`docker` goes past the socket")
-                .fix(format!("`docker context use {CONTEXT}`, or `sdocker down` where it is not wanted any more"));
+                .because("`docker` bypasses the socket")
+                .fix(format!("`docker context use {CONTEXT}`, or `sdocker down` if you no longer want it"));
         }
         // That contexts can't be read is said with the hosts.
         Err(_) => {}
@@ -63,7 +66,7 @@ pub(super) async fn examine(surroundings: &Surroundings, lookup: &Lookup, findin
     if !is_told && clouds::choose(surroundings) != CloudChoice::Sandbox && !on_demand::is_linked(surroundings) {
         findings
             .add("socket", State::Warning, format!("nothing but docker's context leads to {shown}"))
-            .because("docker-py, docker-compose 1.x and testcontainers know no contexts")
+            .because("docker-py, docker-compose 1.x and testcontainers do not support contexts")
             .fix("`eval \"$(sdocker env)\"`");
     }
 }

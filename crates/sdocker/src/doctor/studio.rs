@@ -53,7 +53,7 @@ pub(super) async fn examine(
         Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
         None if Ways::lends_by_default(environment.app.kind, clouds::choose(surroundings) == CloudChoice::Sandbox) => {
             match Lent::of(&[], surroundings) {
-                Ok(lent) => findings.ok("storage", format!("this app lends a host its files: {lent}")),
+                Ok(lent) => findings.ok("storage", format!("this app shares its files with a host: {lent}")),
                 Err(error) => findings.error("storage", &error, &caller),
             }
         }
@@ -61,7 +61,7 @@ pub(super) async fn examine(
             findings
                 .add("storage", State::Warning, request::WITHOUT_SHARED_STORAGE)
                 .because("Local Mode gives its data to containers by bind mounts")
-                .fix("`sdocker create-host --files share` lends a host this app's files");
+                .fix("`sdocker create-host --files share` shares this app's files with a host");
         }
     }
     if let Err(error) = host(asked, surroundings, session, environment, lookup, &caller, findings).await {
@@ -95,7 +95,7 @@ async fn host(
         let finding = findings.add("host", state_of(warning, &plan), warning.to_string());
         if let Warning::GivenGroupsLack { .. } | Warning::MountTargetShut { .. } = warning {
             finding
-                .because("a host of these groups comes up, and nobody reaches it, or it reaches nothing")
+                .because("a host in these groups would come up, but nobody could reach it, or it could reach nothing")
                 .fix("ask the administrator who prepared the groups for the rule, or name other groups in HostSGs in sdocker.conf");
         }
         if let Warning::TypeNotDescribed { .. } = warning {
@@ -104,7 +104,7 @@ async fn host(
         if let Warning::StrangeGroup { .. } = warning {
             finding
                 .because("whoever it lets in reaches the host's ports")
-                .fix("take away the rules that nobody needs, or delete the group while no host runs: the next one is made anew");
+                .fix("remove the rules that nobody needs, or delete the group while no host runs: the next host gets a new one");
         }
     }
     let engine = plan.placements.first().map(|placement| &placement.bootstrap.engine);

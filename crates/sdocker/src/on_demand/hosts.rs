@@ -350,7 +350,7 @@ impl StudioHosts {
                 Found::Doubtful(format!("{} does not answer: {why}; `sdocker status` says more", known.name))
             }
             Look::Unknown(error) => Found::Doubtful(format!(
-                "{} does not answer ({why}), and it can't be told whether it has ended: {error:#}",
+                "{} does not answer ({why}), and it is not known whether it has ended: {error:#}",
                 known.name
             )),
         }
@@ -397,7 +397,7 @@ impl Hosts for StudioHosts {
             Ok(Some(known)) if stopped.as_ref() == Some(&known.name) => self.is_stopped(&known).await,
             Ok(Some(known)) => Found::Host(known.name.clone()),
             Ok(None) => Found::Nothing { ended: self.seen.lock().await.ended.clone() },
-            Err(error) => Found::Doubtful(format!("it can't be told whether there is a host: {error:#}")),
+            Err(error) => Found::Doubtful(format!("it is not known whether there is a host: {error:#}")),
         }
     }
 
@@ -475,9 +475,7 @@ impl Hosts for StudioHosts {
         }
         if let Some(outer) = lent.shares().into_iter().find(|share| path.starts_with(&share.path)) {
             let (outer, path) = (outer.path.display(), path.display());
-            return Err(format!(
-                "it is hidden in {outer}; `sdocker up --share {outer} --share {path}` has both on the host"
-            ));
+            return Err(format!("it is hidden in {outer}; `sdocker up --share {outer} --share {path}` shares both"));
         }
         let folder = folder_of(path)?;
         let lookup = Lookup::new(&self.surroundings);

@@ -18,7 +18,7 @@ pub(super) fn read(surroundings: &Surroundings) -> crate::Result<History> {
     let file = file(surroundings);
     let unreadable = |error: io::Error| {
         let shown = file.display();
-        let why = format!("it can't be told how often hosts were launched: remove {shown}, which can't be read");
+        let why = format!("it is not known how often hosts were launched: remove {shown}, which can't be read");
         Error::new(why).because(error)
     };
     match whole_file::read(&file, MOST, Links::Refuse) {
@@ -72,7 +72,7 @@ mod tests {
         for broken in ["{", &" ".repeat(1 << 17)] {
             fs::write(file(&surroundings), broken).expect("written");
             let error = format!("{:#}", read(&surroundings).expect_err("it is broken"));
-            assert!(error.contains("it can't be told how often hosts were launched"), "{error}");
+            assert!(error.contains("it is not known how often hosts were launched"), "{error}");
         }
     }
 }

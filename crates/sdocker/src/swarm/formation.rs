@@ -61,7 +61,7 @@ fn refused(name: &str, error: docker_remote::Error) -> Error {
         whole.hint("its daemon was started for a host by itself: create hosts for a Swarm with --swarm")
     } else if said.contains("imeout") || said.contains("deadline") {
         whole.hint(
-            "hosts reach each other where a rule of their security group lets them in from itself: ports 2377 and 7946 of TCP, 7946 and 4789 of UDP",
+            "hosts reach each other if their security group admits its own members: TCP ports 2377 and 7946, UDP ports 7946 and 4789",
         )
     } else {
         whole

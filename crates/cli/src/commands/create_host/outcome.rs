@@ -75,7 +75,7 @@ pub(super) fn end(who: &str, host: &NewHost) -> String {
     if host.on_idle == OnIdle::Stop {
         let idle = host.idle_timeout.map(|idle| format!("after {} without use, and ", durations::show(idle)));
         return format!(
-            "{who} stops itself {}at {expires} at the latest, and keeps its disk, for {}; from then on it is for you to decide what becomes of it",
+            "{who} stops itself {}at {expires} at the latest, and keeps its disk, for {}; then you have to decide what becomes of it",
             idle.unwrap_or_default(),
             a_month(host.hourly.as_ref())
         );
@@ -140,7 +140,7 @@ fn a_month(hourly: Option<&Hourly>) -> String {
 
 /// What a new host costs.
 fn in_words(cost: Option<&Cost>) -> String {
-    let Some(cost) = cost else { return "what AWS asks for it: the price could not be looked up".to_owned() };
+    let Some(cost) = cost else { return "an unknown amount: the price could not be looked up".to_owned() };
     let hourly = cost.hourly_usd;
     if hourly.total() == 0.0 {
         return "nothing: it runs on this machine".to_owned();
