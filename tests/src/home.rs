@@ -279,6 +279,17 @@ impl Home {
         command
     }
 
+    /// Puts the binary under test where users have it, `~/.local/bin`.
+    ///
+    /// # Panics
+    /// It can't be put there.
+    pub fn install(&self) {
+        let binary = PathBuf::from(std::env::var_os("SDOCKER_BIN").expect("the binary under test"));
+        let folder = self.join(".local/bin");
+        fs::create_dir_all(&folder).expect("made");
+        std::os::unix::fs::symlink(for_everybody(&binary), folder.join("sdocker")).expect("linked");
+    }
+
     /// Runs the binary under test.
     ///
     /// # Panics

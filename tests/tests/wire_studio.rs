@@ -2,11 +2,16 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt as _, chown},
-    path::PathBuf,
+    io::{Read as _, Write as _},
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
-use sdocker_tests::{Front, Home, StudioUser};
+use sdocker_tests::{Front, Home, StudioUser, eventually};
 use serde_json::json;
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
@@ -77,6 +82,65 @@ fn files_of_root_never_keep_a_host() {
         assert_eq!(home.records(), Vec::<serde_json::Value>::new(), "{user:?}");
         let contexts = home.run("ls", &["-A", ".docker/contexts/meta"]).stdout;
         assert_eq!(contexts, "", "{user:?}: the rest is gone");
+    }
+}
+
+/// What a socket answers to `/_ping`; `None` where nobody answers.
+fn ping(socket: &Path) -> Option<String> {
+    let mut socket = UnixStream::connect(socket).ok()?;
+    socket.write_all(b"GET /_ping HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Whether what a lifecycle configuration began in this home goes on.
+fn installs(home: &Home) -> bool {
+    let script = home.join(".sdocker/lifecycle.sh").display().to_string();
+    let processes = fs::read_dir("/proc").expect("readable").flatten();
+    let mut commands = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
+    commands.any(|command| String::from_utf8_lossy(&command).contains(&script))
+}
+
+/// The script is run as Studio does at the start of an app: by the app's user (SageMaker guide, "Access control and setting permissions for SageMaker
+/// Studio notebooks"). The app has its socket then, even where nothing else can be installed, and nothing is launched for that.
+#[test]
+fn a_lifecycle_configuration_gives_an_app_its_socket() {
+    let Some(front) = Front::start() else { return };
+    for user in [StudioUser::KernelGateway, StudioUser::JupyterServer, StudioUser::Space] {
+        let Some(mut home) = home(&front, user) else { return };
+        home.install();
+        // An app without a way to PyPI (pip, "Environment Variables").
+        home.set("PIP_NO_INDEX", "1");
+        let script =
+            home.sdocker(&["lifecycle-config", "--up", "c5.xlarge", "--sdk", "not-to-be-had"]).expect(0).stdout;
+        fs::write(home.join("script"), script).expect("written");
+        home.give();
+        let log = home.join(".sdocker/lifecycle.log");
+        let starts = || {
+            let _ = fs::remove_file(&log);
+            home.run("bash", &["script"]).expect(0);
+            eventually(Duration::from_secs(120), "what it began says something, and ends", || {
+                // It may just have begun.
+                let said = fs::read_to_string(&log).ok().filter(|said| !said.is_empty())?;
+                (!installs(&home)).then_some(said)
+            })
+        };
+        let said = starts();
+        let variables = home.sdocker(&["env", "--shell", "json"]);
+        assert_eq!(variables.code, Some(0), "{user:?}: {variables:?}: {said}");
+        let socket = variables.json()["DOCKER_HOST"].clone();
+        let socket = PathBuf::from(socket.as_str().expect("a socket").trim_start_matches("unix://"));
+        assert!(ping(&socket).is_some_and(|answer| answer.ends_with("OK")), "{user:?}: {said}");
+        let status = || home.sdocker(&["status", "--output", "json"]).expect(0).json();
+        let before = status();
+
+        starts();
+        assert!(ping(&socket).is_some_and(|answer| answer.ends_with("OK")), "{user:?}");
+        assert_eq!(status(), before, "{user:?}: the same process goes on");
+        assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{user:?}: nothing is launched");
+        home.sdocker(&["down"]).expect(0);
+        assert_eq!((ping(&socket), socket.exists()), (None, false), "{user:?}");
     }
 }
 

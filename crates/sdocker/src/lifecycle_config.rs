@@ -138,7 +138,7 @@ mod tests {
         let source: Source = format!("file://{}#sha256={sum}", path.display()).parse().expect("a source");
         let (called, log) = run(AppKind::JupyterLab, Some(&source), Some("c5.xlarge"), 3);
         assert_eq!(
-            called, "setup --prefix ~/.local --sdk sagemaker[local]<3; echo 'x'\nconfigure\nup c5.xlarge\n",
+            called, "up c5.xlarge\nsetup --prefix ~/.local --sdk sagemaker[local]<3; echo 'x'\nconfigure\n",
             "{log}"
         );
         let (called, log) = run(AppKind::JupyterServer, Some(&source), None, 1);

@@ -18,10 +18,13 @@ if ! command -v sdocker >/dev/null; then
     chmod 755 "$new"
     mv "$new" "$HOME/.local/bin/sdocker"
 fi
+# Each is of use without the others. The socket needs nothing that takes minutes.
+failed=
+[ -z "$up" ] || sdocker up "$up" || failed=1
 # The Jupyter server of Studio Classic runs no SDK: its kernels are apps of their own.
-[ "$app" = JupyterServer ] || sdocker setup --prefix "$HOME/.local" --sdk "$sdk"
-sdocker configure
-[ -z "$up" ] || sdocker up "$up"
+[ "$app" = JupyterServer ] || sdocker setup --prefix "$HOME/.local" --sdk "$sdk" || failed=1
+sdocker configure || failed=1
+[ -z "$failed" ]
 SDOCKER-END
 export app binary sha256 sdk up
 nohup sh "$HOME/.sdocker/lifecycle.sh" >"$HOME/.sdocker/lifecycle.log" 2>&1 </dev/null &
