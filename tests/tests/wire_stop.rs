@@ -1,8 +1,8 @@
 //! Hosts that stop when they are idle (`--on-idle stop`), at the endpoint: what they cost, how they are started again, and how they end.
 
-use std::{net::TcpListener, process::Command};
+use std::{net::TcpListener, process::Command, time::Duration};
 
-use sdocker_tests::{Fault, Front, Home};
+use sdocker_tests::{Fault, Front, Home, eventually};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 7] = ["create-host", "--instance-type", "c5.xlarge", "--on-idle", "stop", "--output", "json"];
@@ -63,6 +63,59 @@ fn a_host_that_stopped_is_shown_started_again_and_ended() {
     front.shut_down(&instance);
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "the disk goes with the instance");
+}
+
+/// The process that serves files and ports ends with its host, or when that is stopped, and nothing starts it again before the host. Its log says that
+/// once, and once that the host is back.
+#[test]
+fn nobody_connects_to_a_host_that_is_stopped_or_has_ended() {
+    let Some(front) = Front::start() else { return };
+    let mut home = front.home();
+    home.set("XDG_RUNTIME_DIR", home.path());
+    front.know_at_once();
+    let instance = home.sdocker(&CREATE).expect(0).json()["instance_id"].as_str().expect("an id").to_owned();
+    let log = || home.run("sh", &["-c", "cat sdocker/*/log"]).stdout;
+    let serving = || links_of(&home).len();
+    let minute = Duration::from_secs(60);
+    eventually(minute, "it serves", || (serving() == 1).then_some(()));
+    front.shut_down(&instance);
+    eventually(minute, "it ends when the host is stopped", || (serving() == 0).then_some(()));
+
+    let nobody = Unasked::beside(&home.records()[0]);
+    for _ in 0..3 {
+        home.sdocker(&["list-hosts"]).expect(0);
+        assert_eq!(serving(), 0, "{}", log());
+    }
+    // Once what is known of it is old, EC2 is asked again, and nobody else.
+    home.run("sh", &["-c", "touch -d '1 hour ago' sdocker/*/gone.json"]).expect(0);
+    home.sdocker(&["list-hosts"]).expect(0);
+    eventually(minute, "it ends again", || (serving() == 0).then_some(()));
+    nobody.was_not_asked();
+    drop(nobody);
+    assert_eq!(log().matches("is stopped, and not connected to").count(), 1, "{}", log());
+
+    home.sdocker(&["use", &instance]).expect(0);
+    eventually(minute, "it is said that the host is back", || log().contains(" runs again").then_some(()));
+    assert_eq!((serving(), log().matches(" runs again").count()), (1, 1), "{}", log());
+
+    assert_eq!(front.ec2("TerminateInstances", &[("InstanceId.1", &instance)]).0, "");
+    eventually(minute, "it ends with the host", || (serving() == 0).then_some(()));
+    home.sdocker(&["list-hosts"]).expect(0);
+    assert_eq!((serving(), log().matches("has ended, and is not connected to").count()), (0, 1), "{}", log());
+    home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
+}
+
+/// The processes of this home that serve files and ports.
+fn links_of(home: &Home) -> Vec<String> {
+    let own = format!("HOME={}\0", home.path().display());
+    let read = |process: &str, file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+    let names = processes.map(|process| process.file_name().to_string_lossy().into_owned());
+    let ours = |process: &String| {
+        String::from_utf8_lossy(&read(process, "cmdline")).contains("\0link\0--host\0")
+            && String::from_utf8_lossy(&read(process, "environ")).contains(&own)
+    };
+    names.filter(ours).collect()
 }
 
 /// Whatever becomes of the start, the host is there as before: EC2 has no capacity, does not answer, refuses it; the process dies.
@@ -289,17 +342,16 @@ struct Unasked(TcpListener);
 
 impl Unasked {
     fn at(home: &Home, record: &Value) -> Self {
-        // The process that serves ports waits until its host is back: it is ended, and not started again for a host of which nothing is remembered.
+        // The process that serves ports may not have seen yet that the host is stopped; none is started again for a host of which nothing is remembered.
         std::fs::remove_dir_all(home.join(".sdocker/links")).expect("removed");
-        let own = format!("HOME={}\0", home.path().display());
-        let read = |process: &str, file| std::fs::read(format!("/proc/{process}/{file}")).unwrap_or_default();
-        let processes = std::fs::read_dir("/proc").expect("readable").flatten();
-        for process in processes.map(|process| process.file_name().to_string_lossy().into_owned()) {
-            let serves = String::from_utf8_lossy(&read(&process, "cmdline")).contains("\0link\0--host\0");
-            if serves && String::from_utf8_lossy(&read(&process, "environ")).contains(&own) {
-                assert!(Command::new("kill").args(["-9", &process]).status().expect("it runs").success());
-            }
+        for process in links_of(home) {
+            assert!(Command::new("kill").args(["-9", &process]).status().expect("it runs").success());
         }
+        Self::beside(record)
+    }
+
+    /// Whatever runs in the home goes on.
+    fn beside(record: &Value) -> Self {
         let address = record["instance"]["endpoint"].as_str().expect("an address");
         let port = record["daemon_port"].as_u64().expect("a port").try_into().expect("a port");
         let listener = TcpListener::bind((address, port)).expect("the host's daemon is gone");

@@ -152,26 +152,36 @@ fn starting(share: &Share) -> FolderLine {
 }
 
 fn apply(news: News, state: &mut LinkState, past: Option<&String>) {
-    let mut all = |to: FolderState, why: Option<String>| {
+    fn all(state: &mut LinkState, to: FolderState, why: Option<&String>) {
         for folder in &mut state.folders {
             folder.state = to;
-            folder.why.clone_from(&why);
+            folder.why = why.cloned();
         }
-    };
+    }
     match news {
-        News::File(Event::Ready) => all(FolderState::Shared, None),
+        News::File(Event::Ready) => all(state, FolderState::Shared, None),
         News::File(Event::AgentReplaced) => {
             tracing::warn!("the container that shares the folders was removed, and is back");
-            all(FolderState::Shared, past.cloned());
+            all(state, FolderState::Shared, past);
         }
         News::File(Event::Reconnecting { path, reason }) => {
-            tracing::warn!("{}: {reason}; connecting again", path.display());
+            // Each thing is said once, however often it is tried.
+            if !is(state, &path, FolderState::Waiting) {
+                tracing::warn!("{}: {reason}; connecting again", path.display());
+            }
             set(state, &path, FolderState::Waiting, Some(reason));
         }
-        News::File(Event::Connected { path }) => set(state, &path, FolderState::Shared, past.cloned()),
+        News::File(Event::Connected { path }) => {
+            if is(state, &path, FolderState::Waiting) {
+                tracing::info!("{}: connected again", path.display());
+            }
+            set(state, &path, FolderState::Shared, past.cloned());
+        }
         News::Refused(why) => {
-            tracing::warn!("the folders are not shared: {why}");
-            all(FolderState::Failed, Some(why));
+            if !state.folders.iter().all(|folder| folder.why.as_ref() == Some(&why)) {
+                tracing::warn!("the folders are not shared: {why}");
+            }
+            all(state, FolderState::Failed, Some(&why));
         }
         News::Port(PortEvent::Ports(lines)) => {
             state.ports = lines.into_iter().map(Into::into).collect();
@@ -179,13 +189,23 @@ fn apply(news: News, state: &mut LinkState, past: Option<&String>) {
                 tracing::info!("{line:?}");
             }
         }
-        News::Port(PortEvent::Following) => state.unreachable = None,
+        News::Port(PortEvent::Following) => {
+            if state.unreachable.take().is_some() {
+                tracing::info!("the daemon answers again");
+            }
+        }
         News::Port(PortEvent::Lost(why)) => {
-            tracing::warn!("the daemon's events can't be followed: {why}");
+            if state.unreachable.is_none() {
+                tracing::warn!("the daemon's events can't be followed: {why}");
+            }
             state.unreachable = Some(why);
         }
         News::File(_) | News::Port(_) => {}
     }
+}
+
+fn is(state: &LinkState, path: &std::path::Path, how: FolderState) -> bool {
+    state.folders.iter().any(|folder| folder.path == path && folder.state == how)
 }
 
 fn set(state: &mut LinkState, path: &std::path::Path, to: FolderState, why: Option<String>) {

@@ -3,6 +3,7 @@
 //! One process per app, for the current host: a program that embeds this library calls [`serve`] in a task of its own, or in a process that
 //! it starts by [`start`].
 
+mod gone;
 mod lent;
 
 use std::{process::Command, time::Duration};
@@ -10,7 +11,10 @@ use std::{process::Command, time::Duration};
 use docker_remote::{Client, ClientCredentials, Endpoint};
 use host_files::Program;
 use host_link::{Link, Service};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use host_link::{FolderLine, FolderState, LinkState, PortLine};
@@ -20,10 +24,11 @@ use crate::{
     Surroundings, Unobserved,
     error::Context as _,
     lookup::{KnownHost, Lookup},
-    places::{Look, Places},
+    places::Places,
     session::local_facts,
     socket,
 };
+use gone::Gone;
 
 /// How long the host has to answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -31,11 +36,11 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the host keeps the folders without a connection.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// How often it is asked whether the host was taken out of this home.
-const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How long the cloud has to say that a host is stopped, before it is connected to.
+const SAYS_WITHIN: Duration = Duration::from_secs(3);
 
-/// After how long without the daemon the cloud is asked whether there is the host, and how often.
-const ASKS_EVERY: Duration = Duration::from_secs(20);
+/// How soon a daemon that does not answer is connected to again.
+const CONNECTS_EVERY: Duration = Duration::from_secs(5);
 
 /// The network and the port of SDKs from 2.203 on, which publish none.
 const SERVING: (&str, u16) = ("sagemaker", 8080);
@@ -68,6 +73,11 @@ pub fn is_running(surroundings: &Surroundings) -> bool {
     service(surroundings).process().is_some()
 }
 
+/// Whether a host was seen to be stopped or to have ended: the process ended for that, and is not to be started again before the host is.
+pub fn has_gone(surroundings: &Surroundings, host: &str) -> bool {
+    gone::is_known(surroundings, host)
+}
+
 /// Why nobody serves files and ports to a host, where somebody should: what that means, and what mends it.
 pub(crate) struct Unserved {
     pub what: String,
@@ -79,6 +89,9 @@ pub(crate) fn unserved(surroundings: &Surroundings, host: &KnownHost) -> crate::
     let Some(lent) = lent(surroundings, &host.name)?.filter(|_| host.current) else { return Ok(None) };
     let service = service(surroundings);
     let Some(process) = service.process() else {
+        if gone::is_known(surroundings, &host.name) {
+            return Ok(None);
+        }
         let fix = format!(
             "`sdocker use --instance-id {}` serves them again; {} says why it ended",
             host.instance,
@@ -156,7 +169,7 @@ pub(crate) async fn stop_serving(surroundings: &Surroundings, host: &str) -> cra
     stopped.context("cannot wait for the end of the process in the background")?.map(drop).map_err(Into::into)
 }
 
-/// Serves files and ports to a host, until `stop` or the host's end, unless another process of this app does.
+/// Serves files and ports to a host, until `stop`, the host's end, or until it is stopped, unless another process of this app does.
 ///
 /// # Cancel safety
 /// Not to be dropped, but stopped: dropped, it does not wait until the folders are off the host. Tasks see to that for as long as the
@@ -177,12 +190,24 @@ pub async fn serve(
     let lent = Lent::read(&lookup.layout.link(host))?.unwrap_or_default();
     let credentials = ClientCredentials::load(&lookup.layout.client_certs(host))?;
     let endpoint = Endpoint::new(&known.address, known.port);
+    let key = lookup.layout.client_certs(host).join("key.pem");
+    // A file system that does not answer says nothing about the host.
+    let is_taken_out = || matches!(key.try_exists(), Ok(false));
+    let look = || async { Gone::of(&Places::new(surroundings, &Unobserved).look_at(&known).await) };
+    // Whatever is sent to an instance that is stopped is lost.
+    if known.record.as_ref().is_some_and(|record| record.stops.is_some())
+        && let Ok(Some(gone)) = timeout(SAYS_WITHIN, look()).await
+    {
+        gone::note(surroundings, host, gone);
+        return Ok(());
+    }
     let (reached, is_reached) = watch::channel(true);
     let serving = async {
         let client = tokio::select! {
             () = stop.cancelled() => return,
             client = connect(&endpoint, &credentials, &reached) => client,
         };
+        gone::is_back(surroundings, host);
         let link = Link {
             host: host.to_owned(),
             client,
@@ -206,54 +231,27 @@ pub async fn serve(
     tokio::select! {
         biased;
         // Nothing is left on it, and nobody there would answer.
-        () = ended(surroundings, &lookup, &known, is_reached, &stop) => tracing::info!("{host} has ended"),
+        gone = gone::gone(is_taken_out, look, is_reached, &stop) => gone::note(surroundings, host, gone),
         () = serving => {}
     }
     Ok(())
 }
 
 async fn connect(endpoint: &Endpoint, credentials: &ClientCredentials, reached: &watch::Sender<bool>) -> Client {
+    let mut said = String::new();
     loop {
         match Client::connect(endpoint, credentials, ANSWERS_WITHIN).await {
             Ok(client) => return client,
-            Err(error) => tracing::warn!("{error}"),
-        }
-        reached.send_replace(false);
-        sleep(LOOKS_EVERY * 5).await;
-    }
-}
-
-/// Comes to its end when the host has ended, or is this home's no longer.
-async fn ended(
-    surroundings: &Surroundings,
-    lookup: &Lookup,
-    host: &KnownHost,
-    reached: watch::Receiver<bool>,
-    stop: &CancellationToken,
-) {
-    let key = lookup.layout.client_certs(&host.name).join("key.pem");
-    // A file system that does not answer says nothing about the host.
-    let is_gone = || matches!(key.try_exists(), Ok(false));
-    let mut unreachable = Duration::ZERO;
-    loop {
-        tokio::select! {
-            () = sleep(LOOKS_EVERY) => {}
-            () = stop.cancelled() => {
-                if !is_gone() {
-                    std::future::pending::<()>().await;
+            Err(error) => {
+                let why = error.to_string();
+                if why != said {
+                    tracing::warn!("{why}");
+                    said = why;
                 }
             }
         }
-        if is_gone() {
-            return;
-        }
-        unreachable = if *reached.borrow() { Duration::ZERO } else { unreachable + LOOKS_EVERY };
-        if unreachable >= ASKS_EVERY {
-            unreachable = Duration::ZERO;
-            if matches!(Places::new(surroundings, &Unobserved).look_at(host).await, Look::Ended(_)) {
-                return;
-            }
-        }
+        reached.send_replace(false);
+        sleep(CONNECTS_EVERY).await;
     }
 }
 

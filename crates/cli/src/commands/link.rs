@@ -89,6 +89,9 @@ pub(crate) fn again(surroundings: &Surroundings, printer: &Printer) {
     }
     let lookup = Lookup::new(surroundings);
     let Ok(host) = lookup.current(|_| String::new()) else { return };
+    if link::has_gone(surroundings, &host.name) {
+        return;
+    }
     // A host that is nobody's yet, or that was created before there was this, is served from `use` on.
     match link::lent(surroundings, &host.name) {
         Ok(Some(_)) if lookup.has_key(&host.name) => {}
