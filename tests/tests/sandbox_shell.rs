@@ -193,13 +193,24 @@ fn copies(docker: Docker) {
         ([data.clone(), on_host("file")], "is no folder"),
         ([on_host("new"), home.join("large").display().to_string()], "is no folder"),
         ([home.join("none").display().to_string(), on_host("x")], "cannot read "),
-        ([data.clone(), back.clone()], "both are here"),
-        ([on_host("new"), on_host("x")], "both are on hosts"),
+        ([data.clone(), back.clone()], "both paths are local"),
+        ([on_host("new"), on_host("x")], "both paths are on hosts"),
     ] {
         let said = run(1, &arguments.each_ref().map(String::as_str)).stderr;
         assert!(said.contains(why), "{arguments:?}: {said}");
     }
     run(2, &["c5:x", "y"]);
+    nothing_is_left(&home);
+
+    // Interrupted in the middle, it removes its container all the same.
+    fs::File::create(at("huge")).and_then(|file| file.set_len(4 << 30)).expect("made");
+    let mut child = home.sdocker_command(&["cp", &on_host("huge"), &back]).spawn().expect("it runs");
+    eventually(SOON, "the copy's container", || {
+        let containers = home.run("docker", &["ps", "--all", "--quiet"]).expect(0).stdout;
+        (!containers.trim().is_empty()).then_some(())
+    });
+    signal(&home, "INT", &child);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
     nothing_is_left(&home);
     home.sdocker(&["rm", &name]).expect(0);
 }

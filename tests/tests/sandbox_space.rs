@@ -8,9 +8,13 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use sdocker_tests::{Home, Run, Space, eventually};
 use serde_json::Value;
 
@@ -177,6 +181,7 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     until("the host knows", || status(home)["life"]["expires_at"] == end);
     let refused = home.sdocker(&["keep", "--for", "90h"]).expect(1);
     assert!(refused.stderr.contains("seven times its maximum lifetime"), "{}", refused.stderr);
+    until("one is interrupted while it asks", || is_interrupted(home, &["logs", "dockerd"]));
     assert_eq!(docker(home, &["ps", "-aq", "--filter", "status=created"]), "", "nothing that was made to ask");
 
     // Nothing is left.
@@ -195,6 +200,21 @@ fn todays_studio_has_its_files_and_ports_on_a_host() {
     assert_eq!((space.front().live(), home.records()), (Vec::new(), Vec::new()));
     let links = fs::read_dir(home.join(".sdocker/links")).expect("there").flatten();
     assert_eq!(links.map(|link| link.path()).collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+}
+
+/// Interrupts a command when it has made a container on the host; whether it had not ended by then.
+fn is_interrupted(home: &Home, arguments: &[&str]) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    let since = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
+    let mut events = home.command("docker");
+    events.args(["events", "--since", &since, "--filter", "event=create", "--format", "{{.ID}}"]);
+    let mut events = events.stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut asks = home.sdocker_command(arguments).stdout(Stdio::null()).spawn().expect("it runs");
+    BufReader::new(events.stdout.take().expect("piped")).read_line(&mut String::new()).expect("an event");
+    kill(Pid::from_raw(asks.id().try_into().expect("an id")), Signal::SIGINT).expect("it is sent");
+    let code = asks.wait().expect("it ends").code();
+    events.kill().and_then(|()| events.wait()).expect("it ends");
+    code == Some(130)
 }
 
 /// What a newcomer's first hour is for (`package.rs` has its beginning, from the wheel on): work on a host, each line as it is printed.

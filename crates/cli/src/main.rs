@@ -8,7 +8,7 @@ mod documented;
 mod environment;
 mod options;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{CommandFactory as _, Parser as _};
 use clap_complete::CompleteEnv;
@@ -94,13 +94,28 @@ fn run(
     let _command = (!in_background).then(|| Waiting::silently(printer, "working"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        tokio::select! {
+        let error = tokio::select! {
             biased;
-            outcome = commands::run(args.command, surroundings, printer, &interrupt) => outcome,
-            error = interrupt.left() => Err(error),
-        }
+            outcome = commands::run(args.command, surroundings, printer, &interrupt) => return outcome,
+            error = interrupt.left() => error,
+        };
+        // The command was dropped here.
+        tasks_end().await;
+        Err(error)
     });
     // Reads of standard input and files can't be cancelled; nobody waits for them.
     runtime.shutdown_background();
     outcome
+}
+
+/// Waits a moment for the tasks that a dropped command left behind, such as the removal of a container from the host.
+async fn tasks_end() {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let ended = async {
+        while metrics.num_alive_tasks() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // Some, such as idle connections, may have no end of their own.
+    let _ = tokio::time::timeout(Duration::from_secs(1), ended).await;
 }
