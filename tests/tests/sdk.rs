@@ -2,11 +2,13 @@
 #![expect(clippy::print_stdout, reason = "docs/local-mode.md quotes what was measured")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use localmode_config::{ComposeVerdict, Sdk, Version, compose_accepted};
@@ -15,6 +17,9 @@ use serde_json::Value;
 
 /// How most of them get their host.
 const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
+
+/// How others do.
+const UP: [&str; 2] = ["up", "c5.xlarge"];
 
 /// An app with a current host, on which the training image is built, and S3 beside it.
 struct Lab {
@@ -71,13 +76,13 @@ impl Lab {
 
     fn open_with(docker: Docker) -> Option<Self> {
         let cache = cache()?;
-        Self::of(App::Any(Home::in_sandbox_with(docker)?), cache, &CREATE)
+        Some(Self::of(App::Any(Home::in_sandbox_with(docker)?), cache, &CREATE)?.with_image())
     }
 
     /// One without a host, which its socket launches.
     fn on_demand() -> Option<Self> {
         let cache = cache()?;
-        Self::of(App::Any(Home::in_sandbox()?), cache, &["up", "c5.xlarge"])
+        Some(Self::of(App::Any(Home::in_sandbox()?), cache, &UP)?.with_image())
     }
 
     fn open_in_space() -> Option<Self> {
@@ -91,7 +96,7 @@ impl Lab {
         // What everybody sees anyway needs no mount of its own.
         let seen: Vec<&Path> = seen.into_iter().filter(|folder| *folder != Path::new("/usr")).collect();
         let space = Space::open_with(Docker::Old, &seen)?;
-        Self::of(App::Space(Box::new(space)), cache, &CREATE)
+        Some(Self::of(App::Space(Box::new(space)), cache, &CREATE)?.with_image())
     }
 
     fn of(mut app: App, cache: PathBuf, begin: &[&str]) -> Option<Self> {
@@ -107,7 +112,7 @@ impl Lab {
         s3.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
         s3.stderr(fs::File::create(&s3_log).expect("made"));
         let s3 = s3.spawn().expect("it starts");
-        let aws = eventually(std::time::Duration::from_secs(30), "S3", || {
+        let aws = eventually(Duration::from_secs(30), "S3", || {
             let log = BufReader::new(fs::File::open(&s3_log).ok()?);
             log.lines().map_while(Result::ok).find_map(|line| Some(line.split_once("Running on ")?.1.trim().to_owned()))
         });
@@ -136,9 +141,13 @@ impl Lab {
                 app.home_mut().set(name, value);
             }
         }
-        let lab = Self { app, cache, s3, aws };
-        lab.build_image();
-        Some(lab)
+        Some(Self { app, cache, s3, aws })
+    }
+
+    /// The same, with the example's image.
+    fn with_image(self) -> Self {
+        self.build_image();
+        self
     }
 
     fn home(&self) -> &Home {
@@ -268,8 +277,8 @@ impl Lab {
         assert!(!reaper.is_empty(), "ryuk runs");
 
         tests.kill().and_then(|()| tests.wait()).expect("ended");
-        eventually(std::time::Duration::from_secs(60), "what was left is removed", || (left() == [0; 4]).then_some(()));
-        eventually(std::time::Duration::from_secs(60), "ryuk goes as well", || {
+        eventually(Duration::from_secs(60), "what was left is removed", || (left() == [0; 4]).then_some(()));
+        eventually(Duration::from_secs(60), "ryuk goes as well", || {
             (self.home().run("docker", &["inspect", &reaper]).code == Some(1)).then_some(())
         });
     }
@@ -371,6 +380,228 @@ fn a_host_on_demand() {
     lab.is_reaped();
     lab.runs("sdk-oldest", "v2", None);
     lab.runs("sdk-3", "v3", Some("JupyterLab"));
+}
+
+/// How long a machine boots, where [`SLOW`] is in the home.
+const BOOTS_FOR: Duration = Duration::from_secs(150);
+
+/// What makes machines slow.
+const SLOW: &str = "slow";
+
+/// A machine that boots for long: it has no network before. And its daemon, beside a registry, which it trusts on its own loopback address.
+const IP: &str =
+    "#!/bin/bash\n[[ \"$1 $2\" != 'netns add' || ! -e $HOME/slow ]] || sleep SECONDS\nexec PROGRAM \"$@\"\n";
+const DOCKERD: &str = "#!/bin/bash
+setpriv --pdeathsig TERM docker-registry serve \"$HOME/registry.yml\" >\"$HOME/registry.log\" 2>&1 &
+exec PROGRAM \"$@\"
+";
+
+/// The image of all clients, which the registry has.
+const BOX: &str = "127.0.0.1:5000/box:1";
+
+/// What is done by one client that waits for a host, and what it can be told by.
+struct Waiting {
+    /// What it is called in the docs.
+    name: &'static str,
+    /// `ATTEMPT` in it is the number of the attempt.
+    command: Vec<String>,
+    folder: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+}
+
+/// What became of it.
+struct Waited {
+    /// How its attempts ended, and after what time each.
+    attempts: Vec<(Run, Duration)>,
+    /// When the last one did.
+    ended: Instant,
+}
+
+impl Waiting {
+    /// Does it until it succeeds, as its user would who is told to try again, and is told nothing else.
+    fn until_done(&self, home: &Home) -> Waited {
+        let mut attempts = Vec::new();
+        loop {
+            let words: Vec<_> =
+                self.command.iter().map(|word| word.replace("ATTEMPT", &attempts.len().to_string())).collect();
+            let mut command = home.command(&words[0]);
+            command.args(&words[1..]).current_dir(home.join(self.folder)).envs(self.variables.iter().copied());
+            let began = Instant::now();
+            let run = Run::new(command.output().expect("it runs"));
+            let (code, took) = (run.code, began.elapsed());
+            attempts.push((run, took));
+            if code == Some(0) {
+                return Waited { attempts, ended: Instant::now() };
+            }
+            let (run, _) = &attempts[attempts.len() - 1];
+            let said = format!("{}{}", run.stdout, run.stderr);
+            // One that gave up by itself, such as docker-py after 60 s, would say something else.
+            assert!(said.contains("the host is starting, about "), "{}, after {took:?}: {run:?}", self.name);
+            assert!(said.contains(" s; try again"), "{}: {run:?}", self.name);
+            assert!(attempts.len() < 8, "{}: {run:?}", self.name);
+        }
+    }
+}
+
+impl Waited {
+    /// What its user sees: the row of the docs.
+    fn shows(&self) -> &'static str {
+        let (first, _) = &self.attempts[0];
+        match first.code {
+            Some(0) if format!("{}{}", first.stdout, first.stderr).contains("sdocker: launching") => {
+                "the progress of the launch | wait"
+            }
+            Some(0) => "nothing | wait",
+            _ => "after 45 s: the host is starting | repeat it",
+        }
+    }
+}
+
+impl Lab {
+    /// Has hosts whose machines boot for long where [`SLOW`] is, with a registry.
+    fn with_slow_machines(cache: PathBuf) -> Option<Self> {
+        let mut home = Home::in_sandbox_with(Docker::Todays)?;
+        let programs = home.join("programs");
+        fs::create_dir(&programs).expect("made");
+        for (name, script) in [("ip", IP), ("dockerd", DOCKERD)] {
+            let program = home.run("which", &[name]).expect(0).stdout;
+            let script = script.replace("PROGRAM", program.trim());
+            fs::write(programs.join(name), script.replace("SECONDS", &BOOTS_FOR.as_secs().to_string()))
+                .expect("written");
+            fs::set_permissions(programs.join(name), fs::Permissions::from_mode(0o755)).expect("set");
+        }
+        home.put_on_path(&programs);
+        let settings = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:5000'}}\n",
+            home.join("registry").display()
+        );
+        fs::write(home.join("registry.yml"), settings).expect("written");
+        Self::of(App::Any(home), cache, &UP)
+    }
+
+    /// Gives the registry the image: busybox, with a program that trains a model.
+    fn push_box(&self) {
+        let root = self.home().join("image");
+        fs::create_dir_all(root.join("bin")).expect("made");
+        fs::copy("/bin/busybox", root.join("bin/busybox")).expect("copied");
+        for applet in ["sh", "cat", "echo", "sleep"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("linked");
+        }
+        fs::write(root.join("bin/train"), "#!/bin/sh\necho trained >/opt/ml/model/model\n").expect("written");
+        fs::set_permissions(root.join("bin/train"), fs::Permissions::from_mode(0o755)).expect("set");
+        let push = format!(
+            "tar -C image -c . | docker import -c 'ENV PATH=/bin' - {BOX} && until docker push {BOX}; do sleep 0.2; done"
+        );
+        self.home().run("timeout", &["60", "sh", "-c", &push]).expect(0);
+    }
+
+    /// The clients, each with something of its own to do.
+    fn waiting(&self) -> Vec<Waiting> {
+        let packages = PathBuf::from(std::env::var_os("SDOCKER_SDK_PACKAGES").expect("set"));
+        let old = PathBuf::from(std::env::var_os("SDOCKER_DOCKER").expect("set")).join("old/client/docker");
+        let old = old.display().to_string();
+        let sdk = |script: &str| repository().join("tests/sdk").join(script).display().to_string();
+        let python = |docker: &str, testcontainers: &str| {
+            let environment = format!("docker-{docker}-testcontainers-{testcontainers}");
+            packages.join(environment).join("bin/python").display().to_string()
+        };
+        let mut clients = Vec::new();
+        let mut client = |name: &'static str, folder, variables, command: &[&str]| {
+            let command = command.iter().map(|word| (*word).to_owned()).collect();
+            clients.push(Waiting { name, command, folder, variables });
+        };
+        let classic: &[(&str, &str)] = &[("DOCKER_BUILDKIT", "0")];
+        client("Docker CLI 20.10, `docker pull`", "", &[], &[&old, "pull", BOX]);
+        client("Docker CLI 20.10, `docker build`", "project", classic, &[&old, "build", "-t", "cli-20", "."]);
+        client("Docker CLI 28, `docker run`", "", &[], &["docker", "run", "--name", "cli-28", BOX, "echo", "done"]);
+        client("Docker CLI 28, `docker volume create`", "", &[], &["docker", "volume", "create", "cli-28"]);
+        client("docker-compose 1.29, `up`", "project", &[], &["docker-compose", "-p", "one", "up", "-d"]);
+        client("Docker Compose 2.40, `up`", "project", &[], &["docker", "compose", "-p", "two", "up", "-d"]);
+        client("buildx 0.19, `build`", "project", &[], &["docker", "buildx", "build", "--load", "-t", "buildx", "."]);
+        let script = sdk("waits.py");
+        let [py_71, py_72] = ["7.1.0", "7.2.0"].map(|docker| python(docker, "4.15.0"));
+        let testcontainers_43 = python("7.2.0", "4.3.0");
+        client("docker-py 7.1, `volumes.create`", "", &[], &[&py_71, &script, "volume", "py-71", BOX]);
+        client("docker-py 7.2, `volumes.create`", "", &[], &[&py_72, &script, "volume", "py-72", BOX]);
+        client("docker-py 7.1, `containers.run`", "", &[], &[&py_71, &script, "run", "py-71", BOX]);
+        client("docker-py 7.2, `images.build`", "", &[], &[&py_72, &script, "build", "py-72", BOX]);
+        client("docker-py 7.2, `images.load`", "", &[], &[&py_72, &script, "load", "py-72", BOX]);
+        client("testcontainers 4.3", "", &[], &[&testcontainers_43, &script, "testcontainers", "tc-43", BOX]);
+        client("testcontainers 4.15", "", &[], &[&py_71, &script, "testcontainers", "tc-415", BOX]);
+        let (sdk_2, fit) = (self.python("sdk-2").display().to_string(), sdk("fit.py"));
+        let folder = self.home().inside("fit-ATTEMPT").display().to_string();
+        client("SageMaker SDK 2 with docker-compose 1.29, `fit`", "", &[], &[&sdk_2, &fit, BOX, &folder]);
+        clients
+    }
+}
+
+/// Every kind of client at once, none of which knows of hosts, before a machine that boots for 150 s: the table of the docs.
+#[test]
+fn clients_wait_for_a_host_that_takes_long() {
+    let Some(cache) = cache() else { return };
+    if std::env::var_os("SDOCKER_SDK_PACKAGES").is_none() || std::env::var_os("SDOCKER_DOCKER").is_none() {
+        return skip("SDOCKER_SDK_PACKAGES and SDOCKER_DOCKER name what was prepared: use scripts/test sdk");
+    }
+    let Some(lab) = Lab::with_slow_machines(cache) else { return };
+    let home = lab.home();
+    lab.push_box();
+    home.run("docker", &["save", "-o", "box.tar", BOX]).expect(0);
+    home.sdocker(&["terminate-current-host"]).expect(0);
+    let project = home.join("project");
+    fs::create_dir(&project).expect("made");
+    fs::write(project.join("Dockerfile"), format!("FROM {BOX}\nLABEL built=here\n")).expect("written");
+    let services = format!("version: '3.2'\nservices: {{web: {{image: '{BOX}', command: sleep 1000}}}}\n");
+    fs::write(project.join("docker-compose.yml"), services).expect("written");
+    let launches = || {
+        let launches = fs::read_to_string(home.join(".sdocker/launches.json")).expect("there");
+        let launches: Value = serde_json::from_str(&launches).expect("JSON");
+        launches["begun"].as_array().expect("a list").len()
+    };
+    assert_eq!((launches(), home.records()), (1, Vec::new()));
+
+    fs::write(home.join(SLOW), "").expect("written");
+    let began = Instant::now();
+    let clients = lab.waiting();
+    let waited: Vec<Waited> = std::thread::scope(|scope| {
+        let waiting: Vec<_> = clients.iter().map(|client| scope.spawn(|| client.until_done(home))).collect();
+        waiting.into_iter().map(|client| client.join().expect("no panic")).collect()
+    });
+    assert_eq!((launches(), home.records().len()), (2, 1), "one launch for all of them");
+    let docs = fs::read_to_string(repository().join("docs/on-demand.md")).expect("read");
+    let mut lacks = Vec::new();
+    for (client, waited) in clients.iter().zip(&waited) {
+        let took = waited.ended - began;
+        let times: Vec<_> = waited.attempts.iter().map(|(_, took)| took.as_secs()).collect();
+        println!("{}: attempts of {times:?} s", client.name);
+        let (_, refused) = waited.attempts.split_last().expect("one at least");
+        assert!(took >= BOOTS_FOR, "{}: nothing is done before the machine has booted: {took:?}", client.name);
+        for (run, took) in refused {
+            assert!(*took >= Duration::from_secs(45), "{}: {took:?}: {run:?}", client.name);
+        }
+        let row = format!("| {} | {} |", client.name, waited.shows());
+        println!("{row}");
+        if !docs.contains(&row) {
+            lacks.push(row);
+        }
+    }
+
+    // What each of them made is there.
+    let listed = |arguments: &[&str]| {
+        let listed = home.run("docker", arguments).expect(0).stdout;
+        listed.lines().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let volumes = listed(&["volume", "ls", "-q"]);
+    for volume in ["cli-28", "py-71", "py-72"] {
+        assert!(volumes.contains(volume), "{volume}: {volumes:?}");
+    }
+    let images = listed(&["images", "--format", "{{.Repository}}"]);
+    for image in ["cli-20", "buildx", "py-72", "127.0.0.1:5000/box"] {
+        assert!(images.contains(image), "{image}: {images:?}");
+    }
+    let projects = listed(&["ps", "--format", "{{.Label \"com.docker.compose.project\"}}"]);
+    assert_eq!(projects, ["one", "two"].map(str::to_owned).into(), "the services run");
+    assert_eq!(home.run("docker", &["logs", "cli-28"]).expect(0).stdout, "done\n");
+    assert!(lacks.is_empty(), "docs/on-demand.md lacks:\n{}", lacks.join("\n"));
 }
 
 #[test]

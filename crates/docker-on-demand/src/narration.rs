@@ -3,6 +3,7 @@
 use std::io;
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Engine,
@@ -33,8 +34,13 @@ impl Narration {
         Ok(Self { story })
     }
 
-    /// Tells a launch until it has come to its end; what came of it. An error where the client has gone.
-    pub(crate) async fn tell(&self, client: &mut Wire, mut launch: Watched) -> io::Result<Result<(), String>> {
+    /// Tells a launch until it has come to its end, or until a time; what came of it. An error where the client has gone.
+    pub(crate) async fn tell(
+        &self,
+        client: &mut Wire,
+        mut launch: Watched,
+        until: Option<Instant>,
+    ) -> io::Result<Result<(), String>> {
         let mut told = 0;
         loop {
             let (lines, outcome) = {
@@ -48,8 +54,14 @@ impl Narration {
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
-            if launch.changed().await.is_err() {
-                return Ok(Err("the launch was given up".to_owned()));
+            let changed = match until {
+                Some(until) => timeout_at(until, launch.changed()).await,
+                None => Ok(launch.changed().await),
+            };
+            match changed {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(Err("the launch was given up".to_owned())),
+                Err(_) => return Ok(Err(launch.borrow().not_yet())),
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     holdings::{Holdings, Stock},
     launches::{Launches, outcome},
     narration::Narration,
-    pool::Pool,
+    pool::{Pool, Taken},
     relay::{Failed, relay},
     route::{Made, Route, Story, Target},
     wire::{Wire, send},
@@ -208,6 +208,10 @@ impl Proxy {
             return self.tell_events(client, &request).await.map(|()| false);
         }
         let until = (!request.is_patient()).then(|| Instant::now() + self.settings.patience);
+        // docker-py gives pulls and builds all the time that they take, and others no more than 60 s. It takes an error of a load from nothing but the
+        // stream, and one of an import from nothing but the status (docker/api/build.py, docker/api/image.py, docker/models/images.py).
+        let is_load = target.path == "/images/load";
+        let is_import = target.path == "/images/create" && route == Route::Tells(Story::Silent);
         let body = match route {
             Route::Creates(_) => Some(self.read(client, &mut request).await?),
             _ => None,
@@ -240,8 +244,11 @@ impl Proxy {
                 Ok(launch) => launch,
                 Err(why) => return self.say(client, &request, body.is_some(), Answer::error(503, why)).await,
             };
-            if let Route::Tells(story) = route {
-                return self.narrate(client, &request, story, launch).await.map(|()| false);
+            if let Route::Tells(story) = route
+                && !(is_import && until.is_some())
+            {
+                let until = until.filter(|_| is_load);
+                return self.narrate(client, &request, story, launch, until).await.map(|()| false);
             }
             let waited = tokio::select! {
                 waited = outcome(launch, until) => waited,
@@ -281,27 +288,37 @@ impl Proxy {
         request: &Request,
         story: Story,
         launch: crate::launches::Watched,
+        until: Option<Instant>,
     ) -> io::Result<()> {
         let narration = Narration::begin(client, story, &self.engine(), request.waits_to_send()).await?;
-        if let Err(why) = narration.tell(client, launch).await? {
-            return narration.fail(client, &why).await;
-        }
-        let host = match self.hosts.find().await {
-            Found::Host(host) => host,
-            Found::Doubtful(why) => return narration.fail(client, &why).await,
-            Found::Stopped(said) => return narration.fail(client, &said).await,
-            Found::Nothing { ended } => {
-                return narration.fail(client, ended.as_deref().unwrap_or("the host has gone")).await;
-            }
+        let told = narration.tell(client, launch, until).await?;
+        let daemon = match told {
+            Ok(()) => self.daemon_of_launched().await,
+            Err(why) => Err(why),
         };
-        match self.pool.take(&*self.hosts, &host, true).await {
+        match daemon {
             Ok(mut daemon) => {
                 let told = narration.go_on(client, &mut daemon.wire, request).await;
                 self.stock.has_changed();
                 told
             }
-            Err(error) => narration.fail(client, &format!("{host} is not reached: {error}")).await,
+            Err(why) => {
+                narration.fail(client, &why).await?;
+                linger(client, &mut request.body()?).await;
+                Ok(())
+            }
         }
+    }
+
+    /// A connection to the host that was launched; why there is none.
+    async fn daemon_of_launched(&self) -> Result<Taken, String> {
+        let host = match self.hosts.find().await {
+            Found::Host(host) => host,
+            Found::Doubtful(why) | Found::Stopped(why) => return Err(why),
+            Found::Nothing { ended } => return Err(ended.unwrap_or_else(|| "the host has gone".to_owned())),
+        };
+        let taken = self.pool.take(&*self.hosts, &host, true).await;
+        taken.map_err(|error| format!("{host} is not reached: {error}"))
     }
 
     /// The body of a request that is looked at, and changed.
@@ -474,12 +491,17 @@ impl Proxy {
         }
         send(&mut client.writer, &answer.bytes(&request.method, &self.engine(), keeps)).await?;
         if !is_short {
-            // Closed with something unread, the connection might take the answer with it.
-            let rest = async { while let Ok(Some(_)) = client.reader.content(&mut body).await {} };
-            let _ = tokio::time::timeout(LINGERS, rest).await;
+            linger(client, &mut body).await;
         }
         Ok(keeps)
     }
+}
+
+/// Reads what else was sent, for a while, after the answer. Closed with something unread, the connection might take the answer with it; and some
+/// clients look for it only once they have sent everything.
+async fn linger(client: &mut Wire, body: &mut Body) {
+    let rest = async { while let Ok(Some(_)) = client.reader.content(body).await {} };
+    let _ = tokio::time::timeout(LINGERS, rest).await;
 }
 
 /// Whether a container is started, whose ports are looked for at once.

@@ -203,6 +203,43 @@ async fn a_host_that_takes_150_seconds() {
     assert_eq!(fake.launches(), 1);
 }
 
+/// docker-py waits for 60 s, and sends everything before it looks for an answer: a load is told in the stream, which is where it looks for errors of
+/// one, and an import by the status.
+#[tokio::test(start_paused = true)]
+async fn a_load_whose_client_gives_up_is_told_before() {
+    let fake = Fake::new(nothing());
+    let proxy = fake.proxy();
+    // More than is kept anywhere.
+    let archive = "x".repeat(4 << 20);
+    let loads = |target: &str, agent: &str| {
+        let mut client = Client::of(&proxy);
+        let head =
+            format!("POST {target} HTTP/1.1\r\nUser-Agent: {agent}\r\nContent-Length: {}\r\n\r\n", archive.len());
+        let all = head + &archive;
+        tokio::spawn(async move {
+            let began = Instant::now();
+            client.send(&all).await;
+            let answer = client.until("\r\n0\r\n\r\n").await;
+            (answer, began.elapsed().as_secs())
+        })
+    };
+    let docker_py = "docker-sdk-python/7.1.0";
+    let (load, patient) = (loads("/images/load", docker_py), loads("/images/load", "Docker-Client/28.5.2 (linux)"));
+    let (answer, after) = load.await.expect("no panic");
+    assert_eq!(after, 45);
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains(r#"{"stream":"launching\n"}"#), "{answer}");
+    assert!(answer.contains(r#""error":"the host is starting, about 75 s; try again""#), "{answer}");
+    let (status, said) = Client::of(&proxy)
+        .ask_with("POST", "/images/create?fromSrc=-&repo=a", "User-Agent: docker-py/5.0.3\r\n", "x")
+        .await;
+    assert!(status == 503 && said.contains("the host is starting, about 30 s; try again"), "{status} {said}");
+    sleep(Duration::from_secs(60)).await;
+    fake.may_end.add_permits(1);
+    let (answer, after) = patient.await.expect("no panic");
+    assert!(after == 150 && answer.contains("no such thing"), "it has the daemon's answer: {after} {answer}");
+    assert_eq!(fake.launches(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pull_tells_the_launch_from_the_first_second_and_then_what_the_daemon_says() {
     let fake = Fake::new(nothing());
