@@ -94,6 +94,15 @@ fn ping(socket: &Path) -> Option<String> {
     Some(answer)
 }
 
+/// Takes a home's socket away in the end, whatever becomes of the test.
+struct Down<'h>(&'h Home);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        self.0.sdocker(&["down"]);
+    }
+}
+
 /// Whether what a lifecycle configuration began in this home goes on.
 fn installs(home: &Home) -> bool {
     let script = home.join(".sdocker/lifecycle.sh").display().to_string();
@@ -116,6 +125,7 @@ fn a_lifecycle_configuration_gives_an_app_its_socket() {
             home.sdocker(&["lifecycle-config", "--up", "c5.xlarge", "--sdk", "not-to-be-had"]).expect(0).stdout;
         fs::write(home.join("script"), script).expect("written");
         home.give();
+        let _down = Down(&home);
         let log = home.join(".sdocker/lifecycle.log");
         let starts = || {
             let _ = fs::remove_file(&log);
