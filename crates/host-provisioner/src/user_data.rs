@@ -202,8 +202,6 @@ fn settings(bootstrap: &Bootstrap) -> Result<String, UserDataError> {
         set("swarm", "1")?;
     }
     set("spot", if bootstrap.spot { "1" } else { "0" })?;
-    // A Spot instance has two minutes' notice.
-    set("watch_period", if bootstrap.spot { "15" } else { "60" })?;
     let ports: Vec<String> = bootstrap.additional_ports.iter().map(ToString::to_string).collect();
     let proxies = proxies(bootstrap);
     for (name, items) in [

@@ -15,16 +15,30 @@ chain=SDOCKER-ENDPOINT
 current=
 
 inside() { if ((${#into[@]})); then "${into[@]}" "$@"; else "$@"; fi; }
-daemon() { docker -H "unix://$socket" "$@"; }
+# The Docker CLI's start alone would be more work.
+api() { curl -q -sfG --noproxy '*' --unix-socket "$socket" "$@"; }
 
 serves() { inside timeout 1 bash -c "exec 3<>/dev/tcp/$1/$port" 2>/dev/null; }
 
-# The address of the first of these containers that takes connections at the port.
+# The addresses that running containers have on the network, into `addresses`: the newest container's is first. In a value each quote has a
+# backslash before it, so that none is taken for the network's name.
+list() {
+    local said address
+    said=$(api -m 60 --data-urlencode 'filters={"network":["sagemaker"]}' http://docker/containers/json) || return
+    addresses=()
+    while [[ $said == *'"sagemaker":{'* ]]; do
+        said=${said#*'"sagemaker":{'}
+        address=${said#*'"IPAddress":"'}
+        address=${address%%\"*}
+        [[ ! $address =~ ^[0-9.]+$ ]] || addresses+=("$address")
+    done
+}
+
+# The first of them that takes connections at the port.
 serving() {
-    local id address
-    for id in "$@"; do
-        address=$(daemon inspect -f '{{with index .NetworkSettings.Networks "sagemaker"}}{{.IPAddress}}{{end}}' "$id" 2>/dev/null) || continue
-        if [[ $address =~ ^[0-9.]+$ ]] && serves "$address"; then
+    local address
+    for address in "${addresses[@]}"; do
+        if serves "$address"; then
             echo "$address"
             return 0
         fi
@@ -46,25 +60,46 @@ point_to() {
     current=$1
 }
 
-# Listens to containers that start, or come to a network. The daemon may be heard later than this; it tells what happened since.
+# Listens to containers that start and end, and to those that come to a network and leave it. The daemon may be heard later than this; it tells
+# what happened since.
 listen() {
-    exec {changes}< <(exec docker -H "unix://$socket" events --since "$(date +%s)" --format '{{.Action}}' \
-        --filter event=start --filter event=connect 2>/dev/null)
+    exec {changes}< <(exec curl -q -sfGN --noproxy '*' --unix-socket "$socket" -d "since=$(date +%s)" \
+        --data-urlencode 'filters={"event":["start","die","connect","disconnect"]}' http://docker/events 2>/dev/null)
 }
 
 listen
+addresses=()
+# How often the list is still to be asked for: a change that was told may not be in it yet.
+news=1
 while :; do
-    ids=$(daemon ps -q --filter network=sagemaker) || { sleep 1 && continue; }
-    # shellcheck disable=SC2086 # a list
-    address=$(serving $ids)
-    [[ $address == "$current" ]] || point_to "$address"
-    if [[ -n $ids ]]; then
-        # Nothing tells when a container begins to serve.
-        sleep 1
+    if ((news > 0)); then
+        list || { sleep 1 && continue; }
+        ((news--))
+    fi
+    address=$(serving)
+    if [[ $address != "$current" ]]; then
+        point_to "$address"
+        news=1
+    fi
+    # Nothing tells when a container begins to serve: one that has not for minutes may be at something else.
+    if ((news > 0)) || [[ -n ${addresses[*]} && -z $current && $SECONDS -lt 300 ]]; then
+        patience=1
+    elif [[ -n ${addresses[*]} ]]; then
+        patience=5
     else
-        read -r -t 60 -u "$changes"
-        # Above 128 nothing was told in that time.
-        told=$?
-        ((told == 0 || told > 128)) || { exec {changes}<&- && sleep 1 && listen; }
+        patience=60
+    fi
+    read -r -t "$patience" -u "$changes"
+    # Above 128 nothing was told in that time.
+    told=$?
+    if ((told == 0)); then
+        news=2 SECONDS=0
+        # What happens together is one piece of news.
+        while read -r -t 0.1 -u "$changes"; do :; done
+    elif ((told > 128)); then
+        ((patience < 60)) || news=1
+    else
+        exec {changes}<&- && sleep 1 && listen
+        news=2 SECONDS=0
     fi
 done

@@ -27,11 +27,15 @@ daemon() { timeout -s KILL "${patience:-60}" docker -H "unix://$socket" "$@"; }
 # root made there. It is never done by root, whom a link that a container put there would lead anywhere. The file server may hang: nothing
 # waits for it for long.
 uid=0
-shared() {
-    local script
+# What it finds stays, unless it is found in a subshell.
+owner() {
     [[ -n $folder && -e /run/sdocker/mounted ]] || return
     ((uid)) || read -r uid gid < <(timeout -s KILL 10 stat -Lc '%u %g' "$folder" 2>/dev/null)
-    ((uid)) || return
+    ((uid))
+}
+shared() {
+    local script
+    owner || return
     script=$(declare -p paths account && declare -f enter get put drop)
     timeout -s KILL 10 setpriv --reuid "$uid" --regid "$((gid ? gid : uid))" --clear-groups --no-new-privs \
         bash -c "$script"$'\n"$@"' - "$@" 2>/dev/null

@@ -1,20 +1,42 @@
 #!/bin/bash
-# The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute.
+# The host's own end. `lifetime`: the maximum is reached. `watch`: looks at the host, once a minute. `notice`: waits for EC2 to take a Spot instance
+# back, which it says two minutes before.
 . /usr/local/lib/sdocker/host.sh
 . /usr/local/lib/sdocker/uses.sh
-time=$(date +%s)
+if [[ $1 == notice ]]; then
+    token='' action=''
+    while [[ -z $action ]]; do
+        said=$(curl -sm 2 -w '\n%{http_code}' -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/spot/instance-action)
+        case ${said##*$'\n'} in
+        200) action=${said%$'\n'*} action=${action//[\"\\$'\n']/} ;;
+        # The longest that a token lives is six hours (EC2 user guide, "Use the Instance Metadata Service to access instance metadata").
+        401) token=$(curl -sfm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 21600' http://169.254.169.254/latest/api/token) ;;
+        esac
+        [[ -n $action ]] || sleep 15
+    done
+    echo "$action" >/run/sdocker/spot-notice
+    say spot warning "EC2 takes this Spot instance back: $action"
+    systemctl start --no-block sdocker-idle
+    [[ -z ${swarm-} ]] || depart
+    exit 0
+fi
+time=$EPOCHSECONDS
+owner
 # A host that stops has an idle clock that begins anew at each boot. Started again, it has half an hour at least, however old it is: to be kept,
 # or for what is on it to be taken away.
 goes="ends itself" booted=0 spare=0
 if [[ -n ${stops-} ]]; then
-    goes="stops itself, and keeps its disk" booted=$((time - $(cut -d. -f1 /proc/uptime)))
+    goes="stops itself, and keeps its disk"
+    read -r booted _ </proc/uptime
+    booted=$((time - ${booted%.*}))
     [[ $(</etc/sdocker/first-boot) == "$(</proc/sys/kernel/random/boot_id)" ]] || spare=$((booted + 1800))
 fi
-mem() { cat "/var/lib/sdocker/$1" 2>/dev/null || echo "${2:-0}"; }
+mem() { if [[ -e /var/lib/sdocker/$1 ]]; then echo "$(</var/lib/sdocker/"$1")"; else echo "${2:-0}"; fi; }
 # Until when the user keeps the host, and no longer than was said at its launch: whoever is root in a container can write there, too.
 kept() {
     local until latest before
-    until=$(shared get "$folder" keep-until 12 | tr -dc 0-9)
+    until=$(shared get "$folder" keep-until 12)
+    until=${until//[!0-9]/}
     until=$((10#${until:-0}))
     if [[ -z $shared_home ]]; then
         # A reboot forgets what is in /run.
@@ -32,7 +54,7 @@ end() {
     exit 0
 }
 if [[ $1 == lifetime ]]; then
-    while until=$(kept) time=$(date +%s) && ((until > time || spare > time)); do sleep 20; done
+    while until=$(kept) time=$EPOCHSECONDS && ((until > time || spare > time)); do sleep 20; done
     end "its maximum lifetime is over"
 fi
 
@@ -53,7 +75,7 @@ if [[ -n $failing ]]; then
     # Not knowing is no idleness, until it lasts as long.
     ((idle_timeout == 0 || time - since >= idle_timeout)) || last=$time
 else
-    rm -f /var/lib/sdocker/failing-since
+    [[ ! -e /var/lib/sdocker/failing-since ]] || rm /var/lib/sdocker/failing-since
 fi
 keep=$(kept)
 ((${#uses[@]} == 0 && keep <= time)) || last=$time
@@ -68,23 +90,17 @@ if ((idle_timeout > 0)); then
     ((deadline >= ends)) || { ends=$deadline why="it was idle since $(at "$last")"; }
     deadline="\"$(at "$deadline")\""
 fi
-if ((spot)); then
-    token=$(curl -sfm 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
-    action=$(curl -sfm 2 -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/spot/instance-action | tr -d '"\\\n')
-    if [[ -n $action ]]; then
-        notices+=("EC2 takes this Spot instance back: $action")
-        [[ -e /run/sdocker/spot-notice ]] || {
-            say spot warning "EC2 takes this Spot instance back: $action"
-            [[ -z ${swarm-} ]] || depart
-        }
-        touch /run/sdocker/spot-notice
-    fi
-fi
-used=$(df --output=pcent / | tr -dc 0-9)
+[[ ! -e /run/sdocker/spot-notice ]] || notices+=("EC2 takes this Spot instance back: $(</run/sdocker/spot-notice)")
+full() {
+    local said
+    said=$(df --output=pcent /)
+    echo "${said//[!0-9]/}"
+}
+used=$(full)
 if ((used > 85)) && [[ -e /run/sdocker/ready ]]; then
     patience=300 daemon builder prune -f >/dev/null
     patience=300 daemon image prune -f >/dev/null
-    after=$(df --output=pcent / | tr -dc 0-9)
+    after=$(full)
     notices+=("the disk was $used % full: build cache and dangling images were removed, now $after %")
     [[ $(mem pruned) == "$used" ]] || say disk info "$used % full: build cache and dangling images removed, now $after %"
     echo "$used" >/var/lib/sdocker/pruned
@@ -108,7 +124,14 @@ timeout_json=null
 json="{\"checked_at\":\"$(at "$time")\",\"expires_at\":\"$(at "$expires")\",\"keepable_until\":\"$(at "$(</etc/sdocker/latest)")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
 echo "$json" >/var/lib/sdocker/life.json
 show /var/lib/sdocker/life.json life.json
-if [[ $engine == dind ]]; then docker logs --tail 300 sdocker; else journalctl -u docker -n 300 --no-pager; fi >/var/lib/sdocker/dockerd.log 2>&1
+# Each piece of a container's output has a header of eight bytes: its stream, and how long it is, which may hold what is a newline elsewhere (Docker
+# Engine API, "Attach to a container", "Stream format").
+if [[ $engine == dind ]]; then
+    socket=/run/docker.sock patience=20 api 'http://docker/containers/sdocker/logs?stdout=1&stderr=1&tail=300' |
+        LC_ALL=C sed -E ':more; /^[\x01\x02]\x00{5}.?$/ {N; b more}; s/^[\x01\x02]\x00{5}..//'
+else
+    journalctl -u docker -n 300 --no-pager
+fi >/var/lib/sdocker/dockerd.log 2>&1
 show /var/lib/sdocker/dockerd.log logs/dockerd.log
 publish
 ((time < ends)) || end "$why"

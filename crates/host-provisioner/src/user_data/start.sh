@@ -33,13 +33,21 @@ unit sdocker-idle.service <<'END'
 Type=oneshot
 ExecStart=/usr/local/lib/sdocker/life.sh watch
 END
-unit sdocker-idle.timer <<END
+unit sdocker-idle.timer <<'END'
 [Timer]
-OnActiveSec=$watch_period
-OnUnitActiveSec=$watch_period
+OnActiveSec=60
+OnUnitActiveSec=60
 AccuracySec=1
 [Install]
 WantedBy=timers.target
+END
+unit sdocker-notice.service <<'END'
+[Service]
+ExecStart=/usr/local/lib/sdocker/life.sh notice
+Restart=on-failure
+RestartSec=10
+[Install]
+WantedBy=multi-user.target
 END
 unit sdocker-bootstrap.service <<'END'
 [Unit]
@@ -65,6 +73,7 @@ wanted() { install -d "/etc/systemd/system/$1.wants" && ln -sf "../$2" "/etc/sys
 wanted timers.target sdocker-lifetime.timer
 wanted timers.target sdocker-idle.timer
 wanted multi-user.target sdocker-bootstrap.service
+((!spot)) || wanted multi-user.target sdocker-notice.service
 # cloud-init has asked the instance metadata service already.
 /usr/local/lib/sdocker/networks.sh </run/cloud-init/instance-data.json >/etc/sdocker/networks
 /usr/local/lib/sdocker/daemon.sh
@@ -73,6 +82,7 @@ systemctl stop --no-block ecs 2>/dev/null
 ln -sf /dev/null /etc/systemd/system/ecs.service
 systemctl daemon-reload
 systemctl start --no-block sdocker-lifetime.timer sdocker-idle.timer
+((!spot)) || systemctl start --no-block sdocker-notice
 # What the bootstrap and Docker need first is read meanwhile: the blocks of a new volume come from S3 as they are touched (EBS user
 # guide). cloud-init waits until everyone has let go of its pipe.
 {

@@ -1,10 +1,14 @@
 # What a host is used for, by what happens on it: connections that only wait, such as those of `docker events`, of clients that are stopped or
-# gone, or of our own watching, are no use. Whoever includes this has the functions `daemon`, the Docker CLI, and `dockerds`, the daemon's processes.
+# gone, or of our own watching, are no use. Whoever includes this has the functions `daemon`, the Docker CLI, and `dockerds`, the daemon's processes,
+# and `socket`, the daemon's.
 
-# What the daemon reads and writes in all, over the network and on disk: whatever is pulled, built, loaded or copied.
+# api OPTION... URL...: what the daemon answers. What is asked again and again is asked without the Docker CLI, whose start alone is more work.
+api() { command curl -q -sf -m "${patience:-60}" --noproxy '*' --unix-socket "$socket" "$@"; }
+
+# moved PROCESSES: what the daemon reads and writes in all, over the network and on disk: whatever is pulled, built, loaded or copied.
 moved() {
     local pid key count sum=0
-    for pid in $(dockerds); do
+    for pid in $1; do
         while read -r key count; do [[ $key != [rw]char: ]] || ((sum += count)); done <"/proc/$pid/io"
     done 2>/dev/null
     echo "$sum"
@@ -69,22 +73,33 @@ depart() {
 } >/dev/null 2>&1
 # look FILE: the uses, into `uses`; fails where the daemon does not answer. FILE keeps what the next look needs.
 look() {
-    local names count total clock before="" since=0 pid
+    local said line names=() counted="" some daemons total clock before="" since=0 pid
+    local named='^[0-9a-f]{64}","Names":\[("[^"]*",)*"/([^"/]+)"' begin='{"Id":"'
     uses=()
-    names=$(daemon ps --format '{{if or (eq (.Label "sdocker.idle") "ignore") (.Label "sdocker.agent")}}{{else}}{{.Names}}{{end}}') || return
-    names=$(sed '/^$/d' <<<"$names")
-    if [[ -n $names ]]; then
-        count=$(wc -l <<<"$names")
-        names=$(head -n 5 <<<"$names" | paste -sd ,)
-        uses+=("$count running containers: ${names//,/, }$( ((count <= 5)) || echo ", ...")")
+    said=$(api -i http://docker/_ping http://docker/containers/json) || return
+    # A container begins with its id and its names, of which one is its own; those that links give it have a second slash. In a value each quote has
+    # a backslash before it, so that none is taken for a label.
+    while IFS= read -r line; do
+        [[ ! $line =~ $named ]] || { names+=("${BASH_REMATCH[2]}") && counted=1; }
+        [[ -z $counted || $line != *'"sdocker.idle":"ignore"'* && $line != *'"sdocker.agent":"'[!\"]* ]] || { unset 'names[-1]' && counted=; }
+    done <<<"${said//"$begin"/$'\n'}"
+    if ((${#names[@]})); then
+        printf -v some ', %s' "${names[@]:0:5}"
+        uses+=("${#names[@]} running containers: ${some:2}$( ((${#names[@]} <= 5)) || echo ", ...")")
     fi
-    tend "$1-swarm"
+    # A daemon says whether it is a manager in the header `Swarm` (moby, `pingHandler`), unless it is an old one.
+    case $said in
+    *$'\nSwarm: active/manager'*) tend "$1-swarm" ;;
+    *$'\nSwarm: '*) ;;
+    *) ! api -o /dev/null http://docker/nodes || tend "$1-swarm" ;;
+    esac
     # A step of a BuildKit build runs below the daemon itself, a container below its shim. A step of the classic builder is a container.
-    for pid in $(dockerds); do
+    daemons=$(dockerds)
+    for pid in $daemons; do
         ! pgrep -x runc -P "$pid" >/dev/null || { uses+=("a build") && break; }
     done
     # The daemon's own upkeep, our looks at it, and lists that an editor asks for are far below 16 KiB a second.
-    total=$(moved) clock=$(date +%s)
+    total=$(moved "$daemons") clock=$EPOCHSECONDS
     [[ ! -e $1 ]] || read -r before since <"$1"
     echo "$total $clock" >"$1"
     [[ -z $before ]] || ((total - before <= (clock - since) * 16384)) || uses+=("data on its way")

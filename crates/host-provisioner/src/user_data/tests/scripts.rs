@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
@@ -500,7 +501,7 @@ fn containers_of_docker_in_docker_have_the_gpus() {
 /// cloud-init waits for the end of a boothook's output.
 #[test]
 fn nothing_that_goes_on_holds_the_output() {
-    let root = Root::new("engine=native\nproxies=()\nmax_lifetime=60\nwatch_period=60\ndaemon_port=1");
+    let root = Root::new("engine=native\nproxies=()\nmax_lifetime=60\nspot=0\ndaemon_port=1");
     for name in ["systemctl", "journalctl"] {
         root.program(name, "");
     }
@@ -520,12 +521,36 @@ fn nothing_that_goes_on_holds_the_output() {
     assert_eq!(root.read("etc/installed"), "instance i-1\n");
 }
 
-/// A daemon, process 7, that runs these containers (name, label `sdocker.idle`, owner of shared files) and has moved so many bytes.
+/// A daemon, process 7, that runs these containers, without labels, and has moved so many bytes.
 fn host_in_use(root: &Root, containers: &[&str], moved: u64) {
-    root.program("docker", &format!("[[ $* == *' ps '* ]] && printf '%s\\n' {}", containers.join(" ")));
+    let containers: Vec<_> =
+        containers.iter().map(|name| container(&json!([format!("/{name}")]), &json!({}))).collect();
+    daemon_with(root, "Swarm: inactive", &containers);
     fs::create_dir_all(root.path("proc/7")).expect("made");
     fs::write(root.path("proc/7/io"), format!("rchar: {moved}\nwchar: 1\nsyscr: 99999999\nread_bytes: 99999999\n"))
         .expect("written");
+}
+
+/// A container as a daemon lists it (Docker Engine API, `ContainerList`): in this order, and compact.
+fn container(names: &serde_json::Value, labels: &serde_json::Value) -> String {
+    let id = "5a".repeat(32);
+    format!(
+        r#"{{"Id":"{id}","Names":{names},"Image":"busybox","Ports":[],"Labels":{labels},"State":"running","HostConfig":{{"NetworkMode":"bridge"}},"Mounts":[]}}"#
+    )
+}
+
+/// A daemon that says this in the headers of its ping, and runs these containers.
+fn daemon_with(root: &Root, header: &str, containers: &[String]) {
+    fs::write(root.path("containers"), format!("[{}]\n", containers.join(","))).expect("written");
+    root.program(
+        "curl",
+        &format!(
+            r#"echo "$*" >>"$root/asked"
+            [[ $* == *http://docker/_ping* ]] || exit 22
+            printf 'HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\n{header}\r\n\r\nOKHTTP/1.1 200 OK\r\n\r\n'
+            cat "$root/containers""#
+        ),
+    );
 }
 
 /// What one look sees, this long after the one before.
@@ -538,7 +563,7 @@ fn look(root: &Root, later: u64) -> String {
     let script = root.here(USES);
     let moved = root.path("var/moved");
     let output = root.bash(&format!(
-        "daemon() {{ docker -H unix:///socket \"$@\"; }}; dockerds() {{ echo 7; }}\n{script}\nlook '{}' && printf '%s|' \"${{uses[@]}}\"",
+        "daemon() {{ docker -H unix:///socket \"$@\"; }}; socket=/socket; dockerds() {{ echo 7; }}\n{script}\nlook '{}' && printf '%s|' \"${{uses[@]}}\"",
         moved.display()
     ));
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -548,24 +573,160 @@ fn look(root: &Root, later: u64) -> String {
 fn what_happens_on_a_host_is_a_use_of_it() {
     let root = Root::new("");
     root.program("pgrep", "[[ -e $root/building && $* == '-x runc -P 7' ]]");
-    host_in_use(&root, &["''"], 5_000_000);
+    host_in_use(&root, &[], 5_000_000);
     assert_eq!(look(&root, 0), "|", "what was moved before the first look is nobody's");
-    host_in_use(&root, &["''"], 5_900_000);
+    host_in_use(&root, &[], 5_900_000);
     assert_eq!(look(&root, 60), "|", "upkeep");
-    host_in_use(&root, &["''"], 7_900_000);
+    host_in_use(&root, &[], 7_900_000);
     assert_eq!(look(&root, 60), "data on its way|");
     // Another daemon begins anew.
-    host_in_use(&root, &["''"], 100);
+    host_in_use(&root, &[], 100);
     assert_eq!(look(&root, 60), "|");
     fs::write(root.path("building"), "").expect("written");
     assert_eq!(look(&root, 60), "a build|");
     fs::remove_file(root.path("building")).expect("removed");
-    host_in_use(&root, &["web", "''", "db"], 100);
+    host_in_use(&root, &["web", "db"], 100);
     assert_eq!(look(&root, 60), "2 running containers: web, db|");
     host_in_use(&root, &["a", "b", "c", "d", "e", "f", "g"], 100);
     assert_eq!(look(&root, 60), "7 running containers: a, b, c, d, e, ...|");
-    root.program("docker", "exit 1");
+    root.program("curl", "exit 7");
     assert_eq!(look(&root, 60), "", "nobody knows");
+}
+
+#[test]
+fn labelled_containers_are_no_use_whatever_others_say_of_them() {
+    let root = Root::new("");
+    root.program("pgrep", "false");
+    host_in_use(&root, &[], 0);
+    let containers = [
+        container(&json!(["/one"]), &json!({})),
+        container(&json!(["/ignored"]), &json!({"Id": "b", "sdocker.idle": "ignore"})),
+        container(&json!(["/agent"]), &json!({"sdocker.agent": "1"})),
+        container(
+            &json!(["/other/alias", "/linked", "/third/alias"]),
+            &json!({"sdocker.idle": "no", "sdocker.agent": ""}),
+        ),
+        container(
+            &json!(["/liar"]),
+            &json!({"note": r#"x","sdocker.idle":"ignore","sdocker.agent":"1"#, "Id": "5a".repeat(32)}),
+        ),
+    ];
+    daemon_with(&root, "Swarm: inactive", &containers);
+    assert_eq!(look(&root, 60), "3 running containers: one, linked, liar|");
+}
+
+/// The Docker CLI is not started for a host that manages no Swarm; a daemon that does not say whether it does is asked for its nodes.
+#[test]
+fn only_a_manager_tends_its_swarm() {
+    for (header, calls, asked) in [
+        ("Swarm: active/manager", "-H unix:///socket node ls -q\n", 1),
+        ("Swarm: active/worker", "", 1),
+        ("Swarm: inactive", "", 1),
+        ("Ostype: linux", "", 2),
+    ] {
+        let root = Root::new("");
+        root.program("docker", "echo \"$*\" >>\"$root/calls\"");
+        root.program("pgrep", "false");
+        host_in_use(&root, &[], 0);
+        daemon_with(&root, header, &[]);
+        assert_eq!(look(&root, 0), "|", "{header}");
+        assert_eq!(root.read("calls"), calls, "{header}");
+        assert_eq!(root.read("asked").lines().count(), asked, "{header}");
+    }
+}
+
+/// EC2's notice is said once, and the host is looked at.
+#[test]
+fn the_end_of_a_spot_instance_is_said_as_soon_as_it_is_known() {
+    let root = Root::new("shared_home=\ninstance=name\nspot=1\nengine=native");
+    root.program("systemctl", "echo \"$*\" >>\"$root/calls\"");
+    root.program("sleep", "echo slept >>\"$root/sleeps\"");
+    // As the service has it: no token is 401, no notice 404 (EC2 user guide, "Spot Instance interruption notices").
+    root.program(
+        "curl",
+        r#"case "$*" in
+        *PUT*api/token) echo token ;;
+        *'aws-ec2-metadata-token: token '*)
+            if [[ $(wc -l <"$root/sleeps") -ge 3 ]]; then printf '{"action": "terminate"}\n200'; else printf 'none\n404'; fi ;;
+        *) printf '\n401' ;;
+        esac"#,
+    );
+    root.bash(&format!("set -- notice\n{}", root.here(include_str!("../life.sh"))));
+    assert_eq!(root.read("calls"), "start --no-block sdocker-idle\n");
+    assert!(
+        root.read("var/status").ends_with(" spot warning EC2 takes this Spot instance back: {action: terminate}\n")
+    );
+    assert_eq!(root.read("run/spot-notice"), "{action: terminate}\n");
+    assert_eq!(root.read("sleeps").lines().count(), 3);
+}
+
+/// Of a daemon in a container, what it wrote: without the headers, whatever bytes the lengths of its pieces have.
+#[test]
+fn the_log_of_a_daemon_in_a_container_is_what_it_wrote() {
+    let root = Root::new("shared_home=\ninstance=name\nidle_timeout=3600\nspot=0\nengine=dind");
+    for program in ["systemctl", "pgrep"] {
+        root.program(program, "false");
+    }
+    root.program("df", "echo Use%; echo 12%");
+    for file in ["etc/expires", "etc/latest"] {
+        fs::write(root.path(file), "9999999999\n").expect("written");
+    }
+    let (mut written, mut framed) = (String::new(), Vec::new());
+    for length in [1_usize, 2, 9, 10, 11, 266, 2559, 2560, 2570, 2600, 3000] {
+        let line = format!("{}\n", "x".repeat(length - 1));
+        framed.extend([1 + u8::from(length > 9), 0, 0, 0]);
+        framed.extend(u32::try_from(length).expect("short").to_be_bytes());
+        framed.extend(line.as_bytes());
+        written.push_str(&line);
+    }
+    fs::write(root.path("framed"), framed).expect("written");
+    root.program(
+        "curl",
+        "[[ $* == *'--unix-socket /run/docker.sock '*/containers/sdocker/logs* ]] && cat \"$root/framed\"",
+    );
+    root.bash(&format!("set -- watch\n{}", root.here(include_str!("../life.sh"))));
+    assert_eq!(root.read("var/dockerd.log"), written);
+}
+
+/// Addresses on the network, newest container first; none of another network, nor of what containers are labelled with.
+#[test]
+fn the_endpoint_is_sought_among_the_containers_of_its_network() {
+    let root = Root::new("");
+    let endpoint = |address: &str, more: serde_json::Value| {
+        let mut endpoint = json!({"IPAMConfig": null, "Links": null, "Aliases": null, "NetworkID": "5a", "Gateway": "172.18.0.1", "IPAddress": address, "IPPrefixLen": 16});
+        endpoint.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        // As a daemon does, in this order.
+        let order =
+            ["IPAMConfig", "Links", "Aliases", "DriverOpts", "NetworkID", "Gateway", "IPAddress", "IPPrefixLen"];
+        let fields: Vec<_> =
+            order.iter().filter_map(|key| endpoint.get(key).map(|value| format!("\"{key}\":{value}"))).collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    let plain = || json!({});
+    let listed = [
+        format!(
+            r#"{{"Labels":{{"note":"\"sagemaker\":{{\"IPAddress\":\"9.9.9.9\""}},"NetworkSettings":{{"Networks":{{"bridge":{},"sagemaker":{}}}}}}}"#,
+            endpoint("172.17.0.2", plain()),
+            endpoint("172.18.0.3", plain())
+        ),
+        format!(
+            r#"{{"NetworkSettings":{{"Networks":{{"sagemaker":{},"z":{}}}}}}}"#,
+            endpoint("172.18.0.2", json!({"IPAMConfig": {"IPv4Address": "172.18.0.2"}, "DriverOpts": {"a": "b"}})),
+            endpoint("172.19.0.2", plain())
+        ),
+        format!(r#"{{"NetworkSettings":{{"Networks":{{"sagemaker":{}}}}}}}"#, endpoint("", plain())),
+    ];
+    fs::write(root.path("listed"), format!("[{}]", listed.join(","))).expect("written");
+    root.program(
+        "curl",
+        "[[ $* == *'filters={\"network\":[\"sagemaker\"]} http://docker/containers/json' ]] && cat \"$root/listed\"",
+    );
+    let functions = between(include_str!("../endpoint-forward.sh"), "inside() {", "point_to() {");
+    let script = format!(
+        "socket=/socket; {functions}\nlist\necho \"${{addresses[*]}}\"\nserves() {{ [[ $1 == *.2 ]]; }}\nserving"
+    );
+    let output = root.bash(&script);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "172.18.0.3 172.18.0.2\n172.18.0.2\n", "{output:?}");
 }
 
 /// A folder that the home's owner, or whoever is root in a container, writes to.
@@ -590,7 +751,7 @@ fn a_host_is_not_kept_beyond_what_its_launch_said() {
 /// `life.sh` at its look at a host that is idle, `age` seconds after its boot: what it comes to, and what it says.
 fn life_of_a_stopping_host(root: &Root, boot: &str, age: u64) -> (i64, String) {
     root.program("systemctl", "echo \"$*\" >>\"$root/calls\"");
-    root.program("docker", "true");
+    host_in_use(root, &[], 0);
     root.program("df", "echo Use%; echo 12%");
     root.program("pgrep", "false");
     for (file, text) in [("proc/uptime", format!("{age}.25 1.0")), ("proc/sys/kernel/random/boot_id", boot.to_owned())]
