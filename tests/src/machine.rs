@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::IpAddr,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::network;
@@ -43,7 +44,10 @@ pub struct Subnet {
 pub struct Machine {
     qemu: Child,
     shell: PathBuf,
+    monitor: PathBuf,
     console: PathBuf,
+    /// What its emulation has cost, in seconds of processor time, when that was last seen.
+    used: f64,
 }
 
 impl Subnet {
@@ -192,13 +196,18 @@ impl Subnet {
         fs::write(self.file("spot-action"), action).expect("written");
     }
 
+    /// The Docker CLI that the machine has.
+    pub fn docker(&self) -> PathBuf {
+        self.cache.join("docker-cli")
+    }
+
     /// Boots a machine with this user data.
     ///
     /// # Panics
     /// It can't be started.
     pub fn boot(&self, user_data: impl AsRef<[u8]>) -> Machine {
         fs::write(self.file("user-data"), user_data).expect("written");
-        let [console, shell] = ["console.log", "shell.sock"].map(|name| self.file(name));
+        let [console, shell, monitor] = ["console.log", "shell.sock", "monitor.sock"].map(|name| self.file(name));
         let cache = self.cache.display();
         let mut qemu = ending_with_us("qemu-system-x86_64");
         // The simplest processor, and one of it, is emulated with the least work: two wait for each other, and new instructions are slower than what
@@ -207,13 +216,14 @@ impl Subnet {
             .args(["-smbios", "type=0,vendor=Amazon"])
             .args(["-smbios", "type=1,manufacturer=Amazon,serial=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa,uuid=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"])
             .args(["-kernel", &format!("{cache}/vmlinuz"), "-initrd", &format!("{cache}/initrd")])
-            .args(["-append", "root=/dev/vda console=ttyS0 apparmor=0 mitigations=off quiet net.ifnames=0"])
+            .args(["-append", "root=/dev/vda console=ttyS0 apparmor=0 mitigations=off init_on_alloc=0 audit=0 nowatchdog quiet net.ifnames=0"])
             .args(["-drive", &format!("file={cache}/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe")])
             .args(["-netdev", "tap,id=n,ifname=machine,script=no,downscript=no"])
             .args(["-device", &format!("virtio-net-pci,netdev=n,mac={MAC}"), "-device", "virtio-rng-pci"])
             .args(["-serial", &format!("file:{}", console.display())])
-            .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())]);
-        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell, console }
+            .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())])
+            .args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);
+        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell, monitor, console, used: 0.0 }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -310,13 +320,78 @@ impl Machine {
 
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
+        self.used = self.costs().unwrap_or(self.used);
         self.qemu.try_wait().expect("a child").is_none()
+    }
+
+    /// When it powers itself off, it is there as before, with its disk, as an instance that stops.
+    ///
+    /// # Panics
+    /// QEMU refuses.
+    pub fn keeps_its_disk(&self) {
+        self.asks(&json!({"execute": "set-action", "arguments": {"shutdown": "pause"}}));
+    }
+
+    /// Whether it has powered itself off, and is there.
+    ///
+    /// # Panics
+    /// QEMU has ended.
+    pub fn is_off(&self) -> bool {
+        self.asks(&json!({"execute": "query-status"}))["return"]["status"] == "shutdown"
+    }
+
+    /// Boots one that has powered itself off, from its disk. The next time that it powers itself off, it has ended.
+    ///
+    /// # Panics
+    /// It does not begin to.
+    pub fn boots_again(&self) {
+        assert!(self.is_off(), "it is not off");
+        self.asks(&json!({"execute": "set-action", "arguments": {"shutdown": "poweroff"}}));
+        self.asks(&json!({"execute": "system_reset"}));
+        // It goes on once it has been reset.
+        eventually(Duration::from_secs(30), "a reset", || {
+            self.asks(&json!({"execute": "cont"})).get("return").is_some().then_some(())
+        });
+    }
+
+    /// What QEMU answers to a command (QEMU documentation, "QEMU Machine Protocol Specification").
+    fn asks(&self, command: &Value) -> Value {
+        let mut monitor = UnixStream::connect(&self.monitor).expect("QEMU runs");
+        monitor.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
+        let mut lines = BufReader::new(monitor.try_clone().expect("a handle")).lines();
+        // The greeting comes first, and events may come in between.
+        let mut answers = |command: &Value| {
+            monitor.write_all(format!("{command}\n").as_bytes()).expect("written");
+            let answers = lines.by_ref().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
+            let mut answers = answers.filter(|said: &Value| said.get("return").or(said.get("error")).is_some());
+            answers.next().expect("an answer")
+        };
+        answers(&json!({"execute": "qmp_capabilities"}));
+        answers(command)
+    }
+
+    /// The processor time that its emulation has taken, in seconds (proc_pid_stat(5): the clock ticks a hundred times a second).
+    fn costs(&self) -> Option<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.qemu.id())).ok()?;
+        let (_, fields) = stat.rsplit_once(')')?;
+        let ticks: Option<f64> =
+            fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().ok()).sum();
+        ticks.filter(|ticks| *ticks > 0.0).map(|ticks| ticks / 100.0)
     }
 }
 
 impl Drop for Machine {
-    #[expect(clippy::print_stdout, reason = "why a test failed is on the machine")]
+    #[expect(
+        clippy::print_stdout,
+        reason = "why a test failed is on the machine, and what it costs is most of the suite"
+    )]
     fn drop(&mut self) {
+        self.runs();
+        println!(
+            "a machine of {} used {:.0} s of CPU time",
+            std::thread::current().name().unwrap_or("a test"),
+            self.used
+        );
         if std::thread::panicking() {
             let console = fs::read(&self.console).unwrap_or_default();
             let text = String::from_utf8_lossy(&console[console.len().saturating_sub(6000)..]).into_owned();

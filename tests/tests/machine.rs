@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    os::unix::fs::symlink,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -291,7 +291,8 @@ impl Host {
             (plain("life.json") && plain("logs/dockerd.log")).then_some(())
         };
         eventually(WORK, "the host's own files in the place of links", written);
-        self.look("a look beside a pipe", |life| life["checked_at"].as_str() > before.as_str()).await;
+        // It looks by itself.
+        self.looks("a look beside a pipe", |life| life["checked_at"].as_str() > before.as_str(), None).await;
         fs::remove_file(folder.join("keep-until")).expect("there");
         // A folder that is elsewhere.
         fs::rename(folder.join("logs"), folder.join("logs.before")).expect("renamed");
@@ -318,15 +319,28 @@ impl Host {
         serde_json::from_slice(&self.written("life.json")).ok()
     }
 
-    /// Waits for a look of the watch that satisfies.
+    /// Waits for a look of the watch that satisfies, and has it look meanwhile: it would do so once a minute.
     async fn look(&self, what: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
-        let began = Instant::now();
+        self.looks(what, satisfies, Some(Duration::from_secs(8))).await
+    }
+
+    /// The same, where it is asked to look so often, or not at all.
+    async fn looks(&self, what: &str, satisfies: impl Fn(&Value) -> bool, asked: Option<Duration>) -> Value {
+        let (began, mut last) = (Instant::now(), None::<Instant>);
+        // To read it is the machine's own work, where nothing is shared.
+        let pause = Duration::from_millis(if self.of_space { 1000 } else { 200 });
         loop {
             if let Some(life) = self.life().filter(|life| satisfies(life)) {
                 return life;
             }
+            if let Some(asked) = asked
+                && last.is_none_or(|last| last.elapsed() > asked)
+            {
+                self.machine.shell("systemctl start --no-block sdocker-idle");
+                last = Some(Instant::now());
+            }
             assert!(began.elapsed() < WORK, "the watch does not say: {what}; it says {:?}", self.life());
-            sleep(Duration::from_millis(200)).await;
+            sleep(pause).await;
         }
     }
 
@@ -346,6 +360,57 @@ impl Host {
         assert_eq!(self.docker("ps -aq --filter status=created"), "");
     }
 
+    /// Programs run there as root, and files are copied there and back, through its daemon; and its logs are read.
+    fn is_within_reach(&self) {
+        let shell = |command: &str| self.home.sdocker(&["shell", Subnet::INSTANCE, "--", "sh", "-c", command]);
+        let facts = "cat /etc/sdocker/installed /proc/sys/kernel/random/boot_id /proc/1/comm; pidof dockerd";
+        let run = shell(&format!("id -u; {facts}; echo no >&2; exit 7")).expect(7);
+        assert_eq!(run.stdout, format!("0\n{}", self.machine.shell(facts)));
+        assert!(run.stdout.contains("\nsystemd\n") && run.stderr.ends_with("no\n"), "{run:?}");
+
+        let (sent, back) = (self.home.join("sent"), self.home.join("back"));
+        fs::create_dir_all(sent.join("sub")).expect("made");
+        fs::write(sent.join("sub/run.sh"), "#!/bin/sh\necho ran\n").expect("written");
+        fs::set_permissions(sent.join("sub/run.sh"), fs::Permissions::from_mode(0o755)).expect("set");
+        let copy = |from: &str, to: &str| self.home.sdocker(&["cp", from, to]).expect(0);
+        let there = format!("{NAME}:/srv/sent");
+        copy(&sent.to_string_lossy(), &there);
+        let found =
+            self.machine.shell("/srv/sent/sub/run.sh; stat -c '%u %a' /srv/sent/sub/run.sh; echo more >/srv/sent/more");
+        assert_eq!(found, "ran\n0 755\n");
+        copy(&there, &back.to_string_lossy());
+        assert_eq!(fs::read_to_string(back.join("sub/run.sh")).expect("read"), "#!/bin/sh\necho ran\n");
+        assert_eq!(fs::read_to_string(back.join("more")).expect("read"), "more\n");
+
+        let log = |name: &str| self.home.sdocker(&["logs", name, Subnet::INSTANCE]).expect(0).stdout;
+        assert!(log("dockerd").contains("API listen on"), "{}", log("dockerd"));
+        // As the host has it.
+        assert_eq!(log("bootstrap").trim(), self.machine.shell("cat /var/lib/sdocker/bootstrap.log").trim());
+        let life = log("life");
+        assert!(life.contains(" ready done ") && life.contains("running containers: busy"), "{life}");
+        assert_eq!(self.docker("ps -aq --filter status=created"), "");
+    }
+
+    /// Idle, it powers itself off, and keeps its disk. Booted from it again it is the same host, with what it had.
+    async fn stops_and_starts_again(&self) {
+        self.docker("run --name stopped busybox:test sh -c 'echo >/kept'");
+        let daemon = self.docker("info -f '{{.ID}}'");
+        self.look("nobody", |life| life["uses"] == json!([])).await;
+        self.machine.keeps_its_disk();
+        self.after(self.idle());
+        eventually(WORK, "its stop", || self.machine.is_off().then_some(()));
+        self.machine.boots_again();
+        self.ready().await.expect("it comes back");
+        assert_eq!(self.docker("info -f '{{.ID}}'"), daemon);
+        assert_eq!(self.docker("images -q busybox:test").lines().count(), 1);
+        assert_eq!(self.docker("ps -a --filter name=stopped --format '{{.State}}'"), "exited\n");
+        let changes = self.docker("diff stopped");
+        assert!(changes.lines().any(|change| change == "A /kept"), "{changes}");
+        let said = self.lines().into_iter().rev().find(|line| line.stage == "life" && line.state == StageState::Info);
+        let why = "the host stops itself, and keeps its disk: it was idle since ";
+        assert!(said.as_ref().is_some_and(|said| said.detail.starts_with(why)), "{said:?}");
+    }
+
     /// Starts it anew, and waits until it is back.
     async fn reboots(&self) {
         self.machine.reboot(BOOT);
@@ -359,7 +424,11 @@ impl Host {
 
     /// Lets time pass on the machine by its clock, and has the watch look then; returns the new time, in seconds.
     fn after(&self, seconds: u64) -> i64 {
-        let script = format!("date -s '+{seconds} seconds' +%s && systemctl start --no-block sdocker-idle");
+        // A host that stops goes by the time since its boot as well.
+        let uptime = format!(
+            "read -r up idle </proc/uptime && echo $((${{up%.*}} + {seconds})) $idle >/run/uptime && {{ grep -q ' /proc/uptime ' /proc/mounts || mount --bind /run/uptime /proc/uptime; }}"
+        );
+        let script = format!("{uptime} && date -s '+{seconds} seconds' +%s && systemctl start --no-block sdocker-idle");
         self.machine.shell(&script).trim().parse().expect("seconds")
     }
 
@@ -430,9 +499,16 @@ impl Host {
         self.machine.shell(&format!("docker -H unix:///run/docker.sock {arguments}"))
     }
 
-    /// What the Docker CLI of the machine prints.
+    /// What the Docker CLI prints of its daemon: the machine's CLI, used from without.
     fn docker(&self, arguments: &str) -> String {
-        self.machine.shell(&format!("docker -H unix:///run/sdocker/docker.sock {arguments}"))
+        let certs = self.home.join(".sdocker/hosts").join(NAME).join("certs/client");
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec {} {arguments}", self.subnet.docker().display())]);
+        command.env("DOCKER_HOST", format!("tcp://{}:1111", Subnet::HOST)).env("DOCKER_TLS_VERIFY", "1");
+        let output = command.env("DOCKER_CERT_PATH", certs).env("HOME", self.home.path()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "docker {arguments}: {said}{}", String::from_utf8_lossy(&output.stderr));
+        said
     }
 
     async fn load_busybox(&self) {
@@ -651,9 +727,9 @@ async fn dind() {
 #[tokio::test]
 async fn native() {
     let proxy = json!({"http": "http://user:p%40ss@proxy.internal:3128", "https": null, "no_proxy": ["localhost", "169.254.169.254", ".amazonaws.com"]});
-    let Some(mut host) = Host::boot_for_space(json!({"proxy": proxy, "engine": {"native": {"nvidia": true}}})) else {
-        return;
-    };
+    // No Spot instance, which could not stop.
+    let changes = json!({"proxy": proxy, "engine": {"native": {"nvidia": true}}, "spot": false, "on_idle": "stop"});
+    let Some(mut host) = Host::boot_for_space(changes) else { return };
     host.ready().await.expect("it comes up");
     host.is_ready();
     println!("native, s: {:?}", host.stages());
@@ -666,6 +742,7 @@ async fn native() {
     let lent = host.lends();
     host.works_in(&lent);
     host.tells_of_itself_through_its_daemon();
+    host.is_within_reach();
 
     let info: Value = serde_json::from_str(&host.docker("info -f '{{json .}}'")).expect("JSON");
     assert_eq!(info["LiveRestoreEnabled"], json!(true));
@@ -681,8 +758,8 @@ async fn native() {
     host.is_used_by_silent_builds_and_transfers().await;
     host.docker("rm -f busy");
 
-    // After a reboot, what needs the folder waits for it, and works with it.
-    host.reboots().await;
+    // After it has stopped, what needs the folder waits for it, and works with it.
+    host.stops_and_starts_again().await;
     host.has_worked(&lent, 2);
 
     // The end is put off by `sdocker keep`, by way of the daemon. Neither who serves a folder nor its agent does.
@@ -692,10 +769,12 @@ async fn native() {
         (kept.code == Some(0)).then_some(())
     });
     host.holds_off(&[]).await;
+    // Its stop was announced as well.
+    let warnings =
+        || host.lines().iter().filter(|line| line.stage == "life" && line.state == StageState::Warning).count();
+    let before = warnings();
     host.after(500);
-    eventually(WORK, "a warning before the end", || {
-        host.lines().into_iter().find(|line| line.stage == "life" && line.state == StageState::Warning)
-    });
+    eventually(WORK, "a warning before the end", || (warnings() > before).then_some(()));
     host.after(SPACE_IDLE);
     host.powers_off(WORK.as_secs()).await;
     lent.ends_without_its_host();
