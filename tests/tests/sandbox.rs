@@ -389,7 +389,7 @@ fn a_space_without_efs_gets_a_host_by_its_address_and_every_client_to_it() {
     home.set("no_proxy", "example.com");
     let created = home.sdocker(&["create-host", "--instance-type", "c5.xlarge"]).expect(0);
     for said in
-        ["docker and docker compose do not get to the host", "docker-py and docker-compose 1.x do not", "sdocker env"]
+        ["docker and docker compose do not reach the host", "docker-py and docker-compose 1.x do not", "sdocker env"]
     {
         assert!(created.stderr.contains(said), "{said}: {}", created.stderr);
     }
@@ -412,11 +412,11 @@ fn a_space_without_efs_gets_a_host_by_its_address_and_every_client_to_it() {
     fs::write(home.join("compose.yaml"), "version: '3'\nservices: {}\n").expect("written");
     home.run("sh", &["-c", &format!("{env} && docker-compose -f compose.yaml ps")]).expect(0);
     let used = home.sdocker(&["use", "--instance-id", &instance(&home)]).expect(0);
-    assert!(used.stderr.contains("do not get to the host"), "{}", used.stderr);
+    assert!(used.stderr.contains("do not reach the host"), "{}", used.stderr);
     home.unset("HTTPS_PROXY");
     home.run("docker", &["version"]).expect(0);
     let used = home.sdocker(&["use", "--instance-id", &instance(&home)]).expect(0);
-    assert!(!used.stderr.contains("do not get to the host"), "{}", used.stderr);
+    assert!(!used.stderr.contains("do not reach the host"), "{}", used.stderr);
     home.sdocker(&["terminate-host", "--all"]).expect(0);
     assert_eq!(leftovers(&home), Vec::<String>::new());
 }
