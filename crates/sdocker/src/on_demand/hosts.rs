@@ -183,8 +183,9 @@ impl StudioHosts {
         if seen.files.as_ref().is_some_and(|(known, when)| *known == files && when.elapsed() < GOOD_FOR) {
             return Ok(seen.host.clone());
         }
-        let host = lookup.on_demand(&lookup.hosts_aside().await?);
-        let known = match host {
+        let hosts = lookup.hosts_aside().await?;
+        self.shares.serve_only(|name| hosts.iter().any(|host| host.name == name)).await;
+        let known = match lookup.on_demand(&hosts) {
             Some(host)
                 if seen
                     .host

@@ -14,7 +14,7 @@ use host_files::{Event, Share, Sharing};
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Mutex, watch},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -70,12 +70,24 @@ pub(super) fn forget(surroundings: &Surroundings) {
     let _ = std::fs::remove_file(Remembered::file(surroundings));
 }
 
+/// A folder that is served.
+struct Served {
+    how: watch::Receiver<How>,
+    task: AbortHandle,
+}
+
+impl Served {
+    fn is_served(&self) -> bool {
+        self.how.has_changed().is_ok() && !matches!(*self.how.borrow(), Some(Err(_)))
+    }
+}
+
 /// The folders, by host and path.
 pub(super) struct Shares {
     means: Means,
     stop: CancellationToken,
     serving: Mutex<JoinSet<()>>,
-    folders: Mutex<HashMap<(String, PathBuf), watch::Receiver<How>>>,
+    folders: Mutex<HashMap<(String, PathBuf), Served>>,
 }
 
 impl Shares {
@@ -93,16 +105,15 @@ impl Shares {
     ) -> Result<(), String> {
         let mut how = {
             let mut folders = self.folders.lock().await;
-            let is_served =
-                |how: &watch::Receiver<How>| how.has_changed().is_ok() && !matches!(*how.borrow(), Some(Err(_)));
-            let outer =
-                folders.iter().find(|((on, outer), how)| on == host && path.starts_with(outer) && is_served(how));
+            let outer = folders
+                .iter()
+                .find(|((on, outer), served)| on == host && path.starts_with(outer) && served.is_served());
             match outer {
-                Some((_, how)) => how.clone(),
+                Some((_, served)) => served.how.clone(),
                 None => {
                     let inner = folders
                         .iter()
-                        .find(|((on, inner), how)| on == host && inner.starts_with(path) && is_served(how));
+                        .find(|((on, inner), served)| on == host && inner.starts_with(path) && served.is_served());
                     if let Some(((_, inner), _)) = inner {
                         let (inner, path) = (inner.display(), path.display());
                         return Err(format!(
@@ -112,8 +123,9 @@ impl Shares {
                     let share =
                         link::share(&path.to_string_lossy(), surroundings).map_err(|error| format!("{error:#}"))?;
                     let client = client.await.map_err(|error| format!("{error:#}"))?;
-                    let how = self.serve(client, share, surroundings).await;
-                    folders.insert((host.to_owned(), path.to_owned()), how.clone());
+                    let served = self.serve(client, share, surroundings).await;
+                    let how = served.how.clone();
+                    folders.insert((host.to_owned(), path.to_owned()), served);
                     Remembered::add(host, path, surroundings);
                     how
                 }
@@ -136,15 +148,15 @@ impl Shares {
             }
             match link::share(&path.to_string_lossy(), surroundings) {
                 Ok(share) => {
-                    let how = self.serve(client.clone(), share, surroundings).await;
-                    folders.insert((host.to_owned(), path), how);
+                    let served = self.serve(client.clone(), share, surroundings).await;
+                    folders.insert((host.to_owned(), path), served);
                 }
                 Err(error) => tracing::warn!("{} is not served any more: {error:#}", path.display()),
             }
         }
     }
 
-    async fn serve(&self, client: Client, share: Share, surroundings: &Surroundings) -> watch::Receiver<How> {
+    async fn serve(&self, client: Client, share: Share, surroundings: &Surroundings) -> Served {
         let (told, how) = watch::channel(None);
         let sharing = Sharing {
             client,
@@ -157,7 +169,7 @@ impl Shares {
             max_open: self.means.max_open,
         };
         let stop = self.stop.clone();
-        self.serving.lock().await.spawn(async move {
+        let task = self.serving.lock().await.spawn(async move {
             let events = |event| {
                 if matches!(event, Event::Ready) {
                     told.send_replace(Some(Ok(())));
@@ -169,12 +181,56 @@ impl Shares {
                 told.send_replace(Some(Err(with_causes(&error))));
             }
         });
-        how
+        Served { how, task }
+    }
+
+    /// Serves no host any more that is not there: it has ended, and took its folders along.
+    pub(super) async fn serve_only(&self, is_there: impl Fn(&str) -> bool) {
+        self.folders.lock().await.retain(|(host, _), served| {
+            let stays = is_there(host);
+            if !stays {
+                served.task.abort();
+            }
+            stays
+        });
     }
 
     /// Waits until nothing is on a host any more.
     pub(super) async fn end(&self) {
         let mut serving = self.serving.lock().await;
         while serving.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_agent::Program;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_has_ended_is_served_no_more() {
+        let means = Means {
+            program: Program::running().expect("readable"),
+            files_command: Vec::new(),
+            ports_command: Vec::new(),
+            max_open: 1,
+        };
+        let shares = Shares::new(means, CancellationToken::new());
+        for host in ["ended", "there"] {
+            let (told, how) = watch::channel(None);
+            // It tries to connect, for ever.
+            let task = shares.serving.lock().await.spawn(async move {
+                std::future::pending::<()>().await;
+                drop(told);
+            });
+            shares.folders.lock().await.insert((host.to_owned(), "/home/data".into()), Served { how, task });
+        }
+        shares.serve_only(|host| host == "there").await;
+        let ended = shares.serving.lock().await.join_next().await.expect("two");
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+        let folders = shares.folders.lock().await;
+        assert_eq!(folders.len(), 1);
+        assert!(folders[&("there".to_owned(), PathBuf::from("/home/data"))].is_served());
     }
 }
