@@ -7,6 +7,14 @@ use serde_json::{Value, json};
 
 const CREATE: [&str; 7] = ["create-host", "--instance-type", "c5.xlarge", "--on-idle", "stop", "--output", "json"];
 
+/// An account, and a home in its Studio.
+fn studio() -> Option<(Front, Home)> {
+    let front = Front::start()?;
+    front.know_at_once();
+    let home = front.home();
+    Some((front, home))
+}
+
 /// A host that has stopped itself.
 fn stopped_host(front: &Front, home: &Home) -> String {
     let created = home.sdocker(&CREATE).expect(0).json();
@@ -21,9 +29,7 @@ fn state(home: &Home) -> Value {
 
 #[test]
 fn a_host_that_stopped_is_shown_started_again_and_ended() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let created = home.sdocker(&CREATE[..5]).expect(0);
     assert!(created.stdout.contains("it stops itself after 1h without use"), "{}", created.stdout);
     assert!(created.stdout.contains("keeps its disk, for $"), "{}", created.stdout);
@@ -121,9 +127,7 @@ fn links_of(home: &Home) -> Vec<String> {
 /// Whatever becomes of the start, the host is there as before: EC2 has no capacity, does not answer, refuses it; the process dies.
 #[test]
 fn a_start_that_fails_loses_nothing() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let instance = stopped_host(&front, &home);
     let start = |code| home.sdocker(&["use", &instance]).expect(code);
 
@@ -164,9 +168,7 @@ fn a_start_that_fails_loses_nothing() {
 /// A creation that nobody finished, whose host stopped: it is undone, and keeps no disk.
 #[test]
 fn a_creation_that_was_interrupted_keeps_no_disk() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
     let mut child = home.sdocker_command(&CREATE).spawn().expect("it runs");
     assert!(front.wait_until_held(&mut child), "it gets there");
@@ -182,9 +184,7 @@ fn a_creation_that_was_interrupted_keeps_no_disk() {
 /// After its maximum lifetime it is for the user to decide: every command says so until that is done.
 #[test]
 fn every_command_asks_for_a_decision_once_the_time_has_come() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let instance = stopped_host(&front, &home);
     let quiet = home.sdocker(&["list-hosts", "--offline"]).expect(0);
     assert!(!quiet.stderr.contains("decide what becomes of"), "{}", quiet.stderr);
@@ -213,9 +213,7 @@ fn every_command_asks_for_a_decision_once_the_time_has_come() {
 /// Its record and its place in the list of hosts are lost, and it is stopped: it is not taken for one that ended, nor asked, but taken back as it is.
 #[test]
 fn a_stopped_host_without_a_record_is_adopted_as_it_is() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let instance = stopped_host(&front, &home);
     let before = home.records().remove(0);
     let nobody = Unasked::at(&home, &before);
@@ -270,9 +268,7 @@ fn a_stopped_host_without_a_record_is_adopted_as_it_is() {
 /// Whatever is sent to an instance that is stopped is lost: no command sends anything, nor waits for an answer.
 #[test]
 fn a_stopped_host_is_not_asked_how_it_is() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let instance = stopped_host(&front, &home);
     let nobody = Unasked::at(&home, &home.records()[0]);
     for command in [&["status"][..], &["status", "--instance-id", &instance], &["list-hosts"], &["doctor"]] {
@@ -308,9 +304,7 @@ fn what_cannot_stop_is_refused_before_anything_is_made() {
 /// The policy has the permission to start hosts where that is asked for, for the owner's hosts only, and it is enough.
 #[test]
 fn the_policy_for_hosts_that_stop_is_enough_and_no_other_has_it() {
-    let Some(front) = Front::start() else { return };
-    let home = front.home();
-    front.know_at_once();
+    let Some((front, home)) = studio() else { return };
     let print = |options: &[&str]| {
         home.sdocker(&[&["policy", "--for", "create,status,terminate"], options].concat()).expect(0).json()
     };

@@ -161,9 +161,24 @@ impl Launches {
 
 impl Launch {
     /// What is said to whoever can't wait longer.
-    pub(crate) fn not_yet(&self) -> String {
+    fn not_yet(&self) -> String {
         let left = self.expected.saturating_duration_since(Instant::now()).as_secs().max(5);
         format!("the host is starting, about {left} s; try again")
+    }
+}
+
+/// Waits for news of a launch, no longer than until a time.
+///
+/// # Errors
+/// There will be none, or none yet.
+pub(crate) async fn news(launch: &mut Watched, until: Option<Instant>) -> Result<(), String> {
+    let changed = match until {
+        Some(until) => tokio::time::timeout_at(until, launch.changed()).await,
+        None => Ok(launch.changed().await),
+    };
+    match changed {
+        Ok(changed) => changed.map_err(|_| "the launch was given up".to_owned()),
+        Err(_) => Err(launch.borrow().not_yet()),
     }
 }
 
@@ -172,13 +187,11 @@ impl Launch {
 /// # Errors
 /// Why there is no host, or none yet.
 pub(crate) async fn outcome(mut launch: Watched, until: Option<Instant>) -> Result<(), String> {
-    let ended = async {
-        let launch = launch.wait_for(|launch| launch.outcome.is_some()).await.map(|launch| launch.outcome.clone());
-        launch.ok().flatten().unwrap_or_else(|| Err("the launch was given up".to_owned()))
-    };
-    let Some(until) = until else { return ended.await };
-    match tokio::time::timeout_at(until, ended).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(launch.borrow().not_yet()),
+    loop {
+        let outcome = launch.borrow_and_update().outcome.clone();
+        if let Some(outcome) = outcome {
+            return outcome;
+        }
+        news(&mut launch, until).await?;
     }
 }

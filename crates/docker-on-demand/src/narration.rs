@@ -3,14 +3,14 @@
 use std::io;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     Engine,
     answer::streaming,
     body::{LAST_CHUNK, chunk},
     head::{Request, Response},
-    launches::Watched,
+    launches::{Watched, news},
     route::Story,
     wire::{Reader, Wire, Writer, send},
 };
@@ -54,14 +54,8 @@ impl Narration {
             if let Some(outcome) = outcome {
                 return Ok(outcome);
             }
-            let changed = match until {
-                Some(until) => timeout_at(until, launch.changed()).await,
-                None => Ok(launch.changed().await),
-            };
-            match changed {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Ok(Err("the launch was given up".to_owned())),
-                Err(_) => return Ok(Err(launch.borrow().not_yet())),
+            if let Err(why) = news(&mut launch, until).await {
+                return Ok(Err(why));
             }
         }
     }

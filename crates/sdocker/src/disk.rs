@@ -1,6 +1,6 @@
 //! Hosts that stop instead of being terminated: what their disks cost, and until when nobody has to decide about them.
 
-use host_provisioner::{Instance, InstanceId, Record, RecordState};
+use host_provisioner::{InstanceId, Record, RecordState};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -42,11 +42,6 @@ impl Disk {
             None => format!("its disk{size} is paid for, at a price that is not known"),
         }
     }
-}
-
-/// Whether an instance is stopped, or about to be.
-pub(crate) fn is_stopped(instance: &Instance) -> bool {
-    instance.state.is_stopped()
 }
 
 /// What can be done about a host that is stopped.

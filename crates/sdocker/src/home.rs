@@ -179,7 +179,7 @@ impl Home {
                 let refused = Error::new(format!("{} can't be used", host.name));
                 let refused = match Places::new(&self.surroundings, observer).look_at(&host).await {
                     Look::Ended(_) => refused.hint("it has ended: `sdocker recover` cleans up what is left of it here"),
-                    Look::Alive(instance) if disk::is_stopped(&instance) => {
+                    Look::Alive(instance) if instance.state.is_stopped() => {
                         refused.hint(format!("it is stopped: {}", disk::choices(&host.instance)))
                     }
                     _ => refused.hint(format!("`sdocker status --instance-id {}` says more", host.instance)),
@@ -214,7 +214,7 @@ impl Home {
             return Ok(false);
         }
         let mut places = Places::new(&self.surroundings, observer);
-        let is_stopped = matches!(places.look_at(&host).await, Look::Alive(instance) if disk::is_stopped(&instance));
+        let is_stopped = matches!(places.look_at(&host).await, Look::Alive(instance) if instance.state.is_stopped());
         if is_stopped {
             let clouds = places.of(host.place().as_ref()).await?;
             starting::start(&host, &clouds, &lookup, within, observer, stop).await?;
@@ -226,7 +226,7 @@ impl Home {
     pub fn disks(&self, hosts: &[KnownHost], looks: &[Option<Look>]) -> Vec<Option<Disk>> {
         let history = History::read(&self.lookup().layout);
         let disk = |(host, look): (&KnownHost, &Option<Look>)| {
-            let is_stopped = matches!(look, Some(Look::Alive(instance)) if disk::is_stopped(instance));
+            let is_stopped = matches!(look, Some(Look::Alive(instance)) if instance.state.is_stopped());
             Disk::of(host.record.as_ref()?, is_stopped, &history)
         };
         hosts.iter().zip(looks).map(disk).collect()

@@ -5,7 +5,7 @@ use studio_discovery::Region;
 
 use crate::{
     clouds::Clouds,
-    disk, durations,
+    durations,
     lookup::{KnownHost, Lookup},
 };
 
@@ -27,7 +27,7 @@ pub(crate) async fn running(lookup: &Lookup, clouds: &Clouds, cloud: CloudName, 
     let found = clouds.cloud.presence(&asked).await;
     let line = |(host, presence): (&KnownHost, Presence)| {
         let runs = match presence {
-            Presence::Alive(instance) if disk::is_stopped(&instance) => {
+            Presence::Alive(instance) if instance.state.is_stopped() => {
                 let id = &host.instance;
                 return Some(format!(
                     "{} is stopped, with its disk; `sdocker use {id}` starts it, `sdocker rm {id}` deletes it",

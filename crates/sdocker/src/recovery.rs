@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Observer, Stop, Surroundings, config,
-    disk::{self, Disk},
+    disk::Disk,
     history::History,
     layout::host_name,
     lookup::{self, Lookup},
@@ -221,7 +221,7 @@ pub async fn recover(
                     ("failed", Some(why))
                 }
             };
-            let disk = if outcome == "adopted" && disk::is_stopped(instance) {
+            let disk = if outcome == "adopted" && instance.state.is_stopped() {
                 let records = lookup.journal.records()?;
                 let adopted = |record: &&Record| record.instance.as_ref().is_some_and(|known| known.id == instance.id);
                 records.iter().find(adopted).and_then(|record| Disk::of(record, true, &History::read(&lookup.layout)))

@@ -12,7 +12,7 @@ use crate::{
     client_files::HostFiles,
     clients,
     cost::Cost,
-    disk::{self, Disk},
+    disk::Disk,
     history::History,
     link::{self, LinkState},
     lookup::{KnownHost, Lookup},
@@ -168,7 +168,7 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
     let expires = life.as_ref().and_then(|life| life.expires_at.clone());
     let expires = expires.or_else(|| host.record.as_ref().map(|record| record.expires.to_string()));
     let history = History::read(&lookup.layout);
-    let is_stopped = instance.as_deref().is_some_and(disk::is_stopped);
+    let is_stopped = instance.as_deref().is_some_and(|instance| instance.state.is_stopped());
     let disk = host.record.as_ref().and_then(|record| Disk::of(record, is_stopped, &history));
     let cost = history.hourly(&host.name).and_then(|hourly| {
         let until = expires.as_ref()?.parse().ok()?;
@@ -200,28 +200,25 @@ pub async fn status(host: KnownHost, surroundings: &Surroundings, observer: &dyn
 /// host that may have stopped itself: whatever is sent to one is lost, and is answered by nobody.
 async fn look_and_ask(host: &KnownHost, places: &mut Places<'_>, lookup: &Lookup) -> (Look, Daemon) {
     let runs = |look: &Look| match look {
-        Look::Alive(instance) => !disk::is_stopped(instance),
+        Look::Alive(instance) => !instance.state.is_stopped(),
         Look::Ended(_) => false,
         Look::Unknown(_) => true,
     };
     let may_be_stopped = host.record.as_ref().is_some_and(|record| record.stops.is_some());
-    let asked = async {
-        let mut looking = std::pin::pin!(places.look_at(host));
-        if may_be_stopped {
-            let look = looking.await;
-            let daemon = if runs(&look) { daemon(host, lookup).await } else { Daemon::unasked() };
-            return (look, daemon);
+    let mut looking = std::pin::pin!(places.look_at(host));
+    if may_be_stopped {
+        let look = looking.await;
+        let daemon = if runs(&look) { daemon(host, lookup).await } else { Daemon::unasked() };
+        return (look, daemon);
+    }
+    let mut asking = std::pin::pin!(daemon(host, lookup));
+    tokio::select! {
+        look = &mut looking => {
+            let daemon = if runs(&look) { asking.await } else { Daemon::unasked() };
+            (look, daemon)
         }
-        let mut asking = std::pin::pin!(daemon(host, lookup));
-        tokio::select! {
-            look = &mut looking => {
-                let daemon = if runs(&look) { asking.await } else { Daemon::unasked() };
-                (look, daemon)
-            }
-            daemon = &mut asking => (looking.await, daemon),
-        }
-    };
-    asked.await
+        daemon = &mut asking => (looking.await, daemon),
+    }
 }
 
 /// Asks a host's daemon how it is.

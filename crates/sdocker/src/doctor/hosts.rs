@@ -111,7 +111,7 @@ async fn known_host(
             finding.fix = hints.into_iter().filter(|hint| !hint.contains("`sdocker recover`")).collect();
             return;
         }
-        Look::Alive(instance) if disk::is_stopped(&instance) => return stopped(&host, lookup, findings),
+        Look::Alive(instance) if instance.state.is_stopped() => return stopped(&host, lookup, findings),
         Look::Alive(_) => {}
     }
     let daemon = status::daemon(&host, lookup).await;

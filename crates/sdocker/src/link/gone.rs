@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 use whole_file::Links;
 
-use crate::{Surroundings, disk, places::Look, socket};
+use crate::{Surroundings, places::Look, socket};
 
 /// How often it is asked whether the host was taken out of this home.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Gone {
     /// What the cloud says of a host; `None` where it runs, or nothing is known.
     pub(super) fn of(look: &Look) -> Option<Self> {
         match look {
-            Look::Alive(instance) if disk::is_stopped(instance) => Some(Self::Stopped),
+            Look::Alive(instance) if instance.state.is_stopped() => Some(Self::Stopped),
             Look::Ended(_) => Some(Self::Ended),
             Look::Alive(_) | Look::Unknown(_) => None,
         }

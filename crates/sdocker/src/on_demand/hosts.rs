@@ -346,7 +346,7 @@ impl StudioHosts {
                 seen.files = None;
                 Found::Nothing { ended: seen.ended.clone() }
             }
-            Look::Alive(instance) if disk::is_stopped(&instance) => self.is_stopped(known).await,
+            Look::Alive(instance) if instance.state.is_stopped() => self.is_stopped(known).await,
             Look::Alive(_) => {
                 Found::Doubtful(format!("{} does not answer: {why}; `sdocker status` says more", known.name))
             }

@@ -69,12 +69,14 @@ pub(super) struct Member<'o> {
     pub(super) plan: &'o HostPlan,
 }
 
-/// A member whose launch is on record.
+/// A member whose launch is on record, as its only step.
 struct Intended<'o> {
     member: Member<'o>,
     open: OpenRecord,
-    step: usize,
 }
+
+/// The launch among the steps of a record.
+const LAUNCH: usize = 0;
 
 impl Provisioner {
     /// Launches hosts that are alike with one call. Returns those for which there was no capacity: nothing was made for them.
@@ -89,7 +91,7 @@ impl Provisioner {
         let mut intended: Vec<Intended<'_>> = Vec::new();
         for member in members {
             match self.intend_launch(&member, alike, &token, intended.len(), previous_context) {
-                Ok(open) => intended.push(Intended { member, open, step: 0 }),
+                Ok(open) => intended.push(Intended { member, open }),
                 Err(unmade) => tally.failed.push(*unmade),
             }
         }
@@ -103,7 +105,7 @@ impl Provisioner {
         }
         let asked = work
             .ask_to_launch(&spec, count, || {
-                intended.iter_mut().try_for_each(|one| Slot { open: &mut one.open, number: one.step }.ask_again())
+                intended.iter_mut().try_for_each(|one| Slot { open: &mut one.open, number: LAUNCH }.ask_again())
             })
             .await;
         let launched = match asked {
@@ -203,14 +205,13 @@ impl Provisioner {
         let position = one.member.position;
         let observer = one.member.order.observer.clone();
         let Some(made) = made else {
-            return match gone(one.open, one.step) {
+            return match gone(one.open) {
                 Ok(()) => Ok(Way::NoCapacity(position)),
                 Err(error) => Err(Box::new(Unmade { position, error, open: None })),
             };
         };
-        let step = one.step;
         let noted = one.open.update(|record| {
-            let noted = &mut record.steps[step];
+            let noted = &mut record.steps[LAUNCH];
             noted.state = StepState::Created;
             LaunchStep::note(&made, &mut noted.intent, &mut record.instance);
         });
@@ -218,13 +219,13 @@ impl Provisioner {
             return Err(Box::new(self.unmade(one, error.into()).await));
         }
         observer.notice(&Event::Finished(LaunchStep::activity(wanted)));
-        let slot = Slot { open: &mut one.open, number: step };
+        let slot = Slot { open: &mut one.open, number: LAUNCH };
         let work = Work { observer: observer.clone(), ..work.clone() };
         let completed = LaunchStep::complete(&work, wanted, made, Origin::Created, Some(slot)).await;
         match (completed, mounts) {
             (Ok(instance), Ok(())) => Ok(Way::Created(position, Box::new(Creation::of(one.open, instance)))),
             // EC2 found only after it had accepted the launch that it has no capacity: the instance has ended, and the record says so.
-            (Err(_), _) if one.open.record().steps[step].state == StepState::Gone => match gone(one.open, step) {
+            (Err(_), _) if one.open.record().steps[LAUNCH].state == StepState::Gone => match gone(one.open) {
                 Ok(()) => Ok(Way::NoCapacity(position)),
                 Err(error) => Err(Box::new(Unmade { position, error, open: None })),
             },
@@ -245,9 +246,9 @@ enum Way {
 }
 
 /// Takes away the record of a host for which nothing was made.
-fn gone(mut open: OpenRecord, step: usize) -> Result<(), ProvisionError> {
-    if open.record().steps[step].state != StepState::Gone {
-        open.set_state(step, StepState::Gone)?;
+fn gone(mut open: OpenRecord) -> Result<(), ProvisionError> {
+    if open.record().steps[LAUNCH].state != StepState::Gone {
+        open.set_state(LAUNCH, StepState::Gone)?;
     }
     Ok(open.remove()?)
 }
