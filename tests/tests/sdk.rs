@@ -490,7 +490,7 @@ impl Lab {
         fs::write(root.join("bin/train"), "#!/bin/sh\necho trained >/opt/ml/model/model\n").expect("written");
         fs::set_permissions(root.join("bin/train"), fs::Permissions::from_mode(0o755)).expect("set");
         let push = format!(
-            "tar -C image -c . | docker import -c 'ENV PATH=/bin' - {BOX} && until docker push {BOX}; do sleep 0.2; done"
+            "tar -C image -c . | docker import -c 'ENV PATH=/bin' -c 'CMD train' - {BOX} && until docker push {BOX}; do sleep 0.2; done"
         );
         self.home().run("timeout", &["60", "sh", "-c", &push]).expect(0);
     }
@@ -528,9 +528,14 @@ impl Lab {
         client("docker-py 7.2, `images.load`", "", &[], &[&py_72, &script, "load", "py-72", BOX]);
         client("testcontainers 4.3", "", &[], &[&testcontainers_43, &script, "testcontainers", "tc-43", BOX]);
         client("testcontainers 4.15", "", &[], &[&py_71, &script, "testcontainers", "tc-415", BOX]);
-        let (sdk_2, fit) = (self.python("sdk-2").display().to_string(), sdk("fit.py"));
-        let folder = self.home().inside("fit-ATTEMPT").display().to_string();
-        client("SageMaker SDK 2 with docker-compose 1.29, `fit`", "", &[], &[&sdk_2, &fit, BOX, &folder]);
+        for (name, environment, script) in [
+            ("SageMaker SDK 2.80 with docker-compose 1.29, `fit`", "sdk-oldest", "fit.py"),
+            ("SageMaker SDK 2 with docker-compose 1.29, `fit`", "sdk-2", "fit.py"),
+            ("SageMaker SDK 3 with Docker Compose 2.40, `train`", "sdk-3", "fit3.py"),
+        ] {
+            let folder = self.home().inside(format!("{environment}-ATTEMPT")).display().to_string();
+            client(name, "", &[], &[&self.python(environment).display().to_string(), &sdk(script), BOX, &folder]);
+        }
         clients
     }
 }
