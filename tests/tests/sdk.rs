@@ -388,9 +388,10 @@ const BOOTS_FOR: Duration = Duration::from_secs(150);
 /// What makes machines slow.
 const SLOW: &str = "slow";
 
-/// A machine that boots for long: it has no network before. And its daemon, beside a registry, which it trusts on its own loopback address.
+/// A machine that boots for long: its address is known to be taken, and refuses connections. And its daemon, beside a registry, which it trusts on its own
+/// loopback address.
 const IP: &str =
-    "#!/bin/bash\n[[ \"$1 $2\" != 'netns add' || ! -e $HOME/slow ]] || sleep SECONDS\nexec PROGRAM \"$@\"\n";
+    "#!/bin/bash\nPROGRAM \"$@\" || exit\n[[ $* != *' route add default '* || ! -e $HOME/slow ]] || sleep SECONDS\n";
 const DOCKERD: &str = "#!/bin/bash
 setpriv --pdeathsig TERM docker-registry serve \"$HOME/registry.yml\" >\"$HOME/registry.log\" 2>&1 &
 exec PROGRAM \"$@\"
