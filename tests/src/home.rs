@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -34,7 +34,6 @@ struct AppNamespace {
 }
 
 /// What a run of the binary gave.
-#[derive(Debug)]
 pub struct Run {
     /// The exit code; `None` where a signal ended it.
     pub code: Option<i32>,
@@ -42,6 +41,13 @@ pub struct Run {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+}
+
+/// Line by line, as it was printed: it stands in the messages of tests that fail, where one long line is unreadable, and cut off in a log.
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit code {:?}\nstdout: {}\nstderr: {}", self.code, self.stdout, self.stderr)
+    }
 }
 
 impl Run {
@@ -60,7 +66,7 @@ impl Run {
     /// It ended with another.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 

@@ -3,15 +3,21 @@
 use std::{
     io,
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::{io::AsyncWriteExt as _, time::Instant};
 
 use crate::{
     body::Body,
     head::{Request, Response},
     wire::{Reader, Wire, Writer, send},
 };
+
+/// How long what follows an upgraded response comes behind it. docker-py (7.2, `APIClient._get_raw_response_socket`) reads it past the buffer of its
+/// HTTP library, and loses what that read together with the head. A daemon says nothing so soon: it starts a process only then. But here both may
+/// wait for a turn of this process, and then be found together by a client that waits for its own.
+const BEHIND_UPGRADE: Duration = Duration::from_millis(20);
 
 /// What can be done with the two connections afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +38,8 @@ pub(crate) enum Failed {
 enum Answered {
     /// The response came to its end.
     Whole { keeps: bool },
-    /// What follows is no HTTP, or ends with the connection.
-    Stream,
+    /// What follows is no HTTP, or ends with the connection; it is passed on from this time on.
+    Stream { from: Instant },
 }
 
 /// Passes a request on, and its response back. What was read of the request's body already is sent in place of it.
@@ -74,8 +80,8 @@ pub(crate) async fn relay(
             let is_sent = is_sent.load(Ordering::Relaxed) || body.is_done();
             Ok(Kept { client: is_sent && keeps && request.keeps(), daemon: is_sent && keeps })
         }
-        Ok(Answered::Stream) => {
-            tunnel(client, daemon).await.map_err(Failed::Midway)?;
+        Ok(Answered::Stream { from }) => {
+            tunnel(client, daemon, from).await.map_err(Failed::Midway)?;
             Ok(Kept { client: false, daemon: false })
         }
         Err(error) if is_answered.load(Ordering::Relaxed) || error.kind() == io::ErrorKind::ConnectionAborted => {
@@ -126,7 +132,8 @@ async fn answer(
             download(from, to, &mut body).await?;
             Ok(Answered::Whole { keeps: response.keeps() })
         }
-        _ => Ok(Answered::Stream),
+        Some(_) => Ok(Answered::Stream { from: Instant::now() + BEHIND_UPGRADE }),
+        None => Ok(Answered::Stream { from: Instant::now() }),
     }
 }
 
@@ -146,9 +153,12 @@ async fn download(from: &mut Reader, to: &mut Writer, body: &mut Body) -> io::Re
 }
 
 /// Passes both directions on until both have ended; the end of one is no end of the other.
-async fn tunnel(client: &mut Wire, daemon: &mut Wire) -> io::Result<()> {
+async fn tunnel(client: &mut Wire, daemon: &mut Wire, from: Instant) -> io::Result<()> {
     let up = pass(&mut client.reader, &mut daemon.writer);
-    let down = pass(&mut daemon.reader, &mut client.writer);
+    let down = async {
+        tokio::time::sleep_until(from).await;
+        pass(&mut daemon.reader, &mut client.writer).await
+    };
     tokio::try_join!(up, down).map(drop)
 }
 

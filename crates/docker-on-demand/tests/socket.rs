@@ -99,6 +99,19 @@ async fn an_attached_stream_ends_in_one_direction_and_goes_on_in_the_other() {
     assert_eq!(client.rest().await, "and the end");
 }
 
+/// docker-py would lose it.
+#[tokio::test(start_paused = true)]
+async fn who_reads_an_upgraded_response_late_finds_nothing_behind_it_yet() {
+    let fake = Fake::new(host());
+    let mut client = Client::of(&fake.proxy());
+    client.send("POST /containers/c/attach HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nfirst ").await;
+    sleep(Duration::from_millis(10)).await;
+    client.until("101 UPGRADED").await;
+    client.until("\r\n\r\n").await;
+    assert_eq!(client.read_ahead(), b"");
+    client.until("first ").await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_build_is_passed_on_as_it_comes() {
     let fake = Fake::new(host());

@@ -319,6 +319,11 @@ impl Client {
         (status, String::from_utf8_lossy(&self.read.drain(..length).collect::<Vec<u8>>()).into_owned())
     }
 
+    /// What was read together with what was asked for last.
+    pub(crate) fn read_ahead(&self) -> &[u8] {
+        &self.read
+    }
+
     pub(crate) async fn end(&mut self) {
         self.stream.shutdown().await.expect("ended");
     }
