@@ -16,22 +16,29 @@ current=
 
 inside() { if ((${#into[@]})); then "${into[@]}" "$@"; else "$@"; fi; }
 # The Docker CLI's start alone would be more work.
-api() { curl -q -sfG --noproxy '*' --unix-socket "$socket" "$@"; }
+api() { curl -q -sG --noproxy '*' --unix-socket "$socket" "$@"; }
 
 serves() { inside timeout 1 bash -c "exec 3<>/dev/tcp/$1/$port" 2>/dev/null; }
 
-# The addresses that running containers have on the network, into `addresses`: the newest container's is first. In a value each quote has a
-# backslash before it, so that none is taken for the network's name.
+# The addresses that containers have on the network, into `addresses`: one that is new is first. In a value each quote has a backslash before it,
+# so that none is taken for an address.
 list() {
-    local said address
-    said=$(api -m 60 --data-urlencode 'filters={"network":["sagemaker"]}' http://docker/containers/json) || return
-    addresses=()
-    while [[ $said == *'"sagemaker":{'* ]]; do
-        said=${said#*'"sagemaker":{'}
-        address=${said#*'"IPAddress":"'}
-        address=${address%%\"*}
-        [[ ! $address =~ ^[0-9.]+$ ]] || addresses+=("$address")
+    local said address known=" ${addresses[*]} " fresh=() kept=()
+    said=$(api -m 60 http://docker/networks/sagemaker) || return
+    # Without the network nobody serves on it.
+    [[ $said == *'"Containers":'* || $said == *'not found'* ]] || return
+    while [[ $said == *'"IPv4Address":"'* ]]; do
+        said=${said#*'"IPv4Address":"'}
+        address=${said%%[/\"]*}
+        if [[ ! $address =~ ^[0-9.]+$ ]]; then
+            continue
+        elif [[ $known == *" $address "* ]]; then
+            kept+=("$address")
+        else
+            fresh+=("$address")
+        fi
     done
+    addresses=("${fresh[@]}" "${kept[@]}")
 }
 
 # The first of them that takes connections at the port.
@@ -60,11 +67,11 @@ point_to() {
     current=$1
 }
 
-# Listens to containers that start and end, and to those that come to a network and leave it. The daemon may be heard later than this; it tells
-# what happened since.
+# Listens to containers that come to the network and leave it: others start here as well, by the hundred. The daemon may be heard later than this;
+# it tells what happened since.
 listen() {
     exec {changes}< <(exec curl -q -sfGN --noproxy '*' --unix-socket "$socket" -d "since=$(date +%s)" \
-        --data-urlencode 'filters={"event":["start","die","connect","disconnect"]}' http://docker/events 2>/dev/null)
+        --data-urlencode 'filters={"type":["network"],"network":["sagemaker"],"event":["connect","disconnect"]}' http://docker/events 2>/dev/null)
 }
 
 listen

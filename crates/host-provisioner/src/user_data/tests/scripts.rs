@@ -688,45 +688,46 @@ fn the_log_of_a_daemon_in_a_container_is_what_it_wrote() {
     assert_eq!(root.read("var/dockerd.log"), written);
 }
 
-/// Addresses on the network, newest container first; none of another network, nor of what containers are labelled with.
+/// Addresses on the network, what is new first; none of the network's own, nor of what it is labelled with.
 #[test]
 fn the_endpoint_is_sought_among_the_containers_of_its_network() {
     let root = Root::new("");
-    let endpoint = |address: &str, more: serde_json::Value| {
-        let mut endpoint = json!({"IPAMConfig": null, "Links": null, "Aliases": null, "NetworkID": "5a", "Gateway": "172.18.0.1", "IPAddress": address, "IPPrefixLen": 16});
-        endpoint.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        // As a daemon does, in this order.
-        let order =
-            ["IPAMConfig", "Links", "Aliases", "DriverOpts", "NetworkID", "Gateway", "IPAddress", "IPPrefixLen"];
-        let fields: Vec<_> =
-            order.iter().filter_map(|key| endpoint.get(key).map(|value| format!("\"{key}\":{value}"))).collect();
-        format!("{{{}}}", fields.join(","))
+    // As a daemon says it.
+    let network = |containers: serde_json::Value| {
+        json!({
+            "Name": "sagemaker", "IPAM": {"Driver": "default", "Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}]},
+            "Containers": containers, "Options": {}, "Labels": {"note": r#""IPv4Address":"9.9.9.9/16""#},
+        })
     };
-    let plain = || json!({});
-    let listed = [
-        format!(
-            r#"{{"Labels":{{"note":"\"sagemaker\":{{\"IPAddress\":\"9.9.9.9\""}},"NetworkSettings":{{"Networks":{{"bridge":{},"sagemaker":{}}}}}}}"#,
-            endpoint("172.17.0.2", plain()),
-            endpoint("172.18.0.3", plain())
-        ),
-        format!(
-            r#"{{"NetworkSettings":{{"Networks":{{"sagemaker":{},"z":{}}}}}}}"#,
-            endpoint("172.18.0.2", json!({"IPAMConfig": {"IPv4Address": "172.18.0.2"}, "DriverOpts": {"a": "b"}})),
-            endpoint("172.19.0.2", plain())
-        ),
-        format!(r#"{{"NetworkSettings":{{"Networks":{{"sagemaker":{}}}}}}}"#, endpoint("", plain())),
-    ];
-    fs::write(root.path("listed"), format!("[{}]", listed.join(","))).expect("written");
-    root.program(
-        "curl",
-        "[[ $* == *'filters={\"network\":[\"sagemaker\"]} http://docker/containers/json' ]] && cat \"$root/listed\"",
-    );
+    let container = |name: &str, address: &str| json!({"Name": name, "MacAddress": "02:42:ac:12:00:02", "IPv4Address": address, "IPv6Address": ""});
+    let one = json!({"b": container("algo-1", "172.18.0.2/16")});
+    let two = json!({"a": container("lb", ""), "b": container("algo-1", "172.18.0.2/16"), "c": container("algo-2", "172.18.0.3/16")});
+    for (file, said) in [
+        ("none", json!({"message": "network sagemaker not found"})),
+        ("broken", json!({"message": "the daemon is shutting down"})),
+        ("one", network(one)),
+        ("two", network(two)),
+    ] {
+        fs::write(root.path(file), said.to_string()).expect("written");
+    }
+    root.program("curl", "[[ $* == *' http://docker/networks/sagemaker' ]] && cat \"$root/$answer\"");
     let functions = between(include_str!("../endpoint-forward.sh"), "inside() {", "point_to() {");
     let script = format!(
-        "socket=/socket; {functions}\nlist\necho \"${{addresses[*]}}\"\nserves() {{ [[ $1 == *.2 ]]; }}\nserving"
+        "socket=/socket; {functions}\naddresses=()\nserves() {{ [[ $1 == *.2 ]]; }}\n\
+         export answer; for answer in one two broken none; do\nlist\necho \"$answer $? ${{addresses[*]}}: $(serving)\"\ndone"
     );
     let output = root.bash(&script);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "172.18.0.3 172.18.0.2\n172.18.0.2\n", "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        [
+            "one 0 172.18.0.2: 172.18.0.2",
+            "two 0 172.18.0.3 172.18.0.2: 172.18.0.2",
+            "broken 1 172.18.0.3 172.18.0.2: 172.18.0.2",
+            "none 0 : "
+        ],
+        "{output:?}"
+    );
 }
 
 /// A folder that the home's owner, or whoever is root in a container, writes to.
