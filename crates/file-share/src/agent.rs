@@ -15,7 +15,7 @@ use std::{future::Future, io, path::PathBuf, time::Duration};
 use tokio::sync::mpsc;
 
 use handover::Handovers;
-pub use handover::relay;
+pub use handover::{relay, relay_stream};
 use mount::{Mounted, Namespace};
 use pump::{End, Pump};
 

@@ -46,7 +46,7 @@ mod server;
 mod tree;
 mod watches;
 
-pub use agent::{AgentError, AgentSettings, MountPoint, relay, run_agent};
+pub use agent::{AgentError, AgentSettings, MountPoint, relay, relay_stream, run_agent};
 pub use connection::{Hello, LostConnection, PING, PONG};
 pub use message::{MAX_MESSAGE, MAX_WRITE};
 pub use server::{Server, ShareError, ShareSettings};

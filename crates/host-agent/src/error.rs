@@ -39,6 +39,15 @@ pub enum Error {
         /// This machine's.
         own: &'static str,
     },
+    /// There is no way to the agent past the daemon.
+    #[error("there is no direct connection to the host's port {port}")]
+    Direct {
+        /// The port.
+        port: u16,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
     /// The daemon took the request, and gave no stream.
     #[error("the daemon gave no connection to the agent")]
     NoStream,

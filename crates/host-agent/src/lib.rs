@@ -2,12 +2,13 @@
 //!
 //! What a tool wants to do on a host that only Docker reaches, it can do there itself: [`ensure_image`] makes an image of the running
 //! program and its libraries, [`exec`] and [`attach`] give a stream to a process of it. No registry is asked, nothing is installed on the
-//! host, and no port is opened.
+//! host, and no port is opened. Where the host has a port for it, [`direct`] gives a faster stream.
 //!
 //! Every container of an agent has the label [`LABEL`], by which a host knows that it is no use of it.
 //!
 //! The crate reads nothing of its surroundings but, in [`Program::running`], the file and the libraries of its own process.
 
+pub mod direct;
 mod error;
 mod image;
 mod program;

@@ -147,9 +147,10 @@ impl Agent {
         }
     }
 
-    /// What it runs in its container to hand a connection over.
-    pub(crate) fn relay(&self, share: usize) -> Vec<String> {
-        let relay = ["relay".to_owned(), share.to_string()];
+    /// What it runs in its container to hand a connection over: its own input and output, or one by a port of the host.
+    pub(crate) fn relay(&self, share: usize, port: Option<u16>) -> Vec<String> {
+        let relay =
+            ["relay".to_owned(), share.to_string()].into_iter().chain(port.map(|port| format!("--port={port}")));
         self.program.entry_point().into_iter().chain(self.command.clone()).chain(relay).collect()
     }
 

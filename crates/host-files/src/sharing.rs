@@ -3,14 +3,14 @@
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use docker_remote::Client;
-use file_share::{Server, ShareSettings};
+use file_share::{LostConnection, Server, ShareSettings};
 use tokio::{
     sync::Mutex,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
-use host_agent::Program;
+use host_agent::{Program, Reader, Writer, direct};
 
 use crate::{Error, agent::Agent};
 
@@ -73,7 +73,7 @@ pub struct Sharing {
     pub client: Client,
     /// This program.
     pub program: Program,
-    /// The arguments by which this program becomes an agent: `mount [--give-up-after=S] PATH:ro|rw...` and `relay NUMBER` are added.
+    /// The arguments by which this program becomes an agent: `mount [--give-up-after=S] PATH:ro|rw...` and `relay NUMBER [--port=P]` are added.
     pub command: Vec<String>,
     /// Whose folders they are: a path on a host belongs to one owner.
     pub owner: String,
@@ -83,6 +83,8 @@ pub struct Sharing {
     pub give_up_after: Duration,
     /// How many files may be open at the same time, in all.
     pub max_open: usize,
+    /// A port of the host for faster connections, where it is reached. It is listened at only while one is being made.
+    pub port: Option<u16>,
 }
 
 impl Sharing {
@@ -124,6 +126,7 @@ impl Sharing {
                 agent: agent.clone(),
                 number,
                 path: shares[number].path.clone(),
+                port: self.port,
                 events: sender.clone(),
             };
             serving.spawn(connections.serve(server.clone()));
@@ -180,6 +183,7 @@ struct Connections {
     agent: Arc<Mutex<Agent>>,
     number: usize,
     path: PathBuf,
+    port: Option<u16>,
     events: tokio::sync::mpsc::UnboundedSender<Event>,
 }
 
@@ -190,8 +194,8 @@ impl Connections {
         let (mut was_there, mut pause) = (false, RECONNECT.0);
         loop {
             let agent = self.agent.lock().await.clone();
-            let reason = match host_agent::exec(&self.client, &agent.name(), agent.relay(self.number)).await {
-                Ok((reader, writer)) => {
+            let reason = match host_agent::exec(&self.client, &agent.name(), agent.relay(self.number, None)).await {
+                Ok(streams) => {
                     let connected = tokio::time::Instant::now();
                     let before = server.greetings();
                     let told = async {
@@ -203,7 +207,7 @@ impl Connections {
                         std::future::pending::<()>().await;
                     };
                     let reason = tokio::select! {
-                        lost = server.serve(reader, writer) => lost.to_string(),
+                        lost = self.serve_over(&server, streams, &agent) => lost.to_string(),
                         () = agent.ended() => "the agent's container ended".to_owned(),
                         () = told => unreachable!("it waits for ever"),
                     };
@@ -235,6 +239,30 @@ impl Connections {
                 None => {}
             }
         }
+    }
+
+    /// Serves over a connection by the daemon, at once, and over a faster one from when there is one.
+    async fn serve_over(
+        &self,
+        server: &Arc<Server>,
+        (reader, writer): (Reader, Writer),
+        agent: &Agent,
+    ) -> LostConnection {
+        let direct = async {
+            let Some(port) = self.port else { return std::future::pending().await };
+            match direct::connect(&self.client, &agent.name(), agent.relay(self.number, Some(port)), port).await {
+                Ok(streams) => streams,
+                Err(error) => {
+                    tracing::info!("{}: {}", self.path.display(), docker_remote::with_causes(&error));
+                    std::future::pending().await
+                }
+            }
+        };
+        let (reader, writer) = tokio::select! {
+            lost = server.serve(reader, writer) => return lost,
+            streams = direct => streams,
+        };
+        server.serve(reader, writer).await
     }
 
     async fn replace(&self, agent: &Agent) {

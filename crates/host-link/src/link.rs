@@ -35,6 +35,8 @@ pub struct Link {
     pub give_up_after: Duration,
     /// How many files may be open at the same time, in all.
     pub max_open: usize,
+    /// A port of the host for faster connections to the files' agent: see [`Sharing::port`].
+    pub files_port: Option<u16>,
     /// A network whose containers serve at a port that they do not publish.
     pub serving: Option<(String, u16)>,
 }
@@ -105,6 +107,7 @@ impl Link {
                 shares: self.shares.clone(),
                 give_up_after: self.give_up_after,
                 max_open: self.max_open,
+                port: self.files_port,
             };
             let told = |event| drop(news.send(News::File(event)));
             let outcome = sharing.serve(until(stopped.clone()), told).await;

@@ -49,6 +49,10 @@ fn has_our_rules(group: &SecurityGroup, app_groups: &[SecurityGroupId]) -> bool 
 
 /// The SDK's default `serving_port`, at which Local Mode looks for an endpoint.
 pub(crate) const ENDPOINT_PORT: u16 = 8080;
+
+/// The port by which an app may reach the agent that shares its files, beside the daemon's own connection. Something listens there only while such
+/// a connection is being made.
+pub const FILES_PORT: u16 = 1112;
 const NFS_PORT: u16 = 2049;
 
 /// By which the nodes of a Swarm reach each other: 2377 for managers, 7946 among all, 4789 for overlay networks (Docker documentation,

@@ -41,7 +41,7 @@ pub use cloud::{
     SecurityGroups, Seen, SpotPrices, Tagged, Territory, USUAL_SECURITY_GROUPS, VolumeKey, Volumes, VpcDns,
 };
 pub use error::{ProvisionError, Remaining, UndoReport};
-pub use group_plan::{GroupPlan, PlannedRule};
+pub use group_plan::{FILES_PORT, GroupPlan, PlannedRule};
 pub use ids::{ClientToken, HostId, ImageId, InstanceId, InstanceType, MountTargetId, NetworkInterfaceId, Zone};
 pub use instance_type::well_known_types;
 pub use journal::{

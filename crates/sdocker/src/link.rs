@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use host_link::{FolderLine, FolderState, LinkState, PortLine};
+pub use host_provisioner::FILES_PORT;
 pub use lent::{Lent, share};
 
 use crate::{
@@ -218,6 +219,7 @@ pub async fn serve(
             shares: lent.shares(),
             give_up_after: GIVE_UP_AFTER,
             max_open: means.max_open,
+            files_port: Some(FILES_PORT),
             serving: Some((SERVING.0.to_owned(), SERVING.1)),
         };
         let told = |state: &LinkState| {

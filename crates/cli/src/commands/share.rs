@@ -69,6 +69,7 @@ pub(crate) async fn run(
         shares,
         give_up_after: args.give_up_after,
         max_open: open_files()?,
+        port: Some(link::FILES_PORT),
     };
     let _working = interrupt.begin(Work {
         stopping: "the folders are being unmounted".to_owned(),

@@ -4,6 +4,7 @@ use std::{io, os::fd::AsFd as _, path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 use file_share::{AgentSettings, MountPoint};
+use host_agent::direct;
 use sdocker::durations;
 use sdocker_console::{Interrupt, Work};
 use tokio::net::unix::pipe;
@@ -32,6 +33,9 @@ enum Task {
     Relay {
         /// The number of the folder.
         folder: u32,
+        /// Wait at this port for the client, in place of standard input and output.
+        #[arg(long)]
+        port: Option<u16>,
     },
 }
 
@@ -55,11 +59,20 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()>
         }
         Task::Ports => {
             interrupt.say("the agent was stopped");
-            let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
-            let output = pipe::Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+            let (input, output) = standard_streams()?;
             host_ports::serve_agent(input, output).await?;
         }
-        Task::Relay { folder } => file_share::relay(folder, io::stdin(), io::stdout())?,
+        Task::Relay { folder, port: None } => file_share::relay(folder, io::stdin(), io::stdout())?,
+        Task::Relay { folder, port: Some(port) } => {
+            let (input, output) = standard_streams()?;
+            file_share::relay_stream(folder, direct::accept(input, output, port).await?).await?;
+        }
     }
     Ok(())
+}
+
+fn standard_streams() -> io::Result<(pipe::Receiver, pipe::Sender)> {
+    let input = pipe::Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let output = pipe::Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+    Ok((input, output))
 }

@@ -15,13 +15,20 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
-use tokio::{net, sync::mpsc};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net,
+    sync::mpsc,
+};
 
 /// The name of the agent's socket, in the network namespace of its container, which nobody else is in.
 const SOCKET: &[u8] = b"sdocker-file-share";
 
 /// A relay sends at once what it has.
 const HANDOVER_TAKES: Duration = Duration::from_secs(5);
+
+/// What is passed on at a time, at most.
+const PIECE: usize = 256 << 10;
 
 /// A stream that a relay handed over.
 #[derive(Debug)]
@@ -46,6 +53,41 @@ pub fn relay(share: u32, input: impl AsFd, output: impl AsFd) -> io::Result<()> 
     // Until the agent closes it.
     let _ = agent.read(&mut [0])?;
     Ok(())
+}
+
+/// Hands a stream over that is none of a process's own descriptors, in place of standard input and output, and passes what comes and goes until
+/// either side ends.
+///
+/// # Cancel safety
+/// Dropped, the connection ends.
+///
+/// # Errors
+/// There is no agent.
+pub async fn relay_stream(share: u32, stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    let (input, to_agent) = io::pipe()?;
+    let (from_agent, output) = io::pipe()?;
+    let to_agent = net::unix::pipe::Sender::from_owned_fd(to_agent.into())?;
+    let from_agent = net::unix::pipe::Receiver::from_owned_fd(from_agent.into())?;
+    let handed = tokio::task::spawn_blocking(move || relay(share, input, output));
+    let (reader, writer) = tokio::io::split(stream);
+    tokio::select! {
+        // Whatever ended it, the agent's client comes again.
+        _ = pass(reader, to_agent) => Ok(()),
+        _ = pass(from_agent, writer) => Ok(()),
+        handed = handed => handed.map_err(io::Error::other)?,
+    }
+}
+
+async fn pass(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..length]).await?;
+        to.flush().await?;
+    }
 }
 
 /// The agent's socket.

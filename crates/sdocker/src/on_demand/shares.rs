@@ -11,6 +11,7 @@ use std::{
 
 use docker_remote::{Client, with_causes};
 use host_files::{Event, Share, Sharing};
+use host_provisioner::FILES_PORT;
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Mutex, watch},
@@ -167,6 +168,7 @@ impl Shares {
             shares: vec![share],
             give_up_after: GIVE_UP_AFTER,
             max_open: self.means.max_open,
+            port: Some(FILES_PORT),
         };
         let stop = self.stop.clone();
         let task = self.serving.lock().await.spawn(async move {

@@ -1,0 +1,204 @@
+//! A connection to an agent by a port of the host, past the daemon.
+//!
+//! A stream of `docker exec` passes the daemon, a pipe, the container's shim and another pipe. A direct connection passes one process, which is
+//! arranged by such a stream: over it the client sends keys that are made for this one connection, and the agent's process listens with them
+//! until the client is there. Neither side takes part without the other's key, and nothing listens once they have met.
+
+use std::{
+    fs::File,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsFd as _,
+    sync::Arc,
+    time::Duration,
+};
+
+use docker_remote::Client;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    server::WebPkiClientVerifier,
+    version::TLS13,
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::{Error, Reader, Writer, exec};
+
+/// How long the two sides may take until they have met. A security group without a rule for the port answers nothing.
+const MEETS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one that comes to the port may take to show its key. Anybody may come.
+const AGREES_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often the port is tried for while another connection is being made at it.
+const TRIES_EVERY: Duration = Duration::from_millis(50);
+
+/// How long the keys may be, as they are sent.
+const MOST_KEYS: u64 = 16 << 10;
+
+/// What the agent's process says once it listens.
+const LISTENS: &str = "listens";
+
+/// The name in the certificates: they are known by their keys.
+const NAME: &str = "sdocker-agent";
+
+/// A TLS record is up to 16 KiB.
+const BUFFER: usize = 64 << 10;
+
+/// Keys for one connection, as the client sends them.
+#[derive(Serialize, Deserialize)]
+struct Keys {
+    /// The agent's certificate and key, PEM.
+    certificate: String,
+    key: String,
+    /// The client's certificate.
+    client: String,
+}
+
+/// Connects to a process of a container by a port of its host: `command`, which calls [`accept`], is run in the container.
+///
+/// # Cancel safety
+/// It can be dropped at any time. A process that listens already ends within 10 s.
+///
+/// # Errors
+/// The daemon refuses, the port is not reached or is in use on the host, or who answers there has not the key.
+pub async fn connect(
+    client: &Client,
+    container: &str,
+    command: Vec<String>,
+    port: u16,
+) -> Result<(Reader, Writer), Error> {
+    let streams = exec(client, container, command).await?;
+    let met = timeout(MEETS_WITHIN, meet(streams, &client.endpoint().host, port)).await;
+    met.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|source| Error::Direct { port, source })
+}
+
+async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> io::Result<(Reader, Writer)> {
+    let [theirs, ours] = [certificate()?, certificate()?];
+    let keys =
+        Keys { certificate: theirs.cert.pem(), key: theirs.signing_key.serialize_pem(), client: ours.cert.pem() };
+    let mut line = serde_json::to_vec(&keys)?;
+    line.push(b'\n');
+    writer.write_all(&line).await?;
+    writer.flush().await?;
+    let mut said = String::new();
+    BufReader::new(reader.take(MOST_KEYS)).read_line(&mut said).await?;
+    if said.trim_end() != LISTENS {
+        return Err(io::Error::other(said.trim_end().to_owned()));
+    }
+    let key = PrivateKeyDer::from_pem_slice(ours.signing_key.serialize_pem().as_bytes()).map_err(io::Error::other)?;
+    let tls = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(io::Error::other)?
+        .with_root_certificates(only(theirs.cert.der().clone())?)
+        .with_client_auth_cert(vec![ours.cert.der().clone()], key)
+        .map_err(io::Error::other)?;
+    let tcp = TcpStream::connect((host, port)).await?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+    let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
+    let (reader, writer) = tokio::io::split(stream);
+    Ok((Box::pin(BufReader::with_capacity(BUFFER, reader)), Box::pin(writer)))
+}
+
+/// Waits at a port for the client that sends the keys, in a process that [`connect`] runs. The port is one of the network namespace of the parent
+/// process, a container's shim: the daemon's own, whatever network the container has.
+///
+/// # Cancel safety
+/// Dropped, nothing listens any more.
+///
+/// # Errors
+/// There are no keys, another program uses the port, or the client did not come.
+pub async fn accept(
+    input: impl AsyncRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+    port: u16,
+) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+    let mut line = String::new();
+    BufReader::new(input.take(MOST_KEYS)).read_line(&mut line).await?;
+    let tls = acceptor(&serde_json::from_str(&line)?)?;
+    let taken = timeout(MEETS_WITHIN / 2, async {
+        loop {
+            match listen(port) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => sleep(TRIES_EVERY).await,
+                bound => return bound,
+            }
+        }
+    });
+    let bound = taken.await.unwrap_or_else(|_| Err(io::ErrorKind::AddrInUse.into()));
+    let said = match &bound {
+        Ok(_) => LISTENS.to_owned(),
+        Err(error) => error.to_string(),
+    };
+    output.write_all(format!("{said}\n").as_bytes()).await?;
+    output.flush().await?;
+    let listener = TcpListener::from_std(bound?)?;
+    let met = timeout(MEETS_WITHIN, async {
+        loop {
+            let (tcp, _) = listener.accept().await?;
+            tcp.set_nodelay(true)?;
+            match timeout(AGREES_WITHIN, tls.accept(tcp)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => tracing::info!("somebody else came: {error}"),
+                Err(_) => tracing::info!("somebody came, and said nothing"),
+            }
+        }
+    });
+    met.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the client did not come"))?
+}
+
+fn acceptor(keys: &Keys) -> io::Result<TlsAcceptor> {
+    let pem = |text: &str| CertificateDer::from_pem_slice(text.as_bytes()).map_err(io::Error::other);
+    let key = PrivateKeyDer::from_pem_slice(keys.key.as_bytes()).map_err(io::Error::other)?;
+    let client = WebPkiClientVerifier::builder_with_provider(Arc::new(only(pem(&keys.client)?)?), provider())
+        .build()
+        .map_err(io::Error::other)?;
+    let tls = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(io::Error::other)?
+        .with_client_cert_verifier(client)
+        .with_single_cert(vec![pem(&keys.certificate)?], key)
+        .map_err(io::Error::other)?;
+    Ok(TlsAcceptor::from(Arc::new(tls)))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// Nobody but the one with this certificate.
+fn only(certificate: CertificateDer<'static>) -> io::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).map_err(io::Error::other)?;
+    Ok(roots)
+}
+
+fn certificate() -> io::Result<rcgen::CertifiedKey<rcgen::KeyPair>> {
+    rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)
+}
+
+/// Listens at the port in the network namespace of the parent process: from a thread of its own, since the others must stay in theirs.
+fn listen(port: u16) -> io::Result<std::net::TcpListener> {
+    let parent = rustix::process::getppid().ok_or_else(|| io::Error::other("the agent has no parent in sight"))?;
+    let namespace = File::open(format!("/proc/{}/ns/net", parent.as_raw_nonzero()))?;
+    std::thread::scope(|scope| {
+        let listening = scope.spawn(|| {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            let any =
+                [SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+            // Where there is no IPv6, the second.
+            let listener = std::net::TcpListener::bind(any.as_slice())?;
+            listener.set_nonblocking(true)?;
+            Ok(listener)
+        });
+        listening.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended")))
+    })
+}
