@@ -81,6 +81,7 @@ fn request() -> HostRequest {
         idle_timeout: None,
         on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        shares_files: false,
         hooks: Hooks::default(),
         identity: Identity::Shared,
         proxy: ProxySettings::default(),

@@ -28,7 +28,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::{TlsAcceptor, TlsConnector, server::TlsStream};
 
 use crate::{Error, Reader, Writer, exec};
 
@@ -82,9 +82,7 @@ pub async fn connect(
 }
 
 async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> io::Result<(Reader, Writer)> {
-    let [theirs, ours] = [certificate()?, certificate()?];
-    let keys =
-        Keys { certificate: theirs.cert.pem(), key: theirs.signing_key.serialize_pem(), client: ours.cert.pem() };
+    let (keys, tls) = keys()?;
     let mut line = serde_json::to_vec(&keys)?;
     line.push(b'\n');
     writer.write_all(&line).await?;
@@ -94,19 +92,27 @@ async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> 
     if said.trim_end() != LISTENS {
         return Err(io::Error::other(said.trim_end().to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_slice(ours.signing_key.serialize_pem().as_bytes()).map_err(io::Error::other)?;
+    let tcp = TcpStream::connect((host, port)).await?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+    let (reader, writer) = tokio::io::split(tls.connect(name, tcp).await?);
+    Ok((Box::pin(BufReader::with_capacity(BUFFER, reader)), Box::pin(writer)))
+}
+
+/// New keys, and the client's side of them.
+fn keys() -> io::Result<(Keys, TlsConnector)> {
+    let pair = || rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other);
+    let [theirs, ours] = [pair()?, pair()?];
+    let key = PrivateKeyDer::try_from(ours.signing_key.serialize_der()).map_err(io::Error::other)?;
     let tls = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?
         .with_root_certificates(only(theirs.cert.der().clone())?)
         .with_client_auth_cert(vec![ours.cert.der().clone()], key)
         .map_err(io::Error::other)?;
-    let tcp = TcpStream::connect((host, port)).await?;
-    tcp.set_nodelay(true)?;
-    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-    let stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
-    let (reader, writer) = tokio::io::split(stream);
-    Ok((Box::pin(BufReader::with_capacity(BUFFER, reader)), Box::pin(writer)))
+    let keys =
+        Keys { certificate: theirs.cert.pem(), key: theirs.signing_key.serialize_pem(), client: ours.cert.pem() };
+    Ok((keys, TlsConnector::from(Arc::new(tls))))
 }
 
 /// Waits at a port for the client that sends the keys, in a process that [`connect`] runs. The port is one of the network namespace of the parent
@@ -119,15 +125,23 @@ async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> 
 /// There are no keys, another program uses the port, or the client did not come.
 pub async fn accept(
     input: impl AsyncRead + Unpin,
-    mut output: impl AsyncWrite + Unpin,
+    output: impl AsyncWrite + Unpin,
     port: u16,
 ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+    accept_at(input, output, || listen(port)).await
+}
+
+async fn accept_at(
+    input: impl AsyncRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+    listen: impl Fn() -> io::Result<std::net::TcpListener>,
+) -> io::Result<TlsStream<TcpStream>> {
     let mut line = String::new();
     BufReader::new(input.take(MOST_KEYS)).read_line(&mut line).await?;
     let tls = acceptor(&serde_json::from_str(&line)?)?;
     let taken = timeout(MEETS_WITHIN / 2, async {
         loop {
-            match listen(port) {
+            match listen() {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => sleep(TRIES_EVERY).await,
                 bound => return bound,
             }
@@ -181,10 +195,6 @@ fn only(certificate: CertificateDer<'static>) -> io::Result<RootCertStore> {
     Ok(roots)
 }
 
-fn certificate() -> io::Result<rcgen::CertifiedKey<rcgen::KeyPair>> {
-    rcgen::generate_simple_self_signed([NAME.to_owned()]).map_err(io::Error::other)
-}
-
 /// Listens at the port in the network namespace of the parent process: from a thread of its own, since the others must stay in theirs.
 fn listen(port: u16) -> io::Result<std::net::TcpListener> {
     let parent = rustix::process::getppid().ok_or_else(|| io::Error::other("the agent has no parent in sight"))?;
@@ -201,4 +211,97 @@ fn listen(port: u16) -> io::Result<std::net::TcpListener> {
         });
         listening.join().unwrap_or_else(|_| Err(io::Error::other("the thread ended")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// A port of this machine, and an agent's process that echoes what comes to it there: what becomes of it, and its standard streams.
+    fn agent() -> (u16, tokio::task::JoinHandle<io::Result<()>>, DuplexStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("set");
+        let port = listener.local_addr().expect("bound").port();
+        let (ours, theirs) = duplex(1 << 16);
+        let (input, output) = tokio::io::split(theirs);
+        let agent = tokio::spawn(async move {
+            let (mut reader, mut writer) = tokio::io::split(accept_at(input, output, || listener.try_clone()).await?);
+            let mut read = [0; 4];
+            reader.read_exact(&mut read).await?;
+            writer.write_all(&read).await?;
+            writer.flush().await
+        });
+        (port, agent, ours)
+    }
+
+    async fn says(stream: &mut DuplexStream, keys: &Keys) -> String {
+        stream.write_all(&serde_json::to_vec(keys).expect("JSON")).await.expect("sent");
+        stream.write_all(b"\n").await.expect("sent");
+        let mut said = String::new();
+        BufReader::new(stream).read_line(&mut said).await.expect("read");
+        said
+    }
+
+    #[tokio::test]
+    async fn the_two_sides_meet_at_the_port() {
+        let (port, agent, streams) = agent();
+        let (reader, writer) = tokio::io::split(streams);
+        let met = meet((Box::pin(reader), Box::pin(writer)), "127.0.0.1", port).await;
+        let (mut reader, mut writer) = met.expect("a connection");
+        writer.write_all(b"this").await.expect("sent");
+        writer.flush().await.expect("sent");
+        let mut read = [0; 4];
+        reader.read_exact(&mut read).await.expect("read");
+        assert_eq!(&read, b"this");
+        agent.await.expect("no panic").expect("no error");
+    }
+
+    /// Whoever else comes to the port gets nothing, and does not keep the client out.
+    #[tokio::test]
+    async fn strangers_are_turned_away() {
+        let (port, agent, mut streams) = agent();
+        let (own, tls) = keys().expect("keys");
+        assert_eq!(says(&mut streams, &own).await, "listens\n");
+        let name = || ServerName::try_from(NAME).expect("a name");
+        let mut noise = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
+        noise.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sent");
+        let (_, other) = keys().expect("keys");
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
+        let refused = other.connect(name(), tcp).await.expect_err("it is not the server of these keys");
+        assert!(refused.to_string().contains("invalid peer certificate"), "{refused}");
+        // Who takes any server's word has still no key that this one takes.
+        let own_root = only(CertificateDer::from_pem_slice(own.certificate.as_bytes()).expect("PEM")).expect("a root");
+        let without_key = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .expect("TLS 1.3")
+            .with_root_certificates(own_root)
+            .with_no_client_auth();
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
+        let mut stranger = TlsConnector::from(Arc::new(without_key)).connect(name(), tcp).await.expect("its own side");
+        let refused = stranger.read(&mut [0; 4]).await.expect_err("turned away");
+        assert!(refused.to_string().contains("CertificateRequired"), "{refused}");
+
+        let tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
+        let mut client = tls.connect(name(), tcp).await.expect("its client");
+        client.write_all(b"that").await.expect("sent");
+        client.flush().await.expect("sent");
+        let mut read = [0; 4];
+        client.read_exact(&mut read).await.expect("read");
+        assert_eq!(&read, b"that");
+        agent.await.expect("no panic").expect("no error");
+    }
+
+    /// A program of the host has the port: who asked is told so, and nobody is connected to.
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_is_taken_is_said() {
+        let (ours, theirs) = duplex(1 << 16);
+        let (input, output) = tokio::io::split(theirs);
+        let agent = tokio::spawn(accept_at(input, output, || Err(io::ErrorKind::AddrInUse.into())));
+        let (reader, writer) = tokio::io::split(ours);
+        let refused = meet((Box::pin(reader), Box::pin(writer)), "127.0.0.1", 1).await;
+        assert_eq!(refused.err().map(|error| error.to_string()).as_deref(), Some("address in use"));
+        assert!(agent.await.expect("no panic").is_err());
+    }
 }

@@ -46,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         idle_timeout: Some(Duration::from_secs(3600)),
         on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        shares_files: false,
         hooks: Hooks::default(),
         identity: Identity::Shared,
         proxy: ProxySettings::default(),

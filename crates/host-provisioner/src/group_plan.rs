@@ -124,6 +124,15 @@ pub(crate) fn client_ports(request: &HostRequest) -> Vec<u16> {
     ports
 }
 
+/// The same, with what is opened where it can be.
+pub(crate) fn opened_ports(request: &HostRequest) -> Vec<u16> {
+    let mut ports = client_ports(request);
+    if request.shares_files && !ports.contains(&FILES_PORT) {
+        ports.push(FILES_PORT);
+    }
+    ports
+}
+
 /// What groups that an administrator prepared do not let in although the app needs it: a port that no rule opens, neither to a group of the app nor
 /// to addresses, which may be the app's.
 pub(crate) fn lacks_of_given(
@@ -174,13 +183,13 @@ pub(crate) fn shut_to_given(
     shut.map(|target| Warning::MountTargetShut { mount_target: target.id.clone(), groups: given.to_vec() }).collect()
 }
 
-/// `DockerHost-<domain>`: every client port from every group of the app, for a Swarm what its nodes need of each other, and nothing else.
+/// `DockerHost-<domain>`: every port that is opened, from every group of the app, for a Swarm what its nodes need of each other, and nothing else.
 pub(crate) fn docker_group(
     (vpc, domain): (&VpcId, &DomainId),
     app_groups: &[SecurityGroupId],
     request: &HostRequest,
 ) -> GroupPlan {
-    let wanted = client_ports(request)
+    let wanted = opened_ports(request)
         .into_iter()
         .flat_map(|port| app_groups.iter().map(move |group| PlannedRule::tcp(port, Some(group.clone()))))
         .chain(swarm_rules().filter(|_| request.swarm));

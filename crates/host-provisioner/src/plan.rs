@@ -283,7 +283,7 @@ fn placements(
             engine: engine(request, &survey.instance_type),
             daemon_port: request.config.daemon_port,
             endpoint_port: group_plan::ENDPOINT_PORT,
-            additional_ports: group_plan::client_ports(request).split_off(2),
+            additional_ports: group_plan::opened_ports(request).split_off(2),
             mounts: mounts.host_mounts,
             identity: request.identity.clone(),
             shared_home: request.shared_home.clone(),

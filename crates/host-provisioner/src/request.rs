@@ -34,6 +34,8 @@ pub struct HostRequest {
     pub on_idle: OnIdle,
     /// The folder that holds `hosts/`, as a path that the host will mount; `None` where no storage is shared.
     pub shared_home: Option<PathBuf>,
+    /// Whether the app shares files with the host: then its group lets the app in at [`FILES_PORT`](crate::FILES_PORT) as well.
+    pub shares_files: bool,
     /// The user's own scripts there, for the host to run.
     pub hooks: Hooks,
     /// Where the host's certificate and key come from.

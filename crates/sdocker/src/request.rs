@@ -178,6 +178,7 @@ pub(crate) fn request(
     asked: &HostRequest,
     surroundings: &Surroundings,
     config: &Config,
+    shares_files: bool,
     (shared_home, hooks): (Option<PathBuf>, Hooks),
     embedded: Option<&HostCredentials>,
 ) -> host_provisioner::HostRequest {
@@ -194,6 +195,7 @@ pub(crate) fn request(
         idle_timeout: asked.idle_timeout(),
         on_idle: asked.on_idle.unwrap_or_default(),
         shared_home,
+        shares_files,
         hooks,
         identity: match embedded {
             Some((credentials, (issuer, issuer_key))) => Identity::Embedded {

@@ -129,6 +129,32 @@ async fn the_ports_that_open_are_those_that_are_asked_for_and_to_the_apps_groups
     assert!(matches!(error, ProvisionError::NoAppSecurityGroup), "{error}");
 }
 
+/// An administrator's group need not have that port: there are slower ways.
+#[tokio::test]
+async fn an_app_that_shares_files_is_let_in_at_a_port_more() {
+    let config = |additional_ports: &[u16], groups: &[&str]| HostConfig {
+        additional_ports: additional_ports.to_vec(),
+        security_groups: groups.iter().map(|group| (*group).into()).collect(),
+        ..HostConfig::default()
+    };
+    for (shares_files, additional, opened) in
+        [(false, &[9000][..], &[9000][..]), (true, &[9000], &[9000, 1112]), (true, &[1112], &[1112])]
+    {
+        let request = HostRequest { shares_files, ..with(config(additional, &[])) };
+        let plan = planned(&request).await;
+        let HostGroups::Named { docker, .. } = &plan.groups else { panic!("named groups") };
+        let ports: Vec<u16> = docker.ingress.iter().map(|rule| rule.port).collect();
+        assert_eq!(ports, [&[1111, 8080], opened].concat());
+        assert_eq!(plan.placements[0].bootstrap.additional_ports, opened);
+    }
+    let mut state = State::studio();
+    let app = |port| crate::Rule::port(port, crate::Peer::Group("sg-app".into()));
+    state.groups[1].ingress.extend([app(1111), app(8080)]);
+    let request = HostRequest { shares_files: true, ..with(config(&[], &["sg-efs"])) };
+    let plan = plan_in(state, &environment(), &request).await.expect("planned");
+    assert!(!plan.warnings.iter().any(|warning| warning.to_string().contains("1112")), "{:?}", plan.warnings);
+}
+
 #[tokio::test]
 async fn prepared_groups_change_nothing() {
     let plan = planned(&with(HostConfig { security_groups: vec!["sg-app".into()], ..HostConfig::default() })).await;

@@ -256,6 +256,7 @@ pub(crate) fn request(host: &str) -> HostRequest {
         idle_timeout: Some(Duration::from_secs(3600)),
         on_idle: OnIdle::default(),
         shared_home: Some("/home/sagemaker-user/.sdocker".into()),
+        shares_files: false,
         hooks: crate::Hooks::default(),
         identity: Identity::Shared,
         proxy: ProxySettings::default(),

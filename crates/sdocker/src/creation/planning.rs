@@ -11,7 +11,14 @@ use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, Survey,
 use jiff::Timestamp;
 use studio_discovery::{StudioEnvironment, SubnetId};
 
-use crate::{Error, HostRequest, Surroundings, clouds::Clouds, config::Config, hooks::Hooks, layout::Layout, request};
+use crate::{
+    CloudChoice, Error, HostRequest, Surroundings,
+    clouds::{self, Clouds},
+    config::Config,
+    hooks::Hooks,
+    layout::Layout,
+    request::{self, Ways},
+};
 
 /// What a creation starts from.
 pub struct Planned {
@@ -103,6 +110,8 @@ pub(super) async fn plan_hosts(
         Some(_) => Hooks::find(&Layout::new(surroundings))?,
         None => Hooks::default(),
     };
+    let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
+    let ways = Ways::of(asked, environment.app.kind, is_sandbox);
     // All the same but for their names: then they can be launched with one call.
     let now = Timestamp::now();
     let mut requests = Vec::new();
@@ -112,7 +121,7 @@ pub(super) async fn plan_hosts(
             None => Some(embedded_credentials(environment, asked)?),
         };
         let shared = (shared_home.clone(), hooks.told());
-        let request = request::request(asked, surroundings, config, shared, embedded.as_ref());
+        let request = request::request(asked, surroundings, config, ways.lends, shared, embedded.as_ref());
         requests.push((host_provisioner::HostRequest { host, now, ..request }, embedded));
     }
     let types = asked.instance_types();
