@@ -400,6 +400,57 @@ fn cuts_are_not_seen_and_ends_are_mended() {
     shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
 
+/// How many connections to a port of another machine this test's network namespace has.
+fn connections_to(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("readable");
+    // proc_net_tcp(5): the third field is the other side, the fourth the state; 01 is established.
+    let is_one = |line: &str| {
+        let mut fields = line.split_whitespace().skip(2);
+        let (remote, state) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        remote.ends_with(&format!(":{port:04X}")) && state == "01"
+    };
+    table.lines().filter(|line| is_one(line)).count()
+}
+
+#[test]
+fn files_go_by_a_port_of_the_host_where_it_is_reached() {
+    let Some(shared) = Shared::new() else { return };
+    fs::write(shared.folder.join("f"), "f").expect("written");
+    let client = shared.share(&[]);
+    until("there is a connection", || connections_to(1112) == 1);
+    assert_eq!(shared.run("cat f; echo g >g"), "f");
+    let net = format!("--net=/proc/{}/ns/net", shared.dockerd);
+    let listening = shared.home.run("nsenter", &[&net, "cat", "/proc/self/net/tcp", "/proc/self/net/tcp6"]).expect(0);
+    // The second field is its own side, the fourth the state: 0A listens.
+    let listens = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        matches!(fields[..], [_, local, _, "0A", ..] if local.ends_with(":0458"))
+    };
+    assert!(!listening.stdout.lines().any(listens), "nothing listens any more: {}", listening.stdout);
+    // A cut is mended, and not seen.
+    let reading = "until [[ -e enough ]]; do [[ $(<f) == f ]]; done; echo over";
+    let mut reading = shared.container(reading).stdout(Stdio::piped()).spawn().expect("it runs");
+    assert!(shared.kill_agent("relay") > 0);
+    until("there is another connection", || connections_to(1112) == 1);
+    fs::write(shared.folder.join("enough"), "").expect("written");
+    assert!(reading.wait().expect("it ends").success());
+
+    // As a security group without a rule for it.
+    let output = |action: &str| {
+        let rule = ["-w", action, "OUTPUT", "-p", "tcp", "--syn", "--dport", "1112", "-j", "DROP"];
+        shared.home.run("iptables", &rule).expect(0);
+    };
+    output("-I");
+    assert!(shared.kill_agent("relay") > 0);
+    until("the connection has ended", || connections_to(1112) == 0);
+    assert_eq!(shared.run("cat f g; rm g"), "fg\n");
+    assert_eq!((shared.folder.join("g").exists(), connections_to(1112)), (false, 0));
+    output("-D");
+    client.stop();
+    shared.on_host("chattr -i \"$1\"");
+    shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
+}
+
 /// A page of a port of localhost; `None` where nobody answers.
 fn page(port: u16) -> Option<String> {
     let address = format!("http://127.0.0.1:{port}/");

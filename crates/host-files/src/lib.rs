@@ -4,7 +4,8 @@
 //!
 //! [`Sharing::serve`] puts this very program on the host, as an image that is made of its file and its libraries; runs it there as an
 //! agent, in a container that may mount ([`file_share::run_agent`]); and answers what comes back over `docker exec`
-//! ([`file_share::Server`]). No port is opened, nothing is installed on the host, and nothing runs here as root.
+//! ([`file_share::Server`]). No port is opened, nothing is installed on the host, and nothing runs here as root. Where a port of the host is
+//! reached ([`Sharing::port`]), files go there instead ([`host_agent::direct`]).
 //!
 //! Each connection is an exec of its own, and so each can be replaced: a cut is not seen in containers. Where the agent's container
 //! went away, another is started.

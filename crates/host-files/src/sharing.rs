@@ -262,6 +262,7 @@ impl Connections {
             lost = server.serve(reader, writer) => return lost,
             streams = direct => streams,
         };
+        tracing::info!("{}: by a port of the host from now on", self.path.display());
         server.serve(reader, writer).await
     }
 

@@ -30,7 +30,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 #[serde(rename_all = "lowercase")]
 pub enum Files {
-    /// The app shares them over the daemon's own connection; EFS is not touched.
+    /// The app shares them with the host; EFS is not touched.
     Share,
     /// The host mounts the app's EFS; files elsewhere are not on the host.
     Efs,

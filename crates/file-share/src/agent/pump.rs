@@ -36,6 +36,10 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 /// Without an answer for so long, a connection is broken.
 const SILENCE: Duration = Duration::from_secs(35);
 
+/// How long the kernel's next request is looked out for, where the last one was answered here: a program that opens file after file, all of them
+/// known here, asks again sooner than this process could sleep and be woken.
+const LOOKS_FOR: Duration = Duration::from_micros(50);
+
 /// What is taken from the kernel before it is sent, at most.
 const MAX_QUEUED: usize = 4 << 20;
 
@@ -220,9 +224,22 @@ impl Pump {
 
     /// Takes what the kernel asks.
     fn take_requests(&mut self) -> Result<(), Errno> {
+        let mut answered = None;
         for _ in 0..16 {
+            // Who waits for the server's answers is not to wait for this.
+            let looks_until =
+                answered.filter(|_| self.waiting.is_empty()).map(|answered: Instant| answered + LOOKS_FOR);
             let buffer = &mut self.buffer;
-            let read = self.device.try_io(Interest::READABLE, |device| Ok(rustix::io::read(device, &mut *buffer)?));
+            let read = self.device.try_io(Interest::READABLE, |device| {
+                loop {
+                    match rustix::io::read(device, &mut *buffer) {
+                        Err(Errno::AGAIN) if looks_until.is_some_and(|until| Instant::now() < until) => {
+                            std::hint::spin_loop()
+                        }
+                        read => return Ok(read?),
+                    }
+                }
+            });
             let length = match read {
                 Ok(length) => length,
                 Err(error) => match Errno::from_io_error(&error) {
@@ -235,6 +252,7 @@ impl Pump {
             let request = Bytes::copy_from_slice(&self.buffer[..length]);
             let Some(header) = message::header(&request) else { continue };
             self.take_request(&header, request);
+            answered = Some(Instant::now());
             if self.waiting.len() >= MAX_WAITING {
                 break;
             }
