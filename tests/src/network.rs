@@ -37,3 +37,17 @@ pub fn of_this_test() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// How many connections to a port of another machine there are in the network namespace of a process, over IPv4.
+///
+/// # Panics
+/// There is no such process.
+pub fn connections_to(process: u32, port: u16) -> usize {
+    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).expect("it runs");
+    // proc_pid_net(5): the third field is the other side, the fourth the state; 01 is established.
+    let is_one = |line: &&str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        matches!(fields[..], [_, _, remote, "01", ..] if remote.ends_with(&format!(":{port:04X}")))
+    };
+    table.lines().filter(is_one).count()
+}

@@ -19,7 +19,7 @@ use docker_remote::{
 };
 use futures_util::{StreamExt as _, stream};
 use host_provisioner::{Bootstrap, render_user_data};
-use sdocker_tests::{Home, Machine, Subnet, eventually};
+use sdocker_tests::{Home, Machine, Subnet, eventually, network};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -187,6 +187,9 @@ impl Host {
         let mut said = String::new();
         BufReader::new(client.stdout.take().expect("piped")).read_line(&mut said).expect("read");
         assert!(said.contains("live until Ctrl-C"), "{said}");
+        // The agent is emulated here, and installs itself first.
+        let direct = || (network::connections_to(client.id(), 1112) == 1).then_some(());
+        eventually(Duration::from_secs(120), "a connection by the port for files", direct);
         Lent { client, folder }
     }
 
@@ -632,7 +635,9 @@ fn containers_reach_no_file_system(host: &Host) {
 async fn dind() {
     // The registry is reached through a proxy.
     let proxy = json!({"http": Subnet::proxy(), "https": null, "no_proxy": ["localhost"]});
-    let Some(mut host) = Host::boot(json!({"proxy": proxy, "engine": {"dind": {"image": "docker:29-dind"}}})) else {
+    let Some(mut host) = Host::boot(
+        json!({"proxy": proxy, "engine": {"dind": {"image": "docker:29-dind"}}, "additional_ports": [1112]}),
+    ) else {
         return;
     };
     let seen = host.ready().await.expect("it comes up");
@@ -659,7 +664,7 @@ async fn dind() {
     host.writes_as_the_owner();
     host.follows_nothing_in_the_shared_folder().await;
     assert!(!host.folder().join("certs/server/key.pem").exists(), "the key stays on EFS");
-    assert_eq!(host.open_ports(), [1111, 8080]);
+    assert_eq!(host.open_ports(), [1111, 1112, 8080]);
 
     nobody_else_gets_in(&host).await;
     port_8080_reaches_whatever_serves(&host);

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Home, eventually};
+use sdocker_tests::{Home, eventually, network};
 
 /// A host, and a folder of the app that it does not have.
 struct Shared {
@@ -400,24 +400,13 @@ fn cuts_are_not_seen_and_ends_are_mended() {
     shared.home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
 
-/// How many connections to a port of another machine this test's network namespace has.
-fn connections_to(port: u16) -> usize {
-    let table = fs::read_to_string("/proc/thread-self/net/tcp").expect("readable");
-    // proc_net_tcp(5): the third field is the other side, the fourth the state; 01 is established.
-    let is_one = |line: &str| {
-        let mut fields = line.split_whitespace().skip(2);
-        let (remote, state) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        remote.ends_with(&format!(":{port:04X}")) && state == "01"
-    };
-    table.lines().filter(|line| is_one(line)).count()
-}
-
 #[test]
 fn files_go_by_a_port_of_the_host_where_it_is_reached() {
     let Some(shared) = Shared::new() else { return };
     fs::write(shared.folder.join("f"), "f").expect("written");
     let client = shared.share(&[]);
-    until("there is a connection", || connections_to(1112) == 1);
+    let connections = || network::connections_to(client.0.id(), 1112);
+    until("there is a connection", || connections() == 1);
     assert_eq!(shared.run("cat f; echo g >g"), "f");
     let net = format!("--net=/proc/{}/ns/net", shared.dockerd);
     let listening = shared.home.run("nsenter", &[&net, "cat", "/proc/self/net/tcp", "/proc/self/net/tcp6"]).expect(0);
@@ -431,7 +420,7 @@ fn files_go_by_a_port_of_the_host_where_it_is_reached() {
     let reading = "until [[ -e enough ]]; do [[ $(<f) == f ]]; done; echo over";
     let mut reading = shared.container(reading).stdout(Stdio::piped()).spawn().expect("it runs");
     assert!(shared.kill_agent("relay") > 0);
-    until("there is another connection", || connections_to(1112) == 1);
+    until("there is another connection", || connections() == 1);
     fs::write(shared.folder.join("enough"), "").expect("written");
     assert!(reading.wait().expect("it ends").success());
 
@@ -442,9 +431,9 @@ fn files_go_by_a_port_of_the_host_where_it_is_reached() {
     };
     output("-I");
     assert!(shared.kill_agent("relay") > 0);
-    until("the connection has ended", || connections_to(1112) == 0);
+    until("the connection has ended", || connections() == 0);
     assert_eq!(shared.run("cat f g; rm g"), "fg\n");
-    assert_eq!((shared.folder.join("g").exists(), connections_to(1112)), (false, 0));
+    assert_eq!((shared.folder.join("g").exists(), connections()), (false, 0));
     output("-D");
     client.stop();
     shared.on_host("chattr -i \"$1\"");

@@ -35,8 +35,11 @@ use crate::{Error, Reader, Writer, exec};
 /// How long the two sides may take until they have met. A security group without a rule for the port answers nothing.
 const MEETS_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long the agent's process may take until it listens: it may have to wait for the port.
+const LISTENS_WITHIN: Duration = Duration::from_secs(30);
+
 /// How long one that comes to the port may take to show its key. Anybody may come.
-const AGREES_WITHIN: Duration = Duration::from_secs(3);
+const AGREES_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often the port is tried for while another connection is being made at it.
 const TRIES_EVERY: Duration = Duration::from_millis(50);
@@ -77,8 +80,7 @@ pub async fn connect(
     port: u16,
 ) -> Result<(Reader, Writer), Error> {
     let streams = exec(client, container, command).await?;
-    let met = timeout(MEETS_WITHIN, meet(streams, &client.endpoint().host, port)).await;
-    met.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|source| Error::Direct { port, source })
+    meet(streams, &client.endpoint().host, port).await.map_err(|source| Error::Direct { port, source })
 }
 
 async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> io::Result<(Reader, Writer)> {
@@ -88,14 +90,17 @@ async fn meet((reader, mut writer): (Reader, Writer), host: &str, port: u16) -> 
     writer.write_all(&line).await?;
     writer.flush().await?;
     let mut said = String::new();
-    BufReader::new(reader.take(MOST_KEYS)).read_line(&mut said).await?;
+    timeout(LISTENS_WITHIN, BufReader::new(reader.take(MOST_KEYS)).read_line(&mut said)).await??;
     if said.trim_end() != LISTENS {
         return Err(io::Error::other(said.trim_end().to_owned()));
     }
-    let tcp = TcpStream::connect((host, port)).await?;
-    tcp.set_nodelay(true)?;
-    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-    let (reader, writer) = tokio::io::split(tls.connect(name, tcp).await?);
+    let met = timeout(MEETS_WITHIN, async {
+        let tcp = TcpStream::connect((host, port)).await?;
+        tcp.set_nodelay(true)?;
+        let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
+        tls.connect(name, tcp).await
+    });
+    let (reader, writer) = tokio::io::split(met.await??);
     Ok((Box::pin(BufReader::with_capacity(BUFFER, reader)), Box::pin(writer)))
 }
 

@@ -17,6 +17,9 @@ use crate::{Error, agent::Agent};
 /// How soon a connection that ended is replaced, at first and at last.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
+/// How soon the port is tried again, at first and at last: somebody may open it meanwhile.
+const DIRECT_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(60 * 60));
+
 /// How long a new agent may take until it can be reached.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
@@ -250,12 +253,15 @@ impl Connections {
     ) -> LostConnection {
         let direct = async {
             let Some(port) = self.port else { return std::future::pending().await };
-            match direct::connect(&self.client, &agent.name(), agent.relay(self.number, Some(port)), port).await {
-                Ok(streams) => streams,
-                Err(error) => {
-                    tracing::info!("{}: {}", self.path.display(), docker_remote::with_causes(&error));
-                    std::future::pending().await
+            let mut pause = DIRECT_AGAIN.0;
+            loop {
+                let command = agent.relay(self.number, Some(port));
+                match direct::connect(&self.client, &agent.name(), command, port).await {
+                    Ok(streams) => return streams,
+                    Err(error) => tracing::info!("{}: {}", self.path.display(), docker_remote::with_causes(&error)),
                 }
+                sleep(pause).await;
+                pause = (pause * 2).min(DIRECT_AGAIN.1);
             }
         };
         let (reader, writer) = tokio::select! {
