@@ -764,8 +764,16 @@ async fn native() {
     host.docker("rm -f busy");
 
     // After it has stopped, what needs the folder waits for it, and works with it.
+    let listed = host.machine.shell("touch /var/lib/sdocker/guarded && cat /var/lib/sdocker/guarded && echo /tmp/of-nobody >>/var/lib/sdocker/guarded");
+    // As in Amazon Linux 2023, /tmp is in memory.
+    let expected = if lent.folder.starts_with("/tmp") { format!("{}\n", lent.folder.display()) } else { String::new() };
+    assert_eq!(listed, expected);
     host.stops_and_starts_again().await;
     host.has_worked(&lent, 2);
+    // What nobody shares any more stays protected.
+    assert_eq!(host.machine.shell("findmnt -no SOURCE /tmp/of-nobody"), "sdocker-guard\n");
+    let refused = host.docker("run --rm -v /tmp/of-nobody:/work busybox:test sh -c 'echo lost >/work/f; echo $?'");
+    assert_eq!(refused, "1\n");
 
     // The end is put off by `sdocker keep`, by way of the daemon. Neither who serves a folder nor its agent does.
     host.look("nobody", |life| life["uses"] == json!([])).await;

@@ -35,6 +35,9 @@ pub struct AgentSettings {
     pub mounts: Vec<MountPoint>,
     /// How long a folder without a connection is kept. Who uses it waits for so long, and gets errors from then on.
     pub give_up_after: Duration,
+    /// A list in the parent's mount namespace, for the machine to protect folders by when it boots again: one a line, those whose protection
+    /// would be gone. It is written where its own folder exists.
+    pub guarded: PathBuf,
 }
 
 /// Why an agent can't do its work.
@@ -74,7 +77,7 @@ pub async fn run_agent(settings: AgentSettings, stop: impl Future<Output = ()>) 
     let namespace = Namespace::of_parent().map_err(AgentError::Namespace)?;
     let mut mounted = Vec::new();
     for point in &settings.mounts {
-        match namespace.mount(point) {
+        match namespace.mount(point, &settings.guarded) {
             Ok(share) => mounted.push(share),
             Err(error) => {
                 drop(namespace.unmount(&paths(&settings.mounts[..mounted.len()])));

@@ -9,6 +9,9 @@ use sdocker::durations;
 use sdocker_console::{Interrupt, Work};
 use tokio::net::unix::pipe;
 
+/// What a host protects when it boots: `daemon.sh` of its user data reads it.
+const GUARDED: &str = "/var/lib/sdocker/guarded";
+
 /// Make the folders of a client appear on this host.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -54,8 +57,8 @@ pub(crate) async fn run(args: Args, interrupt: &Interrupt) -> anyhow::Result<()>
                 leaves: "mounts that nobody serves".to_owned(),
                 hosts: Vec::new(),
             })?;
-            file_share::run_agent(AgentSettings { mounts: folders, give_up_after }, interrupt.stop().cancelled())
-                .await?;
+            let settings = AgentSettings { mounts: folders, give_up_after, guarded: GUARDED.into() };
+            file_share::run_agent(settings, interrupt.stop().cancelled()).await?;
         }
         Task::Ports => {
             interrupt.say("the agent was stopped");

@@ -3,10 +3,10 @@
 use std::{
     ffi::CString,
     fs::{self, File},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::{
         fd::{AsFd as _, AsRawFd as _, OwnedFd},
-        unix::ffi::OsStringExt as _,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -25,6 +25,9 @@ const FILE_SYSTEM: &str = "fuse.sdocker";
 
 /// The source of what lies beneath a share where its folder can't be protected otherwise.
 const GUARD: &str = "sdocker-guard";
+
+/// The kind of file system that is in memory (statfs(2), `TMPFS_MAGIC`).
+const TMPFS: i64 = 0x0102_1994;
 
 /// How much the kernel reads ahead of who reads in order, in KiB: enough to have several requests on their way. A mount begins with 128.
 const READ_AHEAD: &[u8] = b"2048";
@@ -82,7 +85,7 @@ impl Namespace {
         })
     }
 
-    pub(super) fn mount(&self, point: &MountPoint) -> Result<Mounted, AgentError> {
+    pub(super) fn mount(&self, point: &MountPoint, guarded: &Path) -> Result<Mounted, AgentError> {
         let failed = |attempted: &'static str| {
             let path = point.path.clone();
             move |source: io::Error| AgentError::Mount { path, attempted, source }
@@ -94,7 +97,11 @@ impl Namespace {
         let entered = self.enter(|| {
             detach(&point.path).map_err(failed("detach what is left of an earlier mount"))?;
             fs::create_dir_all(&point.path).map_err(failed("make the folder"))?;
-            guard(&point.path).map_err(failed("protect the folder beneath"))?;
+            if guard(&point.path).map_err(failed("protect the folder beneath"))? == Lasts::UntilBoot
+                && let Err(error) = list(guarded, &point.path)
+            {
+                tracing::warn!("after a boot, {} is not protected: {error}", point.path.display());
+            }
             mount_fuse(&device, point).map_err(failed("mount it"))?;
             // What reads slower is a mount all the same.
             Ok(ReadAhead::of(&point.path).inspect_err(|error| tracing::info!("reads less far ahead: {error}")).ok())
@@ -122,13 +129,38 @@ pub(super) fn mount_fuse(device: &OwnedFd, point: &MountPoint) -> io::Result<()>
 
 /// Sees to it that nothing is written into the folder beneath the share: what finds no share there must fail, and not fill the host's
 /// disk with what is lost in the end.
-fn guard(folder: &Path) -> io::Result<()> {
+fn guard(folder: &Path) -> io::Result<Lasts> {
     let is_empty = fs::read_dir(folder)?.next().is_none();
+    // A file system in memory takes the flag as well, and forgets the folder.
+    let is_in_memory = rustix::fs::statfs(folder)?.f_type == TMPFS;
     if is_empty && make_immutable(folder).is_ok() {
-        return Ok(());
+        return Ok(if is_in_memory { Lasts::UntilBoot } else { Lasts::ForEver });
     }
     let flags = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    Ok(mount(GUARD, folder, "tmpfs", flags, c"size=4k,mode=0555")?)
+    mount(GUARD, folder, "tmpfs", flags, c"size=4k,mode=0555")?;
+    Ok(Lasts::UntilBoot)
+}
+
+/// For how long a folder is protected.
+#[derive(Debug, PartialEq, Eq)]
+enum Lasts {
+    UntilBoot,
+    ForEver,
+}
+
+/// Adds a folder to a list of which each line is one.
+fn list(guarded: &Path, folder: &Path) -> io::Result<()> {
+    let folder = folder.as_os_str().as_bytes();
+    if !guarded.parent().is_some_and(Path::is_dir) || folder.contains(&b'\n') {
+        return Ok(());
+    }
+    let mut file = File::options().read(true).append(true).create(true).open(guarded)?;
+    let mut listed = Vec::new();
+    file.read_to_end(&mut listed)?;
+    if listed.split(|byte| *byte == b'\n').any(|line| line == folder) {
+        return Ok(());
+    }
+    file.write_all(&[folder, b"\n"].concat())
 }
 
 fn make_immutable(folder: &Path) -> io::Result<()> {
@@ -185,9 +217,20 @@ fn unescaped(text: &[u8]) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::ffi::OsStrExt as _;
-
     use super::*;
+
+    #[test]
+    fn a_folder_is_listed_once_and_only_on_a_machine_that_keeps_a_list() {
+        let home = tempfile::tempdir().expect("a folder");
+        let guarded = home.path().join("var/guarded");
+        list(&guarded, Path::new("/tmp/a")).expect("nothing to do");
+        assert!(!guarded.exists());
+        fs::create_dir(home.path().join("var")).expect("made");
+        for folder in ["/tmp/a b", "/tmp/a", "/tmp/a b", "/tmp/of\ntwo"] {
+            list(&guarded, Path::new(folder)).expect("listed");
+        }
+        assert_eq!(fs::read_to_string(&guarded).expect("there"), "/tmp/a b\n/tmp/a\n");
+    }
 
     #[test]
     fn only_mounts_of_ours_are_detached() {

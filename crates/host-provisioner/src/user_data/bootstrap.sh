@@ -210,8 +210,10 @@ raises() {
 dind() {
     # At later boots it starts with Docker.
     docker start sdocker 2>/dev/null && return 0
+    # On the disk: the image would have it in memory, where no folder of the app stays protected until it is shared again after a boot.
+    install -d -m 1777 /var/lib/sdocker/tmp
     local run=(-d --name sdocker --privileged --restart always --log-opt max-size=10m --log-opt max-file=3
-        -v /run/sdocker:/run/sdocker -v /etc/sdocker/tls:/etc/sdocker/tls:ro -v sdocker-data:/var/lib/docker
+        -v /var/lib/sdocker/tmp:/tmp -v /run/sdocker:/run/sdocker -v /etc/sdocker/tls:/etc/sdocker/tls:ro -v sdocker-data:/var/lib/docker
         -p "$daemon_port:2376" -p "$endpoint_port:$endpoint_port")
     for port in "${additional_ports[@]}"; do run+=(-p "$port:$port"); done
     for path in "${paths[@]}"; do run+=(-v "$path:$path:rslave"); done

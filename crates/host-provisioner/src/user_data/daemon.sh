@@ -1,6 +1,16 @@
 #!/bin/bash
 # What the image's own daemon is started with: the proxies, networks clear of the VPC, and with engine native our command line.
 . /usr/local/lib/sdocker/host.sh
+# Folders of the app that no boot leaves as they were, because they are in memory: a container that starts before they are shared again is to fail,
+# and not to write there what is lost.
+if [[ ${1-} == guard ]]; then
+    [[ -e /var/lib/sdocker/guarded ]] || exit 0
+    while IFS= read -r path; do
+        mkdir -p "$path"
+        mountpoint -q "$path" || mount -t tmpfs -o ro,nosuid,nodev,noexec,size=4k,mode=0555 sdocker-guard "$path"
+    done </var/lib/sdocker/guarded
+    exit 0
+fi
 . /usr/local/lib/sdocker/uses.sh
 settings=("${proxies[@]}")
 flags=()
@@ -37,6 +47,7 @@ install -d /etc/systemd/system/docker.service.d
         echo "Environment=\"${setting//%/%%}\""
     done
     if ((${#flags[@]})); then
+        echo "ExecStartPre=-/usr/local/lib/sdocker/daemon.sh guard"
         echo "ExecStart="
         echo "ExecStart=${command:-/usr/bin/dockerd} ${flags[*]}"
     fi

@@ -688,6 +688,23 @@ fn the_log_of_a_daemon_in_a_container_is_what_it_wrote() {
     assert_eq!(root.read("var/dockerd.log"), written);
 }
 
+/// Before Docker starts the containers that it restarts: what the last boot had in memory is gone, and the app does not share it yet.
+#[test]
+fn folders_in_memory_are_protected_at_a_boot() {
+    let root = Root::new("engine=native");
+    root.program("mountpoint", "[[ $2 == */mounted ]]");
+    root.program("mount", "echo \"mount $*\" >>\"$root/calls\"");
+    let guard = root.here("/usr/local/lib/sdocker/daemon.sh guard");
+    assert!(root.bash(&guard).status.success(), "there is no list");
+    fs::write(root.path("var/guarded"), format!("{0}/tmp/a b\n{0}/tmp/mounted\n", root.path("").display()))
+        .expect("written");
+    assert!(root.bash(&guard).status.success());
+    assert!(root.path("tmp/a b").is_dir() && root.path("tmp/mounted").is_dir());
+    let calls = root.read("calls");
+    assert_eq!(calls.lines().count(), 1, "{calls}");
+    assert!(calls.starts_with("mount -t tmpfs -o ro,") && calls.ends_with("/tmp/a b\n"), "{calls}");
+}
+
 /// Addresses on the network, what is new first; none of the network's own, nor of what it is labelled with.
 #[test]
 fn the_endpoint_is_sought_among_the_containers_of_its_network() {
