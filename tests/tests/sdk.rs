@@ -388,6 +388,9 @@ const BOOTS_FOR: Duration = Duration::from_secs(150);
 /// What makes machines slow.
 const SLOW: &str = "slow";
 
+/// What docker-compose 1.29 says of a network that another one made meanwhile.
+const MADE_TWICE: &str = "network with name sagemaker-local already exists";
+
 /// A machine that boots for long: its address is known to be taken, and refuses connections. And its daemon, beside a registry, which it trusts on its own
 /// loopback address.
 const IP: &str =
@@ -404,7 +407,7 @@ const BOX: &str = "127.0.0.1:5000/box:1";
 struct Waiting {
     /// What it is called in the docs.
     name: &'static str,
-    /// `ATTEMPT` in it is the number of the attempt.
+    /// `ATTEMPT` in it is another number each time.
     command: Vec<String>,
     folder: &'static str,
     variables: &'static [(&'static str, &'static str)],
@@ -421,15 +424,20 @@ struct Waited {
 impl Waiting {
     /// Does it until it succeeds, as its user would who is told to try again, and is told nothing else.
     fn until_done(&self, home: &Home) -> Waited {
-        let mut attempts = Vec::new();
+        let (mut attempts, mut runs) = (Vec::new(), 0);
         loop {
-            let words: Vec<_> =
-                self.command.iter().map(|word| word.replace("ATTEMPT", &attempts.len().to_string())).collect();
+            let words: Vec<_> = self.command.iter().map(|word| word.replace("ATTEMPT", &runs.to_string())).collect();
+            runs += 1;
             let mut command = home.command(&words[0]);
             command.args(&words[1..]).current_dir(home.join(self.folder)).envs(self.variables.iter().copied());
             let began = Instant::now();
             let run = Run::new(command.output().expect("it runs"));
             let (code, took) = (run.code, began.elapsed());
+            // docker-compose 1.29 looks for the network of all jobs first and makes it then; two of them that waited for the same host get in
+            // each other's way, on any machine.
+            if run.stderr.contains(MADE_TWICE) || run.stdout.contains(MADE_TWICE) {
+                continue;
+            }
             attempts.push((run, took));
             if code == Some(0) {
                 return Waited { attempts, ended: Instant::now() };

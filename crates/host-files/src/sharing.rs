@@ -7,7 +7,7 @@ use file_share::{LostConnection, Server, ShareSettings};
 use tokio::{
     sync::Mutex,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use host_agent::{Program, Reader, Writer, direct};
@@ -17,8 +17,11 @@ use crate::{Error, agent::Agent};
 /// How soon a connection that ended is replaced, at first and at last.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
-/// How soon the port is tried again, at first and at last: somebody may open it meanwhile.
-const DIRECT_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(60 * 60));
+/// How soon the port is tried again, at first and at last, where it was not reached, or only for a moment: somebody may open it meanwhile.
+const DIRECT_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60 * 60));
+
+/// After so long, a connection by the port is one that lasts.
+const DIRECT_LASTS: Duration = Duration::from_secs(60);
 
 /// How long a new agent may take until it can be reached.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -194,7 +197,7 @@ impl Connections {
     /// Ends only where there is no hope.
     async fn serve(self, server: Arc<Server>) -> Error {
         let began = tokio::time::Instant::now();
-        let (mut was_there, mut pause) = (false, RECONNECT.0);
+        let (mut was_there, mut pause, mut direct_pause) = (false, RECONNECT.0, Duration::ZERO);
         loop {
             let agent = self.agent.lock().await.clone();
             let reason = match host_agent::exec(&self.client, &agent.name(), agent.relay(self.number, None)).await {
@@ -210,7 +213,7 @@ impl Connections {
                         std::future::pending::<()>().await;
                     };
                     let reason = tokio::select! {
-                        lost = self.serve_over(&server, streams, &agent) => lost.to_string(),
+                        lost = self.serve_over(&server, streams, &agent, &mut direct_pause) => lost.to_string(),
                         () = agent.ended() => "the agent's container ended".to_owned(),
                         () = told => unreachable!("it waits for ever"),
                     };
@@ -244,24 +247,25 @@ impl Connections {
         }
     }
 
-    /// Serves over a connection by the daemon, at once, and over a faster one from when there is one.
+    /// Serves over a connection by the daemon, at once, and over a faster one from when there is one, which is tried for after a pause.
     async fn serve_over(
         &self,
         server: &Arc<Server>,
         (reader, writer): (Reader, Writer),
         agent: &Agent,
+        pause: &mut Duration,
     ) -> LostConnection {
         let direct = async {
             let Some(port) = self.port else { return std::future::pending().await };
-            let mut pause = DIRECT_AGAIN.0;
             loop {
+                sleep(*pause).await;
+                // Also if it is lost at once.
+                *pause = (*pause * 4).clamp(DIRECT_AGAIN.0, DIRECT_AGAIN.1);
                 let command = agent.relay(self.number, Some(port));
                 match direct::connect(&self.client, &agent.name(), command, port).await {
                     Ok(streams) => return streams,
                     Err(error) => tracing::info!("{}: {}", self.path.display(), docker_remote::with_causes(&error)),
                 }
-                sleep(pause).await;
-                pause = (pause * 2).min(DIRECT_AGAIN.1);
             }
         };
         let (reader, writer) = tokio::select! {
@@ -269,7 +273,12 @@ impl Connections {
             streams = direct => streams,
         };
         tracing::info!("{}: by a port of the host from now on", self.path.display());
-        server.serve(reader, writer).await
+        let began = Instant::now();
+        let lost = server.serve(reader, writer).await;
+        if began.elapsed() > DIRECT_LASTS {
+            *pause = Duration::ZERO;
+        }
+        lost
     }
 
     async fn replace(&self, agent: &Agent) {
