@@ -38,16 +38,32 @@ pub fn of_this_test() -> io::Result<()> {
     Ok(())
 }
 
-/// How many connections to a port of another machine there are in the network namespace of a process, over IPv4.
+/// How many connections to a port of another machine there are in the network namespace of a process.
 ///
 /// # Panics
 /// There is no such process.
 pub fn connections_to(process: u32, port: u16) -> usize {
-    let table = fs::read_to_string(format!("/proc/{process}/net/tcp")).expect("it runs");
-    // proc_pid_net(5): the third field is the other side, the fourth the state; 01 is established.
-    let is_one = |line: &&str| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        matches!(fields[..], [_, _, remote, "01", ..] if remote.ends_with(&format!(":{port:04X}")))
+    sockets(process).iter().filter(|(_, remote, state)| state == "01" && is_of(remote, port)).count()
+}
+
+/// Whether something listens at a port in the network namespace of a process.
+///
+/// # Panics
+/// There is no such process.
+pub fn listens_at(process: u32, port: u16) -> bool {
+    sockets(process).iter().any(|(local, _, state)| state == "0A" && is_of(local, port))
+}
+
+/// The TCP sockets of a process's network namespace: their own side, the other side, and the state (proc_pid_net(5)).
+fn sockets(process: u32) -> Vec<(String, String, String)> {
+    let table = |name| fs::read_to_string(format!("/proc/{process}/net/{name}")).expect("it runs");
+    let socket = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1).map(str::to_owned);
+        Some((fields.next()?, fields.next()?, fields.next()?))
     };
-    table.lines().filter(is_one).count()
+    [table("tcp"), table("tcp6")].concat().lines().filter_map(socket).collect()
+}
+
+fn is_of(address: &str, port: u16) -> bool {
+    address.ends_with(&format!(":{port:04X}"))
 }

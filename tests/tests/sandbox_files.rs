@@ -408,14 +408,8 @@ fn files_go_by_a_port_of_the_host_where_it_is_reached() {
     let connections = || network::connections_to(client.0.id(), 1112);
     until("there is a connection", || connections() == 1);
     assert_eq!(shared.run("cat f; echo g >g"), "f");
-    let net = format!("--net=/proc/{}/ns/net", shared.dockerd);
-    let listening = shared.home.run("nsenter", &[&net, "cat", "/proc/self/net/tcp", "/proc/self/net/tcp6"]).expect(0);
-    // The second field is its own side, the fourth the state: 0A listens.
-    let listens = |line: &str| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        matches!(fields[..], [_, local, _, "0A", ..] if local.ends_with(":0458"))
-    };
-    assert!(!listening.stdout.lines().any(listens), "nothing listens any more: {}", listening.stdout);
+    let dockerd = shared.dockerd.parse().expect("a number");
+    assert!(network::listens_at(dockerd, 1111) && !network::listens_at(dockerd, 1112), "nothing listens any more");
     // A cut is mended, and not seen.
     let reading = "until [[ -e enough ]]; do [[ $(<f) == f ]]; done; echo over";
     let mut reading = shared.container(reading).stdout(Stdio::piped()).spawn().expect("it runs");

@@ -436,6 +436,7 @@ impl Waiting {
             // docker-compose 1.29 looks for the network of all jobs first and makes it then; two of them that waited for the same host get in
             // each other's way, on any machine.
             if run.stderr.contains(MADE_TWICE) || run.stdout.contains(MADE_TWICE) {
+                assert!(runs < 8, "{}: {run:?}", self.name);
                 continue;
             }
             attempts.push((run, took));

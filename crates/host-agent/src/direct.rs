@@ -249,17 +249,22 @@ mod tests {
         said
     }
 
-    #[tokio::test]
-    async fn the_two_sides_meet_at_the_port() {
-        let (port, agent, streams) = agent();
-        let (reader, writer) = tokio::io::split(streams);
-        let met = meet((Box::pin(reader), Box::pin(writer)), "127.0.0.1", port).await;
-        let (mut reader, mut writer) = met.expect("a connection");
+    /// The agent of the other side gets what is sent, and sends it back.
+    async fn is_echoed(mut reader: impl AsyncRead + Unpin, mut writer: impl AsyncWrite + Unpin) {
         writer.write_all(b"this").await.expect("sent");
         writer.flush().await.expect("sent");
         let mut read = [0; 4];
         reader.read_exact(&mut read).await.expect("read");
         assert_eq!(&read, b"this");
+    }
+
+    #[tokio::test]
+    async fn the_two_sides_meet_at_the_port() {
+        let (port, agent, streams) = agent();
+        let (reader, writer) = tokio::io::split(streams);
+        let met = meet((Box::pin(reader), Box::pin(writer)), "127.0.0.1", port).await;
+        let (reader, writer) = met.expect("a connection");
+        is_echoed(reader, writer).await;
         agent.await.expect("no panic").expect("no error");
     }
 
@@ -289,12 +294,9 @@ mod tests {
         assert!(refused.to_string().contains("CertificateRequired"), "{refused}");
 
         let tcp = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
-        let mut client = tls.connect(name(), tcp).await.expect("its client");
-        client.write_all(b"that").await.expect("sent");
-        client.flush().await.expect("sent");
-        let mut read = [0; 4];
-        client.read_exact(&mut read).await.expect("read");
-        assert_eq!(&read, b"that");
+        let client = tls.connect(name(), tcp).await.expect("its client");
+        let (reader, writer) = tokio::io::split(client);
+        is_echoed(reader, writer).await;
         agent.await.expect("no panic").expect("no error");
     }
 

@@ -165,7 +165,7 @@ async fn prepare(
         Some(session) => session,
         None => Session::open(surroundings, observer).await?,
     };
-    let mut ways = Ways::of(&asked, session.facts.app().kind, is_sandbox);
+    let mut ways = Ways::of(&asked, session.facts.app().kind, surroundings);
     if for_use && ways.mounts && local_mode::prepare_space(surroundings, &session.facts, lookup, observer) {
         session.facts = session::local_facts(surroundings)?;
     }

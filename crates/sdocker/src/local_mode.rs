@@ -10,7 +10,7 @@ use localmode_config::{Action, Left, Request, SharedFolder, not_visible, plan, u
 use studio_discovery::{AppKind, LocalFacts, StudioEnvironment};
 
 use crate::{
-    CloudChoice, Error, Observer, Surroundings, clients, clouds, detours,
+    Error, Observer, Surroundings, clients, detours,
     error::Context as _,
     link::{self, Lent},
     lookup::Lookup,
@@ -194,14 +194,10 @@ fn request(surroundings: &Surroundings, facts: &LocalFacts, lookup: &Lookup) -> 
     let shared = match facts.shared_folder() {
         _ if facts.app().kind.home_is_efs() => SharedFolder::Home,
         Some(efs) => SharedFolder::At(efs.join(".sdocker/local-mode")),
-        None if lends_by_default(surroundings, facts.app().kind) => SharedFolder::Home,
+        None if Ways::lends_by_default(facts.app().kind, surroundings) => SharedFolder::Home,
         None => SharedFolder::Nowhere,
     };
     Request { home: surroundings.home.clone(), shared, record: lookup.layout.configure_record() }
-}
-
-fn lends_by_default(surroundings: &Surroundings, kind: AppKind) -> bool {
-    Ways::lends_by_default(kind, clouds::choose(surroundings) == CloudChoice::Sandbox)
 }
 
 /// The folders that the app lends the current host, or would lend the next one.
@@ -209,7 +205,7 @@ fn lent(surroundings: &Surroundings, kind: AppKind) -> Vec<PathBuf> {
     let current = Lookup::new(surroundings).current(|_| String::new()).ok();
     let lent = match current {
         Some(host) => link::lent(surroundings, &host.name).ok().flatten(),
-        None if lends_by_default(surroundings, kind) => Lent::of(&[], surroundings).ok(),
+        None if Ways::lends_by_default(kind, surroundings) => Lent::of(&[], surroundings).ok(),
         None => None,
     };
     lent.map(|lent| lent.shares().into_iter().map(|share| share.path).collect()).unwrap_or_default()

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use studio_discovery::{AppKind, StudioEnvironment, SubnetId, Tag};
 
-use crate::{Surroundings, config::Config, durations::Timeout};
+use crate::{CloudChoice, Surroundings, clouds, config::Config, durations::Timeout};
 
 /// Said before money is spent, where the host gets no files of the app.
 pub(crate) const WITHOUT_SHARED_STORAGE: &str = "the host can't see this app's files: images, builds, contexts and volumes on the host work; \
@@ -48,20 +48,20 @@ pub struct Ways {
 }
 
 impl Ways {
-    pub fn of(asked: &HostRequest, kind: AppKind, is_sandbox: bool) -> Self {
+    pub(crate) fn of(asked: &HostRequest, kind: AppKind, surroundings: &Surroundings) -> Self {
         let (lends, mounts) = match asked.files {
             Some(Files::Share) => (true, false),
             Some(Files::Efs) => (false, true),
             Some(Files::None) => (false, false),
             // Who names folders wants them lent.
-            None => (Self::lends_by_default(kind, is_sandbox) || !asked.shares.is_empty(), true),
+            None => (Self::lends_by_default(kind, surroundings) || !asked.shares.is_empty(), true),
         };
         Self { lends, mounts }
     }
 
     /// Whether an app lends its files where nothing is said. A host of the sandbox has them anyway.
-    pub fn lends_by_default(kind: AppKind, is_sandbox: bool) -> bool {
-        !kind.home_is_efs() && !is_sandbox
+    pub(crate) fn lends_by_default(kind: AppKind, surroundings: &Surroundings) -> bool {
+        !kind.home_is_efs() && clouds::choose(surroundings) != CloudChoice::Sandbox
     }
 }
 

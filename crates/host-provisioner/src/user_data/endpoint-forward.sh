@@ -15,16 +15,14 @@ chain=SDOCKER-ENDPOINT
 current=
 
 inside() { if ((${#into[@]})); then "${into[@]}" "$@"; else "$@"; fi; }
-# The Docker CLI's start alone would be more work.
-api() { curl -q -sG --noproxy '*' --unix-socket "$socket" "$@"; }
 
 serves() { inside timeout 1 bash -c "exec 3<>/dev/tcp/$1/$port" 2>/dev/null; }
 
 # The addresses that containers have on the network, into `addresses`: one that is new is first. In a value each quote has a backslash before it,
-# so that none is taken for an address.
+# so that none is taken for an address. The Docker CLI's start alone would be more work.
 list() {
     local said address known=" ${addresses[*]} " fresh=() kept=()
-    said=$(api -m 60 http://docker/networks/sagemaker) || return
+    said=$(curl -q -s -m 60 --noproxy '*' --unix-socket "$socket" http://docker/networks/sagemaker) || return
     # Without the network nobody serves on it.
     [[ $said == *'"Containers":'* || $said == *'not found'* ]] || return
     while [[ $said == *'"IPv4Address":"'* ]]; do

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use studio_discovery::{StudioEnvironment, SubnetId};
 
 use crate::{
-    CloudChoice, Error, HostRequest, Surroundings,
-    clouds::{self, Clouds},
+    Error, HostRequest, Surroundings,
+    clouds::Clouds,
     config::Config,
     hooks::Hooks,
     layout::Layout,
@@ -110,8 +110,7 @@ pub(super) async fn plan_hosts(
         Some(_) => Hooks::find(&Layout::new(surroundings))?,
         None => Hooks::default(),
     };
-    let is_sandbox = clouds::choose(surroundings) == CloudChoice::Sandbox;
-    let ways = Ways::of(asked, environment.app.kind, is_sandbox);
+    let ways = Ways::of(asked, environment.app.kind, surroundings);
     // All the same but for their names: then they can be launched with one call.
     let now = Timestamp::now();
     let mut requests = Vec::new();

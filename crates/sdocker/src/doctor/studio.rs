@@ -13,7 +13,7 @@ use super::{
     registry,
 };
 use crate::{
-    CloudChoice, HostRequest, Surroundings, advice, clouds, config,
+    HostRequest, Surroundings, advice, config,
     creation::{self, Planned},
     link::Lent,
     lookup::Lookup,
@@ -51,12 +51,10 @@ pub(super) async fn examine(
     clients::files(surroundings, lookup, shared_home.as_deref(), findings);
     match shared_home {
         Some(folder) => findings.ok("storage", format!("{} is shared with the host", folder.display())),
-        None if Ways::lends_by_default(environment.app.kind, clouds::choose(surroundings) == CloudChoice::Sandbox) => {
-            match Lent::of(&[], surroundings) {
-                Ok(lent) => findings.ok("storage", format!("this app shares its files with a host: {lent}")),
-                Err(error) => findings.error("storage", &error, &caller),
-            }
-        }
+        None if Ways::lends_by_default(environment.app.kind, surroundings) => match Lent::of(&[], surroundings) {
+            Ok(lent) => findings.ok("storage", format!("this app shares its files with a host: {lent}")),
+            Err(error) => findings.error("storage", &error, &caller),
+        },
         None => {
             findings
                 .add("storage", State::Warning, request::WITHOUT_SHARED_STORAGE)
