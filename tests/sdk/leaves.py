@@ -16,17 +16,20 @@ from testcontainers.core.labels import LABEL_SESSION_ID, SESSION_ID
 from testcontainers.core.network import Network
 
 image = sys.argv[1]
-# Docker closes what comes to a port before its container listens, and 4.15 takes that for a connection. What ryuk says stays unread, as ever.
+# Docker ends what comes to a port before its container listens (or resets it, where something was sent already), and 4.15 takes that for a
+# connection. What ryuk says stays unread, as ever.
 for _ in range(20):
     try:
         Reaper.get_instance()
         Reaper._socket.settimeout(10)
         if Reaper._socket.recv(4, socket.MSG_PEEK) == b"ACK\n":
             break
-        Reaper.delete_instance()
-    except docker.errors.APIError as error:
+    except (docker.errors.APIError, ConnectionError) as error:
         print(error, flush=True)
+    Reaper.delete_instance()
     time.sleep(0.5)
+else:
+    sys.exit("ryuk doesn't answer")
 labels = {LABEL_SESSION_ID: SESSION_ID}
 with Network() as network:
     container = DockerContainer(image).with_command(["sleep", "1000"]).with_network(network).start()
