@@ -100,7 +100,7 @@ fn every_documented_command_is_understood() {
 #[test]
 fn every_documented_command_is_run() {
     let Some(root) = root() else { return };
-    let tests: Vec<_> = ["tests/tests", "tests/src", "crates/cli/tests"]
+    let tests: Vec<_> = ["tests/tests", "tests/tests/wire", "tests/tests/sandbox", "tests/src", "crates/cli/tests"]
         .into_iter()
         .flat_map(|folder| files(root, folder, ".rs"))
         .chain(files(root, "tests/package", ""))

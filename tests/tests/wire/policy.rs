@@ -231,7 +231,7 @@ fn actions(policy: &Value) -> BTreeSet<String> {
         Value::Array(several) => several.clone(),
         one => vec![one.clone()],
     });
-    // Prices are asked for beside the work, and once a day: see `wire_prices.rs`.
+    // Prices are asked for beside the work, and once a day: see `prices.rs`.
     let all = all.map(|action| action.as_str().expect("a name").to_owned());
     all.filter(|action| !["pricing:GetProducts", "ec2:DescribeSpotPriceHistory"].contains(&action.as_str())).collect()
 }

@@ -1,4 +1,4 @@
-//! The real binary, with the real AWS SDK, against moto over HTTP.
+//! The main job: hosts are created, used and terminated; and a fault of each kind at each of its calls.
 
 #![expect(clippy::print_stdout, reason = "the matrix says how many cases ran")]
 
@@ -393,7 +393,7 @@ fn every_failure_at_every_call_is_cleared() {
 fn failures(first: usize) -> Option<(usize, usize)> {
     let front = Front::start()?;
     let home = front.home();
-    // A second for each case; what comes too early has cases of its own (wire_later).
+    // A second for each case; what comes too early has cases of its own (`later.rs`).
     front.know_at_once();
     home.sdocker(&CREATE).expect(0);
     let create = front.log();
