@@ -19,6 +19,9 @@ use whole_file::Links;
 /// How long a process that was asked to end may take.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
 
+/// How long it may take until a process that was started is there: one that leaves its session is another by then.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
 /// How often somebody who waits looks again.
 const LOOKS_EVERY: Duration = Duration::from_millis(25);
 
@@ -120,7 +123,7 @@ impl Service {
     }
 
     /// Starts the process, unless there is one. It is given no input, writes to the log, and is in a group of its own; a session of its
-    /// own is for it to ask for. Waits, no longer than `within`, until what it says of itself is enough; whether it was.
+    /// own is for it to ask for. Waits until it is there, and no longer than `within` until what it says of itself is enough; whether it was.
     ///
     /// # Errors
     /// It can't be started, or ended at once.
@@ -155,7 +158,9 @@ impl Service {
                 let error = io::Error::other(format!("it ended at once: {}", last_line(&path)));
                 return Err(failed("start the process of", &self.folder)(error));
             }
-            if began.elapsed() > within {
+            // Whoever looks next finds it, and does not say that there is none.
+            let waited = began.elapsed();
+            if waited > within && (self.holder().is_some() || waited > BEGINS_WITHIN) {
                 return Ok(false);
             }
             std::thread::sleep(LOOKS_EVERY);
@@ -296,6 +301,16 @@ mod tests {
         assert!(service.stop().expect("ended"));
         assert!(asked.elapsed() < ENDS_WITHIN / 2, "{:?}", asked.elapsed());
         assert_eq!((service.process(), service.state::<Vec<String>>()), (None, None));
+    }
+
+    #[test]
+    fn a_process_is_there_when_it_was_started() {
+        let home = tempfile::tempdir().expect("made");
+        let service = Service::new(home.path().join("service"));
+        let enough = service.start(holder(&service, "stays"), Duration::ZERO, |_: &Vec<String>| false);
+        assert!(!enough.expect("started"));
+        assert!(service.process().is_some());
+        assert!(service.stop().expect("ended"));
     }
 
     #[test]

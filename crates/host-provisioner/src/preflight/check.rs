@@ -231,7 +231,7 @@ impl fmt::Display for Check {
             Self::Allowed { action } => write!(f, "EC2 would allow {action}"),
             Self::Refused { error, .. } => error.fmt(f),
             Self::Unproven { action, why: Unproven::NoDryRun } => {
-                write!(f, "{action}: there is no way to ask but to do it")
+                write!(f, "{action}: cannot be checked without making the change")
             }
             Self::Unproven { action, why: Unproven::NothingToAskAbout { what } } => {
                 write!(f, "{action}: there is no {what} yet to ask about")

@@ -63,7 +63,7 @@ const UNPROVEN: [&str; 6] = [
     "ec2:DeleteSecurityGroup: there is no security group yet to ask about",
     "ec2:AuthorizeSecurityGroupEgress: there is no security group yet to ask about",
     "ec2:RevokeSecurityGroupEgress: there is no security group yet to ask about",
-    "elasticfilesystem:ModifyMountTargetSecurityGroups: there is no way to ask but to do it",
+    "elasticfilesystem:ModifyMountTargetSecurityGroups: cannot be checked without making the change",
     "ec2:TerminateInstances: there is no host yet to ask about",
 ];
 
