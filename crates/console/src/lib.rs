@@ -1,7 +1,7 @@
 //! How a command of sdocker speaks and is stopped.
 //!
 //! [`Printer`] owns standard output and standard error: results, progress, and what is waited for, on a terminal, in a notebook and in a pipe.
-//! [`Interrupt`] hears signals. [`failure::report`] words an error with its hints and what remains.
+//! [`Interrupt`] hears signals. [`shown`] words results, [`failure::report`] an error with its hints and what remains.
 //!
 //! # Guarantees
 //! - Printing never ends a command, nor changes what it does: a terminal that is gone, a full disk and a closed pipe are remembered, and decide
@@ -9,7 +9,7 @@
 //! - Work that was announced with [`Interrupt::begin`] is never dropped at a signal. Where the process is ended nevertheless, a process of its
 //!   own finishes it.
 //! - Nothing that is printed is obeyed by a terminal, but for colours: whatever other people's text holds, its control characters are not shown.
-//! - It knows no command and no option.
+//! - It knows no command and no option: [`shown`] words the results of the library, whatever printed them.
 
 pub mod attached;
 mod columns;
@@ -20,6 +20,7 @@ mod plain;
 mod printer;
 mod progress;
 mod raw_terminal;
+pub mod shown;
 pub mod successor;
 mod terminal;
 mod waiting;

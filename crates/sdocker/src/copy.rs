@@ -11,6 +11,7 @@ use std::{
 
 use docker_remote::{Client, HostPath};
 use futures_util::StreamExt as _;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 pub use archive::Amount;
@@ -55,7 +56,7 @@ impl FromStr for Place {
 }
 
 /// What was copied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Copied {
     /// The host.
@@ -63,6 +64,7 @@ pub struct Copied {
     /// Where it is now, here or on the host.
     pub to: String,
     /// How much it is.
+    #[serde(flatten)]
     pub amount: Amount,
 }
 
@@ -239,5 +241,13 @@ mod tests {
         assert_eq!(name_of(&data).expect("named"), "data");
         assert_eq!(name_of(&data.join("in/..")).expect("named"), "data");
         assert!(name_of(Path::new("/")).is_err());
+    }
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let amount = Amount { files: 2, bytes: 7, left_out: 1 };
+        let copied = Copied { host: "c5.xlarge_i-1".to_owned(), to: "/here".to_owned(), amount };
+        let json = r#"{"host":"c5.xlarge_i-1","to":"/here","files":2,"bytes":7}"#;
+        assert_eq!(serde_json::to_string(&copied).expect("JSON"), json);
     }
 }

@@ -1,6 +1,8 @@
 //! A new host's way from a request to its use: plan, provision, wait, context, Local Mode.
 
+mod created;
 mod planning;
+mod preview;
 mod pricing;
 mod several;
 
@@ -14,7 +16,9 @@ use host_provisioner::{
 use studio_discovery::StudioEnvironment;
 use tokio_util::sync::CancellationToken;
 
+pub use created::{AllCreated, Created, NotCreated};
 pub use planning::{Planned, plan};
+pub use preview::{Preview, Settings};
 pub use several::{Count, FailedHost, NewHosts, create_several};
 
 use crate::{

@@ -13,14 +13,14 @@ use self::finding::Findings;
 use crate::{Observer, Surroundings, lookup::Lookup, permission::Caller, places::Places, session::Session};
 
 pub use examination::{Examination, Fix};
-pub use finding::{Finding, State};
+pub use finding::{Diagnosis, Finding, State};
 
 /// Reads what a creation reads, asks EC2 whether it would allow each change, and looks at what Docker clients and Local Mode need here.
 ///
 /// # Cancel safety
 /// Without [`Examination::fix`] it only reads, and can be dropped at any time. With it, what is mended stays so; what is kept of a host
 /// that has ended may be removed in part, and the next examination offers to remove the rest.
-pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer: &dyn Observer) -> Vec<Finding> {
+pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer: &dyn Observer) -> Diagnosis {
     let lookup = Lookup::new(surroundings);
     let mut findings = Findings::default();
     match Session::open(surroundings, observer).await {
@@ -39,5 +39,5 @@ pub async fn examine(asked: &Examination, surroundings: &Surroundings, observer:
     if asked.fix != Fix::Nothing {
         repair::all(asked.fix, &mut findings, &lookup, &mut places, asked.programs_say, surroundings, observer).await;
     }
-    findings
+    Diagnosis::of(findings)
 }

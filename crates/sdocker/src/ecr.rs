@@ -5,6 +5,7 @@
 
 use std::{path::Path, process::Stdio};
 
+use serde::Serialize;
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use crate::{
@@ -14,13 +15,20 @@ use crate::{
     session,
 };
 
-/// How the Docker CLI gets at a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How the Docker CLI gets at a registry. Its JSON is what `ecr-login --output json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Login {
-    /// It was logged in to this registry, for twelve hours.
-    LoggedIn(String),
-    /// A credential helper is configured for this registry, so that nothing was to be done.
-    Helper(String),
+    /// It was logged in, for twelve hours.
+    LoggedIn {
+        /// The registry.
+        registry: String,
+    },
+    /// A credential helper is configured, so that nothing was to be done.
+    Helper {
+        /// The registry.
+        registry: String,
+    },
 }
 
 /// Logs the Docker CLI in to the ECR of an account; of the app's own, where none is named.
@@ -39,7 +47,7 @@ pub async fn login_to_ecr(account: Option<&str>, surroundings: &Surroundings) ->
 
     // The credential helper, where the user has one, stores nothing at all.
     if uses_helper(surroundings, &registry) {
-        return Ok(Login::Helper(registry));
+        return Ok(Login::Helper { registry });
     }
     let aws = program(surroundings, "aws")?;
     let output = Command::new(&aws)
@@ -62,7 +70,7 @@ pub async fn login_to_ecr(account: Option<&str>, surroundings: &Surroundings) ->
         return Err(error);
     }
     login(&docker, &registry, &output.stdout).await?;
-    Ok(Login::LoggedIn(registry))
+    Ok(Login::LoggedIn { registry })
 }
 
 /// The DNS suffix of the Region's partition (AWS general reference).
@@ -150,5 +158,12 @@ mod tests {
         }
         let ended = tokio::time::timeout(Duration::from_secs(60), hears.recv()).await;
         assert_eq!(ended.expect("it is killed").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        for login in [Login::LoggedIn { registry: "r".to_owned() }, Login::Helper { registry: "r".to_owned() }] {
+            assert_eq!(serde_json::to_string(&login).expect("JSON"), r#"{"registry":"r"}"#);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use docker_remote::{ClientCredentials, DockerHost, Endpoint, HostProcess, HostProgram};
 use host_provisioner::{HostId, HostPlan, Opened};
 use jiff::Timestamp;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,15 +15,14 @@ use crate::{
     clients, compose,
     config::{self, Config, ConfigFile},
     copy::{self, Copied, Place},
-    cost::{Cost, Hourly},
-    creation::{self, Count, NewHost, NewHosts, Receiver},
+    creation::{self, Count, NewHost, NewHosts, Preview, Receiver},
     detours::{self, Blocked},
-    disk::{self, Disk},
+    disk,
     docker_cli::{self, Refused},
-    doctor::{self, Examination, Finding},
+    doctor::{self, Diagnosis, Examination},
     forgetting::{self, Forgotten},
-    history::History,
     keep,
+    list::{self, HostList},
     local_mode::{self, Configured},
     logs::{self, HostLog, LogText},
     lookup::{KnownHost, Lookup},
@@ -41,7 +41,7 @@ pub struct Home {
     surroundings: Arc<Surroundings>,
 }
 
-/// A host that was made the current one.
+/// A host that was made the current one. Its JSON is what `use --output json` prints.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Used {
@@ -53,6 +53,16 @@ pub struct Used {
     pub refused: Option<Refused>,
     /// The clients that do not get to it as the surroundings are.
     pub blocked: Vec<Blocked>,
+}
+
+impl Serialize for Used {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_struct("Used", 3)?;
+        document.serialize_field("name", &self.host.name)?;
+        document.serialize_field("endpoint", &self.answered.endpoint().to_string())?;
+        document.serialize_field("docker_version", self.answered.version())?;
+        document.end()
+    }
 }
 
 impl Home {
@@ -102,13 +112,15 @@ impl Home {
         self.lookup().find(host, observer)
     }
 
-    /// What the cloud knows of hosts, each asked about where it is: one answer each.
+    /// Every host that this home knows, as a list with what EC2 says of each and what it costs; with `offline`, nobody is asked.
     ///
     /// # Cancel safety
     /// It only reads, and can be dropped at any time.
-    pub async fn look(&self, hosts: &[KnownHost], observer: &dyn Observer) -> Vec<Look> {
-        let _asking = (!hosts.is_empty()).then(|| observer.asking("asking EC2 about the hosts"));
-        Places::new(&self.surroundings, observer).look(hosts).await
+    ///
+    /// # Errors
+    /// Records that can't be read. What EC2 does not tell is `unknown`, and the observer is told why.
+    pub async fn list(&self, offline: bool, observer: &dyn Observer) -> Result<HostList> {
+        list::list(offline, &self.surroundings, observer).await
     }
 
     /// How a host is: what EC2, its daemon and the host itself say.
@@ -222,16 +234,6 @@ impl Home {
         Ok(is_stopped)
     }
 
-    /// The disks of those of these hosts that stop when they end themselves, or are stopped, as it was looked at.
-    pub fn disks(&self, hosts: &[KnownHost], looks: &[Option<Look>]) -> Vec<Option<Disk>> {
-        let history = History::read(&self.lookup().layout);
-        let disk = |(host, look): (&KnownHost, &Option<Look>)| {
-            let is_stopped = matches!(look, Some(Look::Alive(instance)) if instance.state.is_stopped());
-            Disk::of(host.record.as_ref()?, is_stopped, &history)
-        };
-        hosts.iter().zip(looks).map(disk).collect()
-    }
-
     /// Waits until a host's daemon answers, as a creation does.
     ///
     /// # Cancel safety
@@ -333,33 +335,27 @@ impl Home {
     /// # Errors
     /// Everything for which no host could be created, as far as it is seen without changing anything.
     pub async fn plan(&self, request: &HostRequest, observer: &dyn Observer) -> Result<HostPlan> {
-        Ok(self.plan_with_price(request, None, observer).await?.0)
+        Ok(creation::dry_run(request, None, &self.surroundings, observer).await?.0)
     }
 
-    /// The same, of so many hosts, and what each would cost, where that is found out within two seconds.
+    /// The same, of so many hosts, with what each would cost, where that is found out within two seconds, and where its settings come from:
+    /// `options` are the keys of `sdocker.conf` whose values are the caller's own, as [`HostRequest::keys`] tells.
     ///
     /// # Cancel safety
     /// It only reads, and can be dropped at any time.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
-    pub async fn plan_with_price(
+    pub async fn preview(
         &self,
         request: &HostRequest,
         count: Option<Count>,
+        options: Vec<&'static str>,
         observer: &dyn Observer,
-    ) -> Result<(HostPlan, Option<Hourly>)> {
-        creation::dry_run(request, count, &self.surroundings, observer).await
-    }
-
-    /// What each of these hosts has cost and can cost until its end, by the price that was known when it was created; `None`: none was.
-    pub fn costs(&self, hosts: &[KnownHost]) -> Vec<Option<Cost>> {
-        let (history, now) = (History::read(&self.lookup().layout), Timestamp::now());
-        let cost = |host: &KnownHost| {
-            let record = host.record.as_ref()?;
-            Some(history.hourly(&host.name)?.cost(record.created, record.expires, now))
-        };
-        hosts.iter().map(cost).collect()
+    ) -> Result<Preview> {
+        let (plan, hourly) = creation::dry_run(request, count, &self.surroundings, observer).await?;
+        let settings = creation::Settings { given: self.settings()?.given, options };
+        Ok(Preview::new(plan, count, hourly, settings))
     }
 
     /// Creates a host for the app that this home is in, as [`Studio::create_host`](crate::Studio::create_host) does for one that is known
@@ -548,7 +544,7 @@ impl Home {
     ///
     /// # Cancel safety
     /// Without [`Examination::fix`] it only reads, and can be dropped at any time.
-    pub async fn examine(&self, asked: &Examination, observer: &dyn Observer) -> Vec<Finding> {
+    pub async fn examine(&self, asked: &Examination, observer: &dyn Observer) -> Diagnosis {
         doctor::examine(asked, &self.surroundings, observer).await
     }
 

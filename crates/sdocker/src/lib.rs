@@ -52,6 +52,7 @@ mod keep;
 mod layout;
 pub mod lifecycle_config;
 pub mod link;
+pub mod list;
 pub mod local_mode;
 mod lock;
 mod logs;
@@ -92,7 +93,6 @@ pub use logs::{HostLog, LogText};
 #[cfg(feature = "mock")]
 pub use observer::MockObserver;
 pub use observer::{Notice, Observer, Unobserved};
-pub use places::Look;
 pub use request::{Files, HostRequest};
 pub use selector::{HostSelector, NotAHost};
 pub use stop::{Fate, Stop};

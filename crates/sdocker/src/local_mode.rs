@@ -7,6 +7,7 @@ use std::{
 
 use host_provisioner::shared_paths;
 use localmode_config::{Action, Left, Request, SharedFolder, not_visible, plan, undo};
+use serde::{Serialize, Serializer};
 use studio_discovery::{AppKind, LocalFacts, StudioEnvironment};
 
 use crate::{
@@ -26,17 +27,27 @@ const SDK_FOLDER: &str = "tmp";
 const METADATA_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What configuring Local Mode did, or would do.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Configured {
     /// What was done; what would be, where nothing was to be changed.
     pub actions: Vec<String>,
     /// What stays although it was asked to go, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
     /// What stays as it is although Local Mode would have it otherwise, and why.
+    #[serde(serialize_with = "in_words", skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Left>,
+    /// Whether nothing was to be changed.
+    pub dry_run: bool,
+    #[serde(skip)]
     moves: Vec<Action>,
+    #[serde(skip)]
     environment: Option<StudioEnvironment>,
+}
+
+fn in_words<S: Serializer>(left: &[Left], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(left.iter().map(ToString::to_string))
 }
 
 /// Puts back what was there before Local Mode was configured.
@@ -73,6 +84,7 @@ pub async fn configure(
     Ok(Configured {
         actions: actions.iter().map(ToString::to_string).collect(),
         left,
+        dry_run,
         moves: if dry_run { Vec::new() } else { actions },
         environment: Some(environment),
         ..Configured::default()
@@ -274,5 +286,13 @@ mod tests {
         assert_eq!(said(&surroundings).await, 1);
         surroundings.use_short_lived_credentials = true;
         assert_eq!(said(&surroundings).await, 0);
+    }
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let json = |configured: &Configured| serde_json::to_string(configured).expect("JSON");
+        assert_eq!(json(&Configured::default()), r#"{"actions":[],"dry_run":false}"#);
+        let undone = Configured { actions: vec!["a".to_owned()], kept: vec!["b".to_owned()], ..Configured::default() };
+        assert_eq!(json(&undone), r#"{"actions":["a"],"kept":["b"],"dry_run":false}"#);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Places<'a> {
 }
 
 /// What is known of a host.
-pub enum Look {
+pub(crate) enum Look {
     /// It is there, running or stopped.
     Alive(Box<Instance>),
     /// It has ended; seen so, where there is something to see.

@@ -8,7 +8,7 @@ mod statements;
 
 use futures_util::future::try_join_all;
 
-pub use forms::{cloudformation, document, explained, terraform};
+pub use forms::{cloudformation, document, explained, explanation, terraform};
 pub use scope::{Narrowing, Scope};
 pub use size::{Fit, LONGEST, fitting};
 pub use statement::Statement;

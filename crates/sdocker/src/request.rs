@@ -106,6 +106,28 @@ pub struct HostRequest {
 }
 
 impl HostRequest {
+    /// The keys of `sdocker.conf` that it takes the place of; its instance type may come from there itself. Tags are not among them: those of both
+    /// hold.
+    pub fn keys(&self) -> Vec<&'static str> {
+        [
+            ("Engine", self.engine.is_some()),
+            ("IdleTimeout", self.idle_timeout.is_some()),
+            ("OnIdle", self.on_idle.is_some()),
+            ("MaxLifetime", self.max_lifetime.is_some()),
+            ("MaxCost", self.max_cost.is_some()),
+            ("SubnetId", self.subnet.is_some()),
+            ("Market", self.market.is_some()),
+            // Who names folders wants them shared, whatever the file says of files.
+            ("Files", self.files.is_some() || !self.shares.is_empty()),
+            ("Shares", !self.shares.is_empty()),
+            ("Timeout", self.ready_within.is_some()),
+            ("KeepFailed", self.keep_failed),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_set)| is_set.then_some(key))
+        .collect()
+    }
+
     /// A host of this type, which is waited for.
     pub fn new(instance_type: impl Into<InstanceType>) -> Self {
         Self {

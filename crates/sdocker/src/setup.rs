@@ -6,6 +6,8 @@ mod installations;
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::{Error, Observer, Surroundings};
 
 pub use archive::Source;
@@ -57,7 +59,7 @@ pub enum ProgramsSay {
 }
 
 /// What was done.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct SetUp {
     /// What was done; with `dry_run`, what would be.
     pub actions: Vec<String>,

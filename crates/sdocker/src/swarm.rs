@@ -21,7 +21,7 @@ use jiff::Timestamp;
 
 pub use changes::{Mended, Removed};
 pub use images::{REGISTRY_IMAGE, SharedImage};
-pub use report::{Job, NodeReport, SwarmReport};
+pub use report::{Job, NodeReport, Repeated, SwarmReport};
 
 pub(crate) use formation::{Member, form};
 

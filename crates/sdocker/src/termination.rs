@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use host_provisioner::{
     Ended, Entry, InstanceId, JournalError, Place, ProvisionError, Provisioner, PurgeReport, Record, Terminated,
 };
+use serde::{Serialize, Serializer};
 use studio_discovery::{DomainId, OwnerName};
 use tokio_util::sync::CancellationToken;
 
@@ -125,30 +126,45 @@ pub fn targets(which: &Which, lookup: &Lookup) -> crate::Result<Vec<Target>> {
     Ok(kinds.into_iter().map(Target).collect())
 }
 
-/// What became of hosts that were to be ended.
-#[derive(Debug, Default)]
+/// What became of hosts that were to be ended, as `terminate-host --output json` prints it.
+#[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Terminations {
     /// Those that have ended.
     pub terminated: Vec<TerminatedHost>,
     /// Those that could not be ended, by their names.
+    #[serde(serialize_with = "failures", skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<(String, Error)>,
     /// Those that were not ended, or not to the end, because the work was asked to stop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
     /// Those of these that are being ended.
+    #[serde(skip)]
     pub unfinished: Vec<String>,
     /// What became of the security groups; `None` where they were not to be removed, or were not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub purged: Option<PurgeReport>,
 }
 
 /// A host that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TerminatedHost {
     /// Its instance; a creation that was cleared may have had none.
+    #[serde(rename = "instance_id")]
     pub instance: Option<InstanceId>,
     /// Whether the instance had ended before.
     pub already: bool,
+}
+
+/// Each with the name of its host.
+fn failures<S: Serializer>(failed: &[(String, Error)], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Failure<'f> {
+        host: &'f str,
+        error: String,
+    }
+    serializer.collect_seq(failed.iter().map(|(host, error)| Failure { host, error: format!("{error:#}") }))
 }
 
 /// Ends hosts: a few one after the other, many together, with calls for all. Nodes of a Swarm that goes on leave it first, so that their tasks go on
@@ -385,5 +401,25 @@ mod tests {
         let names: Vec<String> = each.iter().map(Target::name).collect();
         assert_eq!(names.iter().filter(|name| *name == "i-1").count(), 1, "{names:?}");
         assert_eq!(names.len(), 4, "two records that can't be read are two: {names:?}");
+    }
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let json = |done: &Terminations| serde_json::to_string(done).expect("JSON");
+        assert_eq!(json(&Terminations::default()), r#"{"terminated":[]}"#);
+        let ended = |instance: Option<&str>, already| TerminatedHost { instance: instance.map(Into::into), already };
+        let mut purged = PurgeReport::default();
+        purged.removed.push("a group".to_owned());
+        let done = Terminations {
+            terminated: vec![ended(Some("i-1"), true), ended(None, false)],
+            failed: vec![("c5.xlarge_i-2".to_owned(), Error::new("refused").because(Error::new("by EC2")))],
+            left: vec!["c5.xlarge_i-3".to_owned()],
+            unfinished: vec!["c5.xlarge_i-3".to_owned()],
+            purged: Some(purged),
+        };
+        assert_eq!(
+            json(&done),
+            r#"{"terminated":[{"instance_id":"i-1","already":true},{"instance_id":null,"already":false}],"failed":[{"host":"c5.xlarge_i-2","error":"refused: by EC2"}],"left":["c5.xlarge_i-3"],"purged":{"removed":["a group"],"kept":[]}}"#
+        );
     }
 }

@@ -2,10 +2,9 @@
 
 use sdocker::{
     Home,
-    build::{BuiltImage, ImageBuild, ImageName, Platform},
+    build::{ImageBuild, ImageName, Platform},
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work};
-use serde_json::json;
+use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 
 /// Build an image for several architectures, each on a host of its own.
 ///
@@ -70,16 +69,5 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         hosts: Vec::new(),
     })?;
     let built = home.build_image(&args.image(), &Progress::new(printer), interrupt.stop()).await?;
-    let part = |part: &sdocker::build::BuiltPart| json!({"platform": part.platform.to_string(), "host": part.host, "digest": part.digest});
-    let value = json!({
-        "image": built.name.to_string(),
-        "digest": built.digest,
-        "platforms": built.parts.iter().map(part).collect::<Vec<_>>(),
-    });
-    printer.result(&value, || human(&built))
-}
-
-fn human(built: &BuiltImage) -> String {
-    let platforms: Vec<String> = built.parts.iter().map(|part| part.platform.to_string()).collect();
-    format!("{}@{} is for {}", built.name, built.digest, platforms.join(" and "))
+    printer.result(&built, || shown::built_image(&built))
 }

@@ -7,10 +7,10 @@ use clap::Subcommand;
 use clap_complete::engine::ArgValueCompleter;
 use sdocker::{
     Error, Home,
-    config::{ConfigFile, KEYS, Key, Setting, Source},
+    config::{ConfigFile, Key},
 };
-use sdocker_console::{Printer, align};
-use serde_json::{Value, json};
+use sdocker_console::{Printer, shown};
+use serde_json::json;
 
 use crate::{completion, environment};
 
@@ -31,13 +31,13 @@ enum Action {
     /// Print a setting's value.
     Get {
         /// The setting, such as InstanceType.
-        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        #[arg(value_name = "KEY", value_parser = Key::parse, add = ArgValueCompleter::new(completion::settings))]
         key: &'static Key,
     },
     /// Set a setting.
     Set {
         /// The setting, such as InstanceType.
-        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        #[arg(value_name = "KEY", value_parser = Key::parse, add = ArgValueCompleter::new(completion::settings))]
         key: &'static Key,
         /// The value; several for a list, and KEY=VALUE for Tags.
         #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
@@ -46,22 +46,11 @@ enum Action {
     /// Remove a setting, so that its default applies again.
     Unset {
         /// The setting, such as InstanceType.
-        #[arg(value_name = "KEY", value_parser = key, add = ArgValueCompleter::new(completion::settings))]
+        #[arg(value_name = "KEY", value_parser = Key::parse, add = ArgValueCompleter::new(completion::settings))]
         key: &'static Key,
     },
     /// Open the file in $VISUAL or $EDITOR.
     Edit,
-}
-
-/// A setting, by its name or that of the option.
-fn key(name: &str) -> Result<&'static Key, String> {
-    Key::named(name).ok_or_else(|| match Key::nearest(name) {
-        Some(nearest) => format!("there is no such setting; did you mean {nearest}?"),
-        None => {
-            let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-            format!("there is no such setting; there are {}", names.join(", "))
-        }
-    })
 }
 
 pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
@@ -71,7 +60,7 @@ pub(crate) fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result
         Action::Get { key } => {
             let setting = file.settings()?.into_iter().find(|setting| setting.key == key.name);
             let setting = setting.context("there is no such setting")?;
-            printer.result(&setting, || show(&setting.value))?;
+            printer.result(&setting, || shown::value(&setting.value))?;
         }
         Action::Set { key, values } => {
             file.set(key, values)?;
@@ -92,34 +81,12 @@ fn list(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<()>
         printer.warn(warning);
     }
     let path = file.exists().then(|| file.path().display().to_string());
-    printer.result(&json!({"file": path, "settings": settings}), || human(&settings))?;
+    printer.result(&json!({"file": path, "settings": settings}), || shown::settings(&settings))?;
     match path {
         Some(path) => printer.info(format!("sdocker.conf is {path}; options of `create-host` take precedence")),
         None => printer.info(format!("there is no {} yet; `sdocker config set` creates it", file.path().display())),
     }
     Ok(())
-}
-
-fn human(settings: &[Setting]) -> String {
-    let from = |source: Source| if source == Source::File { "sdocker.conf" } else { "default" };
-    let rows = settings.iter().map(|setting| {
-        [setting.key.to_owned(), show(&setting.value), from(setting.from).to_owned(), setting.about.to_owned()]
-    });
-    align(Some(["KEY", "VALUE", "FROM", "MEANS"].into()), rows)
-}
-
-/// As it is written on a command line.
-fn show(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(show).collect::<Vec<_>>().join(" "),
-        Value::Object(values) => {
-            let pairs: Vec<String> = values.iter().map(|(key, value)| format!("{key}={}", show(value))).collect();
-            pairs.join(" ")
-        }
-        other => other.to_string(),
-    }
 }
 
 fn edit(file: &ConfigFile, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {

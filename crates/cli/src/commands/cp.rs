@@ -1,8 +1,7 @@
 //! `sdocker cp`: files from here to a host and back, through its daemon.
 
 use sdocker::{Home, copy::Place};
-use sdocker_console::{Interrupt, Printer, Progress, Work};
-use serde::Serialize;
+use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 
 /// Copy files to or from a host.
 ///
@@ -19,14 +18,6 @@ pub(crate) struct Args {
     to: Place,
 }
 
-#[derive(Debug, Serialize)]
-struct Copied {
-    host: String,
-    to: String,
-    files: u64,
-    bytes: u64,
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let _working = interrupt.begin(Work {
         stopping: "the copy is being stopped".to_owned(),
@@ -37,9 +28,5 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     if done.amount.left_out > 0 {
         printer.warn(format!("{} devices, sockets or pipes were left out", done.amount.left_out));
     }
-    let copied = Copied { host: done.host, to: done.to, files: done.amount.files, bytes: done.amount.bytes };
-    printer.result(&copied, || {
-        let files = if copied.files == 1 { "1 file".to_owned() } else { format!("{} files", copied.files) };
-        format!("copied {files}, {} bytes, to {}", copied.bytes, copied.to)
-    })
+    printer.result(&done, || shown::copied(&done))
 }

@@ -1,8 +1,5 @@
 //! `sdocker create-host`: plan, provision, wait, context, Local Mode.
 
-mod outcome;
-mod several;
-
 use std::{
     str::FromStr,
     sync::{Mutex, PoisonError},
@@ -12,10 +9,12 @@ use clap::{CommandFactory as _, error::ErrorKind};
 use clap_complete::engine::ArgValueCompleter;
 use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice, OnIdle};
 use sdocker::{
-    Count, Fate, Files, Home, HostRequest, Stop,
+    Count, Fate, Files, Home, HostRequest, Stop, Surroundings,
+    creation::{NewHost, NewHosts},
     durations::{self, Timeout},
+    link::lent,
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
 use studio_discovery::{SubnetId, Tag};
 use tokio_util::sync::CancellationToken;
 
@@ -124,9 +123,13 @@ fn usd(text: &str) -> Result<f64, String> {
 }
 
 impl Args {
+    fn asked_types(&self) -> Option<&Types> {
+        self.type_of_instance.as_ref().or(self.instance_type.as_ref())
+    }
+
     /// What is asked for, and else what `sdocker.conf` says.
     fn instance_types(&self, home: &Home) -> anyhow::Result<Vec<InstanceType>> {
-        if let Some(Types(asked)) = self.type_of_instance.as_ref().or(self.instance_type.as_ref()) {
+        if let Some(Types(asked)) = self.asked_types() {
             return Ok(asked.clone());
         }
         let words = "name an instance type, as in `sdocker create c5.xlarge`, or set InstanceType in sdocker.conf";
@@ -148,28 +151,6 @@ impl Args {
             crate::args::Args::command().error(ErrorKind::ValueValidation, words)
         };
         Ok(Some(Count::new(of.into(), at_least.into()).ok_or_else(usage)?))
-    }
-
-    /// The settings that options take the place of. Tags are not among them: those of both hold.
-    fn set_by_options(&self) -> Vec<&'static str> {
-        [
-            ("InstanceType", self.type_of_instance.is_some() || self.instance_type.is_some()),
-            ("Engine", self.engine.is_some()),
-            ("IdleTimeout", self.idle_timeout.is_some()),
-            ("OnIdle", self.on_idle.is_some()),
-            ("MaxLifetime", self.max_lifetime.is_some()),
-            ("MaxCost", self.max_cost.is_some()),
-            ("SubnetId", self.subnet_id.is_some()),
-            ("Market", self.spot || self.spot_or_on_demand || self.on_demand),
-            // Who names folders wants them shared, whatever the file says of files.
-            ("Files", self.files.is_some() || !self.shares.is_empty()),
-            ("Shares", !self.shares.is_empty()),
-            ("Timeout", self.timeout.is_some()),
-            ("KeepFailed", self.keep_failed),
-        ]
-        .into_iter()
-        .filter_map(|(key, is_set)| is_set.then_some(key))
-        .collect()
     }
 
     fn request(&self, mut types: Vec<InstanceType>) -> HostRequest {
@@ -252,9 +233,10 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let count = args.count()?;
     let observer = Progress::new(printer);
     if args.dry_run {
-        let (plan, hourly) = home.plan_with_price(&request, count, &observer).await?;
-        let settings = outcome::Settings { given: home.settings()?.given, options: args.set_by_options() };
-        return outcome::print_plan(&plan, count, hourly, &settings, printer);
+        let mut options = request.keys();
+        options.extend(args.asked_types().map(|_| "InstanceType"));
+        let preview = home.preview(&request, count, options, &observer).await?;
+        return printer.result(&preview, || shown::plan(&preview));
     }
     let what = match count {
         Some(count) => format!("{} hosts", count.of),
@@ -263,7 +245,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let stopping = Stopping { interrupt, what, working: Mutex::new(None) };
     if let Some(count) = count {
         return match home.create_hosts(&request, count, &observer, &stopping).await {
-            Ok(hosts) => several::print(hosts, home.surroundings(), &observer, printer),
+            Ok(hosts) => print_several(hosts, home.surroundings(), &observer, printer),
             Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
         };
     }
@@ -273,8 +255,54 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
                 let name = host.record.name().unwrap_or_default();
                 host.notes.extend(link::start(home.surroundings(), &name, printer));
             }
-            outcome::print(&host, home.surroundings(), &observer, printer)
+            print(&host, home.surroundings(), &observer, printer)
         }
         Err(error) => Err(interrupt.ended().unwrap_or_else(|| error.into())),
     }
+}
+
+fn print(
+    host: &NewHost,
+    surroundings: &Surroundings,
+    observer: &Progress<'_>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let created = host.created();
+    printer.result(&created, || shown::new_host(host, &created))?;
+    if host.warn_of_detours(surroundings, observer) {
+        printer.hint(
+            "`docker ps` talks to it now; `sdocker terminate-current-host` ends it, `sdocker keep` keeps it longer",
+        );
+    }
+    Ok(())
+}
+
+fn print_several(
+    mut new: NewHosts,
+    surroundings: &Surroundings,
+    observer: &Progress<'_>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let lends =
+        |name: &str| lent(surroundings, name).is_ok_and(|lent| lent.is_some_and(|lent| !lent.shares().is_empty()));
+    if let Some(first) = new.hosts.first_mut().filter(|host| host.answered.is_some()) {
+        let name = first.record.name().unwrap_or_default();
+        first.notes.extend(link::start(surroundings, &name, printer));
+        if new.hosts.len() > 1 && lends(&name) {
+            new.warnings
+                .push(format!("this app's files are live on {name} only, until another host is the current one"));
+        }
+    }
+    let created = new.created();
+    printer.result(&created, || shown::new_hosts(&new, &created))?;
+    for failed in &created.failed {
+        printer.warn(format!("host {} was not created: {}", failed.number, failed.error));
+    }
+    if let Some(first) = new.hosts.first()
+        && first.warn_of_detours(surroundings, observer)
+    {
+        let name = first.record.name().unwrap_or_default();
+        printer.hint(format!("`docker ps` talks to {name} now; `docker --context` or `sdocker use` takes another"));
+    }
+    Ok(())
 }

@@ -3,15 +3,13 @@
 use std::process::ExitCode;
 
 use clap_complete::engine::ArgValueCompleter;
-use console::{Style, StyledObject};
 use host_provisioner::InstanceType;
 use sdocker::{
     Home,
-    doctor::{Examination, Finding, Fix, State},
+    doctor::{Examination, Finding, Fix},
     setup::{ProgramsSay, SetupRequest, set_up},
 };
-use sdocker_console::{Printer, Progress};
-use serde::Serialize;
+use sdocker_console::{Printer, Progress, shown};
 use studio_discovery::SubnetId;
 
 use crate::{commands::setup, completion};
@@ -37,13 +35,6 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    /// Whether a host could be expected to come up.
-    ready: bool,
-    findings: Vec<Finding>,
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<ExitCode> {
     let observer = Progress::new(printer);
     let fix = match args.fix {
@@ -59,14 +50,12 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         fix,
         programs_say: ProgramsSay::OnStandardError,
     };
-    let findings = home.examine(&examination, &observer).await;
-    let ready = findings.iter().all(|finding| finding.state != State::Failed);
-    let report = Report { ready, findings };
-    printer.result(&report, || human(&report))?;
-    if !args.fix && report.findings.iter().any(Finding::is_repairable) {
+    let diagnosis = home.examine(&examination, &observer).await;
+    printer.result(&diagnosis, || shown::diagnosis(&diagnosis))?;
+    if !args.fix && diagnosis.findings.iter().any(Finding::is_repairable) {
         printer.hint("`sdocker doctor --fix` fixes what can be fixed here");
     }
-    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if diagnosis.ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Whether what `setup` would do may be done: it is said, and asked on a terminal. Elsewhere nobody could answer.
@@ -83,39 +72,4 @@ fn may_install(home: &Home, observer: &Progress<'_>, printer: &Printer) -> anyho
             Ok(false)
         }
     }
-}
-
-fn human(report: &Report) -> String {
-    let mut lines = lines(&report.findings);
-    lines.push(if report.ready { "a host can be created" } else { "no host can be created" }.to_owned());
-    lines.join("\n")
-}
-
-fn label(state: State) -> StyledObject<&'static str> {
-    let style = Style::new();
-    match state {
-        State::Ok => style.green().apply_to("ok"),
-        State::Fixed => style.green().apply_to("fixed"),
-        State::Unproven => style.dim().apply_to("unproven"),
-        State::Warning => style.yellow().apply_to("warning"),
-        State::Failed => style.red().bold().apply_to("FAILED"),
-    }
-}
-
-/// As lines for people: what several findings in a row have in common is said once.
-fn lines(findings: &[Finding]) -> Vec<String> {
-    let advice = |finding: &Finding| {
-        let why = (!finding.why.is_empty()).then(|| format!("why: {}", finding.why));
-        let lines = why.into_iter().chain(finding.fix.iter().map(|fix| format!("fix: {fix}")));
-        if finding.state == State::Fixed { Vec::new() } else { lines.collect::<Vec<_>>() }
-    };
-    let mut lines = Vec::new();
-    for (position, finding) in findings.iter().enumerate() {
-        lines.push(format!("{:<9} {}: {}", label(finding.state), finding.subject, finding.what));
-        let said = advice(finding);
-        if findings.get(position + 1).is_none_or(|next| advice(next) != said) {
-            lines.extend(said.into_iter().map(|line| format!("          {line}")));
-        }
-    }
-    lines
 }

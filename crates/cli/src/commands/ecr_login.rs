@@ -4,8 +4,7 @@ use sdocker::{
     Surroundings,
     ecr::{Login, login_to_ecr},
 };
-use sdocker_console::Printer;
-use serde::Serialize;
+use sdocker_console::{Printer, shown};
 
 /// Log the Docker CLI in to the account's Amazon ECR.
 ///
@@ -25,22 +24,11 @@ fn account(text: &str) -> Result<String, String> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct LoggedIn {
-    registry: String,
-}
-
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    match login_to_ecr(args.account.as_deref(), surroundings).await? {
-        Login::Helper(registry) => {
-            let logged_in = LoggedIn { registry };
-            printer.result(&logged_in, || format!("a credential helper is configured for {}", logged_in.registry))
-        }
-        Login::LoggedIn(registry) => {
-            let logged_in = LoggedIn { registry };
-            printer.result(&logged_in, || format!("logged in to {} for twelve hours", logged_in.registry))?;
-            printer.hint("the Docker CLI keeps the login in config.json; amazon-ecr-credential-helper keeps none");
-            Ok(())
-        }
+    let login = login_to_ecr(args.account.as_deref(), surroundings).await?;
+    printer.result(&login, || shown::login(&login))?;
+    if matches!(login, Login::LoggedIn { .. }) {
+        printer.hint("the Docker CLI keeps the login in config.json; amazon-ecr-credential-helper keeps none");
     }
+    Ok(())
 }

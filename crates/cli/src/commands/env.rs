@@ -2,7 +2,10 @@
 
 use clap::ValueEnum;
 use sdocker::{Home, on_demand};
-use sdocker_console::{Printer, Progress};
+use sdocker_console::{
+    Printer, Progress,
+    shown::{self, Syntax},
+};
 use serde_json::json;
 
 use crate::commands::one_host::OneHost;
@@ -73,15 +76,7 @@ fn print(variables: Vec<(&'static str, Option<String>)>, shell: Shell, printer: 
         printer.stdout(&serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
-    for (name, value) in variables {
-        // Single quotes mean the same in POSIX shells and in fish, but for the backslash, which a path here does not hold.
-        let value = value.map(|value| shlex::try_quote(&value).map(std::borrow::Cow::into_owned)).transpose()?;
-        printer.stdout(&match (shell, value) {
-            (Shell::Fish, Some(value)) => format!("set -gx {name} {value};"),
-            (Shell::Fish, None) => format!("set -e {name};"),
-            (_, Some(value)) => format!("export {name}={value}"),
-            (_, None) => format!("unset {name}"),
-        });
-    }
+    let syntax = if shell == Shell::Fish { Syntax::Fish } else { Syntax::Posix };
+    printer.stdout(&shown::variables(&variables, syntax)?.join("\n"));
     Ok(())
 }

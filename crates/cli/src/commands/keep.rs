@@ -7,7 +7,7 @@ use sdocker::{
     durations::{self, minute},
 };
 use sdocker_console::{Printer, Progress};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::commands::one_host::OneHost;
 
@@ -24,18 +24,12 @@ pub(crate) struct Args {
     host: OneHost,
 }
 
-#[derive(Debug, Serialize)]
-struct Kept {
-    name: String,
-    until: String,
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::Result<()> {
     let host = home.host(args.host.selector(), &Progress::new(printer))?;
     let until = home.keep(&host, args.duration).await?;
-    let kept = Kept { until: until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), name: host.name };
+    let kept = json!({"name": host.name, "until": until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()});
     printer.result(&kept, || {
         let until = minute(until);
-        format!("{} is kept running until {until} at least; the host notices within a minute", kept.name)
+        format!("{} is kept running until {until} at least; the host notices within a minute", host.name)
     })
 }

@@ -3,7 +3,7 @@
 use host_provisioner::InstanceType;
 use sdocker::{Surroundings, lifecycle_config::LifecycleConfig, setup::Source};
 use sdocker_console::{Printer, Progress};
-use serde::Serialize;
+use serde_json::json;
 use studio_discovery::AppKind;
 
 /// Print or register a script that installs sdocker at app start.
@@ -29,12 +29,6 @@ pub(crate) struct Args {
     create: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Created {
-    name: String,
-    arn: String,
-}
-
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
     let config =
         LifecycleConfig::new(args.app_type, args.binary_from.as_ref(), &args.sdk, args.up.as_ref(), surroundings)?;
@@ -43,8 +37,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
         return Ok(());
     };
     let arn = config.register(name, surroundings, &Progress::new(printer)).await?;
-    let created = Created { name: name.clone(), arn };
-    printer.result(&created, || created.arn.clone())?;
+    printer.result(&json!({"name": name, "arn": arn}), || arn.clone())?;
     printer.hint("attach it to the domain, the user profile or the space; it then runs whenever an app starts");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use sdocker::{Home, HostLog};
 use sdocker_console::{Interrupt, Printer, Progress};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::commands::one_host::OneHost;
 
@@ -27,13 +27,6 @@ pub(crate) struct Args {
     host: OneHost,
 }
 
-#[derive(Debug, Serialize)]
-struct Part<'a> {
-    host: &'a str,
-    log: &'static str,
-    text: &'a str,
-}
-
 pub(crate) async fn run(
     args: &Args,
     home: &Home,
@@ -44,7 +37,7 @@ pub(crate) async fn run(
     let host = args.host.selector();
     let first = home.log(host, args.log, &observer).await?;
     let print = |text: &str| {
-        let part = Part { host: &first.host, log: args.log.name(), text };
+        let part = json!({"host": first.host, "log": args.log.name(), "text": text});
         printer.result(&part, || text.trim_end().to_owned())
     };
     print(&first.text)?;

@@ -6,7 +6,6 @@ use sdocker::{
     policy::{self, Narrowing, Scope, Task, cloudformation, document, terraform},
 };
 use sdocker_console::{Printer, Progress};
-use serde_json::json;
 use studio_discovery::SecurityGroupId;
 
 /// Print the smallest IAM policy that the commands need.
@@ -126,11 +125,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Prin
     }
     let document = document(&statements);
     if args.explain {
-        let explained: Vec<_> = statements
-            .iter()
-            .map(|statement| json!({"statement": statement.to_json(), "why": statement.why}))
-            .collect();
-        return printer.result(&json!({"statements": explained}), || policy::explained(&statements));
+        return printer.result(&policy::explanation(&statements), || policy::explained(&statements));
     }
     let text = if args.terraform {
         terraform(&document)

@@ -3,12 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use host_provisioner::HostId;
-use sdocker::{
-    Home, Stop,
-    durations::minute,
-    recovery::{Recovery, Unrecorded},
-};
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
+use sdocker::{Home, Stop, recovery::Unrecorded};
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
 use tokio_util::sync::CancellationToken;
 
 /// Clean up after interrupted commands, and find hosts without a record.
@@ -56,12 +52,7 @@ impl Stop for Stopping<'_> {
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     if let Some(record) = &args.forget {
         let forgotten = home.forget(record, args.yes, &Progress::new(printer)).await?;
-        return printer.result(&forgotten, || {
-            let mut lines =
-                vec![format!("{}: forgotten; its record is kept as {}", forgotten.host, forgotten.kept_as.display())];
-            lines.extend(forgotten.may_remain.iter().map(|what| format!("  may remain: {what}")));
-            lines.join("\n")
-        });
+        return printer.result(&forgotten, || shown::forgotten(&forgotten));
     }
     let wish = match (args.terminate, args.adopt) {
         (true, _) => Unrecorded::Terminate,
@@ -71,7 +62,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     let stopping = Stopping { interrupt, working: Mutex::new(None) };
     let recovered = home.recover(wish, &Progress::new(printer), &stopping).await;
     let report = recovered.map_err(|error| interrupt.ended().unwrap_or_else(|| error.into()))?;
-    printer.result(&report, || human(&report))?;
+    printer.result(&report, || shown::recovery(&report))?;
     if report.orphans.iter().any(|orphan| orphan.outcome == "listed") {
         printer.hint(
             "`sdocker recover --adopt` takes hosts without a record into use, `sdocker recover --terminate` ends them",
@@ -84,43 +75,4 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         ));
     }
     report.failure.map_or(Ok(()), |failure| Err(failure.into()))
-}
-
-fn human(report: &Recovery) -> String {
-    let mut lines = Vec::new();
-    for settled in &report.settled {
-        let what = match settled.outcome {
-            "adopted" => "came up: it is in use now",
-            "undone" => "creation undone",
-            "terminated" => "termination finished",
-            "ended" => "had ended by itself: its records are removed",
-            "unknown" => "left as it is",
-            "busy" => "another sdocker command is working on it",
-            _ => "could not be settled",
-        };
-        lines.push(format!("{}: {what}", settled.host));
-        lines.extend(settled.details.iter().map(|detail| format!("  {detail}")));
-    }
-    lines.extend(report.unusable.iter().cloned());
-    for orphan in &report.orphans {
-        let launched = orphan.launched.as_deref().unwrap_or("at an unknown time");
-        let (id, kind, state) = (&orphan.instance_id, &orphan.instance_type, orphan.state);
-        let outcome = if orphan.outcome == "listed" { "" } else { orphan.outcome };
-        lines.push(
-            format!("host without a record: {id} ({kind}, {state}, launched {launched}) {outcome}")
-                .trim_end()
-                .to_owned(),
-        );
-        if let Some(disk) = &orphan.disk {
-            let decide_by = disk.decide_by.parse().map_or_else(|_| disk.decide_by.clone(), minute);
-            let by = if disk.is_due { "now".to_owned() } else { format!("by {decide_by}") };
-            lines.push(format!("  {}; decide {by} what becomes of it", disk.in_words()));
-            lines.push(format!("  `sdocker use {id}` starts it, `sdocker rm {id}` terminates it and deletes its disk"));
-        }
-    }
-    lines.extend(report.left.iter().map(|host| format!("{host}: left as it is")));
-    if lines.is_empty() {
-        lines.push("nothing to settle".to_owned());
-    }
-    lines.join("\n")
 }

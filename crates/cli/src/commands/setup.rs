@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use sdocker::{
     Error, Surroundings, Unobserved,
-    setup::{DEFAULT_SDK, Found, ProgramsSay, SetUp, SetupRequest, Source, set_up},
+    setup::{DEFAULT_SDK, ProgramsSay, SetUp, SetupRequest, Source, set_up},
 };
-use sdocker_console::{Printer, Progress};
-use serde::Serialize;
+use sdocker_console::{Printer, Progress, shown};
 
 /// Install Docker, Compose and the SageMaker SDK if they are missing.
 ///
@@ -35,14 +34,6 @@ pub(crate) struct Args {
     /// Install programs into the folder `bin` of this prefix: by default /usr/local as root, else ~/.local.
     #[arg(long, value_name = "FOLDER")]
     prefix: Option<PathBuf>,
-}
-
-#[derive(Debug, Serialize)]
-struct Report {
-    /// What was done; with `--dry-run`, what would be.
-    actions: Vec<String>,
-    dry_run: bool,
-    found: Found,
 }
 
 /// Says what would be installed, and asks; `None` where nobody can answer.
@@ -73,15 +64,6 @@ pub(crate) fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -
                 .into());
         }
     }
-    let SetUp { actions, dry_run, found } = set_up(&request, surroundings, &observer)?;
-    let report = Report { actions, dry_run, found };
-    printer.result(&report, || {
-        if report.actions.is_empty() {
-            "nothing is missing".to_owned()
-        } else if report.dry_run {
-            format!("{}\nnothing was changed (--dry-run)", report.actions.join("\n"))
-        } else {
-            "everything that Local Mode needs is installed".to_owned()
-        }
-    })
+    let done = set_up(&request, surroundings, &observer)?;
+    printer.result(&done, || shown::set_up(&done))
 }

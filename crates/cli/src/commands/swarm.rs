@@ -1,13 +1,12 @@
 //! `sdocker swarm`: the Docker Swarm of this home's hosts.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use sdocker::{
     Home, HostSelector, durations,
-    swarm::{Job, REGISTRY_IMAGE, SharedImage, SwarmReport},
+    swarm::{REGISTRY_IMAGE, SwarmReport},
 };
-use sdocker_console::{Printer, Progress, align};
-use serde::Serialize;
+use sdocker_console::{Printer, Progress, shown};
 use serde_json::json;
 
 /// Show or change the Docker Swarm of your hosts.
@@ -74,35 +73,19 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
         What::Remove(remove) => {
             let mut removed = Vec::new();
             for host in &remove.hosts {
-                let done = home.remove_from_swarm(host, remove.timeout, &observer).await?;
-                removed.push(json!({"host": done.host, "moved_tasks": done.moved}));
+                removed.push(home.remove_from_swarm(host, remove.timeout, &observer).await?);
             }
             printer.result(&json!({"removed": removed}), || {
-                let names: Vec<String> =
-                    removed.iter().filter_map(|host| Some(host["host"].as_str()?.to_owned())).collect();
-                listed(&names, "is no longer a node of the Swarm")
+                listed(removed.iter().map(|done| &done.host), "is no longer a node of the Swarm")
             })
         }
         What::Push(push) => {
             let shared = home.share_images(&push.images, &push.registry_image, &observer).await?;
-            let value: Vec<_> = shared
-                .iter()
-                .map(|one| json!({"image": one.image, "shared_as": one.shared, "hosts": one.hosts}))
-                .collect();
-            printer.result(&json!({"images": value}), || {
-                let line =
-                    |one: &SharedImage| format!("{} is {} on {} nodes\n", one.image, one.shared, one.hosts.len());
-                shared.iter().map(line).collect::<String>()
-            })
+            printer.result(&json!({"images": shared}), || shown::shared_images(&shared))
         }
         What::Mend => {
             let mended = home.mend_swarm(&observer).await?;
-            let value = json!({"removed": mended.removed, "promoted": mended.promoted, "doubtful": mended.doubtful});
-            printer.result(&value, || {
-                let mut text = listed(&mended.removed, "has ended, and was removed from the Swarm");
-                text += &listed(&mended.promoted, "is a manager now");
-                if text.is_empty() { "there was nothing to mend\n".to_owned() } else { text }
-            })?;
+            printer.result(&mended, || shown::mended(&mended))?;
             for name in &mended.doubtful {
                 printer.warn(format!("{name} does not answer, but its host may be there: it stays on the list"));
             }
@@ -111,82 +94,14 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     }
 }
 
-fn listed(names: &[String], what: &str) -> String {
-    names.iter().map(|name| format!("{name} {what}\n")).collect()
-}
-
-/// A Swarm, as `--output json` prints it.
-#[derive(Debug, Serialize)]
-struct Shown {
-    nodes: Vec<Node>,
-    managers: usize,
-    managers_ready: usize,
-    waiting_tasks: usize,
-    jobs: Vec<ShownJob>,
-}
-
-#[derive(Debug, Serialize)]
-struct Node {
-    name: String,
-    role: &'static str,
-    leader: bool,
-    state: String,
-    availability: String,
-    running_tasks: usize,
-    labels: BTreeMap<String, String>,
-    expires: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct ShownJob {
-    name: String,
-    wanted: u64,
-    completed: u64,
-    running: usize,
-    repeated: Vec<Repeated>,
-}
-
-/// A run of a job that was started more than once.
-#[derive(Debug, Serialize)]
-struct Repeated {
-    run: u64,
-    nodes: Vec<String>,
-}
-
-impl ShownJob {
-    fn of(job: &Job) -> Self {
-        let repeated = job.repeated.iter().map(|(run, nodes)| Repeated { run: *run, nodes: nodes.clone() });
-        Self {
-            name: job.name.clone(),
-            wanted: job.wanted,
-            completed: job.completed,
-            running: job.running,
-            repeated: repeated.collect(),
-        }
-    }
+fn listed<'n>(names: impl IntoIterator<Item = &'n String>, what: &str) -> String {
+    names.into_iter().map(|name| format!("{name} {what}\n")).collect()
 }
 
 fn print(report: &SwarmReport, printer: &Printer) -> anyhow::Result<()> {
     let (ready, managers) = report.managers();
-    let node = |node: &sdocker::swarm::NodeReport| Node {
-        name: node.name.clone(),
-        role: if node.manager { "manager" } else { "worker" },
-        leader: node.leader,
-        state: node.state.clone(),
-        availability: node.availability.clone(),
-        running_tasks: node.running,
-        labels: node.labels.clone(),
-        expires: node.expires.map(|expires| expires.to_string()),
-    };
-    let shown = Shown {
-        nodes: report.nodes.iter().map(node).collect(),
-        managers,
-        managers_ready: ready,
-        waiting_tasks: report.waiting,
-        jobs: report.jobs.iter().map(ShownJob::of).collect(),
-    };
-    printer.result(&shown, || human(&shown))?;
-    let lost = shown.nodes.iter().filter(|node| node.state != "ready").count();
+    printer.result(report, || shown::swarm(report))?;
+    let lost = report.nodes.iter().filter(|node| node.state != "ready").count();
     if lost > 0 {
         printer.warn(format!("{lost} nodes are lost, {} of {managers} managers among them", managers - ready));
         printer.hint("`sdocker swarm mend` removes those whose hosts have ended");
@@ -195,41 +110,4 @@ fn print(report: &SwarmReport, printer: &Printer) -> anyhow::Result<()> {
         printer.warn("if one more manager is lost, the Swarm can't be changed any more; running tasks continue");
     }
     Ok(())
-}
-
-fn human(shown: &Shown) -> String {
-    let rows = shown.nodes.iter().map(|node| {
-        let role = if node.leader { "leader" } else { node.role };
-        let label = |key: &str| node.labels.get(key).cloned().unwrap_or_default();
-        let state = match node.availability.as_str() {
-            "active" => node.state.clone(),
-            availability => format!("{}, {availability}", node.state),
-        };
-        let expires = node.expires.as_deref().and_then(|expires| expires.split('.').next()).unwrap_or_default();
-        [
-            node.name.clone(),
-            role.to_owned(),
-            state,
-            node.running_tasks.to_string(),
-            label("sdocker.zone"),
-            label("sdocker.market"),
-            expires.to_owned(),
-        ]
-    });
-    let head = ["NODE", "ROLE", "STATE", "TASKS", "ZONE", "MARKET", "EXPIRES"];
-    let mut text = align(Some(head.into()), rows);
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    if shown.waiting_tasks > 0 {
-        let _ = writeln!(text, "{} tasks wait for a node", shown.waiting_tasks);
-    }
-    for job in &shown.jobs {
-        let running = if job.running > 0 { format!(", {} running", job.running) } else { String::new() };
-        let _ = writeln!(text, "job {}: {} of {} done{running}", job.name, job.completed, job.wanted);
-        for Repeated { run, nodes } in &job.repeated {
-            let _ = writeln!(text, "  run {run} was started more than once: {}", nodes.join(", then "));
-        }
-    }
-    text
 }

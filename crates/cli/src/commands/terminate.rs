@@ -1,13 +1,12 @@
 //! `sdocker terminate-current-host` and `sdocker terminate-host`.
 
 use clap_complete::engine::ArgValueCompleter;
-use host_provisioner::{HostId, PurgeReport};
+use host_provisioner::HostId;
 use sdocker::{
     Error, Home, HostSelector, Stop,
     termination::{Target, Terminations, Which},
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working};
-use serde::Serialize;
+use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
 use tokio_util::sync::CancellationToken;
 
 use crate::completion;
@@ -47,44 +46,6 @@ struct How {
     /// Do not ask. By default, on a terminal, sdocker asks before --all and before terminating a host with running containers.
     #[arg(long, short)]
     yes: bool,
-}
-
-/// What was done, as `--output json` prints it.
-#[derive(Debug, Default, Serialize)]
-struct Done {
-    terminated: Vec<One>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    failed: Vec<Failed>,
-    /// Hosts that an interrupted command did not terminate, or not to the end.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    left: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    purged: Option<Purged>,
-}
-
-#[derive(Debug, Serialize)]
-struct Failed {
-    host: String,
-    error: String,
-}
-
-#[derive(Debug, Serialize)]
-struct One {
-    instance_id: Option<String>,
-    /// Whether the instance had ended before.
-    already: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct Purged {
-    removed: Vec<String>,
-    kept: Vec<String>,
-}
-
-impl From<PurgeReport> for Purged {
-    fn from(report: PurgeReport) -> Self {
-        Self { removed: report.removed, kept: report.kept }
-    }
 }
 
 pub(crate) async fn run_current(
@@ -141,27 +102,13 @@ async fn run_on(
     let observer = Progress::new(printer);
     let ended = home.terminate(targets, purge, &observer, &stopping).await?;
     let is_whole = ended.failed.is_empty() && ended.left.is_empty();
-    let done = Done {
-        terminated: ended
-            .terminated
-            .iter()
-            .map(|host| One { instance_id: host.instance.as_ref().map(ToString::to_string), already: host.already })
-            .collect(),
-        failed: ended
-            .failed
-            .iter()
-            .map(|(host, error)| Failed { host: host.clone(), error: format!("{error:#}") })
-            .collect(),
-        left: ended.left.clone(),
-        purged: ended.purged.clone().map(Purged::from),
-    };
-    if is_whole || !done.terminated.is_empty() {
-        printer.result(&done, || human(&done))?;
+    if is_whole || !ended.terminated.is_empty() {
+        printer.result(&ended, || shown::terminations(&ended))?;
     }
-    if !done.left.is_empty() {
+    if !ended.left.is_empty() {
         return Err(stopped(ended, stopping.working).into());
     }
-    if purge && is_whole && done.purged.is_none() {
+    if purge && is_whole && ended.purged.is_none() {
         let again = "`sdocker terminate-host --all --purge` removes them, once no host is left";
         return Err(Error::new("interrupted before the security groups were removed").hint(again).into());
     }
@@ -218,24 +165,4 @@ fn stopped(ended: Terminations, working: Working<'_>) -> Error {
         names => working.hand_on(error, &format!("{}, which are being terminated", names.join(", "))),
     };
     error.hint("`sdocker terminate-host --all` continues; `sdocker list-hosts` shows what is left")
-}
-
-fn human(done: &Done) -> String {
-    let mut lines: Vec<String> = done
-        .terminated
-        .iter()
-        .map(|one| match (&one.instance_id, one.already) {
-            (Some(instance), false) => format!("terminated {instance}"),
-            (Some(instance), true) => format!("{instance} had ended already; its records are removed"),
-            (None, _) => "an unfinished creation was cleared".to_owned(),
-        })
-        .collect();
-    if lines.is_empty() {
-        lines.push("no hosts to terminate".to_owned());
-    }
-    if let Some(purged) = &done.purged {
-        lines.extend(purged.removed.iter().map(|what| format!("removed {what}")));
-        lines.extend(purged.kept.iter().map(|what| format!("kept {what}")));
-    }
-    lines.join("\n")
 }

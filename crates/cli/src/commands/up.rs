@@ -6,9 +6,9 @@ use host_provisioner::{InstanceType, MarketChoice, OnIdle};
 use sdocker::{
     Files, Home, Surroundings,
     durations::{self, Timeout},
-    on_demand::{self, SocketState, Wish},
+    on_demand::{self, Wish},
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work};
+use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 use serde_json::json;
 
 use super::link;
@@ -87,13 +87,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer) -> anyhow::
     let wish = args.wish(home)?;
     let up = on_demand::up(surroundings, &wish, command(surroundings), &Progress::new(printer)).await?;
     let variable = format!("export DOCKER_HOST=unix://{}", up.socket.display());
-    printer.result(&up, || {
-        let host = match &up.host {
-            Some(host) => format!("it leads to {host}, which exists already"),
-            None => format!("the first command that needs one launches a {}", up.instance_type),
-        };
-        format!("docker's context is {}; {host}", up.context)
-    })?;
+    printer.result(&up, || shown::up(&up))?;
     if up.linked.is_none() {
         printer.hint(format!("clients that do not support contexts need `{variable}`"));
     }
@@ -152,20 +146,4 @@ fn command(surroundings: &Surroundings) -> Command {
     // It is what these lead to.
     command.env_remove("DOCKER_HOST").env_remove("DOCKER_CONTEXT");
     command
-}
-
-/// What `status` says of the socket.
-pub(crate) fn rows(state: &SocketState) -> Vec<(&'static str, String)> {
-    let mut rows = vec![("socket", format!("{} (a {} on demand)", state.socket.display(), state.instance_type))];
-    if state.since.is_empty() {
-        rows.push(("", "nobody answers it yet: its process was started again just now".to_owned()));
-    }
-    rows.extend(state.launching.iter().map(|told| ("launching", told.clone())));
-    rows.extend(state.failure.iter().map(|why| ("no launch", why.clone())));
-    rows.extend(state.ended.iter().map(|ended| ("before", ended.clone())));
-    if let Some(holdings) = state.holdings.as_ref().filter(|_| !state.stops) {
-        let is_there = state.host.as_ref() == Some(&holdings.host);
-        rows.push((if is_there { "goes with it" } else { "went with it" }, holdings.to_string()));
-    }
-    rows
 }

@@ -3,8 +3,7 @@
 use anyhow::Context as _;
 use clap_complete::engine::ArgValueCompleter;
 use sdocker::{Home, HostSelector, detours, durations};
-use sdocker_console::{Interrupt, Printer, Progress};
-use serde::Serialize;
+use sdocker_console::{Interrupt, Printer, Progress, shown};
 
 use crate::{commands::link, completion};
 
@@ -28,13 +27,6 @@ pub(crate) struct Args {
     timeout: std::time::Duration,
 }
 
-#[derive(Debug, Serialize)]
-struct Used {
-    name: String,
-    endpoint: String,
-    docker_version: String,
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     let observer = Progress::new(printer);
     let host = args.host.as_ref().or(args.instance_id.as_ref()).context("name the host")?;
@@ -43,22 +35,15 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     } else if args.wait {
         home.wait_for(host, args.timeout, &observer, interrupt.stop()).await?;
     }
-    let sdocker::Used { host, answered, refused, blocked, .. } = home.use_host(host, &observer).await?;
-    if let Some(refused) = refused {
-        printer.warn(refused.what);
-        printer.hint(refused.fix);
+    let used = home.use_host(host, &observer).await?;
+    if let Some(refused) = &used.refused {
+        printer.warn(&refused.what);
+        printer.hint(&refused.fix);
     }
-    detours::warn(&blocked, home.surroundings().in_notebook, &observer);
-    let used = Used {
-        endpoint: answered.endpoint().to_string(),
-        docker_version: answered.version().to_owned(),
-        name: host.name,
-    };
-    sdocker::link::remember(home.surroundings(), &used.name)?;
-    for note in link::start(home.surroundings(), &used.name, printer) {
+    detours::warn(&used.blocked, home.surroundings().in_notebook, &observer);
+    sdocker::link::remember(home.surroundings(), &used.host.name)?;
+    for note in link::start(home.surroundings(), &used.host.name, printer) {
         printer.info(note);
     }
-    printer.result(&used, || {
-        format!("{} is the current host: Docker {} at {}", used.name, used.docker_version, used.endpoint)
-    })
+    printer.result(&used, || shown::used(&used))
 }

@@ -1,12 +1,13 @@
 //! Removing the security groups that hosts share, once no host needs them.
 
+use serde::Serialize;
 use studio_discovery::StudioEnvironment;
 
 use super::Provisioner;
 use crate::{InstanceFilter, InstanceId, ProvisionError, TAG_HOST, group_plan, steps::Work};
 
 /// What purging did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PurgeReport {
     /// What is gone.

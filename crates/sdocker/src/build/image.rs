@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use host_provisioner::Architecture;
+use serde::{Serialize, Serializer};
 
 use crate::lookup::KnownHost;
 
@@ -22,19 +23,21 @@ pub struct ImageBuild {
 }
 
 /// An image that was built.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BuiltImage {
     /// Its name.
+    #[serde(rename = "image")]
     pub name: ImageName,
     /// The digest of its manifest list.
     pub digest: String,
     /// The platforms in it.
+    #[serde(rename = "platforms")]
     pub parts: Vec<BuiltPart>,
 }
 
 /// The image of one platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct BuiltPart {
     /// The platform.
@@ -86,6 +89,12 @@ impl fmt::Display for Platform {
     }
 }
 
+impl Serialize for Platform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl FromStr for Platform {
     type Err = String;
 
@@ -121,6 +130,12 @@ impl ImageName {
 impl fmt::Display for ImageName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+impl Serialize for ImageName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -183,5 +198,23 @@ mod tests {
         for wrong in ["windows/amd64", "linux/386", "linux/arm/v7", ""] {
             wrong.parse::<Platform>().expect_err(wrong);
         }
+    }
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let part = |platform, digest: Option<&str>| BuiltPart {
+            platform,
+            host: "c5.xlarge_i-1".to_owned(),
+            digest: digest.map(str::to_owned),
+        };
+        let built = BuiltImage {
+            name: "registry/image".parse().expect("a name"),
+            digest: "sha256:1".to_owned(),
+            parts: vec![part(Platform::Amd64, Some("sha256:2")), part(Platform::Arm64, None)],
+        };
+        assert_eq!(
+            serde_json::to_string(&built).expect("JSON"),
+            r#"{"image":"registry/image:latest","digest":"sha256:1","platforms":[{"platform":"linux/amd64","host":"c5.xlarge_i-1","digest":"sha256:2"},{"platform":"linux/arm64","host":"c5.xlarge_i-1","digest":null}]}"#
+        );
     }
 }

@@ -68,6 +68,20 @@ impl Key {
         KEYS.iter().find(|key| plain(key.name) == plain(name))
     }
 
+    /// The key that a user means, as [`named`](Self::named).
+    ///
+    /// # Errors
+    /// There is none: in words, with the nearest name or all of them.
+    pub fn parse(name: &str) -> Result<&'static Self, String> {
+        Self::named(name).ok_or_else(|| match Self::nearest(name) {
+            Some(nearest) => format!("there is no such setting; did you mean {nearest}?"),
+            None => {
+                let names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+                format!("there is no such setting; there are {}", names.join(", "))
+            }
+        })
+    }
+
     /// The name that is nearest to a mistaken one.
     pub fn nearest(name: &str) -> Option<&'static str> {
         let lower = name.to_lowercase();

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::Stream;
+use serde::Serialize;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -20,7 +21,7 @@ use tokio::{
 const PIECES: usize = 4;
 
 /// How much was copied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Amount {
     /// Files, links included.
@@ -28,6 +29,7 @@ pub struct Amount {
     /// Bytes in them.
     pub bytes: u64,
     /// What can't be copied: devices, sockets and pipes.
+    #[serde(skip)]
     pub left_out: u64,
 }
 

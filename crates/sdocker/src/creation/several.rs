@@ -3,6 +3,7 @@
 use docker_remote::DockerHost;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use host_provisioner::{Creation, Order, ProvisionError, Provisioner, Several, UndoReport};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::{Flow, NewHost, Receiver, is_interruption, not_ready_yet, prepare, pricing};
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How many hosts are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Count {
     /// All of them.

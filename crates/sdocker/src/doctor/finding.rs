@@ -4,6 +4,22 @@ use serde::Serialize;
 
 use crate::{Error, advice, lookup::KnownHost, permission::Caller};
 
+/// What an examination came to, as `doctor --output json` prints it.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Diagnosis {
+    /// Whether a host could be expected to come up.
+    pub ready: bool,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+impl Diagnosis {
+    pub(super) fn of(findings: Vec<Finding>) -> Self {
+        Self { ready: findings.iter().all(|finding| finding.state != State::Failed), findings }
+    }
+}
+
 /// What was found out about something.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
@@ -106,5 +122,26 @@ impl Finding {
     /// Says what mends it.
     pub fn repair(&mut self, repair: Repair) {
         self.repair = Some(repair);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let mut findings = Findings::default();
+        findings.ok("app", "an app");
+        findings.add("plan", State::Unproven, "a plan").because("it matters").fix("mend it");
+        let json = |diagnosis: &Diagnosis| serde_json::to_string(diagnosis).expect("JSON");
+        let findings = findings.into_list();
+        assert_eq!(
+            json(&Diagnosis::of(findings)),
+            r#"{"ready":true,"findings":[{"subject":"app","state":"ok","what":"an app"},{"subject":"plan","state":"unproven","what":"a plan","why":"it matters","fix":["mend it"]}]}"#
+        );
+        let mut findings = Findings::default();
+        findings.add("plan", State::Failed, "none");
+        assert!(!Diagnosis::of(findings.into_list()).ready);
     }
 }

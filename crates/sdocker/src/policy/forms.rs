@@ -48,6 +48,12 @@ pub fn cloudformation(document: &Value) -> String {
     format!("{template:#}")
 }
 
+/// The statements, each with why it is there, as `policy --explain --output json` prints them.
+pub fn explanation(statements: &[Statement]) -> Value {
+    let explained = |statement: &Statement| json!({"statement": statement.to_json(), "why": statement.why});
+    json!({"statements": statements.iter().map(explained).collect::<Vec<_>>()})
+}
+
 /// Statements for people to read, each with why it is there.
 pub fn explained(statements: &[Statement]) -> String {
     let paragraphs: Vec<String> = statements

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use docker_remote::{NodeRole, SwarmNode, SwarmTask};
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{Swarm, managers};
@@ -13,17 +14,18 @@ const SEEN_WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// A host that is no node any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Removed {
     /// The host's name.
     pub host: String,
     /// How many tasks ran on it, and go on elsewhere.
+    #[serde(rename = "moved_tasks")]
     pub moved: usize,
 }
 
 /// What was done to mend a Swarm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Mended {
     /// Nodes that were taken off the list: their hosts have ended.
@@ -172,5 +174,19 @@ impl Swarm<'_> {
             sleep(PAUSE).await;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn their_json_is_what_programs_read() {
+        let removed = Removed { host: "one".to_owned(), moved: 3 };
+        assert_eq!(serde_json::to_string(&removed).expect("JSON"), r#"{"host":"one","moved_tasks":3}"#);
+        let mended = Mended { removed: vec!["one".to_owned()], promoted: Vec::new(), doubtful: Vec::new() };
+        let json = r#"{"removed":["one"],"promoted":[],"doubtful":[]}"#;
+        assert_eq!(serde_json::to_string(&mended).expect("JSON"), json);
     }
 }

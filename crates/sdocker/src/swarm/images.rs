@@ -9,6 +9,7 @@ use std::{collections::HashMap, time::Duration};
 
 use docker_remote::{Client, ServiceRequest, SwarmService};
 use futures_util::{TryStreamExt as _, future::join_all};
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::Swarm;
@@ -29,12 +30,13 @@ const RUNS_WITHIN: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// An image that all nodes have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SharedImage {
     /// As it is called on the manager.
     pub image: String,
     /// As it is called on all nodes.
+    #[serde(rename = "shared_as")]
     pub shared: String,
     /// The hosts that have it now.
     pub hosts: Vec<String>,

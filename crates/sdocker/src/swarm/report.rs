@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use docker_remote::{NodeRole, SwarmService, SwarmTask};
 use jiff::Timestamp;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 use super::Swarm;
 use crate::Result;
 
-/// What a manager says of the Swarm.
+/// What a manager says of the Swarm. Its JSON is what `swarm status --output json` prints.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SwarmReport {
@@ -21,14 +22,16 @@ pub struct SwarmReport {
 }
 
 /// A node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct NodeReport {
     /// The name of its host, where it is one of this home's; else its host name.
     pub name: String,
     /// Its id.
+    #[serde(skip)]
     pub id: String,
     /// Whether it is a manager.
+    #[serde(rename = "role", serialize_with = "role")]
     pub manager: bool,
     /// Whether it leads the managers.
     pub leader: bool,
@@ -37,6 +40,7 @@ pub struct NodeReport {
     /// `active`, `pause` or `drain`.
     pub availability: String,
     /// How many tasks run on it.
+    #[serde(rename = "running_tasks")]
     pub running: usize,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
@@ -45,7 +49,7 @@ pub struct NodeReport {
 }
 
 /// A job: so many runs to completion.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Job {
     /// The name of its service.
@@ -56,16 +60,44 @@ pub struct Job {
     pub completed: u64,
     /// How many run now.
     pub running: usize,
-    /// Runs that were begun more than once, or may have been, since a node was lost or a run failed: each by its number, with the nodes in order.
-    pub repeated: Vec<(u64, Vec<String>)>,
+    /// Runs that were begun more than once, or may have been, since a node was lost or a run failed.
+    pub repeated: Vec<Repeated>,
+}
+
+/// A run of a job that was started more than once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Repeated {
+    /// Its number.
+    pub run: u64,
+    /// The nodes, in order, each with the state of the run there.
+    pub nodes: Vec<String>,
 }
 
 impl SwarmReport {
-    /// Whether so many managers are there that the Swarm can change; and how many more may be lost.
+    /// How many managers are ready, and how many there are.
     pub fn managers(&self) -> (usize, usize) {
         let managers: Vec<_> = self.nodes.iter().filter(|node| node.manager).collect();
         (managers.iter().filter(|node| node.state == "ready").count(), managers.len())
     }
+}
+
+impl Serialize for SwarmReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let (ready, managers) = self.managers();
+        let mut document = serializer.serialize_struct("SwarmReport", 5)?;
+        document.serialize_field("nodes", &self.nodes)?;
+        document.serialize_field("managers", &managers)?;
+        document.serialize_field("managers_ready", &ready)?;
+        document.serialize_field("waiting_tasks", &self.waiting)?;
+        document.serialize_field("jobs", &self.jobs)?;
+        document.end()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so serde calls it")]
+fn role<S: Serializer>(manager: &bool, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *manager { "manager" } else { "worker" })
 }
 
 impl Swarm<'_> {
@@ -125,8 +157,39 @@ fn job(service: &SwarmService, tasks: &[SwarmTask], names: &HashMap<String, Stri
             })
             .collect();
         if begun.len() > 1 {
-            repeated.push((*slot, begun));
+            repeated.push(Repeated { run: *slot, nodes: begun });
         }
     }
     Some(Job { name: service.name.clone(), wanted, completed, running, repeated })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_json_is_what_programs_read() {
+        let node = |name: &str, manager, state: &str, expires: Option<&str>| NodeReport {
+            name: name.to_owned(),
+            id: "n1".to_owned(),
+            manager,
+            leader: manager,
+            state: state.to_owned(),
+            availability: "active".to_owned(),
+            running: 1,
+            labels: BTreeMap::from([("sdocker.zone".to_owned(), "a".to_owned())]),
+            expires: expires.map(|expires| expires.parse().expect("a time")),
+        };
+        let repeated = vec![Repeated { run: 7, nodes: vec!["one (failed)".to_owned(), "two (running)".to_owned()] }];
+        let job = Job { name: "job".to_owned(), wanted: 9, completed: 4, running: 1, repeated };
+        let report = SwarmReport {
+            nodes: vec![node("one", true, "ready", Some("2026-01-01T00:00:00.5Z")), node("two", false, "down", None)],
+            jobs: vec![job],
+            waiting: 2,
+        };
+        assert_eq!(
+            serde_json::to_string(&report).expect("JSON"),
+            r#"{"nodes":[{"name":"one","role":"manager","leader":true,"state":"ready","availability":"active","running_tasks":1,"labels":{"sdocker.zone":"a"},"expires":"2026-01-01T00:00:00.5Z"},{"name":"two","role":"worker","leader":false,"state":"down","availability":"active","running_tasks":1,"labels":{"sdocker.zone":"a"},"expires":null}],"managers":1,"managers_ready":1,"waiting_tasks":2,"jobs":[{"name":"job","wanted":9,"completed":4,"running":1,"repeated":[{"run":7,"nodes":["one (failed)","two (running)"]}]}]}"#
+        );
+    }
 }
