@@ -10,6 +10,7 @@ pub(crate) mod ecr_login;
 pub(crate) mod env;
 pub(crate) mod finish;
 pub(crate) mod forward;
+pub(crate) mod host_options;
 pub(crate) mod keep;
 pub(crate) mod lifecycle_config;
 pub(crate) mod link;

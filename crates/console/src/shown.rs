@@ -3,6 +3,7 @@
 mod copied;
 mod cost;
 mod diagnosis;
+mod forwarding;
 mod hosts;
 mod image;
 mod local_mode;
@@ -19,6 +20,7 @@ mod variables;
 
 pub use copied::copied;
 pub use diagnosis::diagnosis;
+pub use forwarding::forwarding;
 pub use hosts::{hosts, stopped_host, used};
 pub use image::built_image;
 pub use local_mode::{configured, deconfigured, set_up};

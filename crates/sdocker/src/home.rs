@@ -517,15 +517,22 @@ impl Home {
         recovery::recover(wish, &self.surroundings, observer, stop).await
     }
 
-    /// Finishes or undoes what a process that was ended left of one host. Nothing is done where nothing is left to do.
+    /// Finishes or undoes what a process that was ended left of hosts, the first of them last, and tries again for so long, while the cloud does not
+    /// answer or another process works on a host. Nothing is done where nothing is left to do.
     ///
     /// # Cancel safety
     /// Not to be dropped. `stop` ends it; what is left then, another recovery does.
     ///
     /// # Errors
-    /// It can't be settled now: the cloud does not answer, or another process works on the host.
-    pub async fn finish(&self, host: &HostId, observer: &dyn Observer, stop: CancellationToken) -> Result<()> {
-        recovery::finish(host, &self.surroundings, observer, stop).await
+    /// One can't be settled in time. It keeps none of the others from it.
+    pub async fn finish(
+        &self,
+        hosts: &[HostId],
+        within: Duration,
+        observer: &dyn Observer,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        recovery::finish_all(hosts, within, &self.surroundings, observer, stop).await
     }
 
     /// Gives up a record that can't be settled: by the host's name, its instance, or the name of the record's file. Nothing in the cloud is

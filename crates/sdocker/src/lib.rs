@@ -43,6 +43,7 @@ pub mod durations;
 pub mod ecr;
 mod error;
 mod forgetting;
+pub mod forward;
 pub mod hangup;
 mod history;
 mod home;

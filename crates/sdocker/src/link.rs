@@ -3,6 +3,7 @@
 //! One process per app, for the current host: a program that embeds this library calls [`serve`] in a task of its own, or in a process that
 //! it starts by [`start`].
 
+mod beginning;
 mod gone;
 mod lent;
 
@@ -17,6 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use beginning::{begin, begin_again, lends};
 pub use host_link::{FolderLine, FolderState, LinkState, PortLine};
 pub use host_provisioner::FILES_PORT;
 pub use lent::{Lent, share};

@@ -54,6 +54,18 @@ pub struct LogText {
     pub is_over: bool,
 }
 
+impl LogText {
+    /// What it has beyond what it had. Its first lines may be gone: all of it is new where no end of the old begins it.
+    pub fn added_since(&self, before: &str) -> &str {
+        let ends = before.split_inclusive('\n').scan(before, |rest, line| {
+            let end = *rest;
+            *rest = &rest[line.len()..];
+            Some(end)
+        });
+        ends.into_iter().find_map(|end| self.text.strip_prefix(end)).unwrap_or(&self.text)
+    }
+}
+
 /// The log of the host that is meant. Where no host is of that name, or none at all is here: of one that failed, the newest of them.
 pub(crate) async fn of(
     host: Option<&HostSelector>,
@@ -188,5 +200,20 @@ mod tests {
             log(Some("c5"), HostLog::Dockerd).await.expect_err("none").to_string().contains("no dockerd log of c5")
         );
         assert!(log(Some("g5"), HostLog::Bootstrap).await.expect_err("none").to_string().contains("no host g5"));
+    }
+
+    #[test]
+    fn what_was_shown_is_not_shown_again() {
+        let added = |before: &str, now: &str| {
+            let log = LogText { host: String::new(), text: now.to_owned(), is_over: false };
+            log.added_since(before).to_owned()
+        };
+        assert_eq!(added("", "a\n"), "a\n");
+        assert_eq!(added("a\nb\n", "a\nb\nc\n"), "c\n");
+        assert_eq!(added("a\nb\n", "a\nb\n"), "");
+        assert_eq!(added("a\nb", "a\nb and more\nc\n"), " and more\nc\n");
+        // A log of which only the end is kept.
+        assert_eq!(added("a\nb\nc\n", "b\nc\nd\n"), "d\n");
+        assert_eq!(added("a\nb\nc\n", "x\ny\n"), "x\ny\n");
     }
 }

@@ -1,7 +1,10 @@
 //! Settling what interrupted work left, and finding hosts without a record.
 
+use std::time::Duration;
+
 use host_provisioner::{Adoption, Entry, HostId, Place, ProvisionError, Record, Recovered};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +17,9 @@ use crate::{
     progress::Progress,
     session::{self, Session},
 };
+
+/// How long nothing is done before what a process left is tried again.
+const PAUSE: Duration = Duration::from_secs(20);
 
 /// What to do with hosts of this user that have no record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -263,6 +269,43 @@ fn settled(record: &Record, outcome: &Recovered) -> Settled {
         Recovered::Failed(error) => ("failed", [vec![error.to_string()], error.remains()].concat()),
     };
     Settled { host: name(record), record: record.host.to_string(), outcome, details }
+}
+
+/// Finishes or undoes what a process that was ended left of hosts, the first of them last: what it made for all is finished then.
+pub(crate) async fn finish_all(
+    hosts: &[HostId],
+    within: Duration,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> crate::Result<()> {
+    let deadline = Instant::now() + within;
+    let mut failed = None;
+    for host in hosts.iter().rev() {
+        if let Err(error) = finish_by(host, deadline, surroundings, observer, stop).await {
+            tracing::error!("finishing host {host}: {error:#}");
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn finish_by(
+    host: &HostId,
+    deadline: Instant,
+    surroundings: &Surroundings,
+    observer: &dyn Observer,
+    stop: &CancellationToken,
+) -> crate::Result<()> {
+    loop {
+        match finish(host, surroundings, observer, stop.clone()).await {
+            Err(error) if Instant::now() + PAUSE < deadline => {
+                tracing::warn!("finishing host {host}: {error:#}; it is tried again");
+                sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Finishes or undoes what a process that was ended left of one host; nothing where nothing is left to do.

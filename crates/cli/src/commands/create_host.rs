@@ -7,18 +7,24 @@ use std::{
 
 use clap::{CommandFactory as _, error::ErrorKind};
 use clap_complete::engine::ArgValueCompleter;
-use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice, OnIdle};
+use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
 use sdocker::{
-    Count, Fate, Files, Home, HostRequest, Stop, Surroundings,
+    Count, Fate, Home, HostRequest, Stop, Surroundings,
     creation::{NewHost, NewHosts},
-    durations::{self, Timeout},
-    link::lent,
+    durations,
+    link::lends,
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
 use studio_discovery::{SubnetId, Tag};
 use tokio_util::sync::CancellationToken;
 
-use crate::{commands::link, completion};
+use crate::{
+    commands::{
+        host_options::{Ends, Lends, Spot},
+        link,
+    },
+    completion,
+};
 
 /// Create a Docker host, and make it the current one.
 ///
@@ -52,35 +58,18 @@ pub(crate) struct Args {
     /// What runs the daemon: Docker in Docker (dind), or the image's own daemon (native). [default: auto]
     #[arg(long, value_enum)]
     engine: Option<EngineChoice>,
-    /// Terminate the host after this long without use, such as 30m or 2h; or never. [default: 60m]
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
-    idle_timeout: Option<Timeout>,
-    /// What the host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you terminate the
-    /// host, and costs money until then. [default: terminate]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    on_idle: Option<OnIdle>,
-    /// Terminate the host after this long, even if it is in use. [default: 12h]
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
-    max_lifetime: Option<std::time::Duration>,
+    #[command(flatten)]
+    ends: Ends,
     /// Terminate the host before it costs more than this, in US dollars. Fails if AWS's prices can't be looked up.
     #[arg(long, value_name = "USD", value_parser = usd)]
     max_cost: Option<f64>,
-    /// Use Spot only; fail if there is no Spot capacity.
-    #[arg(long, conflicts_with_all = ["spot_or_on_demand", "on_demand"])]
-    spot: bool,
-    /// Use Spot, and fall back to on-demand if there is no Spot capacity.
-    #[arg(long, conflicts_with = "on_demand")]
-    spot_or_on_demand: bool,
+    #[command(flatten)]
+    spot: Spot,
     /// Do not use Spot, whatever Market in sdocker.conf says.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["spot", "spot_or_on_demand"])]
     on_demand: bool,
-    /// How the host gets this app's files. By default, over EFS in Studio Classic; in a space, this app shares them, in addition to any EFS
-    /// that it has mounted.
-    #[arg(long, value_enum, value_name = "HOW")]
-    files: Option<Files>,
-    /// Share this folder, instead of the home without its hidden files; with `:ro`, containers can only read it. Can be repeated.
-    #[arg(long = "share", value_name = "FOLDER[:ro]")]
-    shares: Vec<String>,
+    #[command(flatten)]
+    lends: Lends,
     /// Add this tag to everything that is created for the host. Can be repeated. Takes precedence over Tags in sdocker.conf.
     #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
     tags: Vec<Tag>,
@@ -160,18 +149,13 @@ impl Args {
         request.swarm = self.swarm;
         request.subnet.clone_from(&self.subnet_id);
         request.engine = self.engine;
-        request.idle_timeout = self.idle_timeout;
-        request.on_idle = self.on_idle;
-        request.max_lifetime = self.max_lifetime;
+        request.idle_timeout = self.ends.idle_timeout;
+        request.on_idle = self.ends.on_idle;
+        request.max_lifetime = self.ends.max_lifetime;
         request.max_cost = self.max_cost;
-        request.market = match (self.spot, self.spot_or_on_demand, self.on_demand) {
-            (true, ..) => Some(MarketChoice::Spot),
-            (_, true, _) => Some(MarketChoice::SpotOrOnDemand),
-            (.., true) => Some(MarketChoice::OnDemand),
-            _ => None,
-        };
-        request.files = self.files;
-        request.shares.clone_from(&self.shares);
+        request.market = self.spot.market().or(self.on_demand.then_some(MarketChoice::OnDemand));
+        request.files = self.lends.files;
+        request.shares.clone_from(&self.lends.shares);
         request.tags.clone_from(&self.tags);
         request.wait = !self.no_wait;
         request.ready_within = self.timeout;
@@ -253,7 +237,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         Ok(mut host) => {
             if host.answered.is_some() {
                 let name = host.record.name().unwrap_or_default();
-                host.notes.extend(link::start(home.surroundings(), &name, printer));
+                host.notes.extend(link::start(home.surroundings(), &name, &observer));
             }
             print(&host, home.surroundings(), &observer, printer)
         }
@@ -283,12 +267,10 @@ fn print_several(
     observer: &Progress<'_>,
     printer: &Printer,
 ) -> anyhow::Result<()> {
-    let lends =
-        |name: &str| lent(surroundings, name).is_ok_and(|lent| lent.is_some_and(|lent| !lent.shares().is_empty()));
     if let Some(first) = new.hosts.first_mut().filter(|host| host.answered.is_some()) {
         let name = first.record.name().unwrap_or_default();
-        first.notes.extend(link::start(surroundings, &name, printer));
-        if new.hosts.len() > 1 && lends(&name) {
+        first.notes.extend(link::start(surroundings, &name, observer));
+        if new.hosts.len() > 1 && lends(surroundings, &name) {
             new.warnings
                 .push(format!("this app's files are live on {name} only, until another host is the current one"));
         }

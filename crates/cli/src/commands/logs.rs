@@ -47,38 +47,12 @@ pub(crate) async fn run(
     interrupt.say("no longer following");
     let mut shown = first.text.clone();
     while interrupt.stop().run_until_cancelled(tokio::time::sleep(LOOKS_EACH)).await.is_some() {
-        let now = home.log(host, args.log, &observer).await?.text;
-        let added = added(&shown, &now);
+        let now = home.log(host, args.log, &observer).await?;
+        let added = now.added_since(&shown);
         if !added.is_empty() {
             print(added)?;
         }
-        shown = now;
+        shown = now.text;
     }
     Ok(ExitCode::FAILURE)
-}
-
-/// What a log has beyond what it had. Its first lines may be gone: all of it is new where no end of the old begins it.
-fn added<'a>(before: &str, now: &'a str) -> &'a str {
-    let ends = before.split_inclusive('\n').scan(before, |rest, line| {
-        let end = *rest;
-        *rest = &rest[line.len()..];
-        Some(end)
-    });
-    ends.into_iter().find_map(|end| now.strip_prefix(end)).unwrap_or(now)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_shown_is_not_shown_again() {
-        assert_eq!(added("", "a\n"), "a\n");
-        assert_eq!(added("a\nb\n", "a\nb\nc\n"), "c\n");
-        assert_eq!(added("a\nb\n", "a\nb\n"), "");
-        assert_eq!(added("a\nb", "a\nb and more\nc\n"), " and more\nc\n");
-        // A log of which only the end is kept.
-        assert_eq!(added("a\nb\nc\n", "b\nc\nd\n"), "d\n");
-        assert_eq!(added("a\nb\nc\n", "x\ny\n"), "x\ny\n");
-    }
 }

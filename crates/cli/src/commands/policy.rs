@@ -2,8 +2,8 @@
 
 use host_provisioner::OnIdle;
 use sdocker::{
-    Files, Home, Surroundings,
-    policy::{self, Narrowing, Scope, Task, cloudformation, document, terraform},
+    Files, Surroundings,
+    policy::{self, Narrowing, PolicyRequest, Task, cloudformation, document, terraform},
 };
 use sdocker_console::{Printer, Progress};
 use studio_discovery::SecurityGroupId;
@@ -97,32 +97,16 @@ impl Options {
 }
 
 pub(crate) async fn run(args: &Args, surroundings: &Surroundings, printer: &Printer) -> anyhow::Result<()> {
-    let mut scope = Scope::default();
-    if !args.offline {
-        match policy::discovered(surroundings, &Progress::new(printer)).await {
-            Ok(found) => scope = found,
-            Err(error) => printer.warn(format!("the policy is not limited to a domain: {error:#}")),
-        }
-    }
-    scope.apply(&args.scope.narrowing());
-    if scope.region.is_none() {
-        scope.region = surroundings.region.clone().or_else(|| surroundings.aws_region.clone());
-    }
-    if args.domain_wide {
-        scope.owner = None;
-    }
-    let tasks = if args.tasks.is_empty() { Task::ALL.to_vec() } else { args.tasks.clone() };
-    // A home without settings that can be read may still print a policy.
-    let configured = || Home::new(surroundings.clone()).settings().ok().and_then(|settings| settings.on_idle);
-    let hosts = policy::For::default()
-        .prepared(args.prepared)
-        .mounts(!matches!(args.files, Some(Files::Share | Files::None)))
-        .stops(args.on_idle.or_else(configured) == Some(OnIdle::Stop));
-    let policy::Fit { statements, widened, .. } =
-        policy::fitting(&scope, |scope| policy::statements(&tasks, hosts, scope));
-    for line in widened {
-        printer.warn(line);
-    }
+    let asked = PolicyRequest {
+        tasks: args.tasks.clone(),
+        prepared: args.prepared,
+        files: args.files,
+        on_idle: args.on_idle,
+        domain_wide: args.domain_wide,
+        offline: args.offline,
+        narrowing: args.scope.narrowing(),
+    };
+    let statements = policy::least(&asked, surroundings, &Progress::new(printer)).await;
     let document = document(&statements);
     if args.explain {
         return printer.result(&policy::explanation(&statements), || policy::explained(&statements));

@@ -2,16 +2,22 @@
 
 use std::{process::Command, sync::Arc};
 
-use host_provisioner::{InstanceType, MarketChoice, OnIdle};
+use host_provisioner::InstanceType;
 use sdocker::{
-    Files, Home, Surroundings,
-    durations::{self, Timeout},
+    Home, Surroundings,
     on_demand::{self, Wish},
 };
 use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 use serde_json::json;
 
-use super::link;
+use super::{
+    host_options::{Ends, Lends, Spot},
+    link,
+};
+
+const ON_IDLE: &str = "What a host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you \
+                       terminate the host, and costs money until then. The next command that needs a host starts a stopped one again. [default: \
+                       terminate]";
 
 /// Start a Docker socket that launches a host when one is needed.
 ///
@@ -19,6 +25,14 @@ use super::link;
 /// that only read do not. The host terminates itself when it is idle, and the next command that needs one launches another. Images, volumes and
 /// stopped containers are lost with the host.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("idle_timeout", |arg| arg.help("Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]")),
+    mut_arg("on_idle", |arg| arg.help(ON_IDLE)),
+    mut_arg("max_lifetime", |arg| arg.help("Terminate each host after this long, even if it is in use. [default: 12h]")),
+    mut_arg("spot", |arg| arg.help("Use Spot only")),
+    mut_arg("files", |arg| arg.help("How a host gets this app's files, as for create-host")),
+    mut_arg("shares", |arg| arg.help("Share this folder with each host, as for create-host. Can be repeated")),
+)]
 pub(crate) struct Args {
     /// The EC2 instance type.
     /// [default: InstanceType in sdocker.conf]
@@ -27,28 +41,12 @@ pub(crate) struct Args {
     /// The same as TYPE, as in create-host.
     #[arg(long, value_name = "TYPE", value_parser = str::parse::<InstanceType>, conflicts_with = "type_of_instance")]
     instance_type: Option<InstanceType>,
-    /// Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse_or_never)]
-    idle_timeout: Option<Timeout>,
-    /// What a host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you terminate the
-    /// host, and costs money until then. The next command that needs a host starts a stopped one again. [default: terminate]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    on_idle: Option<OnIdle>,
-    /// Terminate each host after this long, even if it is in use. [default: 12h]
-    #[arg(long, value_name = "DURATION", value_parser = durations::parse)]
-    max_lifetime: Option<std::time::Duration>,
-    /// Use Spot only.
-    #[arg(long, conflicts_with = "spot_or_on_demand")]
-    spot: bool,
-    /// Use Spot, and fall back to on-demand if there is no Spot capacity.
-    #[arg(long)]
-    spot_or_on_demand: bool,
-    /// How a host gets this app's files, as for create-host.
-    #[arg(long, value_enum, value_name = "HOW")]
-    files: Option<Files>,
-    /// Share this folder with each host, as for create-host. Can be repeated.
-    #[arg(long = "share", value_name = "FOLDER[:ro]")]
-    shares: Vec<String>,
+    #[command(flatten)]
+    ends: Ends,
+    #[command(flatten)]
+    spot: Spot,
+    #[command(flatten)]
+    lends: Lends,
 }
 
 impl Args {
@@ -64,16 +62,12 @@ impl Args {
         };
         Ok(Wish {
             instance_type: instance_type.to_string(),
-            idle_timeout: self.idle_timeout.map(|timeout| timeout.0.map_or_else(|| "never".to_owned(), seconds)),
-            on_idle: self.on_idle,
-            max_lifetime: self.max_lifetime.map(seconds),
-            market: match (self.spot, self.spot_or_on_demand) {
-                (true, _) => Some(MarketChoice::Spot),
-                (false, true) => Some(MarketChoice::SpotOrOnDemand),
-                (false, false) => None,
-            },
-            files: self.files,
-            shares: self.shares.clone(),
+            idle_timeout: self.ends.idle_timeout.map(|timeout| timeout.0.map_or_else(|| "never".to_owned(), seconds)),
+            on_idle: self.ends.on_idle,
+            max_lifetime: self.ends.max_lifetime.map(seconds),
+            market: self.spot.market(),
+            files: self.lends.files,
+            shares: self.lends.shares.clone(),
         })
     }
 }

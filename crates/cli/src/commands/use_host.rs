@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     }
     detours::warn(&used.blocked, home.surroundings().in_notebook, &observer);
     sdocker::link::remember(home.surroundings(), &used.host.name)?;
-    for note in link::start(home.surroundings(), &used.host.name, printer) {
+    for note in link::start(home.surroundings(), &used.host.name, &observer) {
         printer.info(note);
     }
     printer.result(&used, || shown::used(&used))
