@@ -29,7 +29,8 @@
 //! # Why messages of its own
 //!
 //! `fuse-backend-rs` brings a passthrough file system, which keeps a descriptor for each known file (an app has 1,024) and changes the
-//! umask of its process; its message layer draws in `vm-memory`. `fuser` keeps its message layer to itself and asks for a device.
+//! umask of its process; its message layer draws in `vm-memory`. `fuser` keeps its message layer to itself and asks for a device,
+//! or a socket that keeps messages apart.
 //! What is left is some thirty `struct`s of the kernel's header, which `zerocopy` reads without unsafe code.
 //!
 //! The crate reads no environment variable, home or working directory, and knows nothing of Docker.
