@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    message::{self, HEADER, InHeader, MAX_MESSAGE, OUT_HEADER, opcode},
+    message::{self, HEADER, InHeader, MAX_MESSAGE, OUT_HEADER, fattr, opcode},
     replies::{Outgoing, Step},
     server::Server,
 };
@@ -256,15 +256,16 @@ fn changes_anything(header: &InHeader) -> bool {
 
 /// Whether an operation may wait for a disk, or copy much.
 fn takes_long(header: &InHeader, request: &[u8]) -> bool {
+    let word = |at: usize| {
+        request.get(HEADER + at..HEADER + at + 4).and_then(|word| word.try_into().ok()).map(u32::from_le_bytes)
+    };
     match header.opcode {
-        opcode::FSYNC | opcode::FSYNCDIR | opcode::FALLOCATE | opcode::COPY_FILE_RANGE | opcode::SETATTR => true,
+        opcode::FSYNC | opcode::FSYNCDIR | opcode::FALLOCATE | opcode::COPY_FILE_RANGE => true,
+        // `fuse_setattr_in.valid`
+        opcode::SETATTR => word(0).is_some_and(|valid| valid & fattr::SIZE != 0),
         opcode::WRITE => request.len() > AT_ONCE,
-        opcode::READ | opcode::READDIR | opcode::READDIRPLUS => {
-            // `fuse_read_in.size`
-            let size =
-                request.get(HEADER + 16..HEADER + 20).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes);
-            size.is_some_and(|size| size as usize > AT_ONCE)
-        }
+        // `fuse_read_in.size`
+        opcode::READ | opcode::READDIR | opcode::READDIRPLUS => word(16).is_some_and(|size| size as usize > AT_ONCE),
         _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Options of hosts that several commands launch. A command whose hosts are launched later, one after the other, has words of its own for them.
+//! Options of a host, for all commands that launch one, now or later.
 
 use host_provisioner::{MarketChoice, OnIdle};
 use sdocker::{

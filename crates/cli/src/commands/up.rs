@@ -15,24 +15,12 @@ use super::{
     link,
 };
 
-const ON_IDLE: &str = "What a host does when its idle timeout or its maximum lifetime is over: terminate; or stop, which keeps its disk until you \
-                       terminate the host, and costs money until then. The next command that needs a host starts a stopped one again. [default: \
-                       terminate]";
-
 /// Start a Docker socket that launches a host when one is needed.
 ///
 /// Nothing is launched yet. `docker run`, `docker pull`, `docker build` and `docker compose up` launch the host; `docker ps` and other commands
 /// that only read do not. The host terminates itself when it is idle, and the next command that needs one launches another. Images, volumes and
-/// stopped containers are lost with the host.
+/// stopped containers are lost with the host. With --on-idle stop they are kept: the next command that needs the host starts it again.
 #[derive(Debug, clap::Args)]
-#[command(
-    mut_arg("idle_timeout", |arg| arg.help("Terminate each host after this long without use, such as 30m or 2h; or never. [default: 60m]")),
-    mut_arg("on_idle", |arg| arg.help(ON_IDLE)),
-    mut_arg("max_lifetime", |arg| arg.help("Terminate each host after this long, even if it is in use. [default: 12h]")),
-    mut_arg("spot", |arg| arg.help("Use Spot only")),
-    mut_arg("files", |arg| arg.help("How a host gets this app's files, as for create-host")),
-    mut_arg("shares", |arg| arg.help("Share this folder with each host, as for create-host. Can be repeated")),
-)]
 pub(crate) struct Args {
     /// The EC2 instance type.
     /// [default: InstanceType in sdocker.conf]
