@@ -20,13 +20,13 @@ image = sys.argv[1]
 # connection. What ryuk says stays unread, as ever.
 for _ in range(20):
     try:
+        Reaper.delete_instance()
         Reaper.get_instance()
         Reaper._socket.settimeout(10)
         if Reaper._socket.recv(4, socket.MSG_PEEK) == b"ACK\n":
             break
     except (docker.errors.APIError, ConnectionError) as error:
         print(error, flush=True)
-    Reaper.delete_instance()
     time.sleep(0.5)
 else:
     sys.exit("ryuk doesn't answer")
