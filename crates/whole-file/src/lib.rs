@@ -15,7 +15,7 @@ use std::{
 use atomic_write_file::AtomicWriteFile;
 
 pub use bounded::{Links, read, read_end, read_text, within};
-pub use lock::{claim, lock_file};
+pub use lock::{Lock, claim, lock_file};
 
 /// Linux follows as many links (path_resolution(7)).
 const MAX_LINKS: usize = 40;

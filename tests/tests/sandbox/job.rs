@@ -291,10 +291,6 @@ fn port_8080_reaches_whatever_serves() {
 #[test]
 fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
     let Some(home) = Home::in_sandbox() else { return };
-    let arguments = ["create-host", "--instance-type", "c5.xlarge", "--idle-timeout", "1m", "--output", "json"];
-    let created = home.sdocker(&arguments).expect(0).json();
-    let instance = created["instance_id"].as_str().expect("an id").to_owned();
-
     // Killed in the middle of a creation: what it left is found and settled.
     let mut child = home.sdocker_command(&["create-host", "--instance-type", "m5.large"]).spawn().expect("it runs");
     while home.records().iter().all(|record| record["instance_type"] != json!("m5.large")) {
@@ -306,8 +302,12 @@ fn a_host_ends_itself_and_a_killed_client_leaves_nothing() {
     assert!(listed.stderr.contains("run `sdocker recover`"), "{}", listed.stderr);
     home.sdocker(&["recover"]).expect(0);
     home.sdocker(&["recover"]).expect(0);
+    assert_eq!((leftovers(&home), home.records()), (Vec::new(), Vec::new()));
 
     // A minute without use, and the host is gone, with everything it had.
+    let arguments = ["create-host", "--instance-type", "c5.xlarge", "--idle-timeout", "1m", "--output", "json"];
+    let created = home.sdocker(&arguments).expect(0).json();
+    let instance = created["instance_id"].as_str().expect("an id").to_owned();
     let folder = home.join(".sdocker/sandbox/instances").join(&instance);
     let began = std::time::Instant::now();
     while folder.exists() {

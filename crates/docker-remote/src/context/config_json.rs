@@ -1,16 +1,12 @@
 //! The Docker CLI's `config.json`, of which one field is ours to change.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::PathBuf,
-};
+use std::{fs, io, path::PathBuf};
 
 use jsonc_parser::{
     ParseOptions,
     cst::{CstObject, CstObjectProp, CstRootNode},
 };
-use whole_file::Links;
+use whole_file::{Links, Lock};
 
 use crate::{Error, error::file};
 
@@ -60,15 +56,14 @@ impl ConfigJson {
     }
 
     /// Several processes of one home may edit the file; the CLI itself takes no lock.
-    fn lock(&self) -> Result<File, Error> {
+    fn lock(&self) -> Result<Lock, Error> {
         use std::os::unix::fs::DirBuilderExt as _;
         if let Some(folder) = self.path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file("create", folder))?;
         }
         let path = self.path.with_file_name(".config.json.sdocker-lock");
         let lock = whole_file::lock_file(&path).map_err(file("open", &path))?;
-        lock.lock().map_err(file("lock", &path))?;
-        Ok(lock)
+        Lock::wait(lock).map_err(file("lock", &path))
     }
 
     fn text(&self) -> Result<Option<String>, Error> {

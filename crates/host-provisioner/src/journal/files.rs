@@ -2,13 +2,13 @@
 
 use std::{
     any::Any,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use atomic_write_file::AtomicWriteFile;
-use whole_file::Links;
+use whole_file::{Links, Lock};
 
 use super::{HeldEntry, JournalError, JournalStore};
 use crate::HostId;
@@ -92,25 +92,21 @@ impl JournalStore for FileStore {
         self.create_dir()?;
         let lock_path = self.lock_path(host);
         let lock = lock_file(&lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(Box::new(HeldFile { path: self.path(host), lock_path, _lock: lock }))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(io_error("lock", &lock_path)(source)),
-        }
+        let Some(lock) = Lock::if_free(lock).map_err(io_error("lock", &lock_path))? else { return Ok(None) };
+        Ok(Some(Box::new(HeldFile { path: self.path(host), lock_path, _lock: lock })))
     }
 
     fn is_held(&self, host: &HostId) -> bool {
         // Shared among those who ask, and whoever wants to hold it tries for longer than that.
         let lock = File::options().read(true).open(self.lock_path(host));
-        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        lock.is_ok_and(|lock| matches!(Lock::shared_if_free(lock), Ok(None)))
     }
 
     fn set_aside(&self, place: &Path) -> Result<Option<PathBuf>, JournalError> {
         let lock_path = place.with_extension("lock");
-        let lock = File::options().read(true).open(&lock_path);
-        if let Ok(lock) = &lock
-            && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
-        {
+        // Only the record of a host that nobody works on; where there is no lock, nobody does.
+        let lock = File::options().read(true).write(true).open(&lock_path).and_then(Lock::if_free);
+        if matches!(lock, Ok(None)) {
             return Ok(None);
         }
         set_aside(place, &lock_path).map(Some)
@@ -120,8 +116,7 @@ impl JournalStore for FileStore {
         self.create_dir()?;
         let path = self.dir.join("turn.lock");
         let lock = lock_file(&path)?;
-        lock.lock().map_err(io_error("lock", &path))?;
-        Ok(Box::new(lock))
+        Ok(Box::new(Lock::wait(lock).map_err(io_error("lock", &path))?))
     }
 }
 
@@ -129,7 +124,7 @@ impl JournalStore for FileStore {
 struct HeldFile {
     path: PathBuf,
     lock_path: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl HeldEntry for HeldFile {
@@ -166,8 +161,7 @@ fn set_aside(path: &Path, lock_path: &Path) -> Result<PathBuf, JournalError> {
 }
 
 fn lock_file(path: &Path) -> Result<File, JournalError> {
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
-    file.map_err(io_error("open", path))
+    whole_file::lock_file(path).map_err(io_error("open", path))
 }
 
 fn io_error<'a>(attempted: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> JournalError + 'a {

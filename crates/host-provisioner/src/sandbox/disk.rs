@@ -1,13 +1,12 @@
 //! The account's state on disk.
 
 use std::{
-    fs::File,
     io::{self, Write as _},
     path::PathBuf,
 };
 
 use atomic_write_file::AtomicWriteFile;
-use whole_file::Links;
+use whole_file::{Links, Lock};
 
 use super::{SandboxError, fresh};
 use crate::fake::{State, Store};
@@ -59,8 +58,7 @@ impl Disk {
 
 impl Store for Disk {
     fn try_with<T>(&self, change: impl FnOnce(&mut State) -> T) -> io::Result<T> {
-        let lock = File::options().write(true).create(true).truncate(false).open(self.path.with_extension("lock"))?;
-        lock.lock()?;
+        let _lock = Lock::wait(whole_file::lock_file(&self.path.with_extension("lock"))?)?;
         let mut state = self.load()?;
         let before = serde_json::to_string(&state)?;
         let result = change(&mut state);
