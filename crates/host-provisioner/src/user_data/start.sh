@@ -22,11 +22,17 @@ Persistent=true
 WantedBy=timers.target
 END
 # A power-off that something holds up, such as a file server that is gone, is forced.
-install -d /etc/systemd/system/poweroff.target.d
+install -d /etc/systemd/system/{poweroff.target,docker-.scope}.d
 unit poweroff.target.d/sdocker.conf <<'END'
 [Unit]
 JobTimeoutSec=2min
 JobTimeoutAction=poweroff-force
+END
+# A container whose first process takes no SIGTERM has as long as `docker stop` gives it (its `--time`). systemd would wait for 90 seconds whenever the
+# host stops or starts anew.
+unit docker-.scope.d/sdocker.conf <<'END'
+[Scope]
+TimeoutStopSec=10
 END
 unit sdocker-idle.service <<'END'
 [Service]
