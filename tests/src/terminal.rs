@@ -47,7 +47,8 @@ impl Terminal {
             options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&name).expect("a terminal")
         };
         let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(program.get_program()).args(program.get_args());
+        // The kernel hangs it up, wherever these tests run: nohup would have it ignore that.
+        command.args(["--ctty", "env", "--default-signal=HUP"]).arg(program.get_program()).args(program.get_args());
         command.env_clear().env("TERM", "xterm");
         command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         if let Some(folder) = program.get_current_dir() {
