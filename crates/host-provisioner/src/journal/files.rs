@@ -90,10 +90,7 @@ impl JournalStore for FileStore {
 
     fn try_hold(&self, host: &HostId) -> Result<Option<Box<dyn HeldEntry>>, JournalError> {
         self.create_dir()?;
-        let lock_path = self.lock_path(host);
-        let lock = lock_file(&lock_path)?;
-        let Some(lock) = Lock::if_free(lock).map_err(io_error("lock", &lock_path))? else { return Ok(None) };
-        Ok(Some(Box::new(HeldFile { path: self.path(host), lock_path, _lock: lock })))
+        Ok(HeldFile::if_free(self.path(host))?.map(|held| Box::new(held) as _))
     }
 
     fn is_held(&self, host: &HostId) -> bool {
@@ -103,13 +100,7 @@ impl JournalStore for FileStore {
     }
 
     fn set_aside(&self, place: &Path) -> Result<Option<PathBuf>, JournalError> {
-        let lock_path = place.with_extension("lock");
-        // Only the record of a host that nobody works on; where there is no lock, nobody does.
-        let lock = File::options().read(true).write(true).open(&lock_path).and_then(Lock::if_free);
-        if matches!(lock, Ok(None)) {
-            return Ok(None);
-        }
-        set_aside(place, &lock_path).map(Some)
+        HeldFile::if_free(place.to_owned())?.map(|held| Box::new(held).set_aside()).transpose()
     }
 
     fn turn(&self) -> Result<Box<dyn Any + Send>, JournalError> {
@@ -125,6 +116,15 @@ struct HeldFile {
     path: PathBuf,
     lock_path: PathBuf,
     _lock: Lock,
+}
+
+impl HeldFile {
+    /// The record at this path, unless somebody works on it.
+    fn if_free(path: PathBuf) -> Result<Option<Self>, JournalError> {
+        let lock_path = path.with_extension("lock");
+        let lock = Lock::if_free(lock_file(&lock_path)?).map_err(io_error("lock", &lock_path))?;
+        Ok(lock.map(|lock| Self { path, lock_path, _lock: lock }))
+    }
 }
 
 impl HeldEntry for HeldFile {
@@ -148,16 +148,12 @@ impl HeldEntry for HeldFile {
     }
 
     fn set_aside(self: Box<Self>) -> Result<PathBuf, JournalError> {
-        set_aside(&self.path, &self.lock_path)
+        let kept_as = self.path.with_extension("forgotten");
+        fs::rename(&self.path, &kept_as).map_err(io_error("rename", &self.path))?;
+        // An empty file, that the next listing does not mind.
+        let _ = fs::remove_file(&self.lock_path);
+        Ok(kept_as)
     }
-}
-
-fn set_aside(path: &Path, lock_path: &Path) -> Result<PathBuf, JournalError> {
-    let kept_as = path.with_extension("forgotten");
-    fs::rename(path, &kept_as).map_err(io_error("rename", path))?;
-    // An empty file, that the next listing does not mind.
-    let _ = fs::remove_file(lock_path);
-    Ok(kept_as)
 }
 
 fn lock_file(path: &Path) -> Result<File, JournalError> {

@@ -106,6 +106,7 @@ async fn a_record_has_one_worker_at_a_time(journal: &Journal) {
     let open = journal.begin(record("a", "2026-01-02T03:04:05Z")).expect("begun");
     assert!(matches!(journal.open(&"a".into()).await.expect("readable"), Opened::Busy));
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Busy(_)]));
+    assert_eq!(journal.set_aside(&journal.store.path(&"a".into())).expect("asked"), None);
     drop(open);
     assert!(matches!(journal.entries().expect("readable").as_slice(), [Entry::Idle(_)]));
     let Opened::Open(mut open) = journal.open(&"a".into()).await.expect("readable") else { panic!("nobody has it") };
