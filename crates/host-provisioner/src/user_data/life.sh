@@ -133,5 +133,7 @@ else
     journalctl -u docker -n 300 --no-pager
 fi >/var/lib/sdocker/dockerd.log 2>&1
 show /var/lib/sdocker/dockerd.log logs/dockerd.log
+# To read a log is work for the daemon, the more of it the longer its lines are.
+[[ ! -e /var/lib/sdocker/moved ]] || looked /var/lib/sdocker/moved
 publish
 ((time < ends)) || end "$why"

@@ -98,12 +98,14 @@ look() {
     for pid in $daemons; do
         ! pgrep -x runc -P "$pid" >/dev/null || { uses+=("a build") && break; }
     done
-    # The daemon's own upkeep, our looks at it, and lists that an editor asks for are far below 16 KiB a second.
-    total=$(moved "$daemons") clock=$EPOCHSECONDS
+    # The daemon's own upkeep, and lists that an editor asks for, are far below 16 KiB a second.
     [[ ! -e $1 ]] || read -r before since <"$1"
-    echo "$total $clock" >"$1"
+    looked "$1"
+    read -r total clock <"$1"
     [[ -z $before ]] || ((total - before <= (clock - since) * 16384)) || uses+=("data on its way")
 }
+# looked FILE: what was moved until now is nothing for the next look, such as what a look itself has asked the daemon for.
+looked() { echo "$(moved "$(dockerds)") $EPOCHSECONDS" >"$1"; }
 # The user's things on the host, of one kind, that are nowhere else.
 belongings() {
     case $1 in

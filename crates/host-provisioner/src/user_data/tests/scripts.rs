@@ -555,6 +555,9 @@ fn daemon_with(root: &Root, header: &str, containers: &[String]) {
 
 /// What one look sees, this long after the one before.
 fn look(root: &Root, later: u64) -> String {
+    if !root.path("afterwards").exists() {
+        fs::write(root.path("afterwards"), "").expect("written");
+    }
     let before = root.read("var/moved");
     if let Some((total, clock)) = before.trim().split_once(' ') {
         let clock: u64 = clock.parse().expect("a time");
@@ -563,8 +566,9 @@ fn look(root: &Root, later: u64) -> String {
     let script = root.here(USES);
     let moved = root.path("var/moved");
     let output = root.bash(&format!(
-        "daemon() {{ docker -H unix:///socket \"$@\"; }}; socket=/socket; dockerds() {{ echo 7; }}\n{script}\nlook '{}' && printf '%s|' \"${{uses[@]}}\"",
-        moved.display()
+        "daemon() {{ docker -H unix:///socket \"$@\"; }}; socket=/socket; dockerds() {{ echo 7; }}\n{script}\nlook '{0}' && printf '%s|' \"${{uses[@]}}\" && . '{1}' && looked '{0}'",
+        moved.display(),
+        root.path("afterwards").display()
     ));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -579,6 +583,12 @@ fn what_happens_on_a_host_is_a_use_of_it() {
     assert_eq!(look(&root, 60), "|", "upkeep");
     host_in_use(&root, &[], 7_900_000);
     assert_eq!(look(&root, 60), "data on its way|");
+    // What a look asks for itself, such as a log.
+    fs::write(root.path("afterwards"), "sed -i 's/^rchar: .*/rchar: 99000000/' \"$root/proc/7/io\"\n")
+        .expect("written");
+    assert_eq!(look(&root, 60), "|");
+    fs::write(root.path("afterwards"), "").expect("written");
+    assert_eq!(look(&root, 60), "|", "nobody else has moved anything");
     // Another daemon begins anew.
     host_in_use(&root, &[], 100);
     assert_eq!(look(&root, 60), "|");
