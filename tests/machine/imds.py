@@ -32,6 +32,13 @@ def answer(path):
         "local-hostname": "ip-10-83-0-50.ec2.internal",
         "local-ipv4": "10.83.0.50",
         "mac": mac,
+        f"network/interfaces/macs/{mac}/device-number": "0",
+        f"network/interfaces/macs/{mac}/interface-id": "eni-0aaaaaaaaaaaaaaaa",
+        f"network/interfaces/macs/{mac}/local-hostname": "ip-10-83-0-50.ec2.internal",
+        f"network/interfaces/macs/{mac}/local-ipv4s": "10.83.0.50",
+        f"network/interfaces/macs/{mac}/mac": mac,
+        f"network/interfaces/macs/{mac}/subnet-ipv4-cidr-block": "10.83.0.0/24",
+        f"network/interfaces/macs/{mac}/vpc-id": "vpc-0aaaaaaaaaaaaaaaa",
         "placement/availability-zone": "eu-west-1a",
         "placement/region": "eu-west-1",
     }

@@ -4,15 +4,14 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::IpAddr,
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::network;
@@ -42,12 +41,12 @@ pub struct Subnet {
 /// A booted machine; ends with the value.
 #[derive(Debug)]
 pub struct Machine {
-    qemu: Child,
-    shell: PathBuf,
-    monitor: PathBuf,
+    cache: PathBuf,
+    kernel: Child,
+    shell: UnixStream,
+    /// What it has been written since it was created is in a file beside.
+    disk: PathBuf,
     console: PathBuf,
-    /// What its emulation has cost, in seconds of processor time, when that was last seen.
-    used: f64,
 }
 
 impl Subnet {
@@ -66,7 +65,7 @@ impl Subnet {
     /// A service does not start.
     pub fn open() -> Option<Self> {
         let Some(cache) = std::env::var_os("SDOCKER_MACHINE").map(PathBuf::from) else {
-            crate::skip("SDOCKER_MACHINE names what tests/machine/build-image made: use scripts/test machine");
+            crate::skip("SDOCKER_MACHINE names what tests/machine/prepare made: use scripts/test machine");
             return None;
         };
         if let Err(error) = network::of_its_own() {
@@ -207,23 +206,9 @@ impl Subnet {
     /// It can't be started.
     pub fn boot(&self, user_data: impl AsRef<[u8]>) -> Machine {
         fs::write(self.file("user-data"), user_data).expect("written");
-        let [console, shell, monitor] = ["console.log", "shell.sock", "monitor.sock"].map(|name| self.file(name));
-        let cache = self.cache.display();
-        let mut qemu = ending_with_us("qemu-system-x86_64");
-        // The simplest processor, and one of it, is emulated with the least work: two wait for each other, and new instructions are slower than what
-        // software does without them. cloud-init knows EC2 by the machine's manufacturer and serial number.
-        qemu.args("-accel tcg -cpu qemu64 -smp 1 -m 3072 -display none -nodefaults".split(' '))
-            .args(["-smbios", "type=0,vendor=Amazon"])
-            .args(["-smbios", "type=1,manufacturer=Amazon,serial=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa,uuid=ec2aaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"])
-            .args(["-kernel", &format!("{cache}/vmlinuz"), "-initrd", &format!("{cache}/initrd")])
-            .args(["-append", "root=/dev/vda console=ttyS0 apparmor=0 mitigations=off init_on_alloc=0 audit=0 nowatchdog quiet net.ifnames=0"])
-            .args(["-drive", &format!("file={cache}/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe")])
-            .args(["-netdev", "tap,id=n,ifname=machine,script=no,downscript=no"])
-            .args(["-device", &format!("virtio-net-pci,netdev=n,mac={MAC}"), "-device", "virtio-rng-pci"])
-            .args(["-serial", &format!("file:{}", console.display())])
-            .args(["-serial", &format!("unix:{},server=on,wait=off", shell.display())])
-            .args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);
-        Machine { qemu: qemu.spawn().expect("QEMU starts"), shell, monitor, console, used: 0.0 }
+        let (disk, console) = (self.file("disk"), self.file("console.log"));
+        let (kernel, shell) = start(&self.cache, &disk, &console);
+        Machine { cache: self.cache.clone(), kernel, shell, disk, console }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -253,7 +238,7 @@ impl Machine {
     /// There is no answer within five minutes, or the command fails.
     #[track_caller]
     pub fn shell(&self, command: &str) -> String {
-        let mut shell = UnixStream::connect(&self.shell).expect("the machine runs");
+        let mut shell = self.terminal();
         shell.set_read_timeout(Some(Duration::from_secs(300))).expect("set");
         // The terminal echoes what is typed; what is sought must not be in it. Ctrl-C ends a line of which a part was lost before.
         let script = format!("\x03\necho BEG''IN; {{ {command}\n}} 2>/run/stderr; echo E''ND $?\n");
@@ -283,7 +268,7 @@ impl Machine {
     /// What a command prints, where a root shell answers within that time. The terminal's echo of what is typed comes first, perhaps long
     /// before the answer.
     fn says(&self, command: &str, within: Duration) -> Option<String> {
-        let mut shell = UnixStream::connect(&self.shell).ok()?;
+        let mut shell = self.terminal();
         let until = Instant::now() + within;
         let mut heard = Vec::new();
         let mut buffer = [0; 4096];
@@ -318,80 +303,57 @@ impl Machine {
         eventually(within, "another boot", || boot().filter(|boot| *boot != before));
     }
 
-    /// Whether it still runs.
+    /// Its second serial port, without what was said there before.
+    fn terminal(&self) -> &UnixStream {
+        let mut shell = &self.shell;
+        shell.set_nonblocking(true).expect("set");
+        while shell.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {}
+        shell.set_nonblocking(false).expect("set");
+        shell
+    }
+
+    /// Whether it still runs: one that has powered itself off does not.
     pub fn runs(&mut self) -> bool {
-        self.used = self.costs().unwrap_or(self.used);
-        self.qemu.try_wait().expect("a child").is_none()
+        self.kernel.try_wait().expect("a child").is_none()
     }
 
-    /// When it powers itself off, it is there as before, with its disk, as an instance that stops.
+    /// Boots one that has powered itself off from its disk, as an instance that was stopped.
     ///
     /// # Panics
-    /// QEMU refuses.
-    pub fn keeps_its_disk(&self) {
-        self.asks(&json!({"execute": "set-action", "arguments": {"shutdown": "pause"}}));
-    }
-
-    /// Whether it has powered itself off, and is there.
-    ///
-    /// # Panics
-    /// QEMU has ended.
-    pub fn is_off(&self) -> bool {
-        self.asks(&json!({"execute": "query-status"}))["return"]["status"] == "shutdown"
-    }
-
-    /// Boots one that has powered itself off, from its disk. The next time that it powers itself off, it has ended.
-    ///
-    /// # Panics
-    /// It does not begin to.
-    pub fn boots_again(&self) {
-        assert!(self.is_off(), "it is not off");
-        self.asks(&json!({"execute": "set-action", "arguments": {"shutdown": "poweroff"}}));
-        self.asks(&json!({"execute": "system_reset"}));
-        // It goes on once it has been reset.
-        eventually(Duration::from_secs(30), "a reset", || {
-            self.asks(&json!({"execute": "cont"})).get("return").is_some().then_some(())
-        });
-    }
-
-    /// What QEMU answers to a command (QEMU documentation, "QEMU Machine Protocol Specification").
-    fn asks(&self, command: &Value) -> Value {
-        let mut monitor = UnixStream::connect(&self.monitor).expect("QEMU runs");
-        monitor.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
-        let mut lines = BufReader::new(monitor.try_clone().expect("a handle")).lines();
-        // The greeting comes first, and events may come in between.
-        let mut answers = |command: &Value| {
-            monitor.write_all(format!("{command}\n").as_bytes()).expect("written");
-            let answers = lines.by_ref().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
-            let mut answers = answers.filter(|said: &Value| said.get("return").or(said.get("error")).is_some());
-            answers.next().expect("an answer")
-        };
-        answers(&json!({"execute": "qmp_capabilities"}));
-        answers(command)
-    }
-
-    /// The processor time that its emulation has taken, in seconds (proc_pid_stat(5): the clock ticks a hundred times a second).
-    fn costs(&self) -> Option<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.qemu.id())).ok()?;
-        let (_, fields) = stat.rsplit_once(')')?;
-        let ticks: Option<f64> =
-            fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<f64>().ok()).sum();
-        ticks.filter(|ticks| *ticks > 0.0).map(|ticks| ticks / 100.0)
+    /// It runs.
+    pub fn boots_again(&mut self) {
+        assert!(!self.runs(), "it is not off");
+        (self.kernel, self.shell) = start(&self.cache, &self.disk, &self.console);
     }
 }
 
+/// Starts a machine with this disk; the kernel, and the machine's second serial port.
+fn start(cache: &Path, disk: &Path, console: &Path) -> (Child, UnixStream) {
+    let (ours, shell) = UnixStream::pair().expect("sockets");
+    let console = fs::OpenOptions::new().create(true).append(true).open(console).expect("a file");
+    // In a PID namespace of its own, with whose first process all others end. For a reboot it ends, to be started again (machine/user-mode-linux.c).
+    let starts = r#"while LD_PRELOAD=$0 linux.uml "$@"; [ $? = 75 ]; do :; done"#;
+    let mut kernel = ending_with_us("unshare");
+    kernel
+        .args(["--pid", "--fork", "--kill-child=KILL", "sh", "-c", starts])
+        .arg(cache.join("user-mode-linux.so"))
+        .args(["mem=3072M", "root=/dev/ubda", "rw"])
+        .arg(format!("ubd0={},{}", disk.display(), cache.join("root.img").display()))
+        .arg(format!("eth0=tuntap,machine,{MAC}"))
+        .args(["con=null", "con0=null,fd:1", "console=tty0", "ssl=null", "ssl1=fd:0"])
+        .args(["net.ifnames=0", "audit=0", "quiet"])
+        .arg(format!("uml_dir={}", disk.with_file_name("").display()))
+        // Its memory is a file, in /dev/shm where nothing else is said.
+        .env_remove("TMPDIR")
+        .stdin(OwnedFd::from(shell))
+        .stdout(console.try_clone().expect("a handle"))
+        .stderr(console);
+    (kernel.spawn().expect("User Mode Linux starts"), ours)
+}
+
 impl Drop for Machine {
-    #[expect(
-        clippy::print_stdout,
-        reason = "why a test failed is on the machine, and what it costs is most of the suite"
-    )]
+    #[expect(clippy::print_stdout, reason = "why a test failed is on the machine")]
     fn drop(&mut self) {
-        self.runs();
-        println!(
-            "a machine of {} used {:.0} s of CPU time",
-            std::thread::current().name().unwrap_or("a test"),
-            self.used
-        );
         if std::thread::panicking() {
             let console = fs::read(&self.console).unwrap_or_default();
             let text = String::from_utf8_lossy(&console[console.len().saturating_sub(6000)..]).into_owned();
@@ -400,7 +362,7 @@ impl Drop for Machine {
             let said = self.says(WHAT_HAPPENED, Duration::from_secs(60)).unwrap_or_default();
             println!("what it says itself:\n{}", said.replace('\r', ""));
         }
-        end(&mut self.qemu);
+        end(&mut self.kernel);
     }
 }
 
