@@ -38,13 +38,13 @@ pub struct Subnet {
     services: Vec<Child>,
 }
 
-/// A booted machine; ends with the value.
+/// A booted machine; ends with the value. Its kernel is a program here, User Mode Linux, and its programs run on the processor itself.
 #[derive(Debug)]
 pub struct Machine {
     cache: PathBuf,
     kernel: Child,
     shell: UnixStream,
-    /// What it has been written since it was created is in a file beside.
+    /// What has been written to its disk: all else is the image's.
     disk: PathBuf,
     console: PathBuf,
 }
