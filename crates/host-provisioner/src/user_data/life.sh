@@ -134,6 +134,6 @@ else
 fi >/var/lib/sdocker/dockerd.log 2>&1
 show /var/lib/sdocker/dockerd.log logs/dockerd.log
 # To read a log is work for the daemon, the more of it the longer its lines are.
-[[ ! -e /var/lib/sdocker/moved ]] || looked /var/lib/sdocker/moved
+[[ -n $failing || ! -e /var/lib/sdocker/moved ]] || looked /var/lib/sdocker/moved
 publish
 ((time < ends)) || end "$why"
