@@ -180,7 +180,7 @@ while kill -0 "$dockerd" 2>/dev/null; do
     [[ -f $told/keep-until ]] && keep=$(head -c 12 "$told/keep-until" | tr -dc 0-9)
     keep=$((10#${keep:-0}))
     ((keep <= latest)) || keep=$latest
-    look "$folder/moved" || uses=()
+    if look "$folder/moved"; then looked "$folder/moved"; else uses=(); fi
     ((${#uses[@]} == 0 && keep <= time)) || idle_since=$time
     end=$((expires > keep ? expires : keep))
     deadline=null

@@ -122,8 +122,6 @@ idle=null
 timeout_json=null
 ((idle_timeout == 0)) || timeout_json=$idle_timeout
 json="{\"checked_at\":\"$(at "$time")\",\"expires_at\":\"$(at "$expires")\",\"keepable_until\":\"$(at "$(</etc/sdocker/latest)")\",\"idle_since\":$idle,\"idle_deadline\":$deadline,\"idle_timeout_seconds\":$timeout_json,\"uses\":$(list "${uses[@]}"),\"disk_used_percent\":$used,\"notices\":$(list "${notices[@]}")}"
-echo "$json" >/var/lib/sdocker/life.json
-show /var/lib/sdocker/life.json life.json
 # Each piece of a container's output has a header of eight bytes: its stream, and how long it is, which may hold what is a newline elsewhere (Docker
 # Engine API, "Attach to a container", "Stream format").
 if [[ $engine == dind ]]; then
@@ -134,6 +132,9 @@ else
 fi >/var/lib/sdocker/dockerd.log 2>&1
 show /var/lib/sdocker/dockerd.log logs/dockerd.log
 # To read a log is work for the daemon, the more of it the longer its lines are.
-[[ -n $failing || ! -e /var/lib/sdocker/moved ]] || looked /var/lib/sdocker/moved
+[[ -n $failing || ! -e /run/sdocker/ready ]] || looked /var/lib/sdocker/moved
+# The last of what a look writes: who has read it finds the rest.
+echo "$json" >/var/lib/sdocker/life.json
+show /var/lib/sdocker/life.json life.json
 publish
 ((time < ends)) || end "$why"

@@ -71,9 +71,9 @@ depart() {
     done
     daemon swarm leave --force
 } >/dev/null 2>&1
-# look FILE: the uses, into `uses`; fails where the daemon does not answer. FILE keeps what the next look needs.
+# look FILE: the uses, into `uses`; fails where the daemon does not answer. FILE is what `looked` has kept after the look before.
 look() {
-    local said line names=() counted="" some daemons total clock before="" since=0 pid
+    local said line names=() counted="" some daemons before since pid
     local named='^[0-9a-f]{64}","Names":\[("[^"]*",)*"/([^"/]+)"' begin='{"Id":"'
     uses=()
     said=$(api -i http://docker/_ping http://docker/containers/json) || return
@@ -99,12 +99,10 @@ look() {
         ! pgrep -x runc -P "$pid" >/dev/null || { uses+=("a build") && break; }
     done
     # The daemon's own upkeep, and lists that an editor asks for, are far below 16 KiB a second.
-    [[ ! -e $1 ]] || read -r before since <"$1"
-    looked "$1"
-    read -r total clock <"$1"
-    [[ -z $before ]] || ((total - before <= (clock - since) * 16384)) || uses+=("data on its way")
+    # A full disk keeps an empty file.
+    [[ ! -s $1 ]] || { read -r before since <"$1" && (($(moved "$daemons") - before <= (EPOCHSECONDS - since) * 16384)); } || uses+=("data on its way")
 }
-# looked FILE: what was moved until now is nothing for the next look, such as what a look itself has asked the daemon for.
+# looked FILE: the end of a look that had an answer. What was moved until now, such as what it has asked the daemon for itself, is no use at the next.
 looked() { echo "$(moved "$(dockerds)") $EPOCHSECONDS" >"$1"; }
 # The user's things on the host, of one kind, that are nowhere else.
 belongings() {

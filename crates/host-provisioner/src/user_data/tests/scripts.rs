@@ -690,12 +690,14 @@ fn the_log_of_a_daemon_in_a_container_is_what_it_wrote() {
         written.push_str(&line);
     }
     fs::write(root.path("framed"), framed).expect("written");
+    // Whoever waits for a look by its account finds the log that belongs to it.
     root.program(
         "curl",
-        "[[ $* == *'--unix-socket /run/docker.sock '*/containers/sdocker/logs* ]] && cat \"$root/framed\"",
+        "[[ $* == *'--unix-socket /run/docker.sock '*/containers/sdocker/logs* && ! -e $root/var/life.json ]] && cat \"$root/framed\"",
     );
     root.bash(&format!("set -- watch\n{}", root.here(include_str!("../life.sh"))));
     assert_eq!(root.read("var/dockerd.log"), written);
+    assert_ne!(root.read("var/life.json"), "");
 }
 
 /// Before Docker starts the containers that it restarts: what the last boot had in memory is gone, and the app does not share it yet.
