@@ -69,6 +69,12 @@ fn cache() -> Option<PathBuf> {
     Some(cache)
 }
 
+/// Gives the current host the image that others are built on.
+fn import_base(home: &Home, cache: &Path) {
+    let base = cache.join("python-xgboost.tar").display().to_string();
+    home.run("docker", &["import", &base, "python:xgboost"]).expect(0);
+}
+
 impl Lab {
     fn open() -> Option<Self> {
         Self::open_with(Docker::Old)
@@ -109,7 +115,10 @@ impl Lab {
 
         let s3_log = home.join("s3.log");
         let mut s3 = Command::new(cache.join("s3/bin/moto_server"));
-        s3.args(["-H", "127.0.0.1", "-p", "0"]).stdin(Stdio::null()).stdout(Stdio::null());
+        s3.args(["-H", "127.0.0.1", "-p", "0"])
+            .env_remove("PYTHONDONTWRITEBYTECODE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         s3.stderr(fs::File::create(&s3_log).expect("made"));
         let s3 = s3.spawn().expect("it starts");
         let aws = eventually(Duration::from_secs(30), "S3", || {
@@ -161,15 +170,11 @@ impl Lab {
     /// Builds the example's image on the host.
     fn build_image(&self) {
         let context = self.home().join("context");
-        fs::create_dir_all(context.join("wheels")).expect("made");
-        for wheel in fs::read_dir(self.cache.join("wheels")).expect("prepared").flatten() {
-            fs::copy(wheel.path(), context.join("wheels").join(wheel.file_name())).expect("copied");
-        }
+        fs::create_dir(&context).expect("made");
         fs::copy(repository().join("docs/examples/container/program.py"), context.join("program.py")).expect("copied");
         fs::copy(repository().join("tests/sdk/Dockerfile"), context.join("Dockerfile")).expect("copied");
         self.app.give();
-        let base = self.cache.join("python-debian.tar").display().to_string();
-        self.home().run("docker", &["import", &base, "python:debian"]).expect(0);
+        import_base(self.home(), &self.cache);
         let mut build = self.home().command("docker");
         build.env("DOCKER_BUILDKIT", "0").args(["build", "-q", "-t", "regression", "context"]);
         let built = build.output().expect("it runs");
@@ -250,7 +255,7 @@ impl Lab {
         let context = self.home().join("ryuk");
         fs::create_dir(&context).expect("made");
         fs::copy(repository().join("tests/sdk/ryuk.py"), context.join("ryuk.py")).expect("copied");
-        let dockerfile = "FROM python:debian\nCOPY ryuk.py /ryuk.py\nENTRYPOINT [\"python3\", \"/ryuk.py\"]\n";
+        let dockerfile = "FROM python:xgboost\nCOPY ryuk.py /ryuk.py\nENTRYPOINT [\"python3\", \"/ryuk.py\"]\n";
         fs::write(context.join("Dockerfile"), dockerfile).expect("written");
         let mut build = self.home().command("docker");
         build.env("DOCKER_BUILDKIT", "0").args(["build", "-q", "-t", &ryuk, "ryuk"]);
@@ -805,18 +810,13 @@ fn a_sweep_over_a_swarm_ends_in_a_table_and_a_plot() {
     import_registry(&home, &hosts, "localhost:1/registry");
 
     let example = home.join("example");
-    fs::create_dir_all(example.join("wheels")).expect("made");
-    for wheel in fs::read_dir(cache.join("wheels")).expect("prepared").flatten() {
-        fs::copy(wheel.path(), example.join("wheels").join(wheel.file_name())).expect("copied");
-    }
+    fs::create_dir(&example).expect("made");
     for file in ["sweep.py", "sweep.sh"] {
         fs::copy(repository().join("docs/examples/sweep").join(file), example.join(file)).expect("copied");
     }
     // As the example's own, from what is here.
-    let unpack = "for wheel in /wheels/*.whl; do python3 -m zipfile -e $wheel /usr/lib/python3/dist-packages; done";
-    let dockerfile = format!("FROM python:debian\nCOPY wheels /wheels\nRUN {unpack}\nCOPY sweep.py /sweep.py\n");
-    fs::write(example.join("Dockerfile"), dockerfile).expect("written");
-    home.run("docker", &["import", &cache.join("python-debian.tar").display().to_string(), "python:debian"]).expect(0);
+    fs::write(example.join("Dockerfile"), "FROM python:xgboost\nCOPY sweep.py /sweep.py\n").expect("written");
+    import_base(&home, &cache);
     let binary = std::env::var_os("SDOCKER_BIN").map(PathBuf::from).expect("the binary under test");
     let programs = home.join("programs");
     fs::create_dir(&programs).expect("made");
