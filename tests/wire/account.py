@@ -112,18 +112,18 @@ class Account:
             efs.modify_mount_target_security_groups(MountTargetId=target, SecurityGroups=groups)
 
     def live_instances(self):
-        live = []
-        for page in self.client("ec2").get_paginator("describe_instances").paginate():
-            for reservation in page["Reservations"]:
-                for instance in reservation["Instances"]:
-                    if instance["State"]["Name"] not in ("terminated", "shutting-down"):
-                        tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-                        live.append({"id": instance["InstanceId"], "tags": tags})
-        return live
+        """Asked again and again by tests that wait: without a request."""
+        found = (instance for reservation in self.reservations() for instance in reservation.instances)
+        live = (instance for instance in found if instance.state not in ("terminated", "shutting-down"))
+        return [{"id": instance.id, "tags": {tag["key"]: tag["value"] for tag in instance.get_tags()}} for instance in live]
+
+    def reservations(self):
+        # A list: requests change it meanwhile.
+        return list(get_backend("ec2")[self.account][self.region].reservations.values())
 
     def forget_ended(self):
         """Lists instances that ended no more."""
-        for reservation in get_backend("ec2")[self.account][self.region].reservations.values():
+        for reservation in self.reservations():
             reservation.instances = [instance for instance in reservation.instances if instance.state != "terminated"]
 
     def shared(self):
