@@ -33,6 +33,7 @@ from moto.server import ThreadedMotoServer
 import answers
 import authorization
 import models
+import moto_tags
 from account import Accounts, account_of
 from answers import Answer
 from consistency import Consistency
@@ -277,7 +278,7 @@ class Front(BaseHTTPRequestHandler):
             # "Amazon EC2 launches the largest possible number of instances above the specified minimum count" (EC2 API reference, RunInstances,
             # MaxCount); moto launches the minimum.
             answer = self.forward(call, re.sub(rb"(?<![^&])MinCount=[0-9]+", b"MinCount=" + call.request["MaxCount"].encode(), call.body))
-            private = addresses(answer)
+            private = addresses(answer) if state.machines else {}
             answer.body = reachable(answer.body)
             if answer.status == 200:
                 launched = addresses(answer)
@@ -388,6 +389,7 @@ parser.add_argument("--latency", type=float, default=0, help="milliseconds befor
 parser.add_argument("--many", action="store_true", help="serve one endpoint for each connection to a socket")
 options = parser.parse_args()
 owner, told = one_of_many() if options.many else (sys.stdin, sys.stdout)
+moto_tags.install()
 moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 moto.start()
 moto_host, moto_port = moto.get_host_and_port()

@@ -221,6 +221,20 @@ impl HostPlan {
         limits::check(&plan)?;
         Ok(plan)
     }
+
+    /// The plan of another host that is asked for in the same way: only its name differs, which one of its tags holds, and its user data does not.
+    #[must_use]
+    pub fn of_another(&self, host: HostId) -> Self {
+        let mut plan = self.clone();
+        for tag in plan.tags.iter_mut().filter(|tag| tag.key == TAG_HOST) {
+            tag.value = host.to_string();
+        }
+        for placement in &mut plan.placements {
+            placement.bootstrap.host = host.clone();
+        }
+        plan.host = host;
+        plan
+    }
 }
 
 fn choose_image(request: &HostRequest, survey: &Survey) -> Result<Image, ProvisionError> {

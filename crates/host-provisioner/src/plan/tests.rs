@@ -72,6 +72,15 @@ async fn the_same_three_give_the_same_plan_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn the_plan_of_another_host_is_what_planning_it_gives() {
+    for kind in ["c5.xlarge", "g5.xlarge"] {
+        let of = |host| HostRequest { instance_type: kind.into(), ..request(host) };
+        let (one, other) = (planned(&of("host-1")).await, planned(&of("host-2")).await);
+        assert_eq!(one.of_another("host-2".into()), other, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn the_image_fits_the_type() {
     for (instance_type, image) in
         [("c5.xlarge", "ami-x86"), ("m7g.large", "ami-arm"), ("g5.xlarge", "ami-gpu"), ("g5g.xlarge", "ami-arm-gpu")]

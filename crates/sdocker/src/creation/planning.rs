@@ -7,7 +7,7 @@ use std::{
 
 use docker_remote::{HostCredentials, HostNames};
 use futures_util::future::try_join_all;
-use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, Survey, Warning, Zone};
+use host_provisioner::{HostId, HostPlan, InstanceType, InstanceTypeInfo, ProvisionError, Survey, Warning, Zone};
 use jiff::Timestamp;
 use studio_discovery::{StudioEnvironment, SubnetId};
 
@@ -113,21 +113,23 @@ pub(super) async fn plan_hosts(
     let ways = Ways::of(asked, environment.app.kind, surroundings);
     // All the same but for their names: then they can be launched with one call.
     let now = Timestamp::now();
-    let mut requests = Vec::new();
-    for host in HostId::generate_several(count) {
+    let request_of = |host: HostId| {
         let embedded = match &shared_home {
             Some(_) => None,
             None => Some(embedded_credentials(environment, asked)?),
         };
         let shared = (shared_home.clone(), hooks.told());
         let request = request::request(asked, surroundings, config, ways.lends, shared, embedded.as_ref());
-        requests.push((host_provisioner::HostRequest { host, now, ..request }, embedded));
-    }
+        Ok::<_, Error>((host_provisioner::HostRequest { host, now, ..request }, embedded))
+    };
+    let mut names = HostId::generate_several(count).into_iter();
+    let Some(first) = names.next() else { return Err(Error::new("no host is asked for")) };
+    let (request, embedded) = request_of(first)?;
     let types = asked.instance_types();
     let of_type = |request: &host_provisioner::HostRequest, instance_type: &InstanceType| {
         host_provisioner::HostRequest { instance_type: instance_type.clone(), ..request.clone() }
     };
-    let wanted: Vec<_> = types.iter().map(|instance_type| of_type(&requests[0].0, instance_type)).collect();
+    let wanted: Vec<_> = types.iter().map(|instance_type| of_type(&request, instance_type)).collect();
     let surveys = try_join_all(wanted.iter().map(|wanted| Survey::take(&clouds.cloud, environment, wanted))).await?;
     let instance_type = surveys[0].instance_type.clone();
     let other = surveys.iter().find(|survey| survey.instance_type.architecture != instance_type.architecture);
@@ -136,11 +138,23 @@ pub(super) async fn plan_hosts(
         let why = format!("{}, but {}", of(&instance_type), of(other));
         return Err(Error::new(why).hint("name instance types of one architecture: images are for one"));
     }
-    let mut hosts = Vec::new();
-    for (request, embedded) in requests {
-        let plans = types.iter().zip(&surveys);
-        let plans = plans.map(|(kind, survey)| HostPlan::new(environment, &of_type(&request, kind), survey));
-        hosts.push(PlannedHost { plans: plans.collect::<Result<_, _>>()?, embedded });
+    let plans = |request: &host_provisioner::HostRequest| -> Result<Vec<HostPlan>, ProvisionError> {
+        let each = types.iter().zip(&surveys);
+        each.map(|(kind, survey)| HostPlan::new(environment, &of_type(request, kind), survey)).collect()
+    };
+    let mut hosts = vec![PlannedHost { plans: plans(&request)?, embedded }];
+    for host in names {
+        let first = &hosts[0];
+        hosts.push(if first.embedded.is_none() {
+            PlannedHost {
+                plans: first.plans.iter().map(|plan| plan.of_another(host.clone())).collect(),
+                embedded: None,
+            }
+        } else {
+            // Its identity is its own.
+            let (request, embedded) = request_of(host)?;
+            PlannedHost { plans: plans(&request)?, embedded }
+        });
     }
     Ok(PlannedHosts { hosts, instance_type, shared_home, hooks })
 }
