@@ -46,3 +46,16 @@ impl Docker {
         true
     }
 }
+
+/// Gives hosts an image of BuildKit, as today's dockerd has it, by a name of which the registry refuses at once: buildx takes what they have.
+///
+/// # Panics
+/// A host does not take it.
+pub fn import_buildkit(home: &Home, hosts: &[&str], name: &str) {
+    let files = PathBuf::from(std::env::var_os("SDOCKER_DOCKER").expect("what tests/docker/prepare made"));
+    let script = "for host in \"${@:2}\"; do tar -C \"$0\" -c . | docker --context $host import \
+        -c 'ENTRYPOINT [\"buildkitd\"]' -c 'ENV PATH=/usr/sbin:/usr/bin' - $1 || exit; done";
+    let files = files.join("today/buildkit");
+    let arguments = [&["-c", script, files.to_str().expect("UTF-8"), name], hosts].concat();
+    home.run("bash", &arguments).expect(0);
+}

@@ -12,7 +12,7 @@ mod space;
 mod studio_user;
 mod terminal;
 
-pub use docker::Docker;
+pub use docker::{Docker, import_buildkit};
 pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};

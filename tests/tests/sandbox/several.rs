@@ -4,7 +4,7 @@ use std::fs;
 
 use std::{path::Path, process::Command, time::Duration};
 
-use sdocker_tests::{Docker, Home, PrivateRegistry, Space, eventually, import_registry};
+use sdocker_tests::{Docker, Home, PrivateRegistry, Space, eventually, import_buildkit, import_registry};
 use serde_json::{Value, json};
 
 fn names(created: &Value) -> Vec<String> {
@@ -310,6 +310,9 @@ fn nodes_of_a_swarm_get_images_and_leave_in_order() {
     assert_eq!(home.records(), Vec::<Value>::new());
 }
 
+/// An image of BuildKit that only hosts have which were given it.
+const BUILDKIT: &str = "localhost:1/buildkit:here";
+
 /// What a registry says of an image, to a Docker CLI: each platform's architecture with its digest, of a list.
 fn platforms(home: &Home, image: &str) -> Vec<(String, String)> {
     let list = home.run("docker", &["manifest", "inspect", image]).expect(0).json();
@@ -403,6 +406,31 @@ fn one_command_builds_for_both_architectures() {
             let inspected = home.run("docker", &["buildx", "inspect", "sdocker-hosts"]).stdout;
             for (host, platform) in [(&amd64, "linux/amd64"), (&arm64, "linux/arm64")] {
                 assert!(inspected.contains(host.as_str()) && inspected.contains(platform), "{inspected}");
+            }
+            // Of one that they have, with new content.
+            import_buildkit(&home, &[&amd64, &arm64], BUILDKIT);
+            fs::write(folder.join("file"), "of BuildKit").expect("written");
+            let built = build(&["--buildkit-image", BUILDKIT]).expect(0).json();
+            assert_eq!(
+                platforms(&home, &image).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                ["amd64", "arm64"]
+            );
+            let image = format!("{}/team/train@{}", registry.address(), built["digest"].as_str().expect("a digest"));
+            for (part, (architecture, host)) in [("amd64", &amd64), ("arm64", &arm64)].into_iter().enumerate() {
+                let platform = format!("linux/{architecture}");
+                assert_eq!(built["platforms"][part], json!({"platform": platform, "host": host, "digest": null}));
+                let on = |arguments: &[&str]| {
+                    home.run("docker", &[&["--context", host], arguments].concat()).expect(0).stdout.trim().to_owned()
+                };
+                // It does not keep the host in use.
+                let container = format!("buildx_buildkit_sdocker-hosts-{architecture}");
+                let form = "{{.Config.Image}} {{.State.Running}}";
+                assert_eq!(on(&["container", "inspect", "-f", form, &container]), format!("{BUILDKIT} false"));
+                on(&["pull", "-q", "--platform", &platform, &image]);
+                let form = "{{.Architecture}} {{.Config.Labels.word}} {{.Config.Labels.team}}";
+                assert_eq!(on(&["image", "inspect", "-f", form, &image]), format!("{architecture} said vision"));
+                let container = on(&["create", "-q", "--platform", &platform, &image, "none"]);
+                assert!(on(&["cp", &format!("{container}:/file"), "-"]).contains("of BuildKit"));
             }
         }
 
