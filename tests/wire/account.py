@@ -180,8 +180,14 @@ class Account:
 class Accounts:
     """Every account in every Region, each made when it is first called."""
 
-    def __init__(self, moto_url):
-        self.url, self.made, self.lock = moto_url, {}, threading.Lock()
+    def __init__(self):
+        self.url, self.made, self.lock = None, {}, threading.Lock()
+
+    def are_at(self, moto_url):
+        """Where moto is from now on."""
+        self.url = moto_url
+        for account in self.made.values():
+            account.url, account.clients = moto_url, {}
 
     def get(self, account=ACCOUNT, region=REGION):
         place = (account, region)

@@ -361,7 +361,7 @@ def own_network():
 
 def one_of_many():
     """Becomes a front of its own for each connection to a socket, whose path it prints: what to talk to its owner by. To load moto takes two
-    seconds of CPU time, to fork none."""
+    seconds of CPU time, and to make an account another one; to fork takes none."""
     folder = tempfile.mkdtemp()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.path.join(folder, "socket"))
@@ -383,20 +383,31 @@ def one_of_many():
     os._exit(0)
 
 
+def serve_moto():
+    """moto's own server, with the state that this process has, and its port."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    _, port = moto.get_host_and_port()
+    accounts.are_at(f"http://127.0.0.1:{port}")
+    return moto, port
+
+
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 parser = argparse.ArgumentParser()
 parser.add_argument("--latency", type=float, default=0, help="milliseconds before each call")
 parser.add_argument("--many", action="store_true", help="serve one endpoint for each connection to a socket")
 options = parser.parse_args()
-owner, told = one_of_many() if options.many else (sys.stdin, sys.stdout)
 moto_tags.install()
-moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-moto.start()
-moto_host, moto_port = moto.get_host_and_port()
+accounts = Accounts()
+moto, moto_port = serve_moto()
+accounts.get()
+owner, told = sys.stdin, sys.stdout
+if options.many:
+    moto.stop()
+    owner, told = one_of_many()
+    _, moto_port = serve_moto()
 network, _holder = own_network()
 state = State()
-accounts = Accounts(f"http://127.0.0.1:{moto_port}")
-accounts.get()
 control = Control(state, accounts)
 server = Server(("127.0.0.1", 0), Front)
 threading.Thread(target=server.serve_forever, daemon=True).start()
