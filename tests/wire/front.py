@@ -33,7 +33,7 @@ from moto.server import ThreadedMotoServer
 import answers
 import authorization
 import models
-import moto_tags
+import moto_pace
 from account import Accounts, account_of
 from answers import Answer
 from consistency import Consistency
@@ -397,7 +397,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--latency", type=float, default=0, help="milliseconds before each call")
 parser.add_argument("--many", action="store_true", help="serve one endpoint for each connection to a socket")
 options = parser.parse_args()
-moto_tags.install()
+moto_pace.install()
 accounts = Accounts()
 moto, moto_port = serve_moto()
 accounts.get()
