@@ -4,6 +4,7 @@ From the IAM user guide: "Policy evaluation logic", "IAM JSON policy elements re
 multivalued context keys). What is not modelled raises `Unsupported` when the policy is read, and never passes silently.
 """
 
+import functools
 import re
 
 ELEMENTS = {"Sid", "Effect", "Action", "Resource", "Condition"}
@@ -111,6 +112,7 @@ def text(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@functools.cache
 def wildcards(pattern, flags=0):
     """`*` is any characters or none, `?` is one."""
     pieces = (".*" if piece == "*" else "." if piece == "?" else re.escape(piece) for piece in re.split(r"([*?])", pattern))

@@ -1,6 +1,10 @@
-"""Where moto takes most of its time, in less: it looks through the tags of the whole account for each instance that it lists, and finds out anew for
-each value of an answer what that may be called in its own classes."""
+"""Where moto takes most of its time, in less: it looks through the tags of the whole account for each instance that it lists, and finds out anew what
+it has: for each call which services, and which calls of one; for each value of an answer what that may be called in its own classes."""
 
+import functools
+
+from moto import backends
+from moto.core import responses
 from moto.core.serialize import XFormedAttributePicker
 from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
@@ -27,3 +31,6 @@ def get_possible_keys(picker, context):
 def install():
     TaggedEC2Resource.get_tags = get_tags
     XFormedAttributePicker.get_possible_keys = get_possible_keys
+    responses.method_names_from_class = functools.cache(responses.method_names_from_class)
+    services = frozenset(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: services
