@@ -62,7 +62,7 @@ fuzz_target!(|input: &[u8]| {
     symlink(outside.join("secret"), share.join("link")).expect("linked");
     symlink(&outside, share.join("out")).expect("linked");
     let server = Arc::new(Server::new(ShareSettings::new(&share)).expect("shared"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answers = runtime.block_on(async {
         let (ours, theirs) = tokio::io::duplex(64 << 20);
         tokio::time::timeout(Duration::from_secs(20), server.serve(stream(input).as_slice(), theirs))

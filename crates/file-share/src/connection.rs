@@ -86,6 +86,9 @@ impl Server {
     ///
     /// Short operations are done on the calling task, which should have a thread for itself.
     ///
+    /// # Panics
+    /// In a Tokio runtime without time or I/O.
+    ///
     /// # Cancel safety
     /// It can be dropped at any time, which closes the stream. What was begun is done to its end, and what the other side repeats on the
     /// next stream is answered as above.

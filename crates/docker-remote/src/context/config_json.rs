@@ -6,6 +6,7 @@ use jsonc_parser::{
     ParseOptions,
     cst::{CstObject, CstObjectProp, CstRootNode},
 };
+use serde::de::IgnoredAny;
 use whole_file::{Links, Lock};
 
 use crate::{Error, error::file};
@@ -95,6 +96,8 @@ impl ConfigJson {
         if root.object_value().is_none() {
             return Err(malformed(1, 1, "expected a JSON object".to_owned()));
         }
+        // It takes control characters within strings, which the CLI does not ("invalid character in string literal").
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| super::malformed(&self.path, &error))?;
         Ok(root)
     }
 }

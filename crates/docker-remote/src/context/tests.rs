@@ -166,7 +166,8 @@ fn a_malformed_config_json_is_reported_and_left() {
     let path = folder.path().join("config.json");
     let store = ContextStore::new(folder.path());
     store.create(&ContextSpec::for_host(&host(), "one", "")).expect("created");
-    for broken in ["{\"auths\": ", "[]", "{'a': 1}", "{\"a\": 1,}"] {
+    // The last was found by the fuzz target `config_json`.
+    for broken in ["{\"auths\": ", "[]", "{'a': 1}", "{\"a\": 1,}", "{\"a\u{10}\": 1}"] {
         fs::write(&path, broken).expect("written");
         let error = store.use_context(Some("one")).expect_err(broken);
         assert!(matches!(&error, Error::Malformed { line: 1, .. }), "{broken}: {error}");
