@@ -122,9 +122,8 @@ pub(super) async fn plan_hosts(
         let request = request::request(asked, surroundings, config, ways.lends, shared, embedded.as_ref());
         Ok::<_, Error>((host_provisioner::HostRequest { host, now, ..request }, embedded))
     };
-    let mut names = HostId::generate_several(count).into_iter();
-    let Some(first) = names.next() else { return Err(Error::new("no host is asked for")) };
-    let (request, embedded) = request_of(first)?;
+    let names = HostId::generate_several(count);
+    let (request, embedded) = request_of(names[0].clone())?;
     let types = asked.instance_types();
     let of_type = |request: &host_provisioner::HostRequest, instance_type: &InstanceType| {
         host_provisioner::HostRequest { instance_type: instance_type.clone(), ..request.clone() }
@@ -143,7 +142,7 @@ pub(super) async fn plan_hosts(
         each.map(|(kind, survey)| HostPlan::new(environment, &of_type(request, kind), survey)).collect()
     };
     let mut hosts = vec![PlannedHost { plans: plans(&request)?, embedded }];
-    for host in names {
+    for host in &names[1..] {
         let first = &hosts[0];
         hosts.push(if first.embedded.is_none() {
             PlannedHost {
@@ -152,7 +151,7 @@ pub(super) async fn plan_hosts(
             }
         } else {
             // Its identity is its own.
-            let (request, embedded) = request_of(host)?;
+            let (request, embedded) = request_of(host.clone())?;
             PlannedHost { plans: plans(&request)?, embedded }
         });
     }
