@@ -1,6 +1,10 @@
 //! The Docker programs of the suites, as `tests/docker/prepare` made them.
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
 
 use crate::{Home, skip};
 
@@ -47,15 +51,25 @@ impl Docker {
     }
 }
 
+/// Gives each of these hosts an image of the files in a folder, with these instructions of a Dockerfile.
+///
+/// # Panics
+/// A host does not take it.
+pub fn import_image(home: &Home, hosts: &[impl AsRef<str>], folder: &Path, instructions: &[&str], name: &str) {
+    let script = "tar -C \"$0\" -c . | docker --context \"$@\"";
+    for host in hosts {
+        let mut arguments = vec!["-c", script, folder.to_str().expect("UTF-8"), host.as_ref(), "import"];
+        arguments.extend(instructions.iter().flat_map(|instruction| ["-c", instruction]));
+        home.run("sh", &[&arguments[..], &["-", name]].concat()).expect(0);
+    }
+}
+
 /// Gives hosts an image of BuildKit, as today's dockerd has it, by a name of which the registry refuses at once: buildx takes what they have.
 ///
 /// # Panics
 /// A host does not take it.
 pub fn import_buildkit(home: &Home, hosts: &[&str], name: &str) {
-    let files = PathBuf::from(std::env::var_os("SDOCKER_DOCKER").expect("what tests/docker/prepare made"));
-    let script = "for host in \"${@:2}\"; do tar -C \"$0\" -c . | docker --context $host import \
-        -c 'ENTRYPOINT [\"buildkitd\"]' -c 'ENV PATH=/usr/sbin:/usr/bin' - $1 || exit; done";
-    let files = files.join("today/buildkit");
-    let arguments = [&["-c", script, files.to_str().expect("UTF-8"), name], hosts].concat();
-    home.run("bash", &arguments).expect(0);
+    let prepared = PathBuf::from(std::env::var_os("SDOCKER_DOCKER").expect("what tests/docker/prepare made"));
+    let instructions = ["ENTRYPOINT [\"buildkitd\"]", "ENV PATH=/usr/sbin:/usr/bin"];
+    import_image(home, hosts, &prepared.join("today/buildkit"), &instructions, name);
 }

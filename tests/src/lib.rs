@@ -12,7 +12,7 @@ mod space;
 mod studio_user;
 mod terminal;
 
-pub use docker::{Docker, import_buildkit};
+pub use docker::{Docker, import_buildkit, import_image};
 pub use front::{Effect, Fault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};

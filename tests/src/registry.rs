@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use crate::Home;
+use crate::{Home, import_image};
 
 /// What it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,10 +115,8 @@ pub fn import_registry(home: &Home, hosts: &[String], name: &str) {
     }
     let config = "version: 0.1\nstorage: {filesystem: {rootdirectory: /var/lib/registry}}\nhttp: {addr: ':5000'}\n";
     fs::write(root.join("config.yml"), config).expect("written");
-    let script = "for host in \"$@\"; do tar -C registry -c . | docker --context $host import \
-        -c 'ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]' - $0 || exit; done";
-    let arguments: Vec<&str> = ["-c", script, name].into_iter().chain(hosts.iter().map(String::as_str)).collect();
-    home.run("sh", &arguments).expect(0);
+    let entrypoint = "ENTRYPOINT [\"/usr/bin/docker-registry\", \"serve\", \"/config.yml\"]";
+    import_image(home, hosts, &root, &[entrypoint], name);
 }
 
 /// Debian's registry on this machine, over TLS, for those who log in.

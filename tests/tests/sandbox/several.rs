@@ -4,7 +4,7 @@ use std::fs;
 
 use std::{path::Path, process::Command, time::Duration};
 
-use sdocker_tests::{Docker, Home, PrivateRegistry, Space, eventually, import_buildkit, import_registry};
+use sdocker_tests::{Docker, Home, PrivateRegistry, Space, eventually, import_buildkit, import_image, import_registry};
 use serde_json::{Value, json};
 
 fn names(created: &Value) -> Vec<String> {
@@ -68,9 +68,7 @@ fn import_busybox(home: &Home, hosts: &[String]) {
     for applet in ["sh", "cat", "echo", "sleep"] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(applet)).expect("linked");
     }
-    let script = "for host in \"$@\"; do tar -C image -c . | docker --context $host import -c 'ENV PATH=/bin' - localhost:1/busybox || exit; done";
-    let arguments: Vec<&str> = ["-c", script, "sh"].into_iter().chain(hosts.iter().map(String::as_str)).collect();
-    home.run("sh", &arguments).expect(0);
+    import_image(home, hosts, &root, &["ENV PATH=/bin"], "localhost:1/busybox");
 }
 
 /// Ends a host as an instance ends whose machine fails: without a word to anybody.
