@@ -40,11 +40,13 @@ shared() {
     timeout -s KILL 10 setpriv --reuid "$uid" --regid "$((gid ? gid : uid))" --clear-groups --no-new-privs \
         bash -c "$script"$'\n"$@"' - "$@" 2>/dev/null
 }
-# Only what is mounted for the user, wherever links lead.
+# Only what is mounted for the user, wherever links lead. Where it is says the kernel: `cd -P` looks at each part of a path before it enters it,
+# and a link may have come in between.
 enter() {
     cd -P -- "$1" || return
-    local path
-    for path in "$account" "${paths[@]}"; do [[ $PWD/ != "$path"/* && $PWD/ != "$(readlink -f "$path")"/* ]] || return 0; done
+    local path here
+    here=$(readlink -f .) || return
+    for path in "$account" "${paths[@]}"; do [[ $here/ != "$path"/* && $here/ != "$(readlink -f "$path")"/* ]] || return 0; done
     return 1
 }
 # get FOLDER FILE BYTES: no more of a regular file than so much.

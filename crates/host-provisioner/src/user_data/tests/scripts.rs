@@ -7,10 +7,14 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
     path::PathBuf,
     process::{Command, Output},
-    sync::mpsc,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
+use rustix::fs::RenameFlags;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -150,6 +154,35 @@ fn what_is_in_the_shared_folder_leads_nowhere() {
 }
 
 /// Root writes nothing there, whoever may have given a folder to root.
+#[test]
+fn a_folder_that_becomes_a_link_meanwhile_leads_nowhere() {
+    let root = Root::new("");
+    let (folder, outside) = (root.path("share/folder"), root.path("outside"));
+    fs::create_dir_all(folder.join("logs")).expect("made");
+    fs::create_dir(&outside).expect("made");
+    symlink(&outside, folder.join("link")).expect("linked");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let exchanges = scope.spawn(|| {
+            let mut exchanges = 0;
+            while !over.load(Ordering::Relaxed) {
+                let (one, other) = (folder.join("logs"), folder.join("link"));
+                rustix::fs::renameat_with(rustix::fs::CWD, one, rustix::fs::CWD, other, RenameFlags::EXCHANGE)
+                    .expect("both are there");
+                exchanges += 1;
+            }
+            exchanges
+        });
+        let script = "for ((n = 0; n < 100; n++)); do (echo new | put \"$folder\" logs/file); done";
+        let output = root.run(&format!("folder='{}'\n{script}", folder.display()));
+        over.store(true, Ordering::Relaxed);
+        assert!(exchanges.join().expect("it ends") > 100, "{output:?}");
+    });
+    let written = |at: &std::path::Path| fs::read_dir(at).expect("there").count();
+    assert_eq!(written(&outside), 0, "{:?}", fs::read_dir(&outside));
+    assert!(["logs", "link"].iter().any(|name| folder.join(name).join("file").is_file()), "some are written");
+}
+
 #[test]
 fn what_belongs_to_root_is_left_alone() {
     let root = Root::new("shared_home=$PWD/share\ninstance=name");
