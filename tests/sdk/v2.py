@@ -53,12 +53,14 @@ error = regression.error(model, folder / "test.csv")
 assert error < regression.BOUND, error
 
 began = time.monotonic()
+# It serves when this returns. The SDK would look whether it does, after half a minute.
 predictor = estimator.deploy(
     initial_instance_count=1,
     instance_type="local",
     endpoint_name="regression",
     serializer=CSVSerializer(),
     deserializer=CSVDeserializer(),
+    wait=False,
 )
 lab.took("deploy", began)
 _, features = regression.read(folder / "test.csv")
@@ -93,7 +95,6 @@ transformer = estimator.transformer(
     1, "local", output_path=f"file://{folder}/transformed", strategy="MultiRecord", assemble_with="Line"
 )
 transformer.transform(f"file://{folder}/features.csv", content_type="text/csv", split_type="Line", job_name="transform")
-transformer.wait()
 lines = next((folder / "transformed").rglob("*.out")).read_text().split()
 regression.same(lines, model, features)
 regression.nothing_listens()

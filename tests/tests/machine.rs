@@ -427,7 +427,7 @@ impl Host {
     }
 
     /// Lets time pass on the machine by its clock, and has the watch look then; returns the new time, in seconds.
-    fn after(&self, seconds: u64) -> i64 {
+    fn after(&self, seconds: u64) -> u64 {
         // A host that stops goes by the time since its boot as well.
         let uptime = format!(
             "read -r up idle </proc/uptime && echo $((${{up%.*}} + {seconds})) $idle >/run/uptime && {{ grep -q ' /proc/uptime ' /proc/mounts || mount --bind /run/uptime /proc/uptime; }}"
@@ -443,14 +443,15 @@ impl Host {
             said.len() == uses.len()
                 && said.iter().zip(uses).all(|(said, this)| said.as_str().is_some_and(|said| said.ends_with(this)))
         };
-        self.look(&uses.join(" and "), these).await;
-        // A look that was on its way knows nothing yet of what was asked before, nor of this time.
-        let then = self.after(self.idle() + 20);
-        let later = |life: &Value| {
+        // A look that was on its way knows nothing yet of what was asked before, nor of a time that has come since.
+        let since = |life: &Value, then: u64| {
             let began = life["checked_at"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-            began.is_some_and(|began| began.as_second() >= then)
+            began.is_some_and(|began| began.as_second() >= then.cast_signed())
         };
-        let life = self.look("a look after the idle timeout", later).await;
+        let now = self.clock();
+        self.look(&uses.join(" and "), |life| since(life, now) && these(life)).await;
+        let then = self.after(self.idle() + 20);
+        let life = self.look("a look after the idle timeout", |life| since(life, then)).await;
         assert!(these(&life), "{life}");
         assert!(life["idle_deadline"].as_str() > life["checked_at"].as_str(), "{life}");
         assert!(self.machine.runs(), "the host ended in spite of {uses:?}");
