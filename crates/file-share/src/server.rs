@@ -52,6 +52,9 @@ pub struct ShareSettings {
     /// How long it may where they are: it is told of them at once. What this does not show (writes through a mapping that is still open,
     /// and by another name of the same file) is seen after so long.
     pub watched_cache_for: Duration,
+    /// How long more changes are waited for before the other side is told of one: an editor makes several at once. What the other side changes
+    /// itself is known to be its own by then; on a machine that is slower, it is told of that as well, and asks once more.
+    pub gather_changes_for: Duration,
     /// How many folders are watched for changes at the same time; each takes about a kilobyte of the system's memory. Never more than a
     /// quarter of what the system lets this user watch.
     pub max_watches: usize,
@@ -73,6 +76,7 @@ impl ShareSettings {
             shown: Vec::new(),
             cache_for: Duration::from_secs(1),
             watched_cache_for: Duration::from_secs(60),
+            gather_changes_for: Duration::from_millis(5),
             max_watches: 16_384,
             max_open: 800,
             max_known: 1_000_000,

@@ -1,6 +1,6 @@
 //! Changes that the other side did not make: it is told of them, and then may keep what it knows for long.
 
-use std::{collections::HashMap, convert::Infallible, future::pending, mem::MaybeUninit, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, future::pending, mem::MaybeUninit, sync::Arc};
 
 use bytes::Bytes;
 use rustix::{
@@ -17,9 +17,6 @@ use crate::{
     tree::{self, FileSystem, Identity},
     watches::{is_of_content, is_of_name},
 };
-
-/// How long more changes are waited for: an editor makes several at once, and what the other side does itself is known then.
-const GATHERED_FOR: Duration = Duration::from_millis(5);
 
 /// How many changes are taken from the system before they are told.
 const MAX_NOTICED: usize = 8192;
@@ -76,7 +73,7 @@ impl Server {
                 // Not taken for read before it is: there may be more than is taken at once.
                 let Ok(mut ready) = inotify.readable().await else { return pending().await };
                 self.take_changes();
-                sleep(GATHERED_FOR).await;
+                sleep(self.settings.gather_changes_for).await;
                 if self.take_changes() {
                     ready.clear_ready();
                 }

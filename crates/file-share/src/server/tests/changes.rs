@@ -28,7 +28,10 @@ fn file(node: u64, only_attributes: bool) -> (i32, Vec<u8>) {
 async fn the_other_side_is_told_of_changes_and_not_of_its_own() {
     let folder = tempfile::tempdir().expect("made");
     let path = |name: &str| folder.path().join(name);
-    let mut peer = Peer::mount(&server(folder.path())).await;
+    // Long enough for a machine that has much else to do.
+    let settings =
+        ShareSettings { gather_changes_for: Duration::from_millis(250), ..ShareSettings::new(folder.path()) };
+    let mut peer = Peer::mount(&Arc::new(Server::new(settings).expect("shared"))).await;
     peer.attributes(ROOT).await.expect("there");
     // All that changes something, by the other side itself.
     let (entry, fh) = peer.create(ROOT, "own", 2, 0o100_644).await.expect("made");
