@@ -21,12 +21,14 @@ mod printer;
 mod progress;
 mod raw_terminal;
 pub mod shown;
+mod stopping;
 pub mod successor;
 mod terminal;
 mod waiting;
 
 pub use columns::align;
-pub use interrupt::{Interrupt, Work, Working};
+pub use interrupt::{Interrupt, Work};
 pub use printer::{Output, Printer};
 pub use progress::Progress;
+pub use stopping::Stopping;
 pub use waiting::{Waiting, speak_of};

@@ -1,22 +1,18 @@
 //! `sdocker create-host`: plan, provision, wait, context, Local Mode.
 
-use std::{
-    str::FromStr,
-    sync::{Mutex, PoisonError},
-};
+use std::str::FromStr;
 
 use clap::{CommandFactory as _, error::ErrorKind};
 use clap_complete::engine::ArgValueCompleter;
-use host_provisioner::{EngineChoice, HostId, InstanceType, MarketChoice};
+use host_provisioner::{EngineChoice, InstanceType, MarketChoice};
 use sdocker::{
-    Count, Fate, Home, HostRequest, Stop, Surroundings,
+    Count, Home, HostRequest, Surroundings,
     creation::{NewHost, NewHosts},
     durations,
     link::lends,
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
+use sdocker_console::{Interrupt, Printer, Progress, Stopping, Work, shown};
 use studio_discovery::{SubnetId, Tag};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     commands::{
@@ -164,49 +160,6 @@ impl Args {
     }
 }
 
-/// What a signal does to a creation.
-struct Stopping<'i> {
-    interrupt: &'i Interrupt,
-    /// What is being created.
-    what: String,
-    working: Mutex<Option<Working<'i>>>,
-}
-
-impl Stopping<'_> {
-    fn begin(&self, hosts: Vec<HostId>) -> bool {
-        let begun = self.interrupt.begin(Work {
-            stopping: "what was made is being undone".to_owned(),
-            leaves: format!("the creation of {}, which is being undone", self.what),
-            hosts,
-        });
-        begun.map(|working| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(working)).is_ok()
-    }
-}
-
-impl Stop for Stopping<'_> {
-    fn token(&self) -> &CancellationToken {
-        self.interrupt.stop()
-    }
-
-    fn take_on(&self, host: Option<&HostId>) -> bool {
-        self.begin(host.cloned().into_iter().collect())
-    }
-
-    fn take_on_several(&self, hosts: &[HostId]) -> bool {
-        self.begin(hosts.to_vec())
-    }
-
-    fn commit(&self, fate: Fate) -> bool {
-        let working = self.working.lock().unwrap_or_else(PoisonError::into_inner);
-        working.as_ref().is_some_and(|working| {
-            working.commit(match fate {
-                Fate::HandedOver => "interrupted; the host is there, `sdocker status` shows it",
-                Fate::KeptFailed => "interrupted: the host that failed is kept",
-            })
-        })
-    }
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     interrupt.say("interrupted before anything was created");
     if args.swarm && args.engine == Some(EngineChoice::Dind) {
@@ -226,7 +179,12 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         Some(count) => format!("{} hosts", count.of),
         None => format!("a {}", request.instance_type),
     };
-    let stopping = Stopping { interrupt, what, working: Mutex::new(None) };
+    let work = Work {
+        stopping: "what was made is being undone".to_owned(),
+        leaves: format!("the creation of {what}, which is being undone"),
+        hosts: Vec::new(),
+    };
+    let stopping = Stopping::new(interrupt, work);
     if let Some(count) = count {
         return match home.create_hosts(&request, count, &observer, &stopping).await {
             Ok(hosts) => print_several(hosts, home.surroundings(), &observer, printer),

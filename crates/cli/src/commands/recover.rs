@@ -1,11 +1,7 @@
 //! `sdocker recover`.
 
-use std::sync::{Mutex, PoisonError};
-
-use host_provisioner::HostId;
-use sdocker::{Home, Stop, recovery::Unrecorded};
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
-use tokio_util::sync::CancellationToken;
+use sdocker::{Home, recovery::Unrecorded};
+use sdocker_console::{Interrupt, Printer, Progress, Stopping, Work, shown};
 
 /// Clean up after interrupted commands, and find hosts without a record.
 ///
@@ -28,27 +24,6 @@ pub(crate) struct Args {
     yes: bool,
 }
 
-/// What a signal does to a recovery.
-struct Stopping<'i> {
-    interrupt: &'i Interrupt,
-    working: Mutex<Option<Working<'i>>>,
-}
-
-impl Stop for Stopping<'_> {
-    fn token(&self) -> &CancellationToken {
-        self.interrupt.stop()
-    }
-
-    fn take_on(&self, _host: Option<&HostId>) -> bool {
-        let begun = self.interrupt.begin(Work {
-            stopping: "what is settled stays settled, the rest is left as it is".to_owned(),
-            leaves: "what was not settled".to_owned(),
-            hosts: Vec::new(),
-        });
-        begun.map(|working| *self.working.lock().unwrap_or_else(PoisonError::into_inner) = Some(working)).is_ok()
-    }
-}
-
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {
     if let Some(record) = &args.forget {
         let forgotten = home.forget(record, args.yes, &Progress::new(printer)).await?;
@@ -59,7 +34,12 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
         (false, true) => Unrecorded::Adopt,
         (false, false) => Unrecorded::List,
     };
-    let stopping = Stopping { interrupt, working: Mutex::new(None) };
+    let work = Work {
+        stopping: "what is settled stays settled, the rest is left as it is".to_owned(),
+        leaves: "what was not settled".to_owned(),
+        hosts: Vec::new(),
+    };
+    let stopping = Stopping::new(interrupt, work);
     let recovered = home.recover(wish, &Progress::new(printer), &stopping).await;
     let report = recovered.map_err(|error| interrupt.ended().unwrap_or_else(|| error.into()))?;
     printer.result(&report, || shown::recovery(&report))?;

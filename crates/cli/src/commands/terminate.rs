@@ -1,13 +1,11 @@
 //! `sdocker terminate-current-host` and `sdocker terminate-host`.
 
 use clap_complete::engine::ArgValueCompleter;
-use host_provisioner::HostId;
 use sdocker::{
-    Error, Home, HostSelector, Stop,
+    Error, Home, HostSelector,
     termination::{Target, Terminations, Which},
 };
-use sdocker_console::{Interrupt, Printer, Progress, Work, Working, shown};
-use tokio_util::sync::CancellationToken;
+use sdocker_console::{Interrupt, Printer, Progress, Stopping, Work, shown};
 
 use crate::completion;
 
@@ -63,26 +61,6 @@ pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: 
     run_on(&which, args.how, home, printer, interrupt).await
 }
 
-/// What a signal does to terminations.
-struct Stopping<'i> {
-    interrupt: &'i Interrupt,
-    working: Working<'i>,
-}
-
-impl Stop for Stopping<'_> {
-    fn token(&self) -> &CancellationToken {
-        self.interrupt.stop()
-    }
-
-    fn take_on(&self, host: Option<&HostId>) -> bool {
-        self.working.take_on(host.cloned().into_iter().collect())
-    }
-
-    fn take_on_several(&self, hosts: &[HostId]) -> bool {
-        self.working.take_on(hosts.to_vec())
-    }
-}
-
 async fn run_on(
     which: &[Which],
     how: How,
@@ -98,7 +76,7 @@ async fn run_on(
         return Err(Error::new("nothing was terminated").hint("`--yes` terminates without asking").into());
     }
     let purge = how.purge;
-    let stopping = Stopping { interrupt, working: interrupt.begin(work(&targets))? };
+    let stopping = Stopping::begun(interrupt, work(&targets))?;
     let observer = Progress::new(printer);
     let ended = home.terminate(targets, purge, &observer, &stopping).await?;
     let is_whole = ended.failed.is_empty() && ended.left.is_empty();
@@ -106,7 +84,7 @@ async fn run_on(
         printer.result(&ended, || shown::terminations(&ended))?;
     }
     if !ended.left.is_empty() {
-        return Err(stopped(ended, stopping.working).into());
+        return Err(stopped(ended, stopping).into());
     }
     if purge && is_whole && ended.purged.is_none() {
         let again = "`sdocker terminate-host --all --purge` removes them, once no host is left";
@@ -147,7 +125,7 @@ fn work(targets: &[Target]) -> Work {
 }
 
 /// Says of an interrupted command what is left.
-fn stopped(ended: Terminations, working: Working<'_>) -> Error {
+fn stopped(ended: Terminations, stopping: Stopping<'_>) -> Error {
     let count = ended.terminated.len();
     let all = count + ended.left.len() + ended.failed.len();
     let mut error = Error::new(format!("interrupted: {count} of {all} hosts terminated"));
@@ -161,8 +139,8 @@ fn stopped(ended: Terminations, working: Working<'_>) -> Error {
     }
     let error = match ended.unfinished.as_slice() {
         [] => error,
-        [name] => working.hand_on(error, &format!("{name}, which is being terminated")),
-        names => working.hand_on(error, &format!("{}, which are being terminated", names.join(", "))),
+        [name] => stopping.hand_on(error, &format!("{name}, which is being terminated")),
+        names => stopping.hand_on(error, &format!("{}, which are being terminated", names.join(", "))),
     };
     error.hint("`sdocker terminate-host --all` continues; `sdocker list-hosts` shows what is left")
 }
