@@ -24,7 +24,7 @@ pub struct Front {
 
 /// A fault of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum EndpointFault {
     /// A refusal for good, with one of the service's own codes.
     Error,
     /// It throttles once.
@@ -73,7 +73,7 @@ impl Foreign {
         [Self::Page(200), Self::Page(403), Self::Page(407), Self::Page(451), Self::Page(502), Self::Empty, Self::Cut];
 }
 
-impl Fault {
+impl EndpointFault {
     /// This fault at the n-th call of an action, counted from 0, and so often from there on.
     fn at(self, action: &str, nth: usize, times: usize) -> Value {
         let (kind, effect) = match self {
@@ -213,23 +213,23 @@ impl Front {
     }
 
     /// From now on: this fault at the n-th call of an action, counted from 0. `*` in the action stands for anything. Clears the log.
-    pub fn fault(&self, action: &str, nth: usize, fault: Fault) {
+    pub fn fault(&self, action: &str, nth: usize, fault: EndpointFault) {
         self.fault_times(action, nth, fault.usual_times(), fault);
     }
 
     /// From now on: this fault at the n-th call of an action and those that follow, so many in all. Clears the log.
-    pub fn fault_times(&self, action: &str, nth: usize, times: usize, fault: Fault) {
+    pub fn fault_times(&self, action: &str, nth: usize, times: usize, fault: EndpointFault) {
         self.faults(&[(action, nth, times, fault)]);
     }
 
     /// From now on these faults: action, first call, number of calls, fault. The first that fits a call strikes. Clears the log.
-    pub fn faults(&self, faults: &[(&str, usize, usize, Fault)]) {
+    pub fn faults(&self, faults: &[(&str, usize, usize, EndpointFault)]) {
         let faults = faults.iter().map(|(action, nth, times, fault)| fault.at(action, *nth, *times));
         self.post("faults", &faults.collect());
     }
 
     /// From now on these faults: account, action, fault, at every call of it that this account makes. Clears the log.
-    pub fn faults_of_accounts(&self, faults: &[(&str, &str, Fault)]) {
+    pub fn faults_of_accounts(&self, faults: &[(&str, &str, EndpointFault)]) {
         let faults = faults.iter().map(|(account, action, fault)| {
             let mut value = fault.at(action, 0, FROM_NOW_ON);
             value["account"] = json!(account);
@@ -250,7 +250,7 @@ impl Front {
 
     /// The same from the n-th call on, counted from 0.
     pub fn error_from(&self, action: &str, nth: usize, status: u16, code: &str, message: &str) {
-        let fault = Fault::Error.at(action, nth, FROM_NOW_ON);
+        let fault = EndpointFault::Error.at(action, nth, FROM_NOW_ON);
         let error = json!({"code": code, "message": message, "status": status});
         let both = [fault, error].into_iter().flat_map(|part| part.as_object().cloned().unwrap_or_default());
         self.post("faults", &json!([both.collect::<serde_json::Map<_, _>>()]));

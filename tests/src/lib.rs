@@ -13,7 +13,7 @@ mod studio_user;
 mod terminal;
 
 pub use docker::{Docker, import_buildkit, import_image};
-pub use front::{Effect, Fault, Foreign, Front, Place};
+pub use front::{Effect, EndpointFault, Foreign, Front, Place};
 pub use home::{Home, Run};
 pub use machine::{Machine, Subnet, eventually};
 pub use proxy::{Proxy, tls_before};

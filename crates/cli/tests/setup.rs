@@ -1,4 +1,4 @@
-//! `sdocker setup` on a machine that has nothing: the tools that it takes are scripts, the archives are real.
+//! `sdocker setup` in an app that has nothing: the tools that it takes are scripts, the archives are real.
 
 use std::{
     fs,
@@ -26,22 +26,22 @@ const DOCKER: &str = r#"#!/bin/sh
 echo "Docker Compose version v5.0.0"
 "#;
 
-struct Machine {
+struct App {
     home: TempDir,
 }
 
-impl Machine {
+impl App {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder");
-        let machine = Self { home };
-        fs::create_dir(machine.path("tools")).expect("made");
-        program(&machine.path("tools/python3"), PYTHON);
+        let app = Self { home };
+        fs::create_dir(app.path("tools")).expect("made");
+        program(&app.path("tools/python3"), PYTHON);
         for shell in ["sh", "curl"] {
             let real = Command::new("which").arg(shell).output().expect("it runs").stdout;
             let real = PathBuf::from(String::from_utf8(real).expect("a path").trim());
-            symlink(real, machine.path("tools").join(shell)).expect("linked");
+            symlink(real, app.path("tools").join(shell)).expect("linked");
         }
-        machine
+        app
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -101,25 +101,25 @@ fn program(path: &Path, text: &str) {
 /// What lies in the current folder is not run, nor what `PYTHONPATH` adds to Python: both may hold what somebody else put there.
 #[test]
 fn nothing_of_the_current_folder_is_run() {
-    let machine = Machine::new();
-    let folder = machine.path("cloned");
+    let app = App::new();
+    let folder = app.path("cloned");
     fs::create_dir(&folder).expect("made");
-    let marker = machine.path("ran");
+    let marker = app.path("ran");
     // `importlib.metadata` imports these, and pip others.
     for module in ["csv", "email", "zipfile", "pip"] {
         fs::write(folder.join(format!("{module}.py")), format!("open({:?}, 'a').write('{module} ')\n", marker))
             .expect("written");
     }
     program(&folder.join("docker"), &format!("#!/bin/sh\necho docker >>{}\n", marker.display()));
-    fs::remove_file(machine.path("tools/python3")).expect("removed");
-    symlink("/usr/bin/python3", machine.path("tools/python3")).expect("linked");
+    fs::remove_file(app.path("tools/python3")).expect("removed");
+    symlink("/usr/bin/python3", app.path("tools/python3")).expect("linked");
     for command in [&["setup", "--dry-run", "--prefix", "local"][..], &["configure", "--dry-run"], &["doctor"]] {
         let output = Command::new(env!("CARGO_BIN_EXE_sdocker"))
             .args(command)
             .current_dir(&folder)
             .env_clear()
-            .env("HOME", machine.home.path())
-            .env("PATH", format!("{}:.::{}", machine.path("tools").display(), machine.path("nowhere").display()))
+            .env("HOME", app.home.path())
+            .env("PATH", format!("{}:.::{}", app.path("tools").display(), app.path("nowhere").display()))
             .env("PYTHONPATH", ".")
             .output()
             .expect("it runs");
@@ -130,88 +130,84 @@ fn nothing_of_the_current_folder_is_run() {
 
 #[test]
 fn everything_is_put_there_once() {
-    let machine = Machine::new();
-    let archives = machine.archives();
+    let app = App::new();
+    let archives = app.archives();
     let arguments: Vec<&str> = archives.iter().map(String::as_str).collect();
-    let before = machine.files();
-    let (code, stdout, planned) = machine.setup(&[&arguments[..], &["--dry-run"]].concat());
+    let before = app.files();
+    let (code, stdout, planned) = app.setup(&[&arguments[..], &["--dry-run"]].concat());
     assert_eq!((code, planned.as_str()), (Some(0), ""), "a plan is a result: {stdout}");
     let plan: Vec<_> = stdout.lines().collect();
     assert!(
         plan.len() == 5 && plan[0].starts_with("put file://") && plan[4] == "nothing was changed (--dry-run)",
         "{stdout}"
     );
-    assert_eq!(machine.files(), before);
+    assert_eq!(app.files(), before);
 
     let (code, stdout, stderr) =
-        machine.setup(&[&arguments[..], &["--sdk", "sagemaker[local]<3", "--output", "json"]].concat());
+        app.setup(&[&arguments[..], &["--sdk", "sagemaker[local]<3", "--output", "json"]].concat());
     assert_eq!(code, Some(0), "{stderr}");
     let report: Value = serde_json::from_str(&stdout).expect("one document, whatever pip prints");
     let expected = [
-        format!(
-            "put file://{} at {}",
-            machine.path("docker.tgz").display(),
-            machine.path("local/bin/docker").display()
-        ),
+        format!("put file://{} at {}", app.path("docker.tgz").display(), app.path("local/bin/docker").display()),
         format!(
             "run {} -m pip install --disable-pip-version-check 'sagemaker[local]<3'",
-            machine.path("tools/python3").display()
+            app.path("tools/python3").display()
         ),
         format!(
             "put {} at {}",
-            machine.path("compose").display(),
-            machine.path(".docker/cli-plugins/docker-compose").display()
+            app.path("compose").display(),
+            app.path(".docker/cli-plugins/docker-compose").display()
         ),
-        format!("link {} to {}", machine.path("local/bin/sdocker").display(), env!("CARGO_BIN_EXE_sdocker")),
+        format!("link {} to {}", app.path("local/bin/sdocker").display(), env!("CARGO_BIN_EXE_sdocker")),
         // Only now is it known that this SDK does not take this plugin.
-        format!("write {}, which runs `docker compose`", machine.path("local/bin/docker-compose").display()),
+        format!("write {}, which runs `docker compose`", app.path("local/bin/docker-compose").display()),
     ];
     let actions: Vec<_> = report["actions"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert_eq!(actions, expected);
     assert_eq!(report["found"]["sdk"], "2.257.7");
     assert!(stderr.contains("pip says this") && stderr.contains("local/bin is not on PATH"), "{stderr}");
-    assert!(fs::metadata(machine.path("local/bin/docker-compose")).expect("there").permissions().mode() & 0o111 != 0);
+    assert!(fs::metadata(app.path("local/bin/docker-compose")).expect("there").permissions().mode() & 0o111 != 0);
 
-    let (code, stdout, _) = machine.setup(&arguments);
+    let (code, stdout, _) = app.setup(&arguments);
     assert_eq!((code, stdout.as_str()), (Some(0), "nothing is missing\n"));
-    assert_eq!(fs::read_to_string(machine.path("pip")).expect("there").lines().count(), 1);
+    assert_eq!(fs::read_to_string(app.path("pip")).expect("there").lines().count(), 1);
 }
 
 #[test]
 fn what_can_not_be_done_is_said_with_what_to_do() {
-    let machine = Machine::new();
+    let app = App::new();
     // Without root, network or a package manager: all that is missing is named at once, and what can be done is done.
-    let (code, stdout, stderr) = machine.setup(&[]);
+    let (code, stdout, stderr) = app.setup(&[]);
     assert_eq!((code, stdout.as_str()), (Some(1), ""), "{stderr}");
     for said in
         ["the Docker CLI can't be installed", "Docker Compose can't be installed", "--docker-from", "--compose-from"]
     {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
-    assert!(machine.path("pip").exists() && machine.path("local/bin/sdocker").exists(), "{stderr}");
-    fs::remove_file(machine.path("pip")).expect("removed");
-    fs::remove_file(machine.path("tools/curl")).expect("removed: a file needs no network");
+    assert!(app.path("pip").exists() && app.path("local/bin/sdocker").exists(), "{stderr}");
+    fs::remove_file(app.path("pip")).expect("removed");
+    fs::remove_file(app.path("tools/curl")).expect("removed: a file needs no network");
 
     // Another archive than the one that was meant.
-    let archives = machine.archives();
-    fs::write(machine.path("docker.tgz"), "changed").expect("written");
+    let archives = app.archives();
+    fs::write(app.path("docker.tgz"), "changed").expect("written");
     let arguments: Vec<&str> = archives.iter().map(String::as_str).collect();
-    let (code, _, stderr) = machine.setup(&arguments);
+    let (code, _, stderr) = app.setup(&arguments);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("is not what was expected: its SHA-256 is"), "{stderr}");
-    assert!(!machine.path("local/bin/docker").exists());
+    assert!(!app.path("local/bin/docker").exists());
     // What does not depend on it was done nevertheless.
-    assert!(stderr.contains("still missing: the Docker CLI") && machine.path("pip").exists(), "{stderr}");
+    assert!(stderr.contains("still missing: the Docker CLI") && app.path("pip").exists(), "{stderr}");
 
-    let (code, _, stderr) = machine.setup(&["--dry-run", "--python", "/no/such/python"]);
+    let (code, _, stderr) = app.setup(&["--dry-run", "--python", "/no/such/python"]);
     assert!(code == Some(1) && stderr.contains("there is no program /no/such/python"), "{stderr}");
 
-    let (code, _, stderr) = machine.setup(&["--docker-from", "https://example.com/docker.tgz"]);
+    let (code, _, stderr) = app.setup(&["--docker-from", "https://example.com/docker.tgz"]);
     assert_eq!(code, Some(2));
     assert!(stderr.contains("expected URL#sha256=SUM"), "{stderr}");
 }
 
-impl Machine {
+impl App {
     /// Runs sdocker on a terminal, where somebody types this.
     fn on_terminal(&self, arguments: &[&str], answer: &str) -> (Option<i32>, String) {
         let quoted: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
@@ -232,52 +228,52 @@ impl Machine {
 /// `doctor --fix` says what it would install, and installs nothing that nobody agreed to.
 #[test]
 fn doctor_installs_only_what_was_agreed_to() {
-    let machine = Machine::new();
-    program(&machine.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
-    symlink(env!("CARGO_BIN_EXE_sdocker"), machine.path("tools/sdocker")).expect("linked");
-    let (_, stdout, stderr) = machine.sdocker(&["doctor", "--fix"]);
+    let app = App::new();
+    program(&app.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
+    symlink(env!("CARGO_BIN_EXE_sdocker"), app.path("tools/sdocker")).expect("linked");
+    let (_, stdout, stderr) = app.sdocker(&["doctor", "--fix"]);
     assert!(stderr.contains("-m pip install") && stderr.contains("`sdocker doctor --fix --yes`"), "{stderr}");
     assert!(stdout.contains("warning   tools: Local Mode does not find the SageMaker Python SDK"), "{stdout}");
-    assert!(!machine.path("pip").exists());
+    assert!(!app.path("pip").exists());
 
-    let (_, stdout, stderr) = machine.sdocker(&["doctor", "--fix", "--yes"]);
+    let (_, stdout, stderr) = app.sdocker(&["doctor", "--fix", "--yes"]);
     assert!(stdout.contains("fixed     tools: Local Mode does not find the SageMaker Python SDK"), "{stdout}{stderr}");
-    assert!(machine.path("pip").exists());
+    assert!(app.path("pip").exists());
 
-    let (code, _, stderr) = machine.sdocker(&["doctor", "--yes"]);
+    let (code, _, stderr) = app.sdocker(&["doctor", "--yes"]);
     assert_eq!(code, Some(2), "{stderr}");
 }
 
 /// On a terminal it is asked, and the answer counts.
 #[test]
 fn doctor_asks_on_a_terminal() {
-    let machine = Machine::new();
-    program(&machine.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
-    symlink(env!("CARGO_BIN_EXE_sdocker"), machine.path("tools/sdocker")).expect("linked");
+    let app = App::new();
+    program(&app.path("tools/docker"), "#!/bin/sh\necho Docker Compose version v2.29.1\n");
+    symlink(env!("CARGO_BIN_EXE_sdocker"), app.path("tools/sdocker")).expect("linked");
     for (answer, installs) in [("n\n", false), ("\n", false), ("y\n", true)] {
-        let (_, said) = machine.on_terminal(&["doctor", "--fix"], answer);
+        let (_, said) = app.on_terminal(&["doctor", "--fix"], answer);
         assert!(said.contains("-m pip install") && said.contains("do this? [y/N]"), "{answer:?}: {said}");
-        assert_eq!(machine.path("pip").exists(), installs, "{answer:?}: {said}");
+        assert_eq!(app.path("pip").exists(), installs, "{answer:?}: {said}");
     }
 }
 
 /// On a terminal it is said what would be installed, and asked; in a pipe it is done, as scripts expect.
 #[test]
 fn on_a_terminal_it_asks_first() {
-    let machine = Machine::new();
-    let archives = machine.archives();
-    let local = machine.path("local").display().to_string();
+    let app = App::new();
+    let archives = app.archives();
+    let local = app.path("local").display().to_string();
     let words: Vec<&str> =
         ["setup", "--prefix", &local].into_iter().chain(archives.iter().map(String::as_str)).collect();
-    let on_terminal = |answer: &str, more: &[&str]| machine.on_terminal(&[&words[..], more].concat(), answer);
+    let on_terminal = |answer: &str, more: &[&str]| app.on_terminal(&[&words[..], more].concat(), answer);
     let (code, said) = on_terminal("n\n", &[]);
     assert!(
         said.contains("would be installed:") && said.contains("docker.tgz") && said.contains("do this? [y/N]"),
         "{said}"
     );
     assert!(code == Some(1) && said.contains("nothing was installed"), "{said}");
-    assert!(!machine.path("local").exists());
+    assert!(!app.path("local").exists());
     let (code, said) = on_terminal("", &["--yes"]);
     assert!(code == Some(0) && !said.contains("do this?"), "{said}");
-    assert!(machine.path("local/bin/docker").exists());
+    assert!(app.path("local/bin/docker").exists());
 }

@@ -269,7 +269,7 @@ async fn a_pull_tells_the_launch_from_the_first_second_and_then_what_the_daemon_
     // What the daemon refuses, and a launch that fails, are errors of the stream.
     for (outcome, said) in [(Ok(()), "no such repository"), (Err("no capacity".to_owned()), "no capacity")] {
         let fake = Fake::new(nothing());
-        fake.set(|world| world.outcome = outcome);
+        fake.set(|situation| situation.outcome = outcome);
         fake.may_end.add_permits(1);
         let mut client = Client::of(&fake.proxy());
         client.send("POST /images/create?fromImage=nosuch HTTP/1.1\r\n\r\n").await;
@@ -307,7 +307,7 @@ async fn a_launch_that_failed_is_not_repeated_at_once_nor_too_often() {
     let fake = Fake::new(nothing());
     let proxy = fake.proxy();
     fake.may_end.add_permits(100);
-    fake.set(|world| world.outcome = Err("no capacity".to_owned()));
+    fake.set(|situation| situation.outcome = Err("no capacity".to_owned()));
     let ask = async || Client::of(&proxy).ask("POST", "/volumes/create").await;
     assert_eq!((ask().await.0, fake.launches()), (503, 1));
     let (status, said) = ask().await;
@@ -318,14 +318,14 @@ async fn a_launch_that_failed_is_not_repeated_at_once_nor_too_often() {
     sleep(Duration::from_secs(61)).await;
     assert_eq!((ask().await.0, fake.launches()), (503, 2));
     sleep(Duration::from_secs(61)).await;
-    fake.set(|world| world.outcome = Ok(()));
+    fake.set(|situation| situation.outcome = Ok(()));
     assert_eq!((ask().await.0, fake.launches()), (404, 3));
     // Hosts that end at once are not replaced without an end.
     for launches in 4..=6 {
-        fake.set(|world| world.found = nothing());
+        fake.set(|situation| situation.found = nothing());
         assert_eq!((ask().await.0, fake.launches()), (404, launches));
     }
-    fake.set(|world| world.found = nothing());
+    fake.set(|situation| situation.found = nothing());
     let (status, said) = ask().await;
     assert!(status == 503 && said.contains("6 hosts were launched within an hour"), "{said}");
     sleep(Duration::from_secs(3600)).await;
@@ -337,7 +337,7 @@ async fn a_launch_that_failed_is_not_repeated_at_once_nor_too_often() {
 async fn pauses_and_limits_outlive_the_process() {
     let fake = Fake::new(nothing());
     fake.may_end.add_permits(100);
-    fake.set(|world| world.outcome = Err("no capacity".to_owned()));
+    fake.set(|situation| situation.outcome = Err("no capacity".to_owned()));
     let ask = async || Client::of(&fake.proxy()).ask("POST", "/volumes/create").await;
     assert_eq!((ask().await.0, fake.launches()), (503, 1));
     let (_, said) = ask().await;
@@ -347,17 +347,17 @@ async fn pauses_and_limits_outlive_the_process() {
     let (_, said) = ask().await;
     assert!(said.contains("for another 120 s"), "it has doubled: {said}");
     sleep(Duration::from_secs(121)).await;
-    fake.set(|world| world.outcome = Ok(()));
+    fake.set(|situation| situation.outcome = Ok(()));
     for launches in 3..=6 {
-        fake.set(|world| world.found = nothing());
+        fake.set(|situation| situation.found = nothing());
         assert_eq!((ask().await.0, fake.launches()), (404, launches));
     }
-    fake.set(|world| world.found = nothing());
+    fake.set(|situation| situation.found = nothing());
     let (status, said) = ask().await;
     assert!(status == 503 && said.contains("6 hosts were launched within an hour"), "{said}");
     // Where it can't be told how many there were, there is none.
     sleep(Duration::from_secs(3600)).await;
-    fake.set(|world| world.history = Err("launches.json can't be read".to_owned()));
+    fake.set(|situation| situation.history = Err("launches.json can't be read".to_owned()));
     assert_eq!(ask().await, (503, r#"{"message":"launches.json can't be read"}"#.to_owned()));
     assert_eq!(fake.launches(), 6);
 }
@@ -382,7 +382,9 @@ async fn two_sockets_of_one_user_launch_one_host() {
 async fn a_host_that_does_not_answer_is_not_replaced_on_doubt() {
     let fake = Fake::new(host());
     let proxy = fake.proxy();
-    fake.set(|world| (world.is_cut, world.lost) = (true, Found::Doubtful("old does not answer".to_owned())));
+    fake.set(|situation| {
+        (situation.is_cut, situation.lost) = (true, Found::Doubtful("old does not answer".to_owned()))
+    });
     for target in ["/containers/json", "/_ping", "/what"] {
         assert_eq!(
             Client::of(&proxy).ask("GET", target).await,
@@ -391,7 +393,7 @@ async fn a_host_that_does_not_answer_is_not_replaced_on_doubt() {
     }
     assert_eq!(Client::of(&proxy).ask("POST", "/volumes/create").await.0, 503);
     // Its end is another matter.
-    fake.set(|world| (world.found, world.lost) = (host(), nothing()));
+    fake.set(|situation| (situation.found, situation.lost) = (host(), nothing()));
     assert_eq!(Client::of(&proxy).ask("GET", "/containers/json").await, (200, "[]".to_owned()));
     assert_eq!(fake.launches(), 0);
 }
@@ -423,13 +425,13 @@ async fn binds_are_resolved_here_and_shared() {
     assert_eq!(sent["HostConfig"]["Binds"], serde_json::json!(expected));
     assert_eq!(sent["HostConfig"]["Mounts"][0]["Source"], serde_json::json!(real));
     assert!(root.join("missing/deep").is_dir(), "as Docker does for -v");
-    let shared = fake.world.lock().expect("sound").shared.clone();
+    let shared = fake.situation.lock().expect("sound").shared.clone();
     assert_eq!(shared, [root.join("real"), root.join("missing/deep"), root.join("real")]);
     // What can't be had is said, and the container is not made.
     let mount = serde_json::json!({"HostConfig": {"Mounts": [{"Type": "bind", "Source": at("none"), "Target": "/n"}]}});
     let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", &mount.to_string()).await;
     assert!(status == 400 && said.contains("bind source path does not exist"), "{said}");
-    fake.set(|world| world.refuses_to_share = Some("it is not shared".to_owned()));
+    fake.set(|situation| situation.refuses_to_share = Some("it is not shared".to_owned()));
     let (status, said) = Client::of(&proxy).ask_with("POST", "/containers/create", "", &body.to_string()).await;
     assert!(status == 400 && said.contains("it is not shared"), "{said}");
     assert_eq!(fake.seen().len(), 2);
@@ -467,7 +469,7 @@ async fn binds_of_volumes_and_services_are_resolved_and_shared() {
         let sent: serde_json::Value = serde_json::from_str(fake.seen().last().expect("sent")).expect("JSON");
         assert_eq!(sent, expected, "{target}");
         shared += shares;
-        assert_eq!(fake.world.lock().expect("sound").shared.len(), shared, "{target}");
+        assert_eq!(fake.situation.lock().expect("sound").shared.len(), shared, "{target}");
     }
     // What can't be had is not left to a mount that fails later.
     let missing = root.join("none").display().to_string();
@@ -483,7 +485,7 @@ async fn binds_of_volumes_and_services_are_resolved_and_shared() {
         let sent: serde_json::Value = serde_json::from_str(fake.seen().last().expect("sent")).expect("JSON");
         assert_eq!(sent, body);
     }
-    assert_eq!(fake.world.lock().expect("sound").shared.len(), shared);
+    assert_eq!(fake.situation.lock().expect("sound").shared.len(), shared);
 }
 
 /// What a container publishes is looked for at localhost once it is started; all else need not wait for that.
@@ -515,7 +517,7 @@ async fn events_go_on_over_a_launch_and_an_end() {
     let head = client.until("\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 OK") && head.contains("\r\nConnection: close\r\n"), "at once: {head}");
     sleep(Duration::from_secs(600)).await;
-    fake.set(|world| world.found = host());
+    fake.set(|situation| situation.found = host());
     // The daemon ends each time after one event that is seen, and there is another.
     for _ in 0..3 {
         let told = client.until("\"seen\"").await;

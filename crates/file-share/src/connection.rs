@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     message::{self, HEADER, InHeader, MAX_MESSAGE, OUT_HEADER, fattr, opcode},
-    replies::{Outgoing, Step},
+    replies::{Outgoing, Verdict},
     server::Server,
 };
 
@@ -172,7 +172,7 @@ impl Server {
         while let Some((header, request, permit)) = requests.recv().await {
             // One of an earlier connection as well.
             let nothing_is_written = self.writing.clone().lock_owned().await;
-            let (step, ticket) = self.replies.begin(header.unique);
+            let (verdict, ticket) = self.replies.begin(header.unique);
             let server = self.clone();
             let work = move |request: Vec<u8>| match server.answer(&header, &request[HEADER..]) {
                 Some(outcome) => {
@@ -181,21 +181,21 @@ impl Server {
                 }
                 None => server.replies.settle(ticket),
             };
-            match step {
-                Step::Do if takes_long(&header, &request) => {
+            match verdict {
+                Verdict::Do if takes_long(&header, &request) => {
                     let held = (header.opcode == opcode::WRITE).then_some(nothing_is_written);
                     drop(tokio::task::spawn_blocking(move || {
                         let _held = held;
                         work(request);
                     }));
                 }
-                Step::Do => work(request),
-                Step::Repeat(reply) => match untaken.clone().acquire_owned().await {
+                Verdict::Do => work(request),
+                Verdict::Repeat(reply) => match untaken.clone().acquire_owned().await {
                     Ok(permit) => self.replies.send(reply, permit),
                     // Nobody closes it.
                     Err(_) => return,
                 },
-                Step::Wait => {}
+                Verdict::Wait => {}
             }
         }
     }

@@ -28,7 +28,7 @@ pub(crate) type Outgoing = (Bytes, Option<OwnedSemaphorePermit>);
 
 /// What to do about a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Verdict {
     /// It is new.
     Do,
     /// It is being done. The answer goes to the newest connection.
@@ -88,15 +88,15 @@ impl Replies {
     }
 
     /// A request came. Returns the ticket for its answer as well.
-    pub(crate) fn begin(&self, unique: u64) -> (Step, Ticket) {
+    pub(crate) fn begin(&self, unique: u64) -> (Verdict, Ticket) {
         let inner = &mut *self.inner();
         let ticket = Ticket { unique, epoch: inner.epoch, notices: inner.notices.count() };
-        let step = match inner.done.get(&unique) {
-            Some(reply) => Step::Repeat(reply.clone()),
-            None if inner.running.insert(unique) => Step::Do,
-            None => Step::Wait,
+        let verdict = match inner.done.get(&unique) {
+            Some(reply) => Verdict::Repeat(reply.clone()),
+            None if inner.running.insert(unique) => Verdict::Do,
+            None => Verdict::Wait,
         };
-        (step, ticket)
+        (verdict, ticket)
     }
 
     /// A request was done. `keep` says that it must not be done again.
@@ -176,23 +176,23 @@ mod tests {
     fn what_was_done_is_answered_again_and_not_done_again() {
         let replies = Replies::default();
         let mut first = replies.connect();
-        assert_eq!(replies.begin(2).0, Step::Do);
+        assert_eq!(replies.begin(2).0, Verdict::Do);
         // The connection breaks while it is done, and the agent asks again.
         first.close();
         let mut second = replies.connect();
-        assert_eq!(replies.begin(2).0, Step::Wait);
+        assert_eq!(replies.begin(2).0, Verdict::Wait);
         let ticket = replies.begin(2).1;
         replies.end(ticket, bytes("done"), true, None);
         assert_eq!(second.try_recv().map(|(reply, _)| reply), Ok(bytes("done")));
-        assert_eq!(replies.begin(2).0, Step::Repeat(bytes("done")));
+        assert_eq!(replies.begin(2).0, Verdict::Repeat(bytes("done")));
     }
 
     #[test]
     fn what_is_kept_has_an_end() {
         let replies = Replies::default();
         for unique in 0..3_000_u64 {
-            let (step, ticket) = replies.begin(unique);
-            assert_eq!(step, Step::Do);
+            let (verdict, ticket) = replies.begin(unique);
+            assert_eq!(verdict, Verdict::Do);
             replies.end(ticket, Bytes::from(vec![0; 16 << 10]), true, None);
         }
         let inner = replies.inner();
@@ -208,6 +208,6 @@ mod tests {
         let mut connection = replies.connect();
         replies.end(ticket, bytes("late"), true, None);
         assert!(connection.try_recv().is_err());
-        assert_eq!(replies.begin(2).0, Step::Do);
+        assert_eq!(replies.begin(2).0, Verdict::Do);
     }
 }

@@ -6,8 +6,8 @@
 
 mod addresses;
 mod disk;
+mod instance;
 mod instances;
-mod machine;
 
 use std::{
     fs, io,

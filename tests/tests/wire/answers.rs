@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sdocker_tests::{Effect, Fault, Foreign, Front, Home, Place, Run};
+use sdocker_tests::{Effect, EndpointFault, Foreign, Front, Home, Place, Run};
 use serde_json::Value;
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
@@ -55,13 +55,13 @@ fn an_answer_that_is_not_awss_once_is_made_good() {
     for foreign in Foreign::ALL {
         for effect in [Effect::NotDone, Effect::Done] {
             let case = format!("{foreign:?} of the launch, {effect:?}");
-            front.fault_times("ec2:RunInstances", 0, 1, Fault::Foreign(foreign, effect));
+            front.fault_times("ec2:RunInstances", 0, 1, EndpointFault::Foreign(foreign, effect));
             let run = home.sdocker(&CREATE).expect(0);
             assert_eq!(front.fired(), [1], "{case}");
             assert_eq!(front.live(), [run.json()["instance_id"].as_str().expect("an id")], "{case}");
 
             let case = format!("{foreign:?} of the termination, {effect:?}");
-            front.fault_times("ec2:TerminateInstances", 0, 1, Fault::Foreign(foreign, effect));
+            front.fault_times("ec2:TerminateInstances", 0, 1, EndpointFault::Foreign(foreign, effect));
             home.sdocker(&TERMINATE).expect(0);
             assert_eq!(front.fired(), [1], "{case}");
             assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()), "{case}");
@@ -94,7 +94,7 @@ fn a_page_for_every_change(effect: Effect) {
     let mut cases = 0;
     for (action, nth) in calls.iter().filter(|(action, _)| action != "ec2:RunInstances") {
         let case = format!("{action} {nth}, {effect:?}");
-        front.fault_times(action, *nth, FOR_EVER, Fault::Foreign(Foreign::Page(403), effect));
+        front.fault_times(action, *nth, FOR_EVER, EndpointFault::Foreign(Foreign::Page(403), effect));
         let run = home.sdocker(&CREATE);
         assert!(front.fired()[0] > 0, "{case}");
         assert!(run.code == Some(1) || run.code == Some(3), "{case}: {run:?}");
@@ -110,7 +110,7 @@ fn a_page_for_every_change(effect: Effect) {
 fn a_launch_behind_a_page_is_not_forgotten() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
-    let page = |effect| Fault::Foreign(Foreign::Page(403), effect);
+    let page = |effect| EndpointFault::Foreign(Foreign::Page(403), effect);
     front.faults(&[
         ("ec2:RunInstances", 0, FOR_EVER, page(Effect::Done)),
         ("ec2:DescribeInstances", 0, FOR_EVER, page(Effect::NotDone)),
@@ -135,7 +135,7 @@ fn a_termination_behind_a_page_keeps_its_record() {
     let home = front.home();
     for effect in [Effect::NotDone, Effect::Done] {
         home.sdocker(&CREATE).expect(0);
-        front.fault_times("ec2:TerminateInstances", 0, FOR_EVER, Fault::Foreign(Foreign::Page(407), effect));
+        front.fault_times("ec2:TerminateInstances", 0, FOR_EVER, EndpointFault::Foreign(Foreign::Page(407), effect));
         let run = home.sdocker(&TERMINATE).expect(3);
         assert!(front.fired()[0] > 1, "{effect:?}");
         assert_eq!(home.records().len(), 1, "{effect:?}");
@@ -149,7 +149,7 @@ fn a_termination_that_is_never_answered_has_an_end() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
     home.sdocker(&CREATE).expect(0);
-    front.fault("ec2:TerminateInstances", 0, Fault::Silent(Effect::NotDone));
+    front.fault("ec2:TerminateInstances", 0, EndpointFault::Silent(Effect::NotDone));
     let began = Instant::now();
     let mut command = home.sdocker_command(&["terminate-host", "--all"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
@@ -198,17 +198,17 @@ fn throttling_without_an_end_has_an_end() {
             home.sdocker(&CREATE).expect(0);
         }
     }
-    let mut faults: Vec<(&str, &str, Fault)> = cases
+    let mut faults: Vec<(&str, &str, EndpointFault)> = cases
         .iter()
         .zip(&accounts)
-        .map(|((_, action), account)| (account.as_str(), *action, Fault::ThrottleOn))
+        .map(|((_, action), account)| (account.as_str(), *action, EndpointFault::ThrottleOn))
         .collect();
     for ((flow, action), account) in cases.iter().zip(&accounts) {
         // The undo comes after a step that fails: that of the egress, or what follows the launch.
         let fails =
             if *action == "ec2:TerminateInstances" { "ec2:DescribeInstances" } else { "ec2:RevokeSecurityGroupEgress" };
         if *flow == Flow::Undo {
-            faults.push((account, fails, Fault::Error));
+            faults.push((account, fails, EndpointFault::Error));
         }
     }
     front.faults_of_accounts(&faults);

@@ -2,7 +2,7 @@
 
 use std::{io::Read as _, process::Stdio};
 
-use sdocker_tests::{Effect, Fault, Foreign, Front};
+use sdocker_tests::{Effect, EndpointFault, Foreign, Front};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
@@ -51,7 +51,7 @@ fn places_are_apart() {
 fn answers_that_are_not_of_aws() {
     let Some(front) = Front::start() else { return };
     let vpc = front.seed()["vpc"].as_str().expect("an id").to_owned();
-    let answers = Foreign::ALL.map(|answer| move |effect| Fault::Foreign(answer, effect));
+    let answers = Foreign::ALL.map(|answer| move |effect| EndpointFault::Foreign(answer, effect));
     for (n, fault) in answers.into_iter().enumerate() {
         for effect in [Effect::NotDone, Effect::Done] {
             let fault = fault(effect);
@@ -64,7 +64,7 @@ fn answers_that_are_not_of_aws() {
             assert_eq!(exists, effect == Effect::Done, "{fault:?}");
         }
     }
-    front.fault("ec2:CreateSecurityGroup", 0, Fault::Failure(Effect::Done));
+    front.fault("ec2:CreateSecurityGroup", 0, EndpointFault::Failure(Effect::Done));
     let parameters = [("GroupName", "failed"), ("GroupDescription", "d"), ("VpcId", &vpc)];
     assert_eq!(front.ec2("CreateSecurityGroup", &parameters).0, "InternalError");
     assert!(front.shared()["groups"].get("failed").is_some());
@@ -75,7 +75,7 @@ fn answers_that_are_not_of_aws() {
 fn calls_that_are_never_answered() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
-    front.fault("ec2:RunInstances", 0, Fault::Silent(Effect::Done));
+    front.fault("ec2:RunInstances", 0, EndpointFault::Silent(Effect::Done));
     let mut child =
         home.sdocker_command(&CREATE).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it runs");
     assert!(front.wait_until_held(&mut child), "it waits");

@@ -5,7 +5,7 @@
 use std::process::Stdio;
 
 use host_provisioner::fake::PERMISSIONS_OF_2022;
-use sdocker_tests::{Fault, Front, Home};
+use sdocker_tests::{EndpointFault, Front, Home};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 5] = ["create-host", "--instance-type", "c5.xlarge", "--output", "json"];
@@ -147,7 +147,7 @@ fn what_is_wrong_is_said_before_anything_is_made() {
         front.fault(
             if code == "ExpiredToken" { "ec2:DescribeImages" } else { "sagemaker:DescribeDomain" },
             0,
-            Fault::Error,
+            EndpointFault::Error,
         );
         let run = home.sdocker(&CREATE).expect(1);
         assert_eq!(run.json()["error"]["remains"], json!([]));
@@ -194,8 +194,14 @@ fn each_denied_action_is_named_or_done_without() {
     }
 }
 
-const FAULTS: [Fault; 6] =
-    [Fault::Error, Fault::Throttle, Fault::DropBefore, Fault::DropAfter, Fault::HoldBefore, Fault::HoldAfter];
+const FAULTS: [EndpointFault; 6] = [
+    EndpointFault::Error,
+    EndpointFault::Throttle,
+    EndpointFault::DropBefore,
+    EndpointFault::DropAfter,
+    EndpointFault::HoldBefore,
+    EndpointFault::HoldAfter,
+];
 
 #[test]
 fn the_fifteen_permissions_of_2022_suffice() {
@@ -312,7 +318,7 @@ fn a_host_that_does_not_come_up_does_not_stay() {
     assert_eq!((front.live(), home.records()), (Vec::new(), Vec::new()));
 
     // What could not be undone is listed, and told by the exit code.
-    front.fault("ec2:TerminateInstances", 0, Fault::Error);
+    front.fault("ec2:TerminateInstances", 0, EndpointFault::Error);
     let run = home.sdocker(&impatient).expect(3);
     let remains = run.json()["error"]["remains"].to_string();
     assert!(remains.contains(&front.live()[0]), "{remains}");
@@ -408,9 +414,9 @@ fn failures(first: usize) -> Option<(usize, usize)> {
             let nth = calls[..number].iter().filter(|before| *before == action).count();
             // A read changes nothing: that its answer is lost, or that it is throttled, is the SDK's own business.
             // Of pages after the first, one of each list.
-            let matters = |fault: &Fault| match (is_read(action), fault) {
-                _ if action.ends_with("(further page)") => nth == 0 && *fault == Fault::Error,
-                (is_read, fault) => !is_read || matches!(fault, Fault::Error | Fault::HoldBefore),
+            let matters = |fault: &EndpointFault| match (is_read(action), fault) {
+                _ if action.ends_with("(further page)") => nth == 0 && *fault == EndpointFault::Error,
+                (is_read, fault) => !is_read || matches!(fault, EndpointFault::Error | EndpointFault::HoldBefore),
             };
             all.extend(FAULTS.into_iter().filter(matters).map(|fault| (flow, action, nth, fault)));
         }
@@ -437,8 +443,8 @@ fn failures(first: usize) -> Option<(usize, usize)> {
 }
 
 /// The exit code; `None` where the process was killed.
-fn run_with(front: &Front, home: &Home, arguments: &[&str], fault: Fault) -> Option<i32> {
-    if !matches!(fault, Fault::HoldBefore | Fault::HoldAfter) {
+fn run_with(front: &Front, home: &Home, arguments: &[&str], fault: EndpointFault) -> Option<i32> {
+    if !matches!(fault, EndpointFault::HoldBefore | EndpointFault::HoldAfter) {
         return home.sdocker(arguments).code;
     }
     let mut child =

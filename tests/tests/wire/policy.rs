@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, process::Stdio};
 
-use sdocker_tests::{Fault, Front, Home, Run};
+use sdocker_tests::{EndpointFault, Front, Home, Run};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
@@ -66,22 +66,22 @@ impl Place {
         self.home.sdocker(&[&["policy", "--for", tasks], options].concat()).expect(0).json()
     }
 
-    /// What a step uses and is refused, while this policy is enforced.
-    fn run(&self, step: &Step, policy: &Value) -> Seen {
+    /// What an exercise uses, and what it is refused, while this policy is enforced.
+    fn run(&self, exercise: &Exercise, policy: &Value) -> Seen {
         self.front.reset();
-        (step.prepare)(self);
+        (exercise.prepare)(self);
         self.front.enforce(policy);
-        if let Some((action, code)) = step.error {
+        if let Some((action, code)) = exercise.error {
             self.front.error_once(action, 0, code);
         } else {
             self.front.reset();
         }
-        let run = (step.act)(self);
+        let run = (exercise.act)(self);
         self.front.enforce(&Value::Null);
         Seen { run, used: self.front.used(), refused: self.front.refused() }
     }
 
-    /// Clears what a step left, while this policy is enforced; then all must be as it began.
+    /// Clears what an exercise left, while this policy is enforced; then all must be as it began.
     fn clear(&self, policy: &Value, case: &str) {
         self.front.reset();
         self.front.boot_into(&self.home);
@@ -101,7 +101,7 @@ struct Seen {
 }
 
 /// Something that a task does.
-struct Step {
+struct Exercise {
     task: &'static str,
     name: &'static str,
     /// What is there before, without a policy.
@@ -113,7 +113,7 @@ struct Step {
     code: i32,
 }
 
-impl Step {
+impl Exercise {
     const fn new(task: &'static str, name: &'static str, prepare: fn(&Place), act: fn(&Place) -> Run) -> Self {
         Self { task, name, prepare, error: None, act, code: 0 }
     }
@@ -152,7 +152,7 @@ fn groups_of_long_ago(place: &Place) {
 
 /// A creation that died after this call took effect.
 fn killed_after(place: &Place, action: &str) {
-    place.front.fault(action, 0, Fault::HoldAfter);
+    place.front.fault(action, 0, EndpointFault::HoldAfter);
     let mut child = spawn(place);
     assert!(place.front.wait_until_held(&mut child), "it gets to {action}");
     child.kill().expect("it can be killed");
@@ -184,37 +184,42 @@ fn create_and_stop(place: &Place) -> Run {
     run
 }
 
-/// The steps in which every action of every task is used.
-fn steps() -> Vec<Step> {
-    let purge_in_use =
-        Step::new("purge", "groups that something else uses", groups_of_long_ago, |place| place.home.sdocker(&PURGE));
-    let create_undone = Step::new("create", "a creation that is undone", nothing, create_and_stop);
+/// The exercises in which every action of every task is used.
+fn exercises() -> Vec<Exercise> {
+    let purge_in_use = Exercise::new("purge", "groups that something else uses", groups_of_long_ago, |place| {
+        place.home.sdocker(&PURGE)
+    });
+    let create_undone = Exercise::new("create", "a creation that is undone", nothing, create_and_stop);
     vec![
-        Step::new("create", "a creation", nothing, Place::create),
-        Step { code: 143, ..create_undone },
-        Step::new("create", "three at once", nothing, |place| {
+        Exercise::new("create", "a creation", nothing, Place::create),
+        Exercise { code: 143, ..create_undone },
+        Exercise::new("create", "three at once", nothing, |place| {
             place.home.sdocker(&[&CREATE[..], place.files, &["--count", "3"]].concat())
         }),
-        Step::new("create", "in a space", nothing, |place| {
+        Exercise::new("create", "in a space", nothing, |place| {
             place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
         }),
-        Step::new("status", "list-hosts", a_host, |place| place.home.sdocker(&["list-hosts"])),
-        Step::new("status", "status", a_host, |place| place.home.sdocker(&["status"])),
-        Step::new("keep", "keep", a_host, |place| place.home.sdocker(&["keep"])),
-        Step::new("terminate", "the current host", a_host, |place| place.home.sdocker(&["terminate-current-host"])),
-        Step::new("terminate", "all hosts", a_host, |place| place.home.sdocker(&["terminate-host", "--all"])),
-        Step::new("terminate", "three at once", three_hosts, |place| place.home.sdocker(&["terminate-host", "--all"])),
-        Step::new("purge", "groups", the_groups, |place| place.home.sdocker(&PURGE)),
-        Step { error: Some(("ec2:DeleteSecurityGroup", "DependencyViolation")), ..purge_in_use },
-        Step::new("purge", "in a space", nothing, |place| place.space.sdocker(&PURGE)),
-        Step::new("recover", "a launch", |place| killed_after(place, "ec2:RunInstances"), recover),
-        Step::new("recover", "a group", |place| killed_after(place, "ec2:CreateSecurityGroup"), recover),
-        Step::new("recover", "an orphan, to adopt it", an_orphan, |place| place.home.sdocker(&["recover", "--adopt"])),
-        Step::new("recover", "an orphan, to end it", an_orphan, |place| {
+        Exercise::new("status", "list-hosts", a_host, |place| place.home.sdocker(&["list-hosts"])),
+        Exercise::new("status", "status", a_host, |place| place.home.sdocker(&["status"])),
+        Exercise::new("keep", "keep", a_host, |place| place.home.sdocker(&["keep"])),
+        Exercise::new("terminate", "the current host", a_host, |place| place.home.sdocker(&["terminate-current-host"])),
+        Exercise::new("terminate", "all hosts", a_host, |place| place.home.sdocker(&["terminate-host", "--all"])),
+        Exercise::new("terminate", "three at once", three_hosts, |place| {
+            place.home.sdocker(&["terminate-host", "--all"])
+        }),
+        Exercise::new("purge", "groups", the_groups, |place| place.home.sdocker(&PURGE)),
+        Exercise { error: Some(("ec2:DeleteSecurityGroup", "DependencyViolation")), ..purge_in_use },
+        Exercise::new("purge", "in a space", nothing, |place| place.space.sdocker(&PURGE)),
+        Exercise::new("recover", "a launch", |place| killed_after(place, "ec2:RunInstances"), recover),
+        Exercise::new("recover", "a group", |place| killed_after(place, "ec2:CreateSecurityGroup"), recover),
+        Exercise::new("recover", "an orphan, to adopt it", an_orphan, |place| {
+            place.home.sdocker(&["recover", "--adopt"])
+        }),
+        Exercise::new("recover", "an orphan, to end it", an_orphan, |place| {
             place.home.sdocker(&["recover", "--terminate"])
         }),
-        Step::new("recover", "in a space", nothing, |place| place.space.sdocker(&["recover"])),
-        Step::new("lifecycle-config", "a lifecycle configuration", nothing, |place| {
+        Exercise::new("recover", "in a space", nothing, |place| place.space.sdocker(&["recover"])),
+        Exercise::new("lifecycle-config", "a lifecycle configuration", nothing, |place| {
             let name = format!("sdocker-{}", std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos());
             place.home.sdocker(&["lifecycle-config", "--create", &name])
         }),
@@ -260,12 +265,12 @@ fn each_tasks_policy_is_exact() {
     for task in TASKS {
         let policy = place.policy(task, &[]);
         let mut used = BTreeSet::new();
-        for step in steps().iter().filter(|step| step.task == task) {
-            let seen = place.run(step, &policy);
-            assert_eq!(seen.refused, BTreeSet::new(), "{task}, {}: {:?}", step.name, seen.run);
+        for exercise in exercises().iter().filter(|exercise| exercise.task == task) {
+            let seen = place.run(exercise, &policy);
+            assert_eq!(seen.refused, BTreeSet::new(), "{task}, {}: {:?}", exercise.name, seen.run);
             used.extend(seen.used);
-            seen.run.expect(step.code);
-            place.clear(&whole, step.name);
+            seen.run.expect(exercise.code);
+            place.clear(&whole, exercise.name);
         }
         assert_eq!(used, actions(&policy), "{task}");
         if task != "lifecycle-config" {
@@ -289,15 +294,17 @@ fn files_that_are_lent_need_nothing_of_efs() {
     let mut used = BTreeSet::new();
     // A host whose daemon does not answer is not the current one, and is not adopted.
     let answered = ["the current host", "an orphan, to adopt it"];
-    for step in steps().iter().filter(|step| tasks.contains(&step.task) && !answered.contains(&step.name)) {
-        let seen = place.run(step, &policy);
-        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", step.name, seen.run);
+    for exercise in
+        exercises().iter().filter(|exercise| tasks.contains(&exercise.task) && !answered.contains(&exercise.name))
+    {
+        let seen = place.run(exercise, &policy);
+        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", exercise.name, seen.run);
         used.extend(seen.used);
-        seen.run.expect(step.code);
+        seen.run.expect(exercise.code);
         let shared = place.front.shared();
         let groups: Vec<&String> = shared["groups"].as_object().expect("groups").keys().collect();
-        assert!(groups.iter().all(|group| !group.starts_with("EFSDockerHost")), "{}: {groups:?}", step.name);
-        place.clear(&policy, step.name);
+        assert!(groups.iter().all(|group| !group.starts_with("EFSDockerHost")), "{}: {groups:?}", exercise.name);
+        place.clear(&policy, exercise.name);
     }
     assert_eq!(used, actions(&policy));
 }
@@ -386,16 +393,18 @@ fn prepared_groups_need_no_more_than_launching_and_ending() {
     }
     let policy = place.policy("create,status,keep,terminate", &["--prepared"]);
     let mut used = BTreeSet::new();
-    for step in steps().iter().filter(|step| ["create", "status", "keep", "terminate"].contains(&step.task)) {
-        let seen = place.run(step, &policy);
-        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", step.name, seen.run);
+    for exercise in
+        exercises().iter().filter(|exercise| ["create", "status", "keep", "terminate"].contains(&exercise.task))
+    {
+        let seen = place.run(exercise, &policy);
+        assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", exercise.name, seen.run);
         used.extend(seen.used);
-        seen.run.expect(step.code);
+        seen.run.expect(exercise.code);
         place.front.enforce(&policy);
         place.home.sdocker(&["terminate-host", "--all"]).expect(0);
         place.front.enforce(&Value::Null);
-        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{}", step.name);
-        assert_eq!(place.front.shared(), place.began, "{}", step.name);
+        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{}", exercise.name);
+        assert_eq!(place.front.shared(), place.began, "{}", exercise.name);
     }
     assert_eq!(used, actions(&policy));
 }
@@ -776,10 +785,10 @@ fn missing_actions(tasks: &[&'static str]) -> Option<usize> {
         let policy = place.policy(task, &[]);
         for action in actions(&policy) {
             let reduced = without(&policy, &action);
-            let steps = steps();
-            let mut seen = steps.iter().filter(|step| step.task == *task).map(|step| {
-                let seen = place.run(step, &reduced);
-                place.clear(&whole, &format!("{action} of {task}, {}", step.name));
+            let exercises = exercises();
+            let mut seen = exercises.iter().filter(|exercise| exercise.task == *task).map(|exercise| {
+                let seen = place.run(exercise, &reduced);
+                place.clear(&whole, &format!("{action} of {task}, {}", exercise.name));
                 seen
             });
             let seen = seen.find(|seen| seen.refused.contains(&action));

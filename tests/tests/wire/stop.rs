@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, process::Command, time::Duration};
 
-use sdocker_tests::{Fault, Front, Home, eventually};
+use sdocker_tests::{EndpointFault, Front, Home, eventually};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 7] = ["create-host", "--instance-type", "c5.xlarge", "--on-idle", "stop", "--output", "json"];
@@ -146,7 +146,7 @@ fn a_start_that_fails_loses_nothing() {
     front.deny(&[]);
 
     // What was asked of EC2 is on record before, and the answer is not needed.
-    front.fault("ec2:StartInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:StartInstances", 0, EndpointFault::HoldAfter);
     let mut child = home.sdocker_command(&["use", &instance]).spawn().expect("it runs");
     assert!(front.wait_until_held(&mut child), "it gets there");
     child.kill().expect("it can be killed");
@@ -159,7 +159,7 @@ fn a_start_that_fails_loses_nothing() {
     assert_eq!(state(&home)["state"], json!("running"));
 
     front.shut_down(&instance);
-    front.fault("ec2:StartInstances", 0, Fault::DropAfter);
+    front.fault("ec2:StartInstances", 0, EndpointFault::DropAfter);
     start(0);
     assert_eq!((front.fired(), state(&home)["state"].clone()), (vec![1], json!("running")));
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
@@ -169,7 +169,7 @@ fn a_start_that_fails_loses_nothing() {
 #[test]
 fn a_creation_that_was_interrupted_keeps_no_disk() {
     let Some((front, home)) = studio() else { return };
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     let mut child = home.sdocker_command(&CREATE).spawn().expect("it runs");
     assert!(front.wait_until_held(&mut child), "it gets there");
     child.kill().expect("it can be killed");

@@ -17,7 +17,7 @@ use nix::{
     },
     unistd::Pid,
 };
-use sdocker_tests::{Fault, Front, Home, Terminal, eventually};
+use sdocker_tests::{EndpointFault, Front, Home, Terminal, eventually};
 use serde_json::{Value, json};
 
 const CREATE: [&str; 3] = ["create-host", "--instance-type", "c5.xlarge"];
@@ -52,7 +52,7 @@ fn nothing_is_left(front: &Front, home: &Home, case: &str) {
 }
 
 #[track_caller]
-fn hold(front: &Front, action: &str, nth: usize, fault: Fault, child: &mut Child) {
+fn hold(front: &Front, action: &str, nth: usize, fault: EndpointFault, child: &mut Child) {
     assert!(front.wait_until_held(child), "{fault:?} at {action} {nth}: the command ended before");
 }
 
@@ -72,7 +72,7 @@ fn nobody_finishes(home: &Home) {
 }
 
 /// The calls of a create that change something, each before and after it takes effect.
-fn changes(front: &Front, home: &Home) -> Vec<(String, usize, Fault)> {
+fn changes(front: &Front, home: &Home) -> Vec<(String, usize, EndpointFault)> {
     front.reset();
     // Each call once, and no second longer for each case.
     front.know_at_once();
@@ -82,7 +82,7 @@ fn changes(front: &Front, home: &Home) -> Vec<(String, usize, Fault)> {
     let mut all = Vec::new();
     for (number, action) in calls.iter().enumerate().filter(|(_, action)| !is_read(action)) {
         let nth = calls[..number].iter().filter(|before| *before == action).count();
-        all.extend([Fault::HoldBefore, Fault::HoldAfter].map(|fault| (action.clone(), nth, fault)));
+        all.extend([EndpointFault::HoldBefore, EndpointFault::HoldAfter].map(|fault| (action.clone(), nth, fault)));
     }
     assert!(all.len() >= 8, "{all:?}");
     all
@@ -118,9 +118,9 @@ fn what_became_of_a_closed_terminals_work_is_said_later() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
     front.know_at_once();
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     let mut terminal = Terminal::run(&home.sdocker_command(&CREATE));
-    hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut terminal.child);
+    hold(&front, "ec2:RunInstances", 0, EndpointFault::HoldAfter, &mut terminal.child);
     terminal.close();
     eventually(Duration::from_secs(5), "a hangup", || log(&home).contains("SIGHUP: stopping").then_some(()));
     front.release();
@@ -133,9 +133,9 @@ fn what_became_of_a_closed_terminals_work_is_said_later() {
     assert_eq!(said(), "");
 
     // A command that is stopped and goes on later, as with a container that stands still, does its work.
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     let mut child = home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-    hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut child);
+    hold(&front, "ec2:RunInstances", 0, EndpointFault::HoldAfter, &mut child);
     send(&child, Signal::SIGSTOP);
     front.release();
     send(&child, Signal::SIGCONT);
@@ -187,7 +187,9 @@ fn an_interrupted_kernel_leaves_nothing() {
     }
     let binary = std::env::var("SDOCKER_BIN").expect("SDOCKER_BIN names the binary under test");
     // Which process IPython ends after half a second is its shell's choice: the shell, or the command in its place.
-    for (fault, exec) in [(Fault::HoldAfter, ""), (Fault::HoldBefore, "exec "), (Fault::HoldAfter, "exec ")] {
+    for (fault, exec) in
+        [(EndpointFault::HoldAfter, ""), (EndpointFault::HoldBefore, "exec "), (EndpointFault::HoldAfter, "exec ")]
+    {
         front.fault("ec2:RunInstances", 0, fault);
         let mut cell = home
             .command(&kernel)
@@ -228,7 +230,7 @@ fn a_killed_window_leaves_nothing() {
     let tmux = |arguments: &[&str]| {
         home.command("tmux").arg("-S").arg(&socket).args(["-f", "/dev/null"]).args(arguments).status()
     };
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     // The first window keeps the server, as other windows of a user do.
     assert!(tmux(&["new-session", "-d", "-x", "120", "-y", "40", "cat"]).is_ok_and(|status| status.success()));
     assert!(tmux(&["new-window", &create]).is_ok_and(|status| status.success()));
@@ -238,7 +240,7 @@ fn a_killed_window_leaves_nothing() {
     nothing_is_left(&front, &home, "a killed window of tmux");
     let _ = tmux(&["kill-server"]);
 
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     let mut bash = home.command("bash");
     bash.args(["--norc", "-i"]);
     let mut tab = Terminal::run(&bash);
@@ -263,9 +265,9 @@ fn work_that_hears_no_hangup_goes_on() {
     // The second one ignores the signal as well, but goes on to draw on its terminal.
     let trap = ["-c", "trap '' HUP; \"$0\" \"$@\"; echo $? > code"];
     for (case, command) in [("nohup", command(&[], "nohup")), ("trap", command(&trap, "sh"))] {
-        front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+        front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
         let mut terminal = Terminal::run(&command);
-        hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut terminal.child);
+        hold(&front, "ec2:RunInstances", 0, EndpointFault::HoldAfter, &mut terminal.child);
         terminal.close();
         front.release();
         terminal.child.wait().expect("it ends");
@@ -283,9 +285,9 @@ fn work_that_hears_no_hangup_goes_on() {
 fn a_second_signal_ends_the_command_and_not_the_undo() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
-    front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+    front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
     let mut child = home.sdocker_command(&CREATE).stderr(Stdio::piped()).spawn().expect("it runs");
-    hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut child);
+    hold(&front, "ec2:RunInstances", 0, EndpointFault::HoldAfter, &mut child);
     for signal in [SIGINT, SIGINT, SIGTERM, SIGHUP] {
         send(&child, signal);
     }
@@ -326,10 +328,10 @@ fn every_command_ends_when_it_is_told() {
     ];
     for (arguments, action) in cases {
         for signal in [SIGINT, SIGTERM] {
-            front.fault(action, 0, Fault::HoldBefore);
+            front.fault(action, 0, EndpointFault::HoldBefore);
             let mut child =
                 home.sdocker_command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
-            hold(&front, action, 0, Fault::HoldBefore, &mut child);
+            hold(&front, action, 0, EndpointFault::HoldBefore, &mut child);
             let asked = Instant::now();
             send(&child, signal);
             let ended = child.wait_with_output().expect("it ends");
@@ -362,11 +364,11 @@ fn an_interrupted_terminate_says_what_is_left() {
     for _ in 0..3 {
         home.sdocker(&[&CREATE[..], &["--no-wait"]].concat()).expect(0);
     }
-    front.fault("ec2:TerminateInstances", 1, Fault::HoldBefore);
+    front.fault("ec2:TerminateInstances", 1, EndpointFault::HoldBefore);
     let arguments = ["terminate-host", "--all", "--output", "json"];
     let mut child =
         home.sdocker_command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    hold(&front, "ec2:TerminateInstances", 1, Fault::HoldBefore, &mut child);
+    hold(&front, "ec2:TerminateInstances", 1, EndpointFault::HoldBefore, &mut child);
     let asked = Instant::now();
     send(&child, SIGINT);
     let ended = child.wait_with_output().expect("it ends");
@@ -391,23 +393,23 @@ fn an_interrupted_recover_says_what_is_settled() {
     let Some(front) = Front::start() else { return };
     let home = front.home();
     for _ in 0..2 {
-        front.fault("ec2:RunInstances", 0, Fault::HoldAfter);
+        front.fault("ec2:RunInstances", 0, EndpointFault::HoldAfter);
         let mut child =
             home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-        hold(&front, "ec2:RunInstances", 0, Fault::HoldAfter, &mut child);
+        hold(&front, "ec2:RunInstances", 0, EndpointFault::HoldAfter, &mut child);
         send(&child, SIGKILL);
         child.wait().expect("it ends");
         front.release();
     }
     assert_eq!((front.live().len(), records(&home)), (2, 2));
-    front.fault("ec2:TerminateInstances", 1, Fault::HoldBefore);
+    front.fault("ec2:TerminateInstances", 1, EndpointFault::HoldBefore);
     let mut child = home
         .sdocker_command(&["recover", "--output", "json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    hold(&front, "ec2:TerminateInstances", 1, Fault::HoldBefore, &mut child);
+    hold(&front, "ec2:TerminateInstances", 1, EndpointFault::HoldBefore, &mut child);
     let asked = Instant::now();
     send(&child, SIGTERM);
     let ended = child.wait_with_output().expect("it ends");
@@ -460,11 +462,11 @@ fn a_silent_wait_is_named() {
         ("ec2:RunInstances", &["launching an instance", "RunInstances"]),
     ];
     for (action, what) in waits {
-        front.fault(action, 0, Fault::HoldBefore);
+        front.fault(action, 0, EndpointFault::HoldBefore);
         let mut child =
             home.sdocker_command(&CREATE).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
         let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-        hold(&front, action, 0, Fault::HoldBefore, &mut child);
+        hold(&front, action, 0, EndpointFault::HoldBefore, &mut child);
         let held = Instant::now();
         let mut line = String::new();
         // The provisioner's own waits are told of after a second, with the longest that they may take.

@@ -17,8 +17,8 @@ use tokio::{
     time::Instant,
 };
 
-/// What the world looks like.
-pub(crate) struct World {
+/// What the hosts of the test are like, and what comes of launches.
+pub(crate) struct Situation {
     pub found: Found,
     /// What the next launches come to.
     pub outcome: Result<(), String>,
@@ -35,7 +35,7 @@ pub(crate) struct World {
 pub(crate) struct Fake {
     began: Instant,
     claim: Arc<AsyncMutex<()>>,
-    pub world: Mutex<World>,
+    pub situation: Mutex<Situation>,
     /// The first lines of requests, and the bodies of those that have a length, as the daemon sees them.
     seen: Arc<Mutex<Vec<String>>>,
     /// One permit for each launch that may end.
@@ -50,7 +50,7 @@ pub(crate) fn nothing() -> Found {
 
 impl Fake {
     pub(crate) fn new(found: Found) -> Arc<Self> {
-        let world = World {
+        let situation = Situation {
             found,
             outcome: Ok(()),
             launches: 0,
@@ -63,7 +63,7 @@ impl Fake {
         Arc::new(Self {
             began: Instant::now(),
             claim: Arc::default(),
-            world: Mutex::new(world),
+            situation: Mutex::new(situation),
             seen: Arc::default(),
             may_end: Semaphore::new(0),
             linked: watch::Sender::new(true),
@@ -84,23 +84,23 @@ impl Fake {
         self.seen.lock().expect("sound").clone()
     }
 
-    pub(crate) fn set(&self, change: impl FnOnce(&mut World)) {
-        change(&mut self.world.lock().expect("sound"));
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Situation)) {
+        change(&mut self.situation.lock().expect("sound"));
     }
 
     pub(crate) fn launches(&self) -> usize {
-        self.world.lock().expect("sound").launches
+        self.situation.lock().expect("sound").launches
     }
 }
 
 #[async_trait]
 impl Hosts for Fake {
     async fn find(&self) -> Found {
-        self.world.lock().expect("sound").found.clone()
+        self.situation.lock().expect("sound").found.clone()
     }
 
     async fn connect(&self, _host: &str) -> io::Result<Connection> {
-        if self.world.lock().expect("sound").is_cut {
+        if self.situation.lock().expect("sound").is_cut {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (ours, theirs) = duplex(1 << 16);
@@ -109,9 +109,9 @@ impl Hosts for Fake {
     }
 
     async fn lost(&self, _host: &str, _why: &io::Error) -> Found {
-        let mut world = self.world.lock().expect("sound");
-        world.found = world.lost.clone();
-        world.found.clone()
+        let mut situation = self.situation.lock().expect("sound");
+        situation.found = situation.lost.clone();
+        situation.found.clone()
     }
 
     async fn claim(&self, _tell: &Tell) -> Result<Claim, String> {
@@ -119,11 +119,11 @@ impl Hosts for Fake {
     }
 
     async fn history(&self) -> Result<History, String> {
-        self.world.lock().expect("sound").history.clone()
+        self.situation.lock().expect("sound").history.clone()
     }
 
     async fn remember(&self, history: &History) -> Result<(), String> {
-        self.world.lock().expect("sound").history = Ok(history.clone());
+        self.situation.lock().expect("sound").history = Ok(history.clone());
         Ok(())
     }
 
@@ -132,20 +132,20 @@ impl Hosts for Fake {
     }
 
     async fn launch(&self, tell: Tell) -> Result<(), String> {
-        self.world.lock().expect("sound").launches += 1;
+        self.situation.lock().expect("sound").launches += 1;
         tell("launching".to_owned());
         self.may_end.acquire().await.expect("open").forget();
-        let mut world = self.world.lock().expect("sound");
-        if world.outcome.is_ok() {
-            world.found = Found::Host("new".into());
+        let mut situation = self.situation.lock().expect("sound");
+        if situation.outcome.is_ok() {
+            situation.found = Found::Host("new".into());
         }
-        world.outcome.clone()
+        situation.outcome.clone()
     }
 
     async fn share(&self, _host: &str, path: &Path) -> Result<(), String> {
-        let mut world = self.world.lock().expect("sound");
-        world.shared.push(path.to_owned());
-        world.refuses_to_share.clone().map_or(Ok(()), Err)
+        let mut situation = self.situation.lock().expect("sound");
+        situation.shared.push(path.to_owned());
+        situation.refuses_to_share.clone().map_or(Ok(()), Err)
     }
 
     async fn linked(&self, _host: &str) {

@@ -5,7 +5,7 @@ use std::{io, net::IpAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 
-use super::{addresses::Addresses, disk::Disk, machine::Machine};
+use super::{addresses::Addresses, disk::Disk, instance::SandboxInstance};
 use crate::{
     CloudError, CloudErrorKind, Instance, InstanceFilter, InstanceId, InstanceState, Instances, LaunchSpec,
     fake::Account,
@@ -21,8 +21,8 @@ impl SandboxInstances {
         Self { account, folder }
     }
 
-    fn machine(&self, id: &InstanceId) -> Machine {
-        Machine::new(&self.folder, id)
+    fn instance(&self, id: &InstanceId) -> SandboxInstance {
+        SandboxInstance::new(&self.folder, id)
     }
 
     /// Sees which hosts have ended by themselves.
@@ -42,11 +42,11 @@ impl SandboxInstances {
                 .with_message("SandboxError".to_owned(), error.to_string())
         })?;
         for id in live {
-            let machine = self.machine(&id);
-            if machine.is_alive() {
+            let of_sandbox = self.instance(&id);
+            if of_sandbox.is_alive() {
                 continue;
             }
-            if machine.is_stopped() {
+            if of_sandbox.is_stopped() {
                 self.account.with(|state| {
                     for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
                         record.instance.state = InstanceState::Stopped;
@@ -56,7 +56,7 @@ impl SandboxInstances {
                 })?;
                 continue;
             }
-            machine.stop().await.map_err(|error| failed(action, &id, &error))?;
+            of_sandbox.stop().await.map_err(|error| failed(action, &id, &error))?;
             self.account.with(|state| {
                 for record in state.instances.iter_mut().filter(|record| record.instance.id == id) {
                     record.instance.end();
@@ -101,8 +101,8 @@ impl Instances for SandboxInstances {
         })??;
         for instance in &instances {
             if let (Some(IpAddr::V4(address)), false) = (instance.private_address, instance.state.is_ended()) {
-                let machine = self.machine(&instance.id);
-                let started = machine.start(&instance.id, &instance.instance_type, address, &spec.bootstrap);
+                let of_sandbox = self.instance(&instance.id);
+                let started = of_sandbox.start(&instance.id, &instance.instance_type, address, &spec.bootstrap);
                 started.map_err(|error| failed(action, &instance.id, &error))?;
             }
         }
@@ -122,7 +122,7 @@ impl Instances for SandboxInstances {
     async fn terminate_all(&self, ids: &[InstanceId]) -> Result<(), CloudError> {
         self.account.terminate_all(ids).await?;
         let stopped = ids.iter().map(|id| async {
-            self.machine(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
+            self.instance(id).stop().await.map_err(|error| failed("ec2:TerminateInstances", id, &error))
         });
         try_join_all(stopped).await.map(drop)
     }
@@ -138,7 +138,7 @@ impl Instances for SandboxInstances {
         let was_stopped = self.account.with(|state| is_stopped(state))?;
         self.account.start(id).await?;
         if was_stopped {
-            self.machine(id).start_again().map_err(|error| failed("ec2:StartInstances", id, &error))?;
+            self.instance(id).start_again().map_err(|error| failed("ec2:StartInstances", id, &error))?;
         }
         Ok(())
     }

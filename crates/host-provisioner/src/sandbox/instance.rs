@@ -18,12 +18,12 @@ const ENDPOINT_FORWARD: &str = include_str!("../user_data/endpoint-forward.sh");
 /// What a host leaves in its folder that has stopped.
 const STOPPED: &str = "stopped";
 
-/// A host's folder.
-pub(super) struct Machine {
+/// An instance, by its folder.
+pub(super) struct SandboxInstance {
     folder: PathBuf,
 }
 
-impl Machine {
+impl SandboxInstance {
     pub(super) fn new(instances: &Path, id: &InstanceId) -> Self {
         Self { folder: instances.join(id.as_str()) }
     }
@@ -180,26 +180,26 @@ mod tests {
     #[test]
     fn a_host_that_is_just_about_to_write_its_process_is_alive() {
         let folder = tempfile::tempdir().expect("a folder");
-        let machine = Machine { folder: folder.path().join("i-1") };
-        fs::create_dir(&machine.folder).expect("made");
-        assert!(machine.is_alive(), "it has a moment");
-        fs::write(machine.folder.join("supervisor.pid"), "").expect("written");
-        assert!(machine.is_alive(), "the shell has made the file, and not written to it yet");
+        let instance = SandboxInstance { folder: folder.path().join("i-1") };
+        fs::create_dir(&instance.folder).expect("made");
+        assert!(instance.is_alive(), "it has a moment");
+        fs::write(instance.folder.join("supervisor.pid"), "").expect("written");
+        assert!(instance.is_alive(), "the shell has made the file, and not written to it yet");
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_host_whose_files_cannot_be_looked_at_is_not_taken_for_one_that_ended() {
         let folder = tempfile::tempdir().expect("a folder");
-        let machine = Machine { folder: folder.path().join("i-1") };
-        fs::create_dir(&machine.folder).expect("made");
-        fs::write(machine.folder.join("settings"), "").expect("written");
+        let instance = SandboxInstance { folder: folder.path().join("i-1") };
+        fs::create_dir(&instance.folder).expect("made");
+        fs::write(instance.folder.join("settings"), "").expect("written");
         // A link to itself can't be followed, by root neither.
-        let script = machine.folder.join("host.sh");
+        let script = instance.folder.join("host.sh");
         std::os::unix::fs::symlink(&script, &script).expect("linked");
-        assert!(machine.stop().await.is_err());
-        assert!(machine.folder.join("settings").try_exists().expect("readable"), "nothing was removed");
+        assert!(instance.stop().await.is_err());
+        assert!(instance.folder.join("settings").try_exists().expect("readable"), "nothing was removed");
         fs::remove_file(&script).expect("removed");
-        machine.stop().await.expect("what is left is files");
-        assert!(!machine.folder.try_exists().expect("readable"));
+        instance.stop().await.expect("what is left is files");
+        assert!(!instance.folder.try_exists().expect("readable"));
     }
 }
