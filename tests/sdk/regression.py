@@ -4,7 +4,6 @@ Rows like the abalone data's (rings from measurements), from a fixed seed: the l
 """
 
 import contextlib
-import importlib
 import json
 import math
 import pathlib
@@ -21,7 +20,9 @@ import xgboost
 
 # Whenever the SDKs look into their configuration they check the schema of it as well, which is theirs: most of what they compute.
 with contextlib.suppress(ModuleNotFoundError):
-    importlib.import_module("jsonschema").Draft202012Validator.check_schema = lambda schema: None
+    import jsonschema
+
+    jsonschema.Draft202012Validator.check_schema = lambda schema: None
 
 # The noise of the data has a standard deviation of 0.3; a model that learned nothing has an error above 3.
 BOUND = 0.8

@@ -45,10 +45,7 @@ fn a_host_says_what_it_costs() {
     let listed = home.sdocker(&["list-hosts", "--offline", "--output", "json"]).expect(0).json();
     assert!(hourly(&listed["hosts"][0]["cost"]), "{listed:#}");
     let status = home.sdocker(&["status"]).expect(0).stdout;
-    // A tenth of a cent, on a machine that took long.
-    let is_said =
-        status.contains("$0.24 an hour, $0.00") && status.contains(" so far, $2.88 at the most until it ends");
-    assert!(is_said, "{status}");
+    assert!(says_costs(&status, "$0.24"), "{status}");
     let table = home.sdocker(&["list-hosts"]).expect(0).stdout;
     assert!(table.contains("SO FAR") && table.contains("$0.24"), "{table}");
     assert_eq!(front.priced().len(), 2);
@@ -133,6 +130,13 @@ fn a_limit_in_dollars_is_one_in_time() {
     front.enforce(&Value::Null);
 }
 
+/// Whether the status of a new host says so much an hour, and what it can cost at the most. On a machine that took long it has cost a tenth of
+/// a cent by then.
+fn says_costs(status: &str, hourly: &str) -> bool {
+    status.contains(&format!("{hourly} an hour, $0.00"))
+        && status.contains(" so far, $2.88 at the most until it ends itself")
+}
+
 /// On Spot a host costs what its zone costs at the moment; a limit in dollars, and what it can cost at the most, are by the price on demand.
 #[test]
 fn a_host_on_spot_says_what_spot_costs() {
@@ -171,8 +175,7 @@ fn a_host_on_spot_says_what_spot_costs() {
     assert_eq!(created["cost"]["hourly_usd"]["market"], "spot", "{created:#}");
     assert!(created["cost"]["hourly_usd"]["instance"].as_f64() < Some(0.08), "{created:#}");
     let status = home.sdocker(&["status"]).expect(0).stdout;
-    let costs = status.contains("$0.12 an hour, $0.00") && status.contains(" so far, $2.88 at the most until it ends");
-    assert!(costs, "{status}");
+    assert!(says_costs(&status, "$0.12"), "{status}");
     let table = home.sdocker(&["list-hosts"]).expect(0).stdout;
     assert!(table.contains("$0.12"), "{table}");
     home.sdocker(&["terminate-host", "--all", "--purge"]).expect(0);
