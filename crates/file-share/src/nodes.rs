@@ -1,4 +1,4 @@
-//! What the other side knows: a table of nodes, each a file with the places where it was seen. No descriptors.
+//! What the other side knows: a table of nodes, each a file with the hard links by which it was seen. No descriptors.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,16 +12,16 @@ use crate::tree::Identity;
 /// The number of the shared folder itself (`FUSE_ROOT_ID`).
 pub(crate) const ROOT: u64 = 1;
 
-/// Folders above a file, at most. A path has no more, since each takes two bytes of 4,096 from the kernel; here it ends a search in
-/// places of which some are out of date.
+/// Folders above a file, at most. A path has no more, since each takes two bytes of 4,096 from the kernel; here it ends a search among
+/// links of which some are out of date.
 const MAX_DEPTH: usize = 2048;
 
-/// Places of a file that are remembered: it has more names only where somebody means to fill this table, or is found by its others.
-const MAX_PLACES: usize = 16;
+/// Hard links to a file that are remembered: it has more only where somebody means to fill this table, or is found by its others.
+const MAX_LINKS: usize = 16;
 
 /// A name in a known folder.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct HardLink {
     pub(crate) parent: u64,
     pub(crate) name: Arc<[u8]>,
 }
@@ -30,10 +30,10 @@ pub(crate) struct Place {
 struct Node {
     identity: Identity,
     /// The latest last. A folder has one.
-    places: Vec<Place>,
+    links: Vec<HardLink>,
     /// How often the other side was told of it, and has not forgotten it.
     lookups: u64,
-    /// Places that name it as their folder.
+    /// Links that name it as their folder.
     children: usize,
     /// Numbers of its open files.
     open: Vec<u64>,
@@ -54,7 +54,7 @@ impl Nodes {
     /// A table that knows the shared folder. Numbers begin at `first`: those of a table before this one must mean nothing to it.
     pub(crate) fn new(root: Identity, first: u64, max: usize) -> Self {
         let node =
-            Node { identity: root, places: Vec::new(), lookups: 1, children: 0, open: Vec::new(), is_gone: false };
+            Node { identity: root, links: Vec::new(), lookups: 1, children: 0, open: Vec::new(), is_gone: false };
         Self { nodes: HashMap::from([(ROOT, node)]), numbers: HashMap::from([(root, ROOT)]), next: first, max }
     }
 
@@ -72,7 +72,7 @@ impl Nodes {
         self.numbers.get(&identity).copied()
     }
 
-    /// A file was seen at a place, and the other side is told of it.
+    /// A file was seen by a link, and the other side is told of it.
     pub(crate) fn seen(&mut self, identity: Identity, parent: u64, name: &[u8]) -> Result<u64, Errno> {
         let number = match self.numbers.get(&identity) {
             Some(number) => *number,
@@ -80,13 +80,13 @@ impl Nodes {
             None => {
                 let number = self.next;
                 self.next += 1;
-                let (places, open) = (Vec::new(), Vec::new());
-                self.nodes.insert(number, Node { identity, places, lookups: 0, children: 0, open, is_gone: false });
+                let (links, open) = (Vec::new(), Vec::new());
+                self.nodes.insert(number, Node { identity, links, lookups: 0, children: 0, open, is_gone: false });
                 self.numbers.insert(identity, number);
                 number
             }
         };
-        self.place(number, parent, name);
+        self.add_link(number, parent, name);
         if let Some(node) = self.nodes.get_mut(&number) {
             node.lookups = node.lookups.saturating_add(1);
             node.is_gone = false;
@@ -94,70 +94,70 @@ impl Nodes {
         Ok(number)
     }
 
-    /// Makes a place the latest of a node.
-    fn place(&mut self, number: u64, parent: u64, name: &[u8]) {
+    /// Makes a link the latest of a node.
+    fn add_link(&mut self, number: u64, parent: u64, name: &[u8]) {
         if number == ROOT || !self.nodes.contains_key(&parent) {
             return;
         }
         let Some(node) = self.nodes.get_mut(&number) else { return };
-        if node.places.last().is_some_and(|place| place.parent == parent && *place.name == *name) {
+        if node.links.last().is_some_and(|link| link.parent == parent && *link.name == *name) {
             return;
         }
-        let before = match node.places.iter().position(|place| place.parent == parent && *place.name == *name) {
+        let before = match node.links.iter().position(|link| link.parent == parent && *link.name == *name) {
             Some(known) => {
-                let place = node.places.remove(known);
-                node.places.push(place);
+                let link = node.links.remove(known);
+                node.links.push(link);
                 return;
             }
-            None if node.identity.is_folder => std::mem::take(&mut node.places),
-            None if node.places.len() >= MAX_PLACES => vec![node.places.remove(0)],
+            None if node.identity.is_folder => std::mem::take(&mut node.links),
+            None if node.links.len() >= MAX_LINKS => vec![node.links.remove(0)],
             None => Vec::new(),
         };
-        node.places.push(Place { parent, name: name.into() });
+        node.links.push(HardLink { parent, name: name.into() });
         if let Some(parent) = self.nodes.get_mut(&parent) {
             parent.children += 1;
         }
         self.left(before);
     }
 
-    /// Places that are no longer.
-    fn left(&mut self, places: Vec<Place>) {
-        let mut left: Vec<u64> = places.into_iter().map(|place| place.parent).collect();
+    /// Links that are no longer.
+    fn left(&mut self, links: Vec<HardLink>) {
+        let mut left: Vec<u64> = links.into_iter().map(|link| link.parent).collect();
         while let Some(number) = left.pop() {
             if let Some(parent) = self.nodes.get_mut(&number) {
                 parent.children = parent.children.saturating_sub(1);
-                left.extend(self.drop_unused(number).into_iter().map(|place| place.parent));
+                left.extend(self.drop_unused(number).into_iter().map(|link| link.parent));
             }
         }
     }
 
-    /// Removes a node that nobody knows, and returns its places.
-    fn drop_unused(&mut self, number: u64) -> Vec<Place> {
+    /// Removes a node that nobody knows, and returns its links.
+    fn drop_unused(&mut self, number: u64) -> Vec<HardLink> {
         match self.nodes.entry(number) {
             Entry::Occupied(node) if number != ROOT && node.get().lookups == 0 && node.get().children == 0 => {
                 let node = node.remove();
                 self.numbers.remove(&node.identity);
-                node.places
+                node.links
             }
             _ => Vec::new(),
         }
     }
 
-    /// A file that is known was found at a place.
+    /// A file that is known was found by a link.
     pub(crate) fn found(&mut self, identity: Identity, parent: u64, name: &[u8]) {
         if let Some(number) = self.number(identity) {
-            self.place(number, parent, name);
+            self.add_link(number, parent, name);
         }
     }
 
     /// The folder where a file was seen last.
     pub(crate) fn parent(&self, number: u64) -> Option<u64> {
-        self.nodes.get(&number)?.places.last().map(|place| place.parent)
+        self.nodes.get(&number)?.links.last().map(|link| link.parent)
     }
 
-    /// The places of a file.
-    pub(crate) fn places(&self, number: u64) -> &[Place] {
-        self.nodes.get(&number).map_or(&[], |node| &node.places)
+    /// The hard links to a file.
+    pub(crate) fn links(&self, number: u64) -> &[HardLink] {
+        self.nodes.get(&number).map_or(&[], |node| &node.links)
     }
 
     /// The numbers of all files.
@@ -169,17 +169,17 @@ impl Nodes {
     pub(crate) fn unseen(&mut self, identity: Identity, parent: u64, name: &[u8], last: bool) {
         let Some(node) = self.number(identity).and_then(|number| self.nodes.get_mut(&number)) else { return };
         node.is_gone |= last;
-        if let Some(known) = node.places.iter().position(|place| place.parent == parent && *place.name == *name) {
-            let place = node.places.remove(known);
-            self.left(vec![place]);
+        if let Some(known) = node.links.iter().position(|link| link.parent == parent && *link.name == *name) {
+            let link = node.links.remove(known);
+            self.left(vec![link]);
         }
     }
 
     /// A file was renamed.
     pub(crate) fn moved(&mut self, identity: Identity, from: (u64, &[u8]), to: (u64, &[u8])) {
         let Some(number) = self.number(identity) else { return };
-        // The new place first: a folder that only this file holds in the table must not be dropped in between.
-        self.place(number, to.0, to.1);
+        // The new link first: a folder that only this file holds in the table must not be dropped in between.
+        self.add_link(number, to.0, to.1);
         if from != to {
             self.unseen(identity, from.0, from.1, false);
         }
@@ -193,8 +193,8 @@ impl Nodes {
         }
         node.lookups = node.lookups.saturating_sub(times);
         let (identity, is_gone) = (node.identity, node.is_gone);
-        let places = self.drop_unused(number);
-        self.left(places);
+        let links = self.drop_unused(number);
+        self.left(links);
         (is_gone && !self.nodes.contains_key(&number)).then_some(identity)
     }
 
@@ -216,22 +216,22 @@ impl Nodes {
         self.nodes.get(&number).map_or(&[], |node| &node.open)
     }
 
-    /// The ways from the shared folder to a file, the likeliest first: names of folders, and its own.
-    pub(crate) fn ways(&self, number: u64) -> Result<Vec<Vec<Arc<[u8]>>>, Errno> {
+    /// The paths from the shared folder to a file, the likeliest first: names of folders, and its own.
+    pub(crate) fn paths(&self, number: u64) -> Result<Vec<Vec<Arc<[u8]>>>, Errno> {
         if number == ROOT {
             return Ok(vec![Vec::new()]);
         }
         let node = self.nodes.get(&number).ok_or(Errno::STALE)?;
-        Ok(node.places.iter().rev().filter_map(|place| self.way(place)).collect())
+        Ok(node.links.iter().rev().filter_map(|link| self.path(link)).collect())
     }
 
-    fn way(&self, place: &Place) -> Option<Vec<Arc<[u8]>>> {
-        let mut names = vec![place.name.clone()];
-        let mut at = place.parent;
+    fn path(&self, link: &HardLink) -> Option<Vec<Arc<[u8]>>> {
+        let mut names = vec![link.name.clone()];
+        let mut at = link.parent;
         while at != ROOT {
-            let place = self.nodes.get(&at)?.places.last()?;
-            names.push(place.name.clone());
-            at = place.parent;
+            let link = self.nodes.get(&at)?.links.last()?;
+            names.push(link.name.clone());
+            at = link.parent;
             if names.len() > MAX_DEPTH {
                 return None;
             }
@@ -253,10 +253,11 @@ mod tests {
         Nodes::new(identity(1, true), 100, 10)
     }
 
-    fn ways(nodes: &Nodes, number: u64) -> Vec<String> {
-        let ways = nodes.ways(number).expect("known");
-        ways.iter()
-            .map(|way| way.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>().join("/"))
+    fn paths(nodes: &Nodes, number: u64) -> Vec<String> {
+        let paths = nodes.paths(number).expect("known");
+        paths
+            .iter()
+            .map(|path| path.iter().map(|name| String::from_utf8_lossy(name)).collect::<Vec<_>>().join("/"))
             .collect()
     }
 
@@ -266,9 +267,9 @@ mod tests {
         let folder = nodes.seen(identity(2, true), ROOT, b"folder").expect("room");
         let file = nodes.seen(identity(3, false), ROOT, b"a").expect("room");
         assert_eq!(nodes.seen(identity(3, false), folder, b"b"), Ok(file));
-        assert_eq!(ways(&nodes, file), ["folder/b", "a"]);
+        assert_eq!(paths(&nodes, file), ["folder/b", "a"]);
         nodes.unseen(identity(3, false), folder, b"b", false);
-        assert_eq!(ways(&nodes, file), ["a"]);
+        assert_eq!(paths(&nodes, file), ["a"]);
     }
 
     #[test]
@@ -279,8 +280,8 @@ mod tests {
         for name in 0_u8..100 {
             nodes.seen(identity(3, false), ROOT, &[name]).expect("room");
         }
-        assert_eq!((nodes.ways(file).expect("known").len(), &*nodes.places(file)[15].name), (MAX_PLACES, &[99][..]));
-        // The folder of a place that is not remembered can be forgotten.
+        assert_eq!((nodes.paths(file).expect("known").len(), &*nodes.links(file)[15].name), (MAX_LINKS, &[99][..]));
+        // The folder of a link that is not remembered can be forgotten.
         nodes.forget(folder, 1);
         assert_eq!(nodes.len(), 2);
     }
@@ -293,7 +294,7 @@ mod tests {
         let second = nodes.seen(b, ROOT, b"b").expect("room");
         let file = nodes.seen(identity(4, false), first, b"f").expect("room");
         nodes.moved(a, (ROOT, b"a"), (second, b"inner"));
-        assert_eq!(ways(&nodes, file), ["b/inner/f"]);
+        assert_eq!(paths(&nodes, file), ["b/inner/f"]);
     }
 
     #[test]
@@ -302,8 +303,8 @@ mod tests {
         let folder = nodes.seen(identity(2, true), ROOT, b"folder").expect("room");
         let file = nodes.seen(identity(3, false), folder, b"f").expect("room");
         assert_eq!(nodes.forget(folder, 1), None);
-        // The file's place still needs it.
-        assert_eq!((nodes.len(), ways(&nodes, file)), (3, vec!["folder/f".to_owned()]));
+        // The file's link still needs it.
+        assert_eq!((nodes.len(), paths(&nodes, file)), (3, vec!["folder/f".to_owned()]));
         nodes.unseen(identity(3, false), folder, b"f", true);
         assert_eq!(nodes.forget(file, u64::MAX), Some(identity(3, false)));
         assert_eq!(nodes.len(), 1);
@@ -318,7 +319,7 @@ mod tests {
         let first = nodes.seen(a, ROOT, b"a").expect("room");
         let second = nodes.seen(b, first, b"b").expect("room");
         nodes.seen(a, second, b"a").expect("room");
-        assert_eq!(nodes.ways(first).expect("known"), Vec::<Vec<Arc<[u8]>>>::new());
+        assert_eq!(nodes.paths(first).expect("known"), Vec::<Vec<Arc<[u8]>>>::new());
     }
 
     #[test]

@@ -339,14 +339,14 @@ impl Server {
 
     /// Opens the file of a node, if it is still where it was seen, or still open.
     fn find(&self, node: u64) -> Result<Found, Errno> {
-        let (identity, ways, open) = {
+        let (identity, paths, open) = {
             let state = self.state();
             let open = state.nodes.open(node).iter().find_map(|handle| state.handles.get(*handle, node).ok());
-            (state.nodes.identity(node)?, state.nodes.ways(node)?, open)
+            (state.nodes.identity(node)?, state.nodes.paths(node)?, open)
         };
         let mut refused = None;
-        for way in ways {
-            let opened = tree::open(&self.root, &way);
+        for path in paths {
+            let opened = tree::open(&self.root, &path);
             let found = opened.and_then(|fd| Ok(Found { status: tree::status(&fd)?, fd: Fd::Named(fd) }));
             match found {
                 // The shared folder itself is the one that was opened, whatever becomes of its name.

@@ -25,14 +25,14 @@ use crate::{
 
 /// Where something is that is copied, as a user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum CopyPath {
     /// Here.
     Here(PathBuf),
     /// On a host, the current one where none is named, by its path from the root.
     Host(Option<HostSelector>, String),
 }
 
-impl FromStr for Place {
+impl FromStr for CopyPath {
     type Err = String;
 
     /// As of scp and `docker cp`: what begins with `/` or `.`, or has a `/` before its first colon, is here.
@@ -70,14 +70,14 @@ pub struct Copied {
 
 /// Copies a file or a folder.
 pub(crate) async fn copy(
-    from: &Place,
-    to: &Place,
+    from: &CopyPath,
+    to: &CopyPath,
     lookup: &Lookup,
     observer: &dyn Observer,
     stop: &CancellationToken,
 ) -> Result<Copied> {
     match (from, to) {
-        (Place::Host(host, path), Place::Here(target)) => {
+        (CopyPath::Host(host, path), CopyPath::Here(target)) => {
             let (host, client) = reach(host.as_ref(), lookup, observer).await?;
             let _copying = observer.asking("copying");
             let source = client.host_path(path).await?;
@@ -86,7 +86,7 @@ pub(crate) async fn copy(
             let (to, amount) = closed(source, taken).await?;
             Ok(Copied { host: host.name, to: to.display().to_string(), amount })
         }
-        (Place::Here(source), Place::Host(host, path)) => {
+        (CopyPath::Here(source), CopyPath::Host(host, path)) => {
             let what = fs::symlink_metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
             let (host, client) = reach(host.as_ref(), lookup, observer).await?;
             let _copying = observer.asking("copying");
@@ -96,9 +96,13 @@ pub(crate) async fn copy(
             let to = format!("{}/{name}", folder.path.trim_end_matches('/'));
             Ok(Copied { host: host.name, to, amount })
         }
-        (Place::Here(_), Place::Here(_)) => Err(Error::new("both paths are local: one of them must be HOST:/PATH")
-            .hint("`:/PATH` is a path on the current host; `cp` copies local files")),
-        (Place::Host(..), Place::Host(..)) => Err(Error::new("both paths are on hosts: one of them must be local")),
+        (CopyPath::Here(_), CopyPath::Here(_)) => {
+            Err(Error::new("both paths are local: one of them must be HOST:/PATH")
+                .hint("`:/PATH` is a path on the current host; `cp` copies local files"))
+        }
+        (CopyPath::Host(..), CopyPath::Host(..)) => {
+            Err(Error::new("both paths are on hosts: one of them must be local"))
+        }
     }
 }
 
@@ -220,16 +224,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_here_or_on_a_host() {
-        let place = |text: &str| text.parse::<Place>();
+    fn a_path_is_here_or_on_a_host() {
+        let path = |text: &str| text.parse::<CopyPath>();
         for here in ["x", "a/b", "/a:b", "./a:b", "..", "a/b:c"] {
-            assert_eq!(place(here), Ok(Place::Here(here.into())));
+            assert_eq!(path(here), Ok(CopyPath::Here(here.into())));
         }
         let host = "c5.xlarge_i-0123456789abcdef0".parse::<HostSelector>().expect("a name");
-        assert_eq!(place(&format!("{host}:/a:b")), Ok(Place::Host(Some(host), "/a:b".to_owned())));
-        assert_eq!(place(":/"), Ok(Place::Host(None, "/".to_owned())));
+        assert_eq!(path(&format!("{host}:/a:b")), Ok(CopyPath::Host(Some(host), "/a:b".to_owned())));
+        assert_eq!(path(":/"), Ok(CopyPath::Host(None, "/".to_owned())));
         for wrong in ["", "c5:x", ":", "a b:/x", "-x:/y"] {
-            assert!(place(wrong).is_err(), "{wrong}");
+            assert!(path(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     client_files::HostFiles,
     clients, compose,
     config::{self, Config, ConfigFile},
-    copy::{self, Copied, Place},
+    copy::{self, Copied, CopyPath},
     creation::{self, Count, NewHost, NewHosts, Preview, Receiver},
     detours::{self, Blocked},
     disk,
@@ -165,8 +165,8 @@ impl Home {
     /// Both places are here, or both on hosts; one that is not there, or can't be read or written; `stop`.
     pub async fn copy(
         &self,
-        from: &Place,
-        to: &Place,
+        from: &CopyPath,
+        to: &CopyPath,
         observer: &dyn Observer,
         stop: &CancellationToken,
     ) -> Result<Copied> {

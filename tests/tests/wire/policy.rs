@@ -12,7 +12,7 @@ const PURGE: [&str; 3] = ["terminate-host", "--all", "--purge"];
 const TASKS: [&str; 7] = ["create", "status", "keep", "terminate", "recover", "purge", "lifecycle-config"];
 
 /// An endpoint with a user who works in two apps.
-struct Place {
+struct TwoApps {
     front: Front,
     /// A KernelGateway app.
     home: Home,
@@ -23,7 +23,7 @@ struct Place {
     files: &'static [&'static str],
 }
 
-impl Place {
+impl TwoApps {
     fn new() -> Option<Self> {
         let front = Front::start()?;
         let space = front.home();
@@ -60,7 +60,7 @@ impl Place {
         self.home.sdocker(&[&CREATE[..], self.files].concat())
     }
 
-    /// The policy of these tasks in this place, which nothing is refused for while it is asked for.
+    /// The policy of these tasks here, which nothing is refused for while it is asked for.
     fn policy(&self, tasks: &str, options: &[&str]) -> Value {
         self.front.enforce(&Value::Null);
         self.home.sdocker(&[&["policy", "--for", tasks], options].concat()).expect(0).json()
@@ -105,129 +105,131 @@ struct Exercise {
     task: &'static str,
     name: &'static str,
     /// What is there before, without a policy.
-    prepare: fn(&Place),
+    prepare: fn(&TwoApps),
     /// An error that the first call of an action gets, with its code.
     error: Option<(&'static str, &'static str)>,
-    act: fn(&Place) -> Run,
+    act: fn(&TwoApps) -> Run,
     /// The exit code where nothing is refused.
     code: i32,
 }
 
 impl Exercise {
-    const fn new(task: &'static str, name: &'static str, prepare: fn(&Place), act: fn(&Place) -> Run) -> Self {
+    const fn new(task: &'static str, name: &'static str, prepare: fn(&TwoApps), act: fn(&TwoApps) -> Run) -> Self {
         Self { task, name, prepare, error: None, act, code: 0 }
     }
 }
 
-fn nothing(_: &Place) {}
+fn nothing(_: &TwoApps) {}
 
-fn a_host(place: &Place) {
-    place.create().expect(0);
+fn a_host(studio: &TwoApps) {
+    studio.create().expect(0);
 }
 
-fn three_hosts(place: &Place) {
-    place.home.sdocker(&[&CREATE[..], place.files, &["--count", "3"]].concat()).expect(0);
+fn three_hosts(studio: &TwoApps) {
+    studio.home.sdocker(&[&CREATE[..], studio.files, &["--count", "3"]].concat()).expect(0);
 }
 
 /// A host that no record knows.
-fn an_orphan(place: &Place) {
-    a_host(place);
-    for file in std::fs::read_dir(place.home.join(".sdocker/journal")).expect("a journal").flatten() {
+fn an_orphan(studio: &TwoApps) {
+    a_host(studio);
+    for file in std::fs::read_dir(studio.home.join(".sdocker/journal")).expect("a journal").flatten() {
         std::fs::remove_file(file.path()).expect("removed");
     }
-    std::fs::remove_file(place.home.join(".sdocker/sdocker-hosts.conf")).expect("removed");
+    std::fs::remove_file(studio.home.join(".sdocker/sdocker-hosts.conf")).expect("removed");
 }
 
 /// Groups that no host uses.
-fn the_groups(place: &Place) {
-    a_host(place);
-    place.home.sdocker(&["terminate-host", "--all"]).expect(0);
+fn the_groups(studio: &TwoApps) {
+    a_host(studio);
+    studio.home.sdocker(&["terminate-host", "--all"]).expect(0);
 }
 
 /// Groups that no host that ended lately can hold.
-fn groups_of_long_ago(place: &Place) {
-    the_groups(place);
-    place.front.forget_ended();
+fn groups_of_long_ago(studio: &TwoApps) {
+    the_groups(studio);
+    studio.front.forget_ended();
 }
 
 /// A creation that died after this call took effect.
-fn killed_after(place: &Place, action: &str) {
-    place.front.fault(action, 0, EndpointFault::HoldAfter);
-    let mut child = spawn(place);
-    assert!(place.front.wait_until_held(&mut child), "it gets to {action}");
+fn killed_after(studio: &TwoApps, action: &str) {
+    studio.front.fault(action, 0, EndpointFault::HoldAfter);
+    let mut child = spawn(studio);
+    assert!(studio.front.wait_until_held(&mut child), "it gets to {action}");
     child.kill().expect("it can be killed");
     child.wait().expect("it ends");
-    place.front.release();
+    studio.front.release();
 }
 
-fn spawn(place: &Place) -> std::process::Child {
+fn spawn(studio: &TwoApps) -> std::process::Child {
     // It waits, in vain.
-    let files = place.files.iter().filter(|option| **option != "--no-wait").copied().collect::<Vec<_>>();
-    let mut command = place.home.sdocker_command(&[&CREATE[..], &files].concat());
+    let files = studio.files.iter().filter(|option| **option != "--no-wait").copied().collect::<Vec<_>>();
+    let mut command = studio.home.sdocker_command(&[&CREATE[..], &files].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
 }
 
 /// A creation that is asked to stop while it waits for a host that does not come up.
-fn create_and_stop(place: &Place) -> Run {
+fn create_and_stop(studio: &TwoApps) -> Run {
     let elsewhere = Home::new();
-    place.front.boot_into(&elsewhere);
-    let mut child = spawn(place);
-    while place.front.live().is_empty() {
+    studio.front.boot_into(&elsewhere);
+    let mut child = spawn(studio);
+    while studio.front.live().is_empty() {
         if child.try_wait().expect("a child").is_some() {
             break;
         }
     }
     // It may have ended, where it was refused something.
-    place.home.run("kill", &["-s", "TERM", &child.id().to_string()]);
+    studio.home.run("kill", &["-s", "TERM", &child.id().to_string()]);
     let run = Run::new(child.wait_with_output().expect("it ends"));
-    place.front.boot_into(&place.home);
+    studio.front.boot_into(&studio.home);
     run
 }
 
 /// The exercises in which every action of every task is used.
 fn exercises() -> Vec<Exercise> {
-    let purge_in_use = Exercise::new("purge", "groups that something else uses", groups_of_long_ago, |place| {
-        place.home.sdocker(&PURGE)
+    let purge_in_use = Exercise::new("purge", "groups that something else uses", groups_of_long_ago, |studio| {
+        studio.home.sdocker(&PURGE)
     });
     let create_undone = Exercise::new("create", "a creation that is undone", nothing, create_and_stop);
     vec![
-        Exercise::new("create", "a creation", nothing, Place::create),
+        Exercise::new("create", "a creation", nothing, TwoApps::create),
         Exercise { code: 143, ..create_undone },
-        Exercise::new("create", "three at once", nothing, |place| {
-            place.home.sdocker(&[&CREATE[..], place.files, &["--count", "3"]].concat())
+        Exercise::new("create", "three at once", nothing, |studio| {
+            studio.home.sdocker(&[&CREATE[..], studio.files, &["--count", "3"]].concat())
         }),
-        Exercise::new("create", "in a space", nothing, |place| {
-            place.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
+        Exercise::new("create", "in a space", nothing, |studio| {
+            studio.space.sdocker(&[&CREATE[..], &["--dry-run"]].concat())
         }),
-        Exercise::new("status", "list-hosts", a_host, |place| place.home.sdocker(&["list-hosts"])),
-        Exercise::new("status", "status", a_host, |place| place.home.sdocker(&["status"])),
-        Exercise::new("keep", "keep", a_host, |place| place.home.sdocker(&["keep"])),
-        Exercise::new("terminate", "the current host", a_host, |place| place.home.sdocker(&["terminate-current-host"])),
-        Exercise::new("terminate", "all hosts", a_host, |place| place.home.sdocker(&["terminate-host", "--all"])),
-        Exercise::new("terminate", "three at once", three_hosts, |place| {
-            place.home.sdocker(&["terminate-host", "--all"])
+        Exercise::new("status", "list-hosts", a_host, |studio| studio.home.sdocker(&["list-hosts"])),
+        Exercise::new("status", "status", a_host, |studio| studio.home.sdocker(&["status"])),
+        Exercise::new("keep", "keep", a_host, |studio| studio.home.sdocker(&["keep"])),
+        Exercise::new("terminate", "the current host", a_host, |studio| {
+            studio.home.sdocker(&["terminate-current-host"])
         }),
-        Exercise::new("purge", "groups", the_groups, |place| place.home.sdocker(&PURGE)),
+        Exercise::new("terminate", "all hosts", a_host, |studio| studio.home.sdocker(&["terminate-host", "--all"])),
+        Exercise::new("terminate", "three at once", three_hosts, |studio| {
+            studio.home.sdocker(&["terminate-host", "--all"])
+        }),
+        Exercise::new("purge", "groups", the_groups, |studio| studio.home.sdocker(&PURGE)),
         Exercise { error: Some(("ec2:DeleteSecurityGroup", "DependencyViolation")), ..purge_in_use },
-        Exercise::new("purge", "in a space", nothing, |place| place.space.sdocker(&PURGE)),
-        Exercise::new("recover", "a launch", |place| killed_after(place, "ec2:RunInstances"), recover),
-        Exercise::new("recover", "a group", |place| killed_after(place, "ec2:CreateSecurityGroup"), recover),
-        Exercise::new("recover", "an orphan, to adopt it", an_orphan, |place| {
-            place.home.sdocker(&["recover", "--adopt"])
+        Exercise::new("purge", "in a space", nothing, |studio| studio.space.sdocker(&PURGE)),
+        Exercise::new("recover", "a launch", |studio| killed_after(studio, "ec2:RunInstances"), recover),
+        Exercise::new("recover", "a group", |studio| killed_after(studio, "ec2:CreateSecurityGroup"), recover),
+        Exercise::new("recover", "an orphan, to adopt it", an_orphan, |studio| {
+            studio.home.sdocker(&["recover", "--adopt"])
         }),
-        Exercise::new("recover", "an orphan, to end it", an_orphan, |place| {
-            place.home.sdocker(&["recover", "--terminate"])
+        Exercise::new("recover", "an orphan, to end it", an_orphan, |studio| {
+            studio.home.sdocker(&["recover", "--terminate"])
         }),
-        Exercise::new("recover", "in a space", nothing, |place| place.space.sdocker(&["recover"])),
-        Exercise::new("lifecycle-config", "a lifecycle configuration", nothing, |place| {
+        Exercise::new("recover", "in a space", nothing, |studio| studio.space.sdocker(&["recover"])),
+        Exercise::new("lifecycle-config", "a lifecycle configuration", nothing, |studio| {
             let name = format!("sdocker-{}", std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_nanos());
-            place.home.sdocker(&["lifecycle-config", "--create", &name])
+            studio.home.sdocker(&["lifecycle-config", "--create", &name])
         }),
     ]
 }
 
-fn recover(place: &Place) -> Run {
-    place.home.sdocker(&["recover"])
+fn recover(studio: &TwoApps) -> Run {
+    studio.home.sdocker(&["recover"])
 }
 
 fn actions(policy: &Value) -> BTreeSet<String> {
@@ -259,18 +261,18 @@ fn without(policy: &Value, action: &str) -> Value {
 /// Each task alone, with its own policy: nothing is refused, and nothing is allowed that is not used.
 #[test]
 fn each_tasks_policy_is_exact() {
-    let Some(place) = Place::new() else { return };
-    let whole = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    let Some(studio) = TwoApps::new() else { return };
+    let whole = studio.policy("create,status,keep,terminate,recover,purge", &[]);
     let mut all = BTreeSet::new();
     for task in TASKS {
-        let policy = place.policy(task, &[]);
+        let policy = studio.policy(task, &[]);
         let mut used = BTreeSet::new();
         for exercise in exercises().iter().filter(|exercise| exercise.task == task) {
-            let seen = place.run(exercise, &policy);
+            let seen = studio.run(exercise, &policy);
             assert_eq!(seen.refused, BTreeSet::new(), "{task}, {}: {:?}", exercise.name, seen.run);
             used.extend(seen.used);
             seen.run.expect(exercise.code);
-            place.clear(&whole, exercise.name);
+            studio.clear(&whole, exercise.name);
         }
         assert_eq!(used, actions(&policy), "{task}");
         if task != "lifecycle-config" {
@@ -284,10 +286,10 @@ fn each_tasks_policy_is_exact() {
 /// group for NFS made.
 #[test]
 fn files_that_are_lent_need_nothing_of_efs() {
-    let Some(place) = Place::sharing() else { return };
+    let Some(studio) = TwoApps::sharing() else { return };
     let tasks = ["create", "status", "terminate", "recover", "purge"];
-    let policy = place.policy(&tasks.join(","), &["--files", "share"]);
-    let with_efs = actions(&place.policy(&tasks.join(","), &["--files", "efs"]));
+    let policy = studio.policy(&tasks.join(","), &["--files", "share"]);
+    let with_efs = actions(&studio.policy(&tasks.join(","), &["--files", "efs"]));
     let efs: Vec<_> = with_efs.iter().filter(|action| !actions(&policy).contains(*action)).collect();
     assert!(efs.len() >= 3 && efs.iter().any(|action| action.starts_with("elasticfilesystem:")), "{efs:?}");
     assert!(!policy.to_string().contains("elasticfilesystem"), "{policy}");
@@ -297,14 +299,14 @@ fn files_that_are_lent_need_nothing_of_efs() {
     for exercise in
         exercises().iter().filter(|exercise| tasks.contains(&exercise.task) && !answered.contains(&exercise.name))
     {
-        let seen = place.run(exercise, &policy);
+        let seen = studio.run(exercise, &policy);
         assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", exercise.name, seen.run);
         used.extend(seen.used);
         seen.run.expect(exercise.code);
-        let shared = place.front.shared();
+        let shared = studio.front.shared();
         let groups: Vec<&String> = shared["groups"].as_object().expect("groups").keys().collect();
         assert!(groups.iter().all(|group| !group.starts_with("EFSDockerHost")), "{}: {groups:?}", exercise.name);
-        place.clear(&policy, exercise.name);
+        studio.clear(&policy, exercise.name);
     }
     assert_eq!(used, actions(&policy));
 }
@@ -312,21 +314,21 @@ fn files_that_are_lent_need_nothing_of_efs() {
 /// What `doctor` asks beside what it asks on behalf of a creation is its own policy, exactly.
 #[test]
 fn doctors_policy_is_exact() {
-    let Some(place) = Place::new() else { return };
-    let own = actions(&place.policy("doctor", &[]));
-    let of_creation = place.policy("create,terminate", &[]);
-    let policy = place.policy("create,terminate,doctor", &[]);
+    let Some(studio) = TwoApps::new() else { return };
+    let own = actions(&studio.policy("doctor", &[]));
+    let of_creation = studio.policy("create,terminate", &[]);
+    let policy = studio.policy("create,terminate,doctor", &[]);
     let mut used = BTreeSet::new();
-    for (home, prepare) in [(&place.home, nothing as fn(&Place)), (&place.home, a_host), (&place.space, nothing)] {
-        prepare(&place);
-        place.front.reset();
-        place.front.enforce(&policy);
+    for (home, prepare) in [(&studio.home, nothing as fn(&TwoApps)), (&studio.home, a_host), (&studio.space, nothing)] {
+        prepare(&studio);
+        studio.front.reset();
+        studio.front.enforce(&policy);
         let run = home.sdocker(&["doctor"]).expect(0);
-        place.front.enforce(&Value::Null);
-        assert_eq!(place.front.refused(), BTreeSet::new(), "{}", run.stdout);
-        used.extend(place.front.used());
+        studio.front.enforce(&Value::Null);
+        assert_eq!(studio.front.refused(), BTreeSet::new(), "{}", run.stdout);
+        used.extend(studio.front.used());
     }
-    place.clear(&policy, "doctor");
+    studio.clear(&policy, "doctor");
     assert_eq!(own.difference(&used).collect::<Vec<_>>(), Vec::<&String>::new(), "nothing is unused");
     let unexpected: Vec<_> = used.difference(&own).filter(|action| !actions(&of_creation).contains(*action)).collect();
     assert_eq!(unexpected, Vec::<&String>::new(), "nothing is missing");
@@ -335,22 +337,22 @@ fn doctors_policy_is_exact() {
 /// In every form in which it is printed, and under the whole policy, the whole flow passes.
 #[test]
 fn the_whole_flow_passes_under_every_form() {
-    let Some(place) = Place::new() else { return };
-    let print = |form: &str| place.home.sdocker(&["policy", form]).expect(0);
-    let policy = place.home.sdocker(&["policy"]).expect(0).json();
+    let Some(studio) = TwoApps::new() else { return };
+    let print = |form: &str| studio.home.sdocker(&["policy", form]).expect(0);
+    let policy = studio.home.sdocker(&["policy"]).expect(0).json();
     let template = print("--cloudformation").json();
     assert_eq!(template["Resources"]["SdockerPolicy"]["Properties"]["PolicyDocument"], policy);
     assert_eq!(in_terraform(&print("--terraform").stdout), policy);
 
-    place.front.enforce(&policy);
-    place.front.reset();
+    studio.front.enforce(&policy);
+    studio.front.reset();
     for arguments in
         [&CREATE[..], &["list-hosts"], &["status"], &["keep"], &CREATE, &["terminate-current-host"], &["recover"]]
     {
-        place.home.sdocker(arguments).expect(0);
+        studio.home.sdocker(arguments).expect(0);
     }
-    assert_eq!((place.front.live().len(), place.front.refused()), (1, BTreeSet::new()));
-    place.clear(&policy, "the whole policy");
+    assert_eq!((studio.front.live().len(), studio.front.refused()), (1, BTreeSet::new()));
+    studio.clear(&policy, "the whole policy");
 }
 
 /// The document in a Terraform resource: what `jsonencode` is given is JSON, but for `$${` and `%%{`.
@@ -363,48 +365,48 @@ fn in_terraform(resource: &str) -> Value {
 /// A Spot launch of a host with a role, which the policy must name.
 #[test]
 fn a_role_is_passed_only_where_the_policy_names_it() {
-    let Some(place) = Place::new() else { return };
+    let Some(studio) = TwoApps::new() else { return };
     let conf = json!({"InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/hosts"});
-    std::fs::create_dir_all(place.home.join(".sdocker")).expect("a folder");
-    std::fs::write(place.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
-    let policy = place.policy("create,terminate", &["--pass-role", "arn:aws:iam::123456789012:role/hosts"]);
+    std::fs::create_dir_all(studio.home.join(".sdocker")).expect("a folder");
+    std::fs::write(studio.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
+    let policy = studio.policy("create,terminate", &["--pass-role", "arn:aws:iam::123456789012:role/hosts"]);
     let create = [&CREATE[..], &["--spot"]].concat();
-    let whole = place.policy("create,terminate,recover,purge", &[]);
+    let whole = studio.policy("create,terminate,recover,purge", &[]);
     for (policy, code) in [(&policy, 0), (&without(&policy, "iam:PassRole"), 1)] {
-        place.front.reset();
-        place.front.enforce(policy);
-        let run = place.home.sdocker(&create).expect(code);
-        place.front.enforce(&Value::Null);
+        studio.front.reset();
+        studio.front.enforce(policy);
+        let run = studio.home.sdocker(&create).expect(code);
+        studio.front.enforce(&Value::Null);
         let statement = r#""Action":"iam:PassRole","Resource":"arn:aws:iam::123456789012:role/hosts""#;
         assert_eq!(run.stderr.contains(statement), code == 1, "{}", run.stderr);
-        assert_eq!(place.front.live().len(), usize::from(code == 0));
-        place.clear(&whole, "a role");
+        assert_eq!(studio.front.live().len(), usize::from(code == 0));
+        studio.clear(&whole, "a role");
     }
 }
 
 /// Where an administrator has prepared groups and mount targets: no changes to either, and nothing that is not used.
 #[test]
 fn prepared_groups_need_no_more_than_launching_and_ending() {
-    let Some(place) = Place::new() else { return };
-    let group = place.front.seed()["group"].clone();
-    for home in [&place.home, &place.space] {
+    let Some(studio) = TwoApps::new() else { return };
+    let group = studio.front.seed()["group"].clone();
+    for home in [&studio.home, &studio.space] {
         std::fs::create_dir_all(home.join(".sdocker")).expect("a folder");
         std::fs::write(home.join(".sdocker/sdocker.conf"), json!({"HostSGs": [group]}).to_string()).expect("written");
     }
-    let policy = place.policy("create,status,keep,terminate", &["--prepared"]);
+    let policy = studio.policy("create,status,keep,terminate", &["--prepared"]);
     let mut used = BTreeSet::new();
     for exercise in
         exercises().iter().filter(|exercise| ["create", "status", "keep", "terminate"].contains(&exercise.task))
     {
-        let seen = place.run(exercise, &policy);
+        let seen = studio.run(exercise, &policy);
         assert_eq!(seen.refused, BTreeSet::new(), "{}: {:?}", exercise.name, seen.run);
         used.extend(seen.used);
         seen.run.expect(exercise.code);
-        place.front.enforce(&policy);
-        place.home.sdocker(&["terminate-host", "--all"]).expect(0);
-        place.front.enforce(&Value::Null);
-        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{}", exercise.name);
-        assert_eq!(place.front.shared(), place.began, "{}", exercise.name);
+        studio.front.enforce(&policy);
+        studio.home.sdocker(&["terminate-host", "--all"]).expect(0);
+        studio.front.enforce(&Value::Null);
+        assert_eq!((studio.front.live(), studio.home.records()), (Vec::new(), Vec::new()), "{}", exercise.name);
+        assert_eq!(studio.front.shared(), studio.began, "{}", exercise.name);
     }
     assert_eq!(used, actions(&policy));
 }
@@ -412,9 +414,9 @@ fn prepared_groups_need_no_more_than_launching_and_ending() {
 /// What is outside the user's own is refused, whoever calls: other users' hosts, launches without tags or elsewhere, others' groups.
 #[test]
 fn the_policy_is_narrow() {
-    let Some(place) = Place::new() else { return };
-    let front = &place.front;
-    a_host(&place);
+    let Some(studio) = TwoApps::new() else { return };
+    let front = &studio.front;
+    a_host(&studio);
     let own = front.live()[0].clone();
     let of = |owner: &str, domain: &str| json!({"sdocker:host": "1", "sdocker:domain": domain, "sdocker:owner": owner});
     let [bens, abroad, untagged] =
@@ -427,7 +429,7 @@ fn the_policy_is_narrow() {
     let [other_vpc, other_subnet, other_group] = ["vpc", "subnet", "group"].map(|what| id(&elsewhere[what]));
     let apps = id(&seed["group"]);
 
-    let policy = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    let policy = studio.policy("create,status,keep,terminate,recover,purge", &[]);
     front.enforce(&policy);
     let tags = |kinds: &[&str], owner: &str, domain: &str| {
         let mut parameters = Vec::new();
@@ -487,14 +489,14 @@ fn the_policy_is_narrow() {
     run("instance/*", launch_as(["c5.xlarge", "optional", "true"], &subnet, &group, &own_tags));
     run("volume/*", launch_as(["c5.xlarge", "required", "false"], &subnet, &group, &own_tags));
     allowed(launch_as(["p4d.24xlarge", "required", "true"], &subnet, &group, &own_tags));
-    front.enforce(&place.policy("create", &["--instance-types", "c5.*,m5.large"]));
+    front.enforce(&studio.policy("create", &["--instance-types", "c5.*,m5.large"]));
     allowed(launch(&subnet, &group, &own_tags));
     allowed(launch_as(["m5.large", "required", "true"], &subnet, &group, &own_tags));
     for kind in ["p4d.24xlarge", "m5.xlarge", "c5d.xlarge"] {
         run("instance/*", launch_as([kind, "required", "true"], &subnet, &group, &own_tags));
     }
     // What an administrator has prepared, and nothing else.
-    front.enforce(&place.policy("create", &["--prepared", "--security-groups", &group]));
+    front.enforce(&studio.policy("create", &["--prepared", "--security-groups", &group]));
     allowed(launch(&subnet, &group, &own_tags));
     run(&format!("security-group/{apps}"), launch(&subnet, &apps, &own_tags));
     front.enforce(&policy);
@@ -528,12 +530,12 @@ fn the_policy_is_narrow() {
     }
 
     // Without asking anybody it is narrowed to the Region that is given, in its own partition.
-    let offline = place.home.sdocker(&["policy", "--offline", "--region", "cn-north-1"]).expect(0).stdout;
+    let offline = studio.home.sdocker(&["policy", "--offline", "--region", "cn-north-1"]).expect(0).stdout;
     assert!(offline.contains("arn:aws-cn:ec2:cn-north-1:*:instance/*"), "{offline}");
     assert!(!offline.contains("arn:aws:") && !offline.contains(":ec2:*"), "{offline}");
 
     // The binary does not even ask: it knows whose host it is by the tags.
-    let run = place.home.sdocker(&["terminate-host", "--instance-id", &bens]).expect(1);
+    let run = studio.home.sdocker(&["terminate-host", "--instance-id", &bens]).expect(1);
     assert!(run.stderr.contains("is the host of ben"), "{}", run.stderr);
     assert_eq!(front.live(), alive);
 }
@@ -541,15 +543,15 @@ fn the_policy_is_narrow() {
 /// Two domains in one VPC, each user under the policy of the own domain, do not lock one another out: each domain has groups of its own.
 #[test]
 fn two_domains_in_one_vpc_have_groups_of_their_own() {
-    let Some(place) = Place::new() else { return };
-    let front = &place.front;
+    let Some(studio) = TwoApps::new() else { return };
+    let front = &studio.front;
     let seed = front.seed();
     let neighbour = seed["neighbour"]["domain"].as_str().expect("a domain");
     let next = front.home_in_domain(neighbour);
-    front.boot_into_any(&[&place.home, &next]);
+    front.boot_into_any(&[&studio.home, &next]);
     front.enforce(&Value::Null);
-    let policies = [&place.home, &next].map(|home| home.sdocker(&["policy"]).expect(0).json());
-    for (home, policy) in [&place.home, &next].into_iter().zip(&policies) {
+    let policies = [&studio.home, &next].map(|home| home.sdocker(&["policy"]).expect(0).json());
+    for (home, policy) in [&studio.home, &next].into_iter().zip(&policies) {
         front.enforce(policy);
         front.reset();
         home.sdocker(&CREATE).expect(0);
@@ -561,21 +563,21 @@ fn two_domains_in_one_vpc_have_groups_of_their_own() {
         assert!(groups.iter().all(Value::is_string) && groups[0] != groups[1], "{shared}");
     }
     // Each ends its own; the other's groups stay on the other's mount targets.
-    for (home, policy) in [&next, &place.home].into_iter().zip(policies.iter().rev()) {
+    for (home, policy) in [&next, &studio.home].into_iter().zip(policies.iter().rev()) {
         front.enforce(policy);
         let purged = home.sdocker(&PURGE).expect(0);
         assert!(!purged.stdout.contains("kept"), "{}", purged.stdout);
     }
     front.enforce(&Value::Null);
-    assert_eq!((front.live(), front.shared()), (Vec::new(), place.began.clone()));
+    assert_eq!((front.live(), front.shared()), (Vec::new(), studio.began.clone()));
 }
 
 /// The groups of the first `sdocker` have no tags. They are used, and said to be; no second one is put on a mount target, and once they are tagged
 /// as is said the policy suffices.
 #[test]
 fn groups_of_the_first_sdocker_are_used_and_said() {
-    let Some(place) = Place::new() else { return };
-    let front = &place.front;
+    let Some(studio) = TwoApps::new() else { return };
+    let front = &studio.front;
     front.know_at_once();
     let seed = front.seed();
     let [vpc, apps] = [&seed["vpc"], &seed["group"]].map(|id| id.as_str().expect("an id"));
@@ -597,7 +599,7 @@ fn groups_of_the_first_sdocker_are_used_and_said() {
         assert_eq!(allowed.0, "", "{}", allowed.1);
     }
     let before = front.shared()["groups"].clone();
-    let run = place.home.sdocker(&CREATE).expect(0);
+    let run = studio.home.sdocker(&CREATE).expect(0);
     let tagging =
         |group: &str| format!("aws ec2 create-tags --resources {group} --tags Key=sdocker:domain,Value=d-wire");
     for group in [&docker, &nfs] {
@@ -607,43 +609,43 @@ fn groups_of_the_first_sdocker_are_used_and_said() {
     let on_targets = front.shared()["mount_targets"].to_string();
     assert_eq!(on_targets.matches(&nfs).count(), 1, "{on_targets}");
 
-    place.home.sdocker(&["terminate-host", "--all"]).expect(0);
+    studio.home.sdocker(&["terminate-host", "--all"]).expect(0);
     for group in [&docker, &nfs] {
         let tags = [("ResourceId.1", group.as_str()), ("Tag.1.Key", "sdocker:domain"), ("Tag.1.Value", "d-wire")];
         assert_eq!(front.ec2("CreateTags", &tags).0, "");
     }
-    let policy = place.policy("create,terminate,recover,purge", &[]);
+    let policy = studio.policy("create,terminate,recover,purge", &[]);
     front.enforce(&policy);
-    let run = place.home.sdocker(&CREATE).expect(0);
+    let run = studio.home.sdocker(&CREATE).expect(0);
     assert!(!run.stderr.contains("create-tags"), "{}", run.stderr);
     assert_eq!(front.shared()["groups"], before);
-    place.clear(&policy, "adopted groups");
+    studio.clear(&policy, "adopted groups");
 }
 
-/// Where tags can't be given, an untagged launch is not allowed in their place: neither where the groups have to be made, nor where
+/// Where tags can't be given, an untagged launch is not allowed in their studio: neither where the groups have to be made, nor where
 /// they are there.
 #[test]
 fn an_untagged_launch_is_refused() {
-    let Some(place) = Place::new() else { return };
-    let policy = place.policy("create,status,keep,terminate,recover,purge", &[]);
-    for (prepare, case) in [(nothing as fn(&Place), "no groups"), (the_groups, "groups")] {
-        prepare(&place);
-        let before = place.front.shared();
-        place.front.reset();
-        place.front.enforce(&without(&policy, "ec2:CreateTags"));
-        let run = place.home.sdocker(&CREATE).expect(1);
+    let Some(studio) = TwoApps::new() else { return };
+    let policy = studio.policy("create,status,keep,terminate,recover,purge", &[]);
+    for (prepare, case) in [(nothing as fn(&TwoApps), "no groups"), (the_groups, "groups")] {
+        prepare(&studio);
+        let before = studio.front.shared();
+        studio.front.reset();
+        studio.front.enforce(&without(&policy, "ec2:CreateTags"));
+        let run = studio.home.sdocker(&CREATE).expect(1);
         assert!(run.stderr.contains("ec2:CreateTags"), "{case}: {}", run.stderr);
-        assert!(place.front.refused().contains("ec2:CreateTags"), "{case}");
-        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{case}");
-        assert_eq!(place.front.shared(), before, "{case}");
-        place.clear(&policy, case);
+        assert!(studio.front.refused().contains("ec2:CreateTags"), "{case}");
+        assert_eq!((studio.front.live(), studio.home.records()), (Vec::new(), Vec::new()), "{case}");
+        assert_eq!(studio.front.shared(), before, "{case}");
+        studio.clear(&policy, case);
     }
 }
 
 /// Where a role may tag some kinds of resources and not others, the least goes first: the tags by which a host is found stay.
 #[test]
 fn only_the_tags_that_are_refused_go() {
-    let Some(place) = Place::new() else { return };
+    let Some(studio) = TwoApps::new() else { return };
     let cases: [(&[&str], &str); 2] = [
         (&["instance", "volume"], "the host's network interface carries no tags"),
         (&["instance"], "the host's volume and network interface carry no tags"),
@@ -653,27 +655,27 @@ fn only_the_tags_that_are_refused_go() {
         taggable.push("arn:aws:ec2:*:*:security-group/*".to_owned());
         let all = ["sagemaker:*", "elasticfilesystem:*", "ec2:Describe*", "ec2:*Security*", "ec2:RunInstances"];
         let all = [&all[..], &["ec2:TerminateInstances", "ec2:Modify*"]].concat();
-        place.front.enforce(&json!({"Version": "2012-10-17", "Statement": [
+        studio.front.enforce(&json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": all, "Resource": "*"},
             {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": taggable},
         ]}));
         // Refused as often as there is something less to tag.
-        place.front.reset();
-        let doctor = place.home.sdocker(&["doctor", "--output", "json"]);
+        studio.front.reset();
+        let doctor = studio.home.sdocker(&["doctor", "--output", "json"]);
         assert!(doctor.stdout.contains("ec2:CreateTags"), "{kinds:?}: {}", doctor.stdout);
-        let run = place.home.sdocker(&CREATE).expect(0);
+        let run = studio.home.sdocker(&CREATE).expect(0);
         assert!(run.stderr.contains(said), "{kinds:?}: {}", run.stderr);
-        assert!(place.front.refused().contains("ec2:CreateTags"), "{kinds:?}");
-        let [host] = &place.front.instances()[..] else { panic!("one host") };
+        assert!(studio.front.refused().contains("ec2:CreateTags"), "{kinds:?}");
+        let [host] = &studio.front.instances()[..] else { panic!("one host") };
         assert_eq!(host["tags"]["sdocker:owner"], json!("ana"), "{kinds:?}");
-        place.clear(&Value::Null, said);
+        studio.clear(&Value::Null, said);
     }
 }
 
 /// Where an organization demands tags, its refusal is not got around by a launch without them.
 #[test]
 fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
-    let Some(place) = Place::new() else { return };
+    let Some(studio) = TwoApps::new() else { return };
     let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
     // AWS Organizations user guide, "Require a tag on specified created resources", and a policy that allows certain tags only, which a
     // launch without any would get past.
@@ -685,26 +687,26 @@ fn a_refusal_that_demands_tags_is_never_answered_by_fewer() {
     // An encoded message does not say whether something is missing or forbidden.
     let cases = [(&demands, "demanded", false), (&forbids, "forbidden", false), (&forbids, "forbidden, encoded", true)];
     for (statement, case, encoded) in cases {
-        the_groups(&place);
-        place.front.encode_refusals(encoded);
+        the_groups(&studio);
+        studio.front.encode_refusals(encoded);
         let policy = json!({"Version": "2012-10-17", "Statement": [allow, statement]});
-        place.front.enforce_organization(&policy);
-        place.front.reset();
-        let run = place.home.sdocker(&CREATE).expect(1);
-        let launches = place.front.log().iter().filter(|action| *action == "ec2:RunInstances").count();
+        studio.front.enforce_organization(&policy);
+        studio.front.reset();
+        let run = studio.home.sdocker(&CREATE).expect(1);
+        let launches = studio.front.log().iter().filter(|action| *action == "ec2:RunInstances").count();
         assert_eq!(launches, 1, "{case}: {}", run.stderr);
-        assert!(!place.front.refused().is_empty(), "{case}");
+        assert!(!studio.front.refused().is_empty(), "{case}");
         assert_eq!(run.stderr.contains("aws sts decode-authorization-message"), encoded, "{case}: {}", run.stderr);
-        assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()), "{case}");
-        place.front.enforce_organization(&Value::Null);
-        place.clear(&Value::Null, case);
+        assert_eq!((studio.front.live(), studio.home.records()), (Vec::new(), Vec::new()), "{case}");
+        studio.front.enforce_organization(&Value::Null);
+        studio.clear(&Value::Null, case);
     }
 }
 
 /// What an organization demands can be given: by `Tags` in sdocker.conf and `--tag`, on everything that a creation makes.
 #[test]
 fn tags_that_an_organization_demands_can_be_given() {
-    let Some(place) = Place::new() else { return };
+    let Some(studio) = TwoApps::new() else { return };
     let made = ["instance", "volume", "network-interface", "security-group"];
     let resources: Vec<_> = made.iter().map(|kind| format!("arn:aws:ec2:*:*:{kind}/*")).collect();
     let launches = json!({"Effect": "Deny", "Action": "ec2:RunInstances", "Resource": resources[..3],
@@ -713,16 +715,16 @@ fn tags_that_an_organization_demands_can_be_given() {
         "Condition": {"Null": {"aws:RequestTag/CostCenter": "true"}}});
     let allow = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
     let policy = json!({"Version": "2012-10-17", "Statement": [allow, launches, groups]});
-    place.front.enforce_organization(&policy);
-    let policy = place.policy("create,terminate,recover,purge", &[]);
-    place.front.enforce(&policy);
-    place.home.sdocker(&CREATE).expect(1);
-    assert_eq!((place.front.live(), place.home.records()), (Vec::new(), Vec::new()));
+    studio.front.enforce_organization(&policy);
+    let policy = studio.policy("create,terminate,recover,purge", &[]);
+    studio.front.enforce(&policy);
+    studio.home.sdocker(&CREATE).expect(1);
+    assert_eq!((studio.front.live(), studio.home.records()), (Vec::new(), Vec::new()));
 
     let conf = json!({"Tags": {"CostCenter": "42", "team": "from the file"}});
-    std::fs::write(place.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
-    place.home.sdocker(&[&CREATE[..], &["--tag", "team=data=science"]].concat()).expect(0);
-    let [host] = &place.front.instances()[..] else { panic!("one host") };
+    std::fs::write(studio.home.join(".sdocker/sdocker.conf"), conf.to_string()).expect("written");
+    studio.home.sdocker(&[&CREATE[..], &["--tag", "team=data=science"]].concat()).expect(0);
+    let [host] = &studio.front.instances()[..] else { panic!("one host") };
     let tags = &host["tags"];
     assert_eq!(
         (&tags["CostCenter"], &tags["team"], &tags["sdocker:owner"]),
@@ -730,23 +732,23 @@ fn tags_that_an_organization_demands_can_be_given() {
     );
     // What sdocker gives itself, and what EC2 does not take, is said before anything is made.
     for wrong in ["sdocker:owner=ben", "Name=mine", "aws:x=1", "=1", "x"] {
-        let run = place.home.sdocker(&[&CREATE[..], &["--tag", wrong]].concat());
+        let run = studio.home.sdocker(&[&CREATE[..], &["--tag", wrong]].concat());
         assert!(matches!(run.code, Some(1 | 2)), "{wrong}: {run:?}");
     }
-    assert_eq!(place.front.live().len(), 1);
-    place.clear(&policy, "tags");
+    assert_eq!(studio.front.live().len(), 1);
+    studio.clear(&policy, "tags");
 }
 
 /// The request of a Spot Instance has the host's tags; a role that may not give it any gets the host nevertheless.
 #[test]
 fn a_spot_request_is_tagged_where_it_may_be() {
-    let Some(place) = Place::new() else { return };
+    let Some(studio) = TwoApps::new() else { return };
     let spot = [&CREATE[..], &["--spot"]].concat();
-    let policy = place.policy("create,terminate,recover,purge", &[]);
-    place.front.enforce(&policy);
-    place.front.reset();
-    let run = place.home.sdocker(&spot).expect(0);
-    assert_eq!(place.front.refused(), BTreeSet::new());
+    let policy = studio.policy("create,terminate,recover,purge", &[]);
+    studio.front.enforce(&policy);
+    studio.front.reset();
+    let run = studio.home.sdocker(&spot).expect(0);
+    assert_eq!(studio.front.refused(), BTreeSet::new());
     assert!(!run.stderr.contains("carries no tags"), "{}", run.stderr);
 
     let mut earlier = policy.clone();
@@ -756,14 +758,14 @@ fn a_spot_request_is_tagged_where_it_may_be() {
         }
     }
     assert_ne!(earlier, policy);
-    place.front.enforce(&earlier);
-    place.front.reset();
-    let run = place.home.sdocker(&spot).expect(0);
-    assert!(!place.front.refused().is_empty());
+    studio.front.enforce(&earlier);
+    studio.front.reset();
+    let run = studio.home.sdocker(&spot).expect(0);
+    assert!(!studio.front.refused().is_empty());
     assert!(run.stderr.contains("the host's Spot request carries no tags"), "{}", run.stderr);
-    let hosts = place.front.instances();
+    let hosts = studio.front.instances();
     assert!(hosts.len() == 2 && hosts.iter().all(|host| host["tags"]["sdocker:owner"] == "ana"), "{hosts:?}");
-    place.clear(&policy, "Spot");
+    studio.clear(&policy, "Spot");
 }
 
 /// Each action of each task's policy taken away: what then can't be done names it; and all is cleared once it is given back.
@@ -778,17 +780,17 @@ fn each_action_that_is_missing_is_named() {
 
 /// How many actions these tasks have.
 fn missing_actions(tasks: &[&'static str]) -> Option<usize> {
-    let place = Place::new()?;
-    let whole = place.policy("create,status,keep,terminate,recover,purge", &[]);
+    let studio = TwoApps::new()?;
+    let whole = studio.policy("create,status,keep,terminate,recover,purge", &[]);
     let mut cases = 0;
     for task in tasks {
-        let policy = place.policy(task, &[]);
+        let policy = studio.policy(task, &[]);
         for action in actions(&policy) {
             let reduced = without(&policy, &action);
             let exercises = exercises();
             let mut seen = exercises.iter().filter(|exercise| exercise.task == *task).map(|exercise| {
-                let seen = place.run(exercise, &reduced);
-                place.clear(&whole, &format!("{action} of {task}, {}", exercise.name));
+                let seen = studio.run(exercise, &reduced);
+                studio.clear(&whole, &format!("{action} of {task}, {}", exercise.name));
                 seen
             });
             let seen = seen.find(|seen| seen.refused.contains(&action));

@@ -1,6 +1,6 @@
 //! `sdocker cp`: files from here to a host and back, through its daemon.
 
-use sdocker::{Home, copy::Place};
+use sdocker::{Home, copy::CopyPath};
 use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 
 /// Copy files to or from a host.
@@ -12,10 +12,10 @@ use sdocker_console::{Interrupt, Printer, Progress, Work, shown};
 pub(crate) struct Args {
     /// What to copy: a local path, or HOST:/PATH.
     #[arg(value_name = "FROM")]
-    from: Place,
+    from: CopyPath,
     /// Where to copy it: a local path, or HOST:/PATH.
     #[arg(value_name = "TO")]
-    to: Place,
+    to: CopyPath,
 }
 
 pub(crate) async fn run(args: &Args, home: &Home, printer: &Printer, interrupt: &Interrupt) -> anyhow::Result<()> {

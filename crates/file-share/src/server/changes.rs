@@ -204,15 +204,15 @@ impl Server {
     /// Takes whatever was told of a file for out of date.
     fn doubt(&self, node: u64) {
         let state = self.state();
-        let places: Vec<_> =
-            state.nodes.places(node).iter().filter(|place| state.watches.contains(place.parent)).cloned().collect();
-        let is_kept = node == ROOT || !places.is_empty() || state.watches.contains(node);
+        let links: Vec<_> =
+            state.nodes.links(node).iter().filter(|link| state.watches.contains(link.parent)).cloned().collect();
+        let is_kept = node == ROOT || !links.is_empty() || state.watches.contains(node);
         drop(state);
         if is_kept {
             self.notice(message::file_changed(node, false));
         }
-        for place in places {
-            self.notice(message::name_changed(place.parent, &place.name));
+        for link in links {
+            self.notice(message::name_changed(link.parent, &link.name));
         }
     }
 

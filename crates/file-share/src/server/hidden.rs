@@ -26,27 +26,29 @@ impl Hidden {
             return false;
         }
         // Of a folder that is nowhere now, nobody knows whether it is one of those on the way.
-        let Some(way) = way(nodes, folder) else { return true };
-        let is_hidden = way.first().is_some_and(|first| first.starts_with(b"."));
+        let Some(folder) = path_of(nodes, folder) else { return true };
+        let is_hidden = folder.first().is_some_and(|first| first.starts_with(b"."));
         is_hidden
-            && !self.shown.iter().any(|path| way.starts_with(path))
+            && !self.shown.iter().any(|path| folder.starts_with(path))
             && !self
                 .shown
                 .iter()
-                .any(|path| path.starts_with(&way) && path.get(way.len()).is_some_and(|next| next == name))
+                .any(|path| path.starts_with(&folder) && path.get(folder.len()).is_some_and(|next| next == name))
     }
 
     /// Whether a name is that of a folder on the way to what is shown. It is to stay where it is: elsewhere all that is in it would be seen.
     pub(super) fn leads_on(&self, nodes: &Nodes, folder: u64, name: &[u8]) -> bool {
-        let through = |way: &[Vec<u8>]| {
-            self.shown.iter().any(|path| path.starts_with(way) && path.len() > way.len() + 1 && path[way.len()] == name)
+        let through = |folder: &[Vec<u8>]| {
+            self.shown
+                .iter()
+                .any(|path| path.starts_with(folder) && path.len() > folder.len() + 1 && path[folder.len()] == name)
         };
-        self.shown.iter().any(|path| path.len() > 1) && way(nodes, folder).is_some_and(|way| through(&way))
+        self.shown.iter().any(|path| path.len() > 1) && path_of(nodes, folder).is_some_and(|folder| through(&folder))
     }
 }
 
 /// The names from the shared folder to one in it.
-fn way(nodes: &Nodes, folder: u64) -> Option<Vec<Vec<u8>>> {
-    let way = nodes.ways(folder).ok()?.into_iter().next()?;
-    Some(way.into_iter().map(|name| name.to_vec()).collect())
+fn path_of(nodes: &Nodes, folder: u64) -> Option<Vec<Vec<u8>>> {
+    let path = nodes.paths(folder).ok()?.into_iter().next()?;
+    Some(path.into_iter().map(|name| name.to_vec()).collect())
 }

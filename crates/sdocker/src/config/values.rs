@@ -42,18 +42,18 @@ pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(
 ) -> Result<Option<T>, Wrong> {
     let Some(given) = given else { return Ok(None) };
     given.trim().parse().map(Some).map_err(|error: T::Err| {
-        let (line, column) = place_of(text, key);
+        let (line, column) = position_of(text, key);
         Wrong { line, column, what: error.to_string(), advice: Some(format!("name another, or remove {key}")) }
     })
 }
 
 /// Where the value of a key is.
-fn place_of(text: &str, key: &str) -> (usize, usize) {
+fn position_of(text: &str, key: &str) -> (usize, usize) {
     let parsed = parse_to_ast(text, &CollectOptions::default(), &ParseOptions::default());
     match parsed.map(|parsed| parsed.value) {
         Ok(Some(Value::Object(settings))) => {
             let check = Check { text, settings: &settings };
-            check.value(key).map_or((1, 1), |value| check.place(value))
+            check.value(key).map_or((1, 1), |value| check.position(value))
         }
         _ => (1, 1),
     }
@@ -204,12 +204,12 @@ impl Check<'_> {
     }
 
     fn wrong(&self, value: &Value<'_>, what: String, advice: String) -> Wrong {
-        let (line, column) = self.place(value);
+        let (line, column) = self.position(value);
         Wrong { line, column, what, advice: Some(advice) }
     }
 
     /// Line and column.
-    fn place(&self, value: &Value<'_>) -> (usize, usize) {
+    fn position(&self, value: &Value<'_>) -> (usize, usize) {
         let before = &self.text[..value.start()];
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (before.matches('\n').count() + 1, column)
